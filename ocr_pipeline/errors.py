@@ -1,0 +1,65 @@
+"""The errors of the pipeline, one for each boundary it crosses.
+
+::
+
+    PipelineError             anything below; its text is one line that says what, with the value, and what to do
+    ├── InputError            a file, folder, column, id or option that a person gave and we cannot use
+    ├── StoreError            the data root: not writable, locked by another writer, a damaged partition
+    ├── ConservationError     a step whose rows do not add up: in ≠ kept + Σ dropped; a bug of ours, never data
+    ├── ModelError            an embedding or student model that cannot be loaded or is not the one asked for
+    ├── TeacherError          the server or its configuration; a single refused request is a row, not an error
+    ├── BudgetError           a hard cap that leaves no room to start
+    ├── JudgeError            the sandbox or the compiler; a candidate that fails is a verdict, not an error
+    └── TrainingError         a training run that cannot start or continue
+
+A bad row, a refused request and a failing candidate are data: they become rows with a reason. Only what stops a
+whole step is raised, and only from this tree. The command line turns it into one line and exit code 1.
+"""
+
+__all__ = [
+    "BudgetError",
+    "ConservationError",
+    "InputError",
+    "JudgeError",
+    "ModelError",
+    "PipelineError",
+    "StoreError",
+    "TeacherError",
+    "TrainingError",
+]
+
+
+class PipelineError(Exception):
+    """Base of every error the pipeline raises on purpose."""
+
+
+class InputError(PipelineError):
+    """Something a person gave cannot be used."""
+
+
+class StoreError(PipelineError):
+    """The data root cannot be read or written as asked."""
+
+
+class ConservationError(PipelineError):
+    """A step lost or invented rows."""
+
+
+class ModelError(PipelineError):
+    """A model cannot be loaded, or is not the one that was asked for."""
+
+
+class TeacherError(PipelineError):
+    """The teacher cannot be reached or is misconfigured."""
+
+
+class BudgetError(PipelineError):
+    """A budget forbids to start."""
+
+
+class JudgeError(PipelineError):
+    """The judge itself cannot work; never raised because of a candidate."""
+
+
+class TrainingError(PipelineError):
+    """A training run cannot start or continue."""

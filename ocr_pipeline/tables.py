@@ -1,0 +1,554 @@
+"""Every Parquet table of the pipeline: its Arrow schema, and what each column means and is measured in.
+
+This module is the contract between the steps, and with whoever reads the Parquet. It holds schemas and the
+vocabularies that several steps share; verdicts that belong to one step stand with that step. It reads and writes
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import pyarrow as pa
+
+__all__ = [
+    "TABLES",
+    "Checker",
+    "IoMode",
+    "Language",
+    "Table",
+    "TestKind",
+    "table_named",
+]
+
+SCHEMA_VERSION: Final = 1
+TEXT_ROW_GROUP_ROWS: Final = 512  # about 16 MB of 30 kB rows: measured best for reading and writing
+NARROW_ROW_GROUP_ROWS: Final = 65_536
+
+
+class Language(StrEnum):
+    """A programming language that the teacher is asked for; also the partition key."""
+
+    PYTHON = "python"
+    CPP = "cpp"
+
+
+class IoMode(StrEnum):
+    """How a program receives its input and gives its result."""
+
+    STDIN = "stdin"
+    FUNCTION = "function"
+    FILE = "file"
+    INTERACTIVE = "interactive"
+
+
+class Checker(StrEnum):
+    """How an output is compared with the expected one."""
+
+    TOKENS = "tokens"
+    FLOAT = "float"
+    CASE_INSENSITIVE = "case_insensitive"
+    UNORDERED = "unordered"
+    SPECIAL = "special"
+    UNKNOWN = "unknown"
+
+
+class TestKind(StrEnum):
+    """Where a test comes from."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    EXAMPLE = "example"
+    PUBLIC = "public"
+    PRIVATE = "private"
+    GENERATED = "generated"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its schema, its key, how it is partitioned and how its row groups are sized."""
+
+    name: str
+    description: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
+    row_group_rows: int = NARROW_ROW_GROUP_ROWS
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that may not be null."""
+        return tuple(field.name for field in self.schema if not field.nullable)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns of long text: written without a dictionary, never needed to count or select."""
+        return tuple(field.name for field in self.schema if pa.types.is_large_string(field.type))
+
+
+TEXT: Final = pa.large_string()  # 64-bit offsets: a plain string column overflows at 2 GiB, about 65,000 responses
+NAME: Final = pa.string()
+NAMES: Final = pa.list_(pa.string())
+SPAN: Final = pa.struct([pa.field("start", pa.int64(), nullable=False), pa.field("end", pa.int64(), nullable=False)])
+TEST_RESULT: Final = pa.struct(
+    [
+        pa.field("test_id", pa.string(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("cpu_time_s", pa.float64()),
+        pa.field("peak_memory_mib", pa.float64()),
+    ]
+)
+
+
+def _column(name: str, kind: pa.DataType, description: str, *, unit: str = "") -> pa.Field:
+    """Describe one column; a name that ends in ``?`` may be null."""
+    metadata = {"description": description} | ({"unit": unit} if unit else {})
+    return pa.field(name.removesuffix("?"), kind, nullable=name.endswith("?"), metadata=metadata)
+
+
+def _schema(*columns: pa.Field) -> pa.Schema:
+    return pa.schema(columns)
+
+
+PROBLEMS: Final = Table(
+    name="problems",
+    description="Problems in normal form: one row per usable problem of a source, whatever its raw schema was.",
+    key=("problem_id",),
+    partition_by=("dataset",),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        _column("problem_id", NAME, "Stable id: <dataset>/<split>/<native id>."),
+        _column("dataset", NAME, "Source data set; also the partition key."),
+        _column("split", NAME, "Split of the source data set."),
+        _column("native_id", NAME, "Id inside the source's split."),
+        _column("site?", NAME, "Judge the problem was first published on: codeforces, atcoder, …"),
+        _column("url?", NAME, "Address of the problem as the source gives it."),
+        _column("title?", NAME, "Title as the source gives it."),
+        _column("statement", TEXT, "Whole statement with input, output, examples and notes; newlines are LF."),
+        _column("starter_code?", TEXT, "Code the answer has to start from, for function problems."),
+        _column("io_mode", NAME, "How input arrives: stdin, function, file or interactive."),
+        _column("function_name?", NAME, "Function to call when io_mode is function."),
+        _column("time_limit_s?", pa.float64(), "Time limit per test.", unit="s"),
+        _column("memory_limit_mib?", pa.float64(), "Memory limit per test.", unit="MiB"),
+        _column(
+            "checker", NAME, "How outputs are compared: tokens, float, case_insensitive, unordered, special, unknown."
+        ),
+        _column("float_tolerance?", pa.float64(), "Tolerance for float outputs, absolute and relative."),
+        _column("difficulty?", NAME, "Difficulty word of the source."),
+        _column("rating?", pa.int32(), "Difficulty rating on the scale of the site."),
+        _column("tags", NAMES, "Topic tags of the source, sorted."),
+        _column("license", NAME, "Licence of the statement's text, from the documented table."),
+        _column("has_image", pa.bool_(), "The statement refers to an image, so the text alone may not suffice."),
+        _column("contest_date?", pa.date32(), "Day of the contest; for contamination windows."),
+        _column("statement_sha256", NAME, "SHA-256 of the raw statement before any normalisation."),
+        _column("n_tests", pa.int32(), "Tests in the tests table.", unit="tests"),
+        _column("n_solutions", pa.int32(), "Correct reference solutions in the solutions table.", unit="solutions"),
+        _column("repairs", NAMES, "Names of the repairs that the raw row needed, sorted."),
+    ),
+)
+
+TESTS: Final = Table(
+    name="tests",
+    description="Test cases of the problems, in the order of the source.",
+    key=("problem_id", "test_id"),
+    partition_by=("dataset",),
+    row_group_rows=8_192,
+    schema=_schema(
+        _column("problem_id", NAME, "Problem the test belongs to."),
+        _column("test_id", NAME, "Number of the test inside its problem, zero-padded so that it sorts."),
+        _column("kind", NAME, "example, public, private or generated."),
+        _column("input", TEXT, "Standard input, or the JSON list of arguments when io_mode is function."),
+        _column("expected", TEXT, "Expected output, or its JSON value when io_mode is function."),
+        _column("suspicions", NAMES, "Reasons not to trust the test: duplicate, empty_expected, truncated, …, sorted."),
+    ),
+)
+
+SOLUTIONS: Final = Table(
+    name="solutions",
+    description="Human solutions that the sources carry, right and wrong ones.",
+    key=("problem_id", "solution_id"),
+    partition_by=("dataset",),
+    row_group_rows=8_192,
+    schema=_schema(
+        _column("problem_id", NAME, "Problem the solution belongs to."),
+        _column("solution_id", NAME, "Number of the solution inside its problem, zero-padded so that it sorts."),
+        _column("language", NAME, "python, python2, cpp, java, …, unknown."),
+        _column("code", TEXT, "Source code; newlines are LF."),
+        _column("is_correct", pa.bool_(), "The source says that the solution was accepted."),
+    ),
+)
+
+REJECTED: Final = Table(
+    name="rejected",
+    description="Raw rows that could not become a problem, each with its reason.",
+    key=("dataset", "split", "native_id", "reason"),
+    partition_by=("dataset",),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        _column("dataset", NAME, "Source data set."),
+        _column("split", NAME, "Split of the source data set."),
+        _column("native_id", NAME, "Id inside the split, or row:<number> where the row has none."),
+        _column("reason", NAME, "Named rule that rejected the row."),
+        _column("detail", TEXT, "What was wrong, with the value."),
+        _column("raw", TEXT, "The raw row as JSON, cut at 64 kB."),
+    ),
+)
+
+DUPLICATE_PAIRS: Final = Table(
+    name="duplicate_pairs",
+    description="Every pair of problems at or above the threshold or equal in text, with evidence and decision.",
+    key=("left_id", "right_id"),
+    schema=_schema(
+        _column("left_id", NAME, "The smaller problem id of the pair."),
+        _column("right_id", NAME, "The larger problem id of the pair."),
+        _column("cosine", pa.float32(), "Cosine similarity of the statement embeddings."),
+        _column("lexical", pa.float32(), "Lexical similarity of the normalised statements, 0 to 1 (rapidfuzz)."),
+        _column("tests_equal?", pa.bool_(), "Whether the example tests are the same; null when either has none."),
+        _column("decision", NAME, "duplicate or distinct."),
+        _column("decided_by", NAME, "exact, rule, threshold, judge or review."),
+        _column(
+            "kept_id?", NAME, "Witness that stays for the dropped problem; null when neither was dropped by this pair."
+        ),
+        _column("dropped_id?", NAME, "Problem that this pair drops."),
+        _column("pair_key", NAME, "Hash of both normalised statements: reviews are stored under it."),
+        _column("rule?", NAME, "Rule that decided, when decided_by is rule."),
+    ),
+)
+
+UNIQUE_PROBLEMS: Final = Table(
+    name="unique_problems",
+    description="One row per problem that stays after deduplication, with its merged provenance.",
+    key=("problem_id",),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        *PROBLEMS.schema,
+        _column("member_ids", NAMES, "Ids of all problems it stands for, itself included, sorted."),
+        _column("datasets", NAMES, "Data sets of the members, sorted."),
+        _column("licenses", NAMES, "Licences of the members, sorted."),
+    ),
+)
+
+CONTAMINATION: Final = Table(
+    name="contamination",
+    description="Every unique problem against its nearest benchmark problems, with evidence and decision.",
+    key=("problem_id", "benchmark", "benchmark_id"),
+    schema=_schema(
+        _column("problem_id", NAME, "Problem that was checked."),
+        _column("benchmark", NAME, "Benchmark it was checked against."),
+        _column("benchmark_version", NAME, "Version of the benchmark."),
+        _column("benchmark_id", NAME, "Problem of the benchmark."),
+        _column("cosine", pa.float32(), "Cosine similarity of the statement embeddings."),
+        _column("lexical", pa.float32(), "Lexical similarity of the normalised statements, 0 to 1."),
+        _column("span?", TEXT, "Longest rare word sequence that both share."),
+        _column("decision", NAME, "contaminated or clean."),
+        _column("decided_by", NAME, "exact, rule, threshold, judge or review."),
+        _column("pair_key", NAME, "Hash of both normalised statements: reviews are stored under it."),
+    ),
+)
+
+CLEAN_PROBLEMS: Final = Table(
+    name="clean_problems",
+    description="Unique problems that no benchmark holds: what the teacher is asked.",
+    key=("problem_id",),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=UNIQUE_PROBLEMS.schema,
+)
+
+REVIEWS: Final = Table(
+    name="reviews",
+    description="Decisions of people on uncertain pairs, append-only, keyed by content so that they survive re-ingestion.",
+    key=("pair_key", "reviewer", "reviewed_at"),
+    schema=_schema(
+        _column("pair_key", NAME, "Hash of both normalised statements."),
+        _column("kind", NAME, "duplicate (two problems) or contamination (a problem and a benchmark's)."),
+        _column("decision", NAME, "duplicate, distinct or withdrawn."),
+        _column("reviewer", NAME, "Who decided."),
+        _column("reviewed_at", pa.timestamp("ms", tz="UTC"), "When."),
+        _column("left_id?", NAME, "First problem when it was reviewed; for people, not for joins."),
+        _column("right_id?", NAME, "Second problem when it was reviewed; for people, not for joins."),
+        _column("note?", TEXT, "What the reviewer wrote."),
+    ),
+)
+
+RESPONSES: Final = Table(
+    name="responses",
+    description="What the teacher answered: one row per request, failures included. The long text stands here once.",
+    key=("request_id",),
+    partition_by=("dataset", "language"),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        _column(
+            "request_id", NAME, "SHA-256 of the final payload: model, revision, messages, sampling and sample index."
+        ),
+        _column("problem_id", NAME, "Problem that was asked."),
+        _column("language", NAME, "Programming language that was asked for."),
+        _column("sample_index", pa.int32(), "Number of the sample; also the offset of the seed."),
+        _column("model", NAME, "Model name and revision that answered."),
+        _column("prompt_sha256", NAME, "SHA-256 of the rendered prompt."),
+        _column("params", NAME, "Sampling parameters as canonical JSON."),
+        _column(
+            "text",
+            TEXT,
+            "Answer in normal form: <think>reasoning</think>answer, or what came when it has no such form.",
+        ),
+        _column("finish_reason?", NAME, "stop, length, … as the server says."),
+        _column("stop_reason?", NAME, "Stop string, or repetition_detected, as the server says."),
+        _column("prompt_tokens?", pa.int32(), "Tokens of the prompt, as the server counts.", unit="tokens"),
+        _column("completion_tokens?", pa.int32(), "Tokens of the completion, as the server counts.", unit="tokens"),
+        _column(
+            "latency_s",
+            pa.float64(),
+            "Time of the answered attempt: the server's own figure where it gives one.",
+            unit="s",
+        ),
+        _column("attempts", pa.int32(), "Attempts until the answer.", unit="attempts"),
+        _column("created_at", pa.timestamp("ms", tz="UTC"), "When the server created the answer."),
+        _column("error?", NAME, "Permanent error that took the place of an answer."),
+    ),
+)
+
+SAMPLES: Final = Table(
+    name="samples",
+    description="Every response with its reasoning, answer and code apart, and its verdict: kept, or the first reason.",
+    key=("sample_id",),
+    partition_by=("dataset", "language"),
+    row_group_rows=2_048,
+    schema=_schema(
+        _column("sample_id", NAME, "The request_id of the response."),
+        _column("problem_id", NAME, "Problem that was asked."),
+        _column("language", NAME, "Programming language that was asked for."),
+        _column("reasoning_span?", SPAN, "Byte offsets of the reasoning in responses.text.", unit="bytes"),
+        _column(
+            "answer_span?", SPAN, "Byte offsets of the answer after the reasoning in responses.text.", unit="bytes"
+        ),
+        _column("code?", TEXT, "Code of the answer."),
+        _column("separation", NAME, "How reasoning and answer came apart: ok, no_think, unclosed_think, …"),
+        _column("reasoning_has_code", pa.bool_(), "The reasoning holds a fenced code block."),
+        _column("n_fences", pa.int32(), "Complete code fences in the answer.", unit="fences"),
+        _column("fence_language?", NAME, "Info string of the fence that the code comes from, lower case."),
+        _column("syntax", NAME, "ok, error, wrong_language, python2 or empty."),
+        _column("tree_sitter_ok", pa.bool_(), "Tree-sitter finds no error in the code."),
+        _column(
+            "compiler_ok?", pa.bool_(), "The language's own compiler accepts the code; null when it was not asked."
+        ),
+        _column("syntax_line?", pa.int32(), "Line of the first error, from 1.", unit="line"),
+        _column("syntax_column?", pa.int32(), "Column of the first error, from 1.", unit="bytes"),
+        _column(
+            "duplicate_of?", NAME, "First sample of the problem with the same code up to comments and white space."
+        ),
+        _column(
+            "loop_period?", pa.int32(), "Length of the cycle the text ends in; null when it ends in none.", unit="words"
+        ),
+        _column("repeated_share", pa.float32(), "Share of 20-word sequences that occur more than once."),
+        _column("reasoning_tokens?", pa.int32(), "Tokens of the reasoning.", unit="tokens"),
+        _column("verdict", NAME, "kept, or the first of the reasons."),
+        _column("reasons", NAMES, "Every reason against the sample, in order of the checks."),
+    ),
+)
+
+EXECUTIONS: Final = Table(
+    name="executions",
+    description="Samples that were run against the tests of their problem.",
+    key=("sample_id",),
+    partition_by=("dataset", "language"),
+    row_group_rows=2_048,
+    schema=_schema(
+        _column("sample_id", NAME, "Sample that was run."),
+        _column("problem_id", NAME, "Its problem."),
+        _column("language", NAME, "Its programming language."),
+        _column("verdict", NAME, "accepted, or the verdict of the first failed test, compile_error or not_run."),
+        _column("tests_total", pa.int32(), "Tests of the problem that were to be run.", unit="tests"),
+        _column("tests_passed", pa.int32(), "Tests passed.", unit="tests"),
+        _column("pass_rate?", pa.float64(), "tests_passed / tests_total; null when it was not run."),
+        _column("first_failed_test?", NAME, "test_id of the first failed test."),
+        _column("cpu_time_s?", pa.float64(), "Largest CPU time of a test.", unit="s"),
+        _column("peak_memory_mib?", pa.float64(), "Largest memory of a test.", unit="MiB"),
+        _column("detail?", TEXT, "Compiler message, end of stderr, or why it was not run; bounded."),
+        _column("results", pa.list_(TEST_RESULT), "Verdict, CPU time and memory of each test that was run."),
+        _column(
+            "needs_checker",
+            pa.bool_(),
+            "The problem accepts several outputs and has no checker: the rate is a lower bound.",
+        ),
+        _column(
+            "sandbox_tier?", NAME, "A (namespaces), B (Landlock and seccomp) or C (not isolated, by explicit option)."
+        ),
+    ),
+)
+
+SFT_DATASET: Final = Table(
+    name="sft_dataset",
+    description="What downstream trains on, in the columns of the released OpenCodeReasoning data set.",
+    key=("sample_id",),
+    partition_by=("dataset", "language"),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        _column("id", NAME, "Hash of the problem: the same for all samples of one problem."),
+        _column(
+            "input", TEXT, "Statement; '-' where the licence forbids to copy it: join by dataset, split and index."
+        ),
+        _column("output", TEXT, "Whole answer of the teacher: reasoning, then solution."),
+        _column("source", NAME, "Judge the problem was first published on."),
+        _column("license", NAME, "Licences of the problem, joined by ', '."),
+        _column("dataset", NAME, "Data sets that carry the problem, joined by ', '."),
+        _column("split", NAME, "Split of the source data set."),
+        _column("difficulty", NAME, "Difficulty word or rating of the source; empty when it has none."),
+        _column("solution", TEXT, "Code of the answer."),
+        _column("index", NAME, "Id inside the split; joins the statement back."),
+        _column("language", NAME, "Programming language of the solution."),
+        _column("problem_id", NAME, "Problem in our tables."),
+        _column("sample_id", NAME, "Sample in our tables."),
+        _column("pass_rate?", pa.float64(), "Share of tests passed; null when it was not run."),
+        _column("model", NAME, "Teacher model and revision."),
+        _column("reasoning_tokens?", pa.int32(), "Tokens of the reasoning.", unit="tokens"),
+    ),
+)
+
+PLANS: Final = Table(
+    name="plans",
+    description="Solution plans that the teacher read out of correct solutions, each with its verdict.",
+    key=("plan_id",),
+    partition_by=("dataset",),
+    row_group_rows=2_048,
+    schema=_schema(
+        _column("plan_id", NAME, "Stable id of the plan."),
+        _column("problem_id", NAME, "Problem the plan solves."),
+        _column(
+            "solution_id?", NAME, "Solution the plan was read from; null for a plan made from the statement alone."
+        ),
+        _column("plan?", TEXT, "The plan as numbered lines; null when none came."),
+        _column("steps", pa.list_(pa.large_string()), "The steps of the plan, without their numbers."),
+        _column("model", NAME, "Teacher model and revision."),
+        _column("request_id", NAME, "Request in the ledger."),
+        _column("verdict", NAME, "kept, or the first of the reasons."),
+        _column("reasons", NAMES, "Every reason against the plan."),
+    ),
+)
+
+PLAN_SFT_DATASET: Final = Table(
+    name="plan_sft_dataset",
+    description="Multi-task training rows: code and plan targets for the joint objective.",
+    key=("id",),
+    partition_by=("dataset",),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        _column("id", NAME, "Stable id of the row."),
+        _column("task", NAME, "code or plan."),
+        _column("prompt", TEXT, "What the student is asked."),
+        _column("completion", TEXT, "What the student shall answer."),
+        _column("problem_id", NAME, "Problem in our tables."),
+        _column("weight", pa.float64(), "Weight of the row in the joint loss."),
+    ),
+)
+
+REASONING_PATTERNS: Final = Table(
+    name="reasoning_patterns",
+    description="Which moves a reasoning makes, and how mixed they are.",
+    key=("sample_id",),
+    partition_by=("dataset", "language"),
+    schema=_schema(
+        _column("sample_id", NAME, "Sample whose reasoning was read."),
+        _column("counts", pa.map_(pa.string(), pa.int32()), "Segments per pattern.", unit="segments"),
+        _column("n_segments", pa.int32(), "Segments with a pattern.", unit="segments"),
+        _column(
+            "entropy_bits?", pa.float64(), "Shannon entropy of the patterns; null when no segment has one.", unit="bits"
+        ),
+        _column("entropy_normalized?", pa.float64(), "Entropy divided by its largest possible value, 0 to 1."),
+    ),
+)
+
+STUDENT_EVALUATION: Final = Table(
+    name="student_evaluation",
+    description="Results of a student on a benchmark, one row per problem and method.",
+    key=("student", "benchmark", "method", "problem_id"),
+    schema=_schema(
+        _column("student", NAME, "Name of the student."),
+        _column("benchmark", NAME, "Benchmark it was tried on."),
+        _column("problem_id", NAME, "Problem of the benchmark."),
+        _column("method", NAME, "direct, plan_sampling, ranked, public_tests, majority, shortest, random or oracle."),
+        _column("n", pa.int32(), "Samples that were judged.", unit="samples"),
+        _column("correct", pa.int32(), "Samples that passed every test.", unit="samples"),
+        _column("not_run", pa.int32(), "Samples that could not be judged; neither right nor wrong.", unit="samples"),
+        _column("reasoning_tokens_mean?", pa.float64(), "Mean tokens of the reasoning.", unit="tokens"),
+    ),
+)
+
+EVALUATION_SUMMARY: Final = Table(
+    name="evaluation_summary",
+    description="pass@k over the problems of a benchmark, with its standard error by problem.",
+    key=("student", "benchmark", "method", "k"),
+    schema=_schema(
+        _column("student", NAME, "Name of the student."),
+        _column("benchmark", NAME, "Benchmark it was tried on."),
+        _column("method", NAME, "How the answers were chosen."),
+        _column("k", pa.int32(), "The k of pass@k.", unit="samples"),
+        _column("pass_at_k", pa.float64(), "Unbiased estimate, mean over problems."),
+        _column(
+            "standard_error?", pa.float64(), "Standard error with the problem as the unit; null for a single problem."
+        ),
+        _column("n_problems", pa.int32(), "Problems with at least k judged samples.", unit="problems"),
+        _column(
+            "n_unscored",
+            pa.int32(),
+            "Problems with fewer than k judged samples: left out, and said so.",
+            unit="problems",
+        ),
+    ),
+)
+
+FUNNEL: Final = Table(
+    name="funnel",
+    description="How many rows each stage received, kept and dropped, by reason.",
+    key=("stage", "dataset", "language", "reason"),
+    schema=_schema(
+        _column("position", pa.int32(), "Place of the stage in the flow."),
+        _column("stage", NAME, "Stage of the flow."),
+        _column("dataset", NAME, "Data set, or '*' for all."),
+        _column("language", NAME, "Programming language, or '*' for all."),
+        _column("reason", NAME, "kept, or why rows were dropped."),
+        _column("rows", pa.int64(), "Number of rows.", unit="rows"),
+    ),
+)
+
+TABLES: Final[dict[str, Table]] = {
+    table.name: table
+    for table in (
+        PROBLEMS,
+        TESTS,
+        SOLUTIONS,
+        REJECTED,
+        DUPLICATE_PAIRS,
+        UNIQUE_PROBLEMS,
+        CONTAMINATION,
+        CLEAN_PROBLEMS,
+        REVIEWS,
+        RESPONSES,
+        SAMPLES,
+        EXECUTIONS,
+        SFT_DATASET,
+        PLANS,
+        PLAN_SFT_DATASET,
+        REASONING_PATTERNS,
+        STUDENT_EVALUATION,
+        EVALUATION_SUMMARY,
+        FUNNEL,
+    )
+}
+
+
+def table_named(name: str) -> Table:
+    """Return the table called ``name``.
+
+    Raises
+    ------
+    KeyError
+        With the known names, when there is no such table.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        known = ", ".join(TABLES)
+        message = f"no table `{name}`; the tables are {known}"
+        raise KeyError(message) from None
