@@ -1,0 +1,147 @@
+"""Build a partition unless it already is what building would give, and verify what was built.
+
+This is the one place that decides whether work is done again. It does not know what the steps do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.store import InputRef, Manifest, PartitionWriter, Store
+from ocr_pipeline.tables import Table
+
+__all__ = ["Build", "Built", "build_unless_current", "conservation_violations", "key_violations", "schema_violations"]
+
+SHOWN_KEYS: Final = 3
+
+Writers = Mapping[str, PartitionWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How one partition of one or several tables is built, and from what."""
+
+    tables: tuple[Table, ...]
+    partition: dict[str, str]
+    config: Mapping[str, Any]
+    code_version: str
+    inputs: Sequence[InputRef]
+    run: Callable[[Writers], StageCounts]
+    """Writes all tables and returns the account, which stands in every manifest."""
+    model: str | None = None
+    repeat_when_dropped: bool = False
+    """Build again although nothing changed when rows were dropped: for dropped rows that may succeed next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One table's partition after :func:`build_unless_current`."""
+
+    table: Table
+    manifest: Manifest
+    reused: bool
+
+
+def build_unless_current(store: Store, build: Build) -> list[Built]:
+    """Return the partitions, built only when config, code version or inputs changed.
+
+    Raises
+    ------
+    ConservationError
+        When the step's account does not balance; nothing is published then.
+    """
+    current = [
+        store.current(table, build.partition, config=build.config, code_version=build.code_version, inputs=build.inputs)
+        for table in build.tables
+    ]
+    found = [manifest for manifest in current if manifest is not None]
+    if len(found) == len(build.tables) and not (build.repeat_when_dropped and any(_dropped(one) for one in found)):
+        return [Built(table, manifest, reused=True) for table, manifest in zip(build.tables, found, strict=True)]
+    return _build(store, build)
+
+
+def _dropped(manifest: Manifest) -> bool:
+    return bool(manifest.stage_counts.dropped)
+
+
+def _build(store: Store, build: Build) -> list[Built]:
+    with ExitStack() as stack:
+        writers = {
+            table.name: stack.enter_context(
+                store.writer(
+                    table,
+                    build.partition,
+                    config=build.config,
+                    code_version=build.code_version,
+                    inputs=build.inputs,
+                    model=build.model,
+                )
+            )
+            for table in build.tables
+        }
+        counts = build.run(writers).require_conserved("/".join([build.tables[0].name, *build.partition.values()]))
+        for writer in writers.values():
+            writer.counts = counts
+    return [Built(table, _written(writers[table.name]), reused=False) for table in build.tables]
+
+
+def _written(writer: PartitionWriter) -> Manifest:
+    if writer.manifest is None:
+        raise AssertionError("a writer that ended well has a manifest")
+    return writer.manifest
+
+
+def schema_violations(store: Store, table: Table, partition: Mapping[str, str]) -> list[str]:
+    """Say where the Parquet differs from the table's contract: columns, types, nulls."""
+    dataset = store.open(table, **partition)
+    violations = []
+    for fragment in dataset.get_fragments():
+        found = fragment.physical_schema
+        if not found.equals(table.schema, check_metadata=False):
+            violations.append(f"{fragment.path}: the columns are {found.names}, not {table.schema.names}")
+    if violations:
+        return violations
+    nulls = {name: 0 for name in table.required}
+    for batch in dataset.to_batches(columns=list(table.required)):
+        for name in nulls:
+            nulls[name] += batch.column(name).null_count
+    return [f"column `{name}` holds {count} nulls" for name, count in nulls.items() if count]
+
+
+def key_violations(store: Store, table: Table, partition: Mapping[str, str]) -> list[str]:
+    """Say which keys stand in the partition more than once."""
+    keys = store.open(table, **partition).to_table(columns=list(table.key))
+    counted = keys.group_by(list(table.key)).aggregate([([], "count_all")])
+    repeated = counted.filter(pc.greater(counted["count_all"], 1))
+    return [f"{_key(row)} stands {row['count_all']} times" for row in repeated.slice(0, SHOWN_KEYS).to_pylist()]
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in row.items() if name != "count_all")
+
+
+def conservation_violations(store: Store, table: Table, partition: Mapping[str, str]) -> list[str]:
+    """Say where a partition's account does not balance or does not fit its rows."""
+    return list(_conservation(store, table, partition))
+
+
+def _conservation(store: Store, table: Table, partition: Mapping[str, str]) -> Iterator[str]:
+    manifest = store.manifest(table, **partition)
+    if manifest is None:
+        yield f"{table.name}/{'/'.join(partition.values())} has no manifest"
+        return
+    rows = store.open(table, **partition).count_rows()
+    if rows != manifest.rows:
+        yield f"{rows} rows on disk, {manifest.rows} in the manifest"
+    if not manifest.counts:
+        yield "the manifest holds no account"
+        return
+    counts = manifest.stage_counts
+    if counts.rows_in != counts.kept + sum(counts.dropped.values()):
+        yield f"{counts.rows_in} in, but {counts.kept} kept + {sum(counts.dropped.values())} dropped"
