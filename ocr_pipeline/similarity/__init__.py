@@ -1,0 +1,10 @@
+"""How alike two statements are: the machinery that deduplication and the contamination check share.
+
+Normal form and content keys, embeddings, all pairs above a threshold, lexical evidence, and what people decided. It
+decides nothing and is no step: which pairs are duplicates or contaminated is said by the packages that use it.
+"""
+
+from ocr_pipeline.similarity.reviews import ReviewDecision, Reviews, read_reviews
+from ocr_pipeline.similarity.text import content_key, normalise, pair_key
+
+__all__ = ["ReviewDecision", "Reviews", "content_key", "normalise", "pair_key", "read_reviews"]
