@@ -94,7 +94,9 @@ def read_reviews(source: ReviewSource) -> Reviews:
 def _standing(votes: Mapping[str, Mapping[str, ReviewDecision]]) -> dict[str, dict[str, ReviewDecision]]:
     standing: dict[str, dict[str, ReviewDecision]] = {}
     for key, by_reviewer in sorted(votes.items()):
-        kept = {who: vote for who, vote in sorted(by_reviewer.items()) if vote != ReviewDecision.WITHDRAWN}
+        kept: dict[str, ReviewDecision] = {
+            who: vote for who, vote in sorted(by_reviewer.items()) if vote != ReviewDecision.WITHDRAWN
+        }
         if kept:
             standing[key] = kept
     return standing
@@ -104,7 +106,8 @@ def _rows(source: ReviewSource) -> Iterator[dict[str, Any]]:
     if isinstance(source, str | Path):
         yield from _read_path(Path(source))
         return
-    for batch in source.to_batches() if hasattr(source, "to_batches") else source:
+    rows: Any = source
+    for batch in rows.to_batches() if hasattr(rows, "to_batches") else rows:
         _require(batch.schema.names, "reviews")
         yield from batch.to_pylist()
 
