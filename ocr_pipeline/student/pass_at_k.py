@@ -1,0 +1,170 @@
+"""pass@k as the benchmarks define it: unbiased, exact, with the problem as the unit of uncertainty.
+
+Works on the rows of ``student_evaluation``. How samples become such rows stands in ``evaluation``; how an answer is
+chosen among samples stands in ``selection``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import pyarrow as pa
+
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.tables import EVALUATION_SUMMARY
+
+__all__ = ["PairedDifference", "mean_and_standard_error", "paired_difference", "pass_at_k", "summarize"]
+
+Group = tuple[str, str, str]
+Scores = dict[str, tuple[int, int]]  # problem -> judged samples, correct samples
+
+
+def pass_at_k(n: int, c: int, k: int) -> Fraction:
+    """Return the chance that ``k`` of ``n`` samples, drawn without replacement, hold one of the ``c`` correct ones.
+
+    This is the unbiased estimator of Chen et al. 2021 (arXiv 2107.03374), in exact integers.
+
+    Raises
+    ------
+    InputError
+        When ``n < k``, ``k < 1`` or ``c`` is not between 0 and ``n``: there is no unbiased estimate then.
+    """
+    if k < 1:
+        raise InputError(f"k is {k}; pass@k needs a k of at least 1")
+    if not 0 <= c <= n:
+        raise InputError(f"{c} of {n} samples are said to be correct; give a count between 0 and {n}")
+    if n < k:
+        raise InputError(f"pass@{k} needs at least {k} judged samples, there are {n}; judge more samples or lower k")
+    return 1 - Fraction(math.comb(n - c, k), math.comb(n, k))
+
+
+def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean and the standard error of the mean; a single value has no standard error."""
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return mean, None
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))
+
+
+def summarize(rows: pa.Table, ks: Sequence[int]) -> pa.Table:
+    """Average pass@k over the problems of every student, benchmark and method.
+
+    Parameters
+    ----------
+    rows
+        Rows of ``student_evaluation``.
+    ks
+        The wanted k.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``evaluation_summary``, sorted. A problem with fewer than ``k`` judged samples counts as unscored, never as 0.
+
+    Raises
+    ------
+    InputError
+        When no problem of a group has ``k`` judged samples.
+    """
+    groups = _grouped(rows)
+    records = [_summary(group, groups[group], k) for group in sorted(groups) for k in sorted(set(ks))]
+    return pa.Table.from_pylist(records, schema=EVALUATION_SUMMARY.schema)
+
+
+def _summary(group: Group, scores: Scores, k: int) -> dict[str, object]:
+    student, benchmark, method = group
+    values = list(_per_problem(scores, k).values())
+    if not values:
+        most = max(n for n, _ in scores.values())
+        raise InputError(
+            f"pass@{k} of {student} on {benchmark} ({method}) needs at least {k} judged samples per problem, "
+            f"no problem has more than {most}; judge more samples or lower --k"
+        )
+    mean, standard_error = mean_and_standard_error(values)
+    return {
+        "student": student,
+        "benchmark": benchmark,
+        "method": method,
+        "k": k,
+        "pass_at_k": mean,
+        "standard_error": standard_error,
+        "n_problems": len(values),
+        "n_unscored": len(scores) - len(values),
+    }
+
+
+def _per_problem(scores: Scores, k: int) -> dict[str, float]:
+    return {problem: float(pass_at_k(n, c, k)) for problem, (n, c) in sorted(scores.items()) if n >= k}
+
+
+def _grouped(rows: pa.Table) -> Mapping[Group, Scores]:
+    groups: dict[Group, Scores] = defaultdict(dict)
+    for row in _records(rows):
+        scores = groups[row["student"], row["benchmark"], row["method"]]
+        if row["problem_id"] in scores:
+            raise InputError(f"problem `{row['problem_id']}` stands twice in one evaluation; give each problem once")
+        scores[row["problem_id"]] = (row["n"], row["correct"])
+    return groups
+
+
+def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    names = ["student", "benchmark", "method", "problem_id", "n", "correct"]
+    for batch in rows.select(names).to_batches():
+        yield from batch.to_pylist()
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """How much better the left student is, problem by problem."""
+
+    k: int
+    difference: float
+    """Mean over problems of left's pass@k minus right's."""
+    standard_error: float | None
+    """Of the mean difference, with the problem as the unit; ``None`` for a single problem."""
+    n_problems: int
+    n_left_better: int
+    n_right_better: int
+    n_unpaired: int
+    """Problems that only one of the two was scored on; they are left out."""
+
+
+def paired_difference(left: pa.Table, right: pa.Table, k: int) -> PairedDifference:
+    """Compare two students on the problems that both were scored on.
+
+    Both tables hold one student, benchmark and method of ``student_evaluation``.
+
+    Raises
+    ------
+    InputError
+        When a table holds several evaluations, or the two share no problem with ``k`` judged samples.
+    """
+    left_scores, right_scores = (_per_problem(_only(rows), k) for rows in (left, right))
+    shared = sorted(left_scores.keys() & right_scores.keys())
+    if not shared:
+        raise InputError(f"the two evaluations share no problem with at least {k} judged samples")
+    differences = [left_scores[problem] - right_scores[problem] for problem in shared]
+    mean, standard_error = mean_and_standard_error(differences)
+    return PairedDifference(
+        k=k,
+        difference=mean,
+        standard_error=standard_error,
+        n_problems=len(shared),
+        n_left_better=sum(difference > 0 for difference in differences),
+        n_right_better=sum(difference < 0 for difference in differences),
+        n_unpaired=len(left_scores.keys() ^ right_scores.keys()),
+    )
+
+
+def _only(rows: pa.Table) -> Scores:
+    groups = _grouped(rows)
+    if len(groups) != 1:
+        names = "; ".join(" / ".join(group) for group in sorted(groups)) or "none"
+        raise InputError(f"a comparison needs one student, benchmark and method on each side, this one holds: {names}")
+    return next(iter(groups.values()))
