@@ -1,0 +1,79 @@
+"""Group contamination: unique problems against the benchmarks, and the problems that no benchmark holds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.materialize import materialize
+from assets.metadata import described
+from ocr_pipeline import contamination as step
+from ocr_pipeline.building import Build, Writers
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, UNIQUE_PROBLEMS
+from resources import BenchmarksResource, EncoderResource, StoreResource
+
+__all__ = ["ContaminationConfig", "clean_problems", "contamination"]
+
+GROUP = "contamination"
+
+
+class ContaminationConfig(dg.Config):
+    """What counts as a benchmark's problem."""
+
+    threshold: float = 0.7
+
+
+@dg.asset(deps=["unique_problems", "problems"], **described(CONTAMINATION, group=GROUP, upstream=(UNIQUE_PROBLEMS,)))
+def contamination(
+    context: dg.AssetExecutionContext,
+    config: ContaminationConfig,
+    store: StoreResource,
+    encoder: EncoderResource,
+    benchmarks: BenchmarksResource,
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Compare every unique problem with every benchmark problem and store the evidence."""
+    opened = store.open()
+    targets = benchmarks.open(opened)
+
+    def run(writers: Writers) -> StageCounts:
+        evidence = step.check(
+            opened.open(UNIQUE_PROBLEMS).to_batches(),
+            targets,
+            config=step.ContaminationConfig(threshold=config.threshold),
+            encoder=encoder.load(store.side_folder("embeddings")),
+            reviews=store.reviews(),
+        )
+        writers[CONTAMINATION.name].write(evidence)
+        return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows)
+
+    build = Build(
+        tables=(CONTAMINATION,),
+        partition={},
+        config={"threshold": config.threshold, "benchmarks": {one.name: one.version for one in targets}},
+        code_version=step.VERSION,
+        inputs=[opened.reference(UNIQUE_PROBLEMS), *benchmarks.references(opened), store.reviews_reference()],
+        run=run,
+    )
+    yield from materialize(context, opened, lambda _: build)
+
+
+@dg.asset(
+    deps=["unique_problems", "contamination"], **described(CLEAN_PROBLEMS, group=GROUP, upstream=(UNIQUE_PROBLEMS,))
+)
+def clean_problems(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """Keep the problems that no benchmark holds."""
+    opened = store.open()
+    build = Build(
+        tables=(CLEAN_PROBLEMS,),
+        partition={},
+        config={},
+        code_version=step.VERSION,
+        inputs=[opened.reference(UNIQUE_PROBLEMS), opened.reference(CONTAMINATION)],
+        run=lambda writers: step.select_clean(
+            opened.open(UNIQUE_PROBLEMS).to_batches(),
+            opened.open(CONTAMINATION).to_table(),
+            writers[CLEAN_PROBLEMS.name],
+        ),
+    )
+    yield from materialize(context, opened, lambda _: build)

@@ -1,0 +1,91 @@
+"""Group duplicates: every pair of similar problems with its decision, and the problems that stay."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from assets.materialize import materialize
+from assets.metadata import described
+from ocr_pipeline import duplicates
+from ocr_pipeline.building import Build, Writers
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.sources import SOURCES, Role
+from ocr_pipeline.store import InputRef, Store
+from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, TESTS, UNIQUE_PROBLEMS, Table
+from resources import EncoderResource, StoreResource
+
+__all__ = ["DuplicatesConfig", "duplicate_pairs", "unique_problems"]
+
+GROUP = "duplicates"
+
+
+class DuplicatesConfig(dg.Config):
+    """What counts as the same problem."""
+
+    threshold: float = 0.7
+
+
+def training_rows(store: Store, table: Table) -> Iterator[pa.RecordBatch]:
+    """Stream a table of every ingested data set that is no benchmark."""
+    return chain.from_iterable(store.open(table, **keys).to_batches() for keys in _training(store, table))
+
+
+def training_references(store: Store, *tables: Table) -> list[InputRef]:
+    """Return references to what :func:`training_rows` streams."""
+    return [store.reference(table, **keys) for table in tables for keys in _training(store, table)]
+
+
+def _training(store: Store, table: Table) -> list[dict[str, str]]:
+    return [keys for keys in store.partitions(table) if SOURCES[keys["dataset"]].role is Role.TRAIN]
+
+
+@dg.asset(deps=["problems", "tests"], **described(DUPLICATE_PAIRS, group=GROUP, upstream=(PROBLEMS,)))
+def duplicate_pairs(
+    context: dg.AssetExecutionContext, config: DuplicatesConfig, store: StoreResource, encoder: EncoderResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Compare every problem with every other; people's reviews override the rules."""
+    opened = store.open()
+    settings = duplicates.DuplicateConfig(threshold=config.threshold)
+
+    def run(writers: Writers) -> StageCounts:
+        pairs = duplicates.find_pairs(
+            training_rows(opened, PROBLEMS),
+            tests=training_rows(opened, TESTS),
+            config=settings,
+            encoder=encoder.load(store.side_folder("embeddings")),
+            reviews=store.reviews(),
+        )
+        writers[DUPLICATE_PAIRS.name].write(pairs)
+        return StageCounts(rows_in=pairs.num_rows, kept=pairs.num_rows)
+
+    build = Build(
+        tables=(DUPLICATE_PAIRS,),
+        partition={},
+        config={"threshold": config.threshold, "encoder": encoder.model},
+        code_version=duplicates.VERSION,
+        inputs=[*training_references(opened, PROBLEMS, TESTS), store.reviews_reference()],
+        run=run,
+    )
+    yield from materialize(context, opened, lambda _: build)
+
+
+@dg.asset(deps=["problems", "duplicate_pairs"], **described(UNIQUE_PROBLEMS, group=GROUP, upstream=(PROBLEMS,)))
+def unique_problems(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """Keep one problem of each group of duplicates, with the provenance of all."""
+    opened = store.open()
+    build = Build(
+        tables=(UNIQUE_PROBLEMS,),
+        partition={},
+        config={},
+        code_version=duplicates.VERSION,
+        inputs=[*training_references(opened, PROBLEMS), opened.reference(DUPLICATE_PAIRS)],
+        run=lambda writers: duplicates.select_unique(
+            lambda: training_rows(opened, PROBLEMS),
+            opened.open(DUPLICATE_PAIRS).to_table(),
+            writers[UNIQUE_PROBLEMS.name],
+        ),
+    )
+    yield from materialize(context, opened, lambda _: build)

@@ -1,0 +1,106 @@
+"""From a library step to Dagster events: run it for every partition that is asked for, and report what it did."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.metadata import materialization_metadata
+from ocr_pipeline.building import Build, Built, build_unless_current
+from ocr_pipeline.errors import PipelineError, TeacherError
+from ocr_pipeline.store import Store
+
+__all__ = ["materialize", "partitions_of"]
+
+Partition = dict[str, str]
+
+
+def partitions_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[Partition]:
+    """Return the partitions that the run asks for, as keys of the store; ``[{}]`` for an asset without partitions."""
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return [{}]
+    keys = context.partition_keys if isinstance(context, dg.AssetExecutionContext) else _check_keys(context)
+    return [_as_store_keys(key) for key in keys]
+
+
+def _check_keys(context: dg.AssetCheckExecutionContext) -> list[str]:
+    return list(context.op_execution_context.partition_keys)
+
+
+def _as_store_keys(key: str) -> Partition:
+    if isinstance(key, dg.MultiPartitionKey):
+        return {"dataset": key.keys_by_dimension["dataset"], "language": key.keys_by_dimension["language"]}
+    names = ("dataset", "language")
+    return dict(zip(names, key.split("|"), strict=False))
+
+
+def materialize(
+    context: dg.AssetExecutionContext, store: Store, plan: Callable[[Partition], Build]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Build every partition of the run and yield one result per table.
+
+    Partitions that were finished before a failure are recorded as materialized although the run fails.
+
+    Raises
+    ------
+    dagster.Failure
+        With the one line of the :class:`PipelineError` that stopped the step.
+    """
+    finished: list[list[Built]] = []
+    try:
+        for partition in partitions_of(context):
+            finished.append(build_unless_current(store, plan(partition)))
+            _log(context, finished[-1])
+    except PipelineError as error:
+        _record_finished(context, store, finished)
+        raise dg.Failure(description=str(error), allow_retries=isinstance(error, TeacherError)) from error
+    yield from _results(context, store, finished)
+
+
+def _log(context: dg.AssetExecutionContext, tables: list[Built]) -> None:
+    for built in tables:
+        counts = built.manifest.stage_counts
+        did = "unchanged" if built.reused else "built"
+        context.log.info(
+            "%s/%s %s: %d in, %d kept, %d dropped",
+            built.table.name,
+            "/".join(built.manifest.partition.values()),
+            did,
+            counts.rows_in,
+            counts.kept,
+            sum(counts.dropped.values()),
+        )
+
+
+def _record_finished(context: dg.AssetExecutionContext, store: Store, finished: list[list[Built]]) -> None:
+    for built in (built for tables in finished for built in tables):
+        context.log_event(
+            dg.AssetMaterialization(
+                built.table.name,
+                partition=_dagster_key(built),
+                metadata=materialization_metadata(store, built),
+                tags={"dagster/data_version": built.manifest.content_sha256},
+            )
+        )
+
+
+def _dagster_key(built: Built) -> str | None:
+    return "|".join(built.manifest.partition.values()) or None
+
+
+def _results(
+    context: dg.AssetExecutionContext, store: Store, finished: list[list[Built]]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    for column in zip(*finished, strict=True):
+        table = column[0].table
+        if len(column) == 1:
+            yield dg.MaterializeResult(
+                asset_key=table.name,
+                metadata=materialization_metadata(store, column[0]),
+                data_version=dg.DataVersion(column[0].manifest.content_sha256),
+            )
+            continue
+        for built in column:
+            metadata = materialization_metadata(store, built)
+            context.add_asset_metadata(metadata, asset_key=table.name, partition_key=_dagster_key(built))
+        yield dg.MaterializeResult(asset_key=table.name)

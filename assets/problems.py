@@ -1,0 +1,66 @@
+"""Group ingest: raw data sets become problems, tests, solutions, and rejected rows with a reason."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.materialize import materialize
+from assets.metadata import described
+from assets.partitions import BY_DATASET
+from ocr_pipeline import sources
+from ocr_pipeline.building import Build
+from ocr_pipeline.console import progress
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.store import InputRef, PartitionWriter, canonical_json
+from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS
+from resources import RawResource, StoreResource
+
+__all__ = ["ingested", "raw"]
+
+GROUP = "ingest"
+TABLES = (PROBLEMS, TESTS, SOLUTIONS, REJECTED)
+
+
+@dg.observable_source_asset(group_name=GROUP, partitions_def=BY_DATASET, description="Raw files, by their hashes.")
+def raw(raw_files: RawResource) -> dg.DataVersionsByPartition:
+    """Observe the raw files, so that a data set whose files changed shows as stale."""
+    hashes = {dataset: sources.hash_of_raw(raw_files.paths(dataset)) for dataset in raw_files.present()}
+    return dg.DataVersionsByPartition({dataset: _version(files) for dataset, files in hashes.items()})
+
+
+def _version(files: dict[str, str]) -> str:
+    return hashlib.sha256(canonical_json(files).encode()).hexdigest()
+
+
+@dg.multi_asset(
+    specs=[dg.AssetSpec(table.name, deps=["raw"], **described(table, group=GROUP)) for table in TABLES],
+    partitions_def=BY_DATASET,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    name="ingest",
+)
+def ingested(
+    context: dg.AssetExecutionContext, store: StoreResource, raw_files: RawResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Read raw data sets into normal form; what cannot be used is rejected with a reason."""
+
+    def plan(partition: dict[str, str]) -> Build:
+        dataset = partition["dataset"]
+        paths = raw_files.paths(dataset)
+        return Build(
+            tables=TABLES,
+            partition=partition,
+            config={"split": raw_files.split},
+            code_version=sources.VERSION,
+            inputs=[InputRef("raw", partition, _version(sources.hash_of_raw(paths)))],
+            run=lambda writers: _ingest(dataset, paths, raw_files.split, writers),
+        )
+
+    yield from materialize(context, store.open(), plan)
+
+
+def _ingest(dataset: str, paths: list[Path], split: str, writers: Mapping[str, PartitionWriter]) -> StageCounts:
+    with progress(f"ingest {dataset}") as bar:
+        return sources.ingest(dataset, paths, split=split, writers=writers, progress=bar)

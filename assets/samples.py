@@ -1,0 +1,194 @@
+"""Group samples: reasoning apart from code, verdicts, executions, patterns, and the data set that readers use."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from assets.materialize import materialize
+from assets.metadata import described
+from assets.partitions import BY_DATASET_AND_LANGUAGE
+from ocr_pipeline import evidence, judge
+from ocr_pipeline import samples as step
+from ocr_pipeline.building import Build, Writers
+from ocr_pipeline.console import progress
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.sources import SOURCES
+from ocr_pipeline.store import InputRef, Store
+from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
+    EXECUTIONS,
+    REASONING_PATTERNS,
+    RESPONSES,
+    SAMPLES,
+    SFT_DATASET,
+    TESTS,
+)
+from resources import EngineResource, SandboxResource, StoreResource
+
+__all__ = ["SelectionConfig", "executions", "reasoning_patterns", "samples", "sft_dataset"]
+
+GROUP = "samples"
+Partition = dict[str, str]
+
+
+@dg.asset(
+    deps=["responses"],
+    partitions_def=BY_DATASET_AND_LANGUAGE,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    **described(SAMPLES, group=GROUP, upstream=(RESPONSES,), kinds=("treesitter",)),
+)
+def samples(
+    context: dg.AssetExecutionContext, store: StoreResource, engine: EngineResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Take every response apart and give it a verdict."""
+    opened = store.open()
+    config = step.SampleConfig()
+
+    def plan(partition: Partition) -> Build:
+        return Build(
+            tables=(SAMPLES,),
+            partition=partition,
+            config=asdict(config),
+            code_version=step.VERSION,
+            inputs=[opened.reference(RESPONSES, **partition)],
+            run=lambda writers: step.separate(
+                opened.open(RESPONSES, **partition).to_batches(),
+                config=config,
+                engine=engine.open(),
+                writer=writers[SAMPLES.name],
+            ),
+        )
+
+    yield from materialize(context, opened, plan)
+
+
+@dg.asset(
+    deps=["samples", "clean_problems", "tests"],
+    partitions_def=BY_DATASET_AND_LANGUAGE,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="sandbox",
+    **described(EXECUTIONS, group=GROUP, upstream=(SAMPLES,)),
+)
+def executions(
+    context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Run the programs of the kept samples against the tests of their problems, in a sandbox."""
+    opened = store.open()
+    config = sandbox.config()
+
+    def plan(partition: Partition) -> Build:
+        tests = {"dataset": partition["dataset"]}
+
+        def run(writers: Writers) -> StageCounts:
+            with progress(f"executions {'|'.join(partition.values())}", unit="samples") as bar:
+                return judge.judge(
+                    opened.open(CLEAN_PROBLEMS).to_batches(),
+                    lambda: opened.open(TESTS, **tests).to_batches(),
+                    opened.open(SAMPLES, **partition).to_batches(),
+                    config=config,
+                    writer=writers[EXECUTIONS.name],
+                    checkpoint=store.side_folder("judged"),
+                    progress=bar,
+                )
+
+        return Build(
+            tables=(EXECUTIONS,),
+            partition=partition,
+            config=asdict(config),
+            code_version=judge.VERSION,
+            inputs=[
+                opened.reference(SAMPLES, **partition),
+                opened.reference(CLEAN_PROBLEMS),
+                opened.reference(TESTS, **tests),
+            ],
+            run=run,
+        )
+
+    yield from materialize(context, opened, plan)
+
+
+@dg.asset(
+    deps=["samples", "responses"],
+    partitions_def=BY_DATASET_AND_LANGUAGE,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    **described(REASONING_PATTERNS, group=GROUP, upstream=(SAMPLES,)),
+)
+def reasoning_patterns(
+    context: dg.AssetExecutionContext, store: StoreResource, engine: EngineResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Count the moves that each reasoning makes."""
+    opened = store.open()
+
+    def plan(partition: Partition) -> Build:
+        return Build(
+            tables=(REASONING_PATTERNS,),
+            partition=partition,
+            config={},
+            code_version=evidence.VERSION,
+            inputs=[opened.reference(SAMPLES, **partition), opened.reference(RESPONSES, **partition)],
+            run=lambda writers: evidence.find_patterns(
+                opened.open(SAMPLES, **partition).to_batches(),
+                opened.open(RESPONSES, **partition).to_batches(),
+                engine=engine.open(),
+                writer=writers[REASONING_PATTERNS.name],
+            ),
+        )
+
+    yield from materialize(context, opened, plan)
+
+
+class SelectionConfig(dg.Config):
+    """Which samples the data set holds; changing it judges and generates nothing again."""
+
+    execution: str = "all"
+    pass_rate_min: float | None = None
+    pass_rate_max: float | None = None
+    drop_reasoning_with_code: bool = True
+    drop_duplicates: bool = True
+    drop_loops: bool = True
+
+    def settings(self) -> step.SelectionConfig:
+        """Return the library's configuration."""
+        return step.SelectionConfig(**self.model_dump())
+
+
+@dg.asset(
+    deps=["samples", "responses", "clean_problems", "executions"],
+    partitions_def=BY_DATASET_AND_LANGUAGE,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    **described(SFT_DATASET, group="dataset", upstream=(SAMPLES, RESPONSES, CLEAN_PROBLEMS)),
+)
+def sft_dataset(
+    context: dg.AssetExecutionContext, config: SelectionConfig, store: StoreResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Select the samples that readers train on, in the columns of the released data set."""
+    opened = store.open()
+    settings = config.settings()
+
+    def plan(partition: Partition) -> Build:
+        judged = opened.manifest(EXECUTIONS, **partition) is not None
+        return Build(
+            tables=(SFT_DATASET,),
+            partition=partition,
+            config=asdict(settings),
+            code_version=step.VERSION,
+            inputs=_inputs(opened, partition, judged=judged),
+            run=lambda writers: step.select(
+                lambda: opened.open(SAMPLES, **partition).to_batches(),
+                lambda: opened.open(RESPONSES, **partition).to_batches(),
+                lambda: opened.open(CLEAN_PROBLEMS).to_batches(),
+                (lambda: opened.open(EXECUTIONS, **partition).to_batches()) if judged else None,
+                config=settings,
+                redistributable={name for name, source in SOURCES.items() if source.may_redistribute},
+                writer=writers[SFT_DATASET.name],
+            ),
+        )
+
+    yield from materialize(context, opened, plan)
+
+
+def _inputs(store: Store, partition: Partition, *, judged: bool) -> list[InputRef]:
+    tables = (SAMPLES, RESPONSES, EXECUTIONS) if judged else (SAMPLES, RESPONSES)
+    return [*(store.reference(table, **partition) for table in tables), store.reference(CLEAN_PROBLEMS)]

@@ -1,0 +1,23 @@
+"""What runs the steps that work on record batches."""
+
+import dagster as dg
+from pydantic import Field
+
+from ocr_pipeline.engine import Engine, LocalEngine
+
+__all__ = ["EngineResource"]
+
+
+class EngineResource(dg.ConfigurableResource[Engine]):
+    """Local processes, or a Ray cluster when an address is given."""
+
+    workers: int = Field(default=0, description="Local processes; 0 works in the step's own process.")
+    ray_address: str = Field(default="", description="Address of a Ray cluster; empty means local processes.")
+
+    def open(self) -> Engine:
+        """Return the engine."""
+        if not self.ray_address:
+            return LocalEngine(self.workers)
+        from ocr_pipeline.engine.ray import RayEngine
+
+        return RayEngine(self.ray_address)

@@ -1,0 +1,29 @@
+"""Where the Parquet lies."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from ocr_pipeline.store import Store
+
+__all__ = ["StoreResource"]
+
+
+class StoreResource(dg.ConfigurableResource[Store]):
+    """The data root: a folder or a URI such as s3://bucket/folder."""
+
+    root: str = Field(
+        default_factory=lambda: os.environ.get("OCR_PIPELINE_DATA", "data"),
+        description="Folder or URI; the default is OCR_PIPELINE_DATA, or `data`.",
+    )
+
+    def open(self) -> Store:
+        """Open the data root."""
+        return Store(self.root)
+
+    def side_folder(self, name: str) -> Path:
+        """Return a local folder for what is no table: ledgers, caches, checkpoints."""
+        local = self.open().local_root
+        return (local or Path("data")) / f"_{name}"
