@@ -1,0 +1,110 @@
+"""Recorded responses: puts the authored parts together as servers and models really send them.
+
+``form`` names one way in which reasoning, tags and answer come; what is sent depends on nothing else. One recording
+is one JSON object; a request finds those whose ``match`` texts all stand in its prompt and takes the one whose
+``sample_index`` is its seed modulo their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.sample.authored import Problem, Response
+
+__all__ = ["plan_recordings", "solution_recordings"]
+
+PROMPT_WORDS: Final = {"python": "Python", "cpp": "C++"}
+FENCES: Final = {"python": "python", "cpp": "cpp"}
+FIRST_CREATED: Final = 1_767_225_600  # 2026-01-01T00:00:00Z
+CHARACTERS_PER_TOKEN: Final = 3.6
+MILLISECONDS_PER_TOKEN: Final = 21
+LOOP_REPEATS: Final = 160
+
+
+def solution_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
+    """Yield the responses to every problem, by problem, language and sample index."""
+    number = 0
+    for problem in problems:
+        for language, word in PROMPT_WORDS.items():
+            chosen = [each for each in problem.responses if each.language == language]
+            for sample_index, response in enumerate(chosen):
+                yield _recording(
+                    [problem.match, word], sample_index, _message(response), response.finish_reason, number
+                )
+                number += 1
+
+
+def plan_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
+    """Yield the plans: each is asked for with the code of a correct Python solution, so a line of it finds them."""
+    told = [problem for problem in problems if not problem.same_as]
+    codes = {solution.code for problem in told for solution in problem.correct_solutions("python")}
+    number = 100_000
+    for problem in told:
+        for solution in problem.correct_solutions("python"):
+            line = _own_line(solution.code, codes)
+            for sample_index, plan in enumerate(problem.plans):
+                message = {"role": "assistant", "content": plan}
+                yield _recording(["solution plan", line], sample_index, message, "stop", number)
+                number += 1
+
+
+def _own_line(code: str, codes: set[str]) -> str:
+    """Return the longest line of ``code`` that stands in no other solution."""
+    lines = sorted((line.strip() for line in code.splitlines()), key=len, reverse=True)
+    for line in lines:
+        if sum(line in other for other in codes) == 1:
+            return line
+    message = f"no line of this solution is its own, so no plan can be recorded for it: {code}"
+    raise InputError(message)
+
+
+def _recording(
+    match: list[str], sample_index: int, message: dict[str, str], finish_reason: str, number: int
+) -> dict[str, Any]:
+    characters = sum(len(text) for key, text in message.items() if key != "role")
+    completion_tokens = round(characters / CHARACTERS_PER_TOKEN) + 1
+    prompt_tokens = 260 + 7 * (number % 40)
+    return {
+        "match": match,
+        "sample_index": sample_index,
+        "message": message,
+        "finish_reason": finish_reason,
+        "stop_reason": None,
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        },
+        "created": FIRST_CREATED + 17 * number,
+        "processing_ms": completion_tokens * MILLISECONDS_PER_TOKEN,
+    }
+
+
+def _message(response: Response) -> dict[str, str]:
+    reasoning, answer = response.reasoning, _answer(response)
+    content = {
+        "inline": f"<think>\n{reasoning}</think>\n\n{answer}",
+        "closing_only": f"{reasoning}</think>\n\n{answer}",
+        "no_tags": answer,
+        "unclosed": f"<think>\n{reasoning}",
+        "empty_reasoning": f"<think>\n\n</think>\n\n{answer}",
+        "crlf": f"<think>\n{reasoning}</think>\n\n{answer}".replace("\n", "\r\n"),
+        "loop": f"<think>\n{reasoning * LOOP_REPEATS}",
+        "field_reasoning": answer,
+        "field_reasoning_content": answer,
+    }[response.form]
+    message = {"role": "assistant", "content": content}
+    if response.form.startswith("field_"):
+        message[response.form.removeprefix("field_")] = reasoning
+    return message
+
+
+def _answer(response: Response) -> str:
+    """Return the answer with the code in its place: by default one fence with the language's name."""
+    fence = FENCES[response.language]
+    template = response.answer or f"```{fence}\n@code@```\n"
+    if "@code@" not in template:
+        template = f"{template}\n```{fence}\n@code@```\n" if response.code else template
+    return template.replace("@code@", response.code)
