@@ -1,0 +1,33 @@
+"""What the pipeline can show for itself: the funnel, the account of every row, the life of one, patterns, data card.
+
+Everything here reads tables that other steps wrote; only the reasoning patterns look at text.
+"""
+
+from typing import Final
+
+from ocr_pipeline.evidence.accounting import unaccounted
+from ocr_pipeline.evidence.card import data_card
+from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
+from ocr_pipeline.evidence.history import Event, Explanation, explain
+from ocr_pipeline.evidence.patterns import Pattern, PatternCounts, count_patterns, entropy_bits, find_patterns
+from ocr_pipeline.evidence.plots import bar_chart, histogram
+
+__all__ = [
+    "VERSION",
+    "Event",
+    "Explanation",
+    "Pattern",
+    "PatternCounts",
+    "bar_chart",
+    "build_funnel",
+    "count_patterns",
+    "data_card",
+    "entropy_bits",
+    "explain",
+    "find_patterns",
+    "histogram",
+    "print_funnel",
+    "unaccounted",
+]
+
+VERSION: Final = "1"

@@ -1,0 +1,201 @@
+"""The data card: what a data root holds, where it comes from and how to build it again, as Markdown.
+
+Written from the manifests, and from two narrow columns of the released rows; nobody keeps it by hand. The YAML header
+is what the ``datasets`` library reads, so the card can stand as README.md beside the tables. It measures nothing anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import pyarrow.compute as pc
+
+from ocr_pipeline.evidence.funnel import FLOW, build_funnel, manifests, stage_totals
+from ocr_pipeline.store import Manifest, Store, canonical_json
+from ocr_pipeline.tables import (
+    CONTAMINATION,
+    DUPLICATE_PAIRS,
+    EXECUTIONS,
+    REASONING_PATTERNS,
+    REJECTED,
+    RESPONSES,
+    SFT_DATASET,
+    SOLUTIONS,
+    TESTS,
+)
+
+__all__ = ["data_card"]
+
+PROVENANCE: Final = (*FLOW, TESTS, SOLUTIONS, REJECTED, DUPLICATE_PAIRS, CONTAMINATION, REASONING_PATTERNS)
+HASH_CHARACTERS: Final = 12
+LIMITS: Final = (
+    "Answers are a model's: a kept sample parses and is separated; it is right only where `pass_rate` says so.",
+    "`pass_rate` is null where a sample was not run. Public tests are incomplete: passing them is no proof.",
+    "Duplicates and contamination are found by embeddings, rules and people; what none of them sees stays in.",
+    "`input` is `-` where the licence forbids to copy the statement; join it by dataset, split and index.",
+    "Statements that refer to an image are marked in `problems.has_image`; the text alone may not suffice.",
+    "Reasoning patterns are labelled by rules on English cues; they compare groups of samples and judge no single one.",
+)
+
+
+def data_card(store: Store) -> str:
+    """Write the card of a data root.
+
+    Raises
+    ------
+    ConservationError, StoreError
+        When an account in a manifest does not add up or is absent.
+    """
+    released = list(manifests(store, SFT_DATASET))
+    sections = (
+        _header(released),
+        _contents(released),
+        _funnel(store),
+        _licences(store, released),
+        _teachers(store),
+        _rebuild(store),
+        ["## Known limits", "", *(f"- {limit}" for limit in LIMITS)],
+    )
+    return "\n".join("\n".join(section) + "\n" for section in sections)
+
+
+def _header(released: Sequence[Manifest]) -> list[str]:
+    languages = sorted({manifest.partition["language"] for manifest in released})
+    rows = sum(manifest.rows for manifest in released)
+    summary = (
+        f"Programming problems with a teacher's reasoning and solution: {rows:,} rows in {len(released)} partitions, "
+        "built by `ocr_pipeline`. This card is written from the manifests of the data root."
+    )
+    return [
+        "---",
+        "pretty_name: Code reasoning data set",
+        "task_categories: [text-generation]",
+        f"tags: {json.dumps(['code', 'reasoning', *languages])}",
+        "configs:",
+        *(line for language in languages for line in _configuration(language)),
+        "---",
+        "",
+        "# Data card",
+        "",
+        summary,
+    ]
+
+
+def _configuration(language: str) -> Iterator[str]:
+    yield f"- config_name: {language}"
+    yield f"  data_files: {SFT_DATASET.name}/*/language={language}/*.parquet"
+
+
+def _contents(released: Sequence[Manifest]) -> list[str]:
+    rows = [
+        [one.partition["dataset"], one.partition["language"], f"{one.rows:,}", f"{one.bytes / 2**20:.1f}"]
+        for one in released
+    ]
+    table = _markdown_table(["data set", "language", "rows", "MiB"], rows)
+    columns = [f"- `{column.name}`: {column.metadata[b'description'].decode()}" for column in SFT_DATASET.schema]
+    return ["## What it holds", "", *table, "", "Columns:", "", *columns]
+
+
+def _funnel(store: Store) -> list[str]:
+    rows = [
+        [stage, f"{counts.rows_in:,}", f"{counts.kept:,}", _reasons(counts.dropped)]
+        for stage, counts in stage_totals(build_funnel(store)).items()
+    ]
+    return ["## Where the rows went", "", *_markdown_table(["stage", "in", "kept", "dropped"], rows)]
+
+
+def _reasons(dropped: Mapping[str, int]) -> str:
+    by_frequency = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{rows:,} {reason}" for reason, rows in by_frequency if rows) or "none"
+
+
+def _licences(store: Store, released: Sequence[Manifest]) -> list[str]:
+    """Count the released rows by licence, and those whose statement the licence keeps out."""
+    rows: Counter[str] = Counter()
+    withheld = 0
+    for manifest in released:
+        opened = store.open(SFT_DATASET, **manifest.partition)
+        for batch in opened.to_batches(columns=["license"]):
+            rows.update(batch.column("license").to_pylist())
+        withheld += opened.count_rows(filter=pc.field("input") == "-")
+    table = _markdown_table(["licence of the problem", "rows"], [[name, f"{n:,}"] for name, n in sorted(rows.items())])
+    return ["## Licences", "", *table, "", f"Statements left out because of their licence: {withheld:,} rows."]
+
+
+def _teachers(store: Store) -> list[str]:
+    made = list(manifests(store, RESPONSES))
+    rows = sorted(
+        {(one.partition["language"], one.model or "not recorded", canonical_json(one.config)) for one in made}
+    )
+    lines = [f"- {language}: `{model}`, with `{config}`" for language, model, config in rows]
+    prompts = [f"- {language}: {hashes}" for language, hashes in _prompts(store)]
+    judged = "yes" if store.partitions(EXECUTIONS) else "no"
+    return [
+        "## Teacher",
+        "",
+        *lines,
+        "",
+        "SHA-256 of the rendered prompts:",
+        "",
+        *prompts,
+        "",
+        f"Samples were run against tests: {judged}.",
+    ]
+
+
+def _prompts(store: Store) -> Iterator[tuple[str, str]]:
+    """Say how many rendered prompts there are per language; their hashes stand in the rows."""
+    counted: dict[str, set[str]] = {}
+    for keys in store.partitions(RESPONSES):
+        hashes = counted.setdefault(keys["language"], set())
+        for batch in store.open(RESPONSES, **keys).to_batches(columns=["prompt_sha256"]):
+            hashes.update(pc.unique(batch.column("prompt_sha256")).to_pylist())
+    for language, hashes in sorted(counted.items()):
+        yield language, f"{len(hashes):,} distinct, in `responses.prompt_sha256`"
+
+
+def _rebuild(store: Store) -> list[str]:
+    rows = [
+        [
+            "/".join([one.table, *one.partition.values()]),
+            f"{one.rows:,}",
+            one.code_version,
+            one.fingerprint[:HASH_CHARACTERS],
+            one.content_sha256[:HASH_CHARACTERS],
+        ]
+        for table in PROVENANCE
+        for one in manifests(store, table)
+    ]
+    return [
+        "## How to build it again",
+        "",
+        "Materialize the assets with the configuration below; equal content hashes mean equal bytes. The full hashes,",
+        "configurations and inputs stand in the `_manifest.json` of each partition.",
+        "",
+        "```",
+        "dagster asset materialize -m ocr_pipeline.definitions --select '*' --partition '<data set>|<language>'",
+        "```",
+        "",
+        *_markdown_table(["partition", "rows", "code version", "built from", "content"], rows),
+        "",
+        "Configuration:",
+        "",
+        *_configurations(store),
+    ]
+
+
+def _configurations(store: Store) -> list[str]:
+    """Name each distinct configuration of a table once."""
+    lines = []
+    for table in PROVENANCE:
+        distinct = sorted({canonical_json(one.config) for one in manifests(store, table)} - {"{}"})
+        lines += [f"- {table.name}: `{config}`" for config in distinct]
+    return lines
+
+
+def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

@@ -1,0 +1,60 @@
+"""The commands ``explain`` and ``funnel``: what happened to one row, and to all of them.
+
+Both read a data root and write nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from ocr_pipeline.errors import ConservationError
+from ocr_pipeline.evidence.accounting import unaccounted
+from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
+from ocr_pipeline.evidence.history import explain as explained
+from ocr_pipeline.store import Store
+
+__all__ = ["explain", "funnel"]
+
+DataRoot = Annotated[str, typer.Option(envvar="OCR_PIPELINE_DATA", help="The data root: a folder or a URI.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def explain(
+    identifier: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROBLEM_OR_SAMPLE_ID", help="<dataset>/<split>/<native id>, or (the start of) a sample id."
+        ),
+    ],
+    data: DataRoot = "data",
+    as_json: AsJson = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Tell the whole history of a problem, a rejected row or a sample."""
+    explanation = explained(Store(data), identifier)
+    sys.stdout.write((explanation.to_json() if as_json else explanation.to_text()) + "\n")
+
+
+def funnel(
+    data: DataRoot = "data",
+    as_json: AsJson = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Account for every row: in, kept and dropped by reason at each stage; fails when one cannot be found again."""
+    store = Store(data)
+    table = build_funnel(store)
+    lost = unaccounted(store)
+    if as_json:
+        sys.stdout.write(json.dumps({"funnel": table.to_pylist(), "unaccounted": lost}, sort_keys=True) + "\n")
+    else:
+        from rich.console import Console
+
+        print_funnel(table, Console())
+        sys.stdout.write("".join(f"unaccounted: {line}\n" for line in lost))
+        if not lost:
+            sys.stdout.write("Every row is accounted for.\n")
+    if lost:
+        message = f"{len(lost)} kinds of rows are not accounted for in `{data}`; the first: {lost[0]}"
+        raise ConservationError(message)

@@ -1,0 +1,277 @@
+"""Which moves a reasoning makes: a fixed taxonomy, found sentence by sentence by rules, with the entropy of the mix.
+
+The taxonomy follows what the field names (facts B.4): the moves that OpenCodeReasoning and Xolver compare (rephrasing,
+new approach, self-evaluation, verification, backtracking, sub-goals, a simpler problem first), and the worked
+example, without which traces about code are mostly unlabelled. A sentence has the most specific move whose
+cue it holds, or none. The rules read English and know nothing of meaning: they compare groups of traces, they do not
+judge one. An unlabelled trace has no entropy, which is not an entropy of 0.
+
+The result stands beside the samples, keyed by ``sample_id``; the text is read through the samples' byte spans.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import pyarrow as pa
+
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine import Engine
+from ocr_pipeline.store import TableWriter
+from ocr_pipeline.tables import REASONING_PATTERNS
+
+__all__ = ["Pattern", "PatternCounts", "count_patterns", "entropy_bits", "find_patterns", "label_sentence"]
+
+
+class Pattern(StrEnum):
+    """A move of a reasoning, the most specific first; a sentence that shows several has the first of them."""
+
+    BACKTRACKING = "backtracking"
+    """Gives up what was just said."""
+    VERIFICATION = "verification"
+    """Sets out to check a result."""
+    SIMPLER_PROBLEM = "simpler_problem"
+    """Looks at a smaller or special case first."""
+    NEW_APPROACH = "new_approach"
+    """Proposes another way."""
+    WORKED_EXAMPLE = "worked_example"
+    """Follows concrete input."""
+    PROBLEM_REPHRASING = "problem_rephrasing"
+    """Says again what is asked or given."""
+    SUBGOAL_SETUP = "subgoal_setup"
+    """Names the next step to reach."""
+    SELF_EVALUATION = "self_evaluation"
+    """Doubts or trusts its own thought."""
+    OTHER = "other"
+    """No cue: a sentence without a label."""
+
+
+LABELLED: Final = tuple(pattern for pattern in Pattern if pattern is not Pattern.OTHER)
+LARGEST_ENTROPY_BITS: Final = math.log2(len(LABELLED))
+
+WE: Final = r"(?:i|we|you)"
+LET: Final = r"(?:let me|let's|let us|i'll|i will|we'll|i should|we should|i can|we can|to)"
+CUES: Final[Mapping[Pattern, tuple[str, ...]]] = {
+    Pattern.BACKTRACKING: (
+        r"(?:wait|hmm|oh|but|actually|so),? (?:no|that's not|this is not|that is not|that's wrong)\b",
+        r"no,? (?:that|this|it|wait|not|still)\b",
+        r"(?:that|this|it)(?:'s| is| was| seems| would be)? (?:not right|not correct|wrong|incorrect|impossible|not possible|not going to work)",
+        r"(?:that|this|it|which) (?:can't|cannot|can not|doesn't|does not|didn't|won't|will not|wouldn't|isn't|is not) (?:be|work|hold|help|fit|match|right|correct|possible|enough|valid)\b",
+        r"(?:contradict(?:s|ion|ing)?|scratch that|start over|go(?:ing)? back to|(?:made|was|is) a mistake|i was wrong|i messed)\b",
+        r"(?:too slow|time ?out|exceeds? the (?:time|limit))",
+    ),
+    Pattern.VERIFICATION: (
+        rf"{LET} (?:quickly |just |also )?(?:re-?)?(?:double[- ]?)?(?:check|verify|confirm|validate|test|recheck|recalculate|recompute)\b",
+        r"(?:double[- ]?check(?:ing)?|cross[- ]?check(?:ing)?|re-?check(?:ing)?|sanity check|verify(?:ing)?|confirming)\b",
+        r"(?:check|see|test) (?:if|whether|that|this|again|with|the)\b",
+        r"does (?:this|that|it) (?:work|hold|match|satisfy|make sense|fit)\b",
+        r"(?:which|that|this|it) (?:matches|agrees|is consistent|checks out)\b",
+        r"re-?examine\b",
+    ),
+    Pattern.SIMPLER_PROBLEM: (
+        r"(?:simpler|simple|smaller|easier|reduced|trivial) (?:case|problem|version|example|instance|input|number)s?\b",
+        r"(?:special|base|edge|corner|extreme|small) cases?\b",
+        r"(?:for|with|try) small(?:er)?\b",
+        r"(?:when|if|for|say|suppose|with) n ?(?:=|is|equals) ?[0-4]\b",
+    ),
+    Pattern.NEW_APPROACH: (
+        r"alternative(?:ly)?\b",
+        r"(?:another|a different|a better|different|a new|a more efficient|an easier|a smarter) (?:possible |slightly )?(?:approach|way|idea|thought|method|strategy|angle|option|possibility|perspective|interpretation)\b",
+        rf"(?:perhaps|maybe|what if|how about|or) (?:if )?{WE} (?:can|could|should|need|try|use|think|just|consider|start|sort|iterate|precompute)\b",
+        r"(?:instead of|instead,|on second thought|think differently|approach this differently)",
+        r"let(?:'s| me| us) try\b",
+    ),
+    Pattern.WORKED_EXAMPLE: (
+        r"(?:for example|for instance|e\.g|such as|an example|as an example)\b",
+        r"(?:first|second|third|fourth|sample|given|next|provided|this|that|the|another) (?:example|sample|test case|testcase|input)s?\b",
+        r"(?:example|sample|test case) ?#?\d",
+        r"(?:walk through|trace through|step through|dry run|simulate)\b",
+        r"(?:say|suppose|imagine|take|consider) (?:we have|i have|you have|the array|the string|[a-z]{1,3} ?=)",
+    ),
+    Pattern.PROBLEM_REPHRASING: (
+        r"the (?:problem|question|task|goal|riddle|puzzle|statement|challenge|user|function|program|input|output) (?:here )?(?:is|says|asks|states|wants|requires|describes|gives|mentions|should|must|consists|contains)\b",
+        r"in other words\b",
+        rf"{WE}(?:'re|'m| are| am| have been)? (?:given|asked|told|supposed)\b",
+        r"(?:read|re-?read|restate|rephrase|understand|parse|look at) (?:the|this) (?:problem|question|statement|task|riddle|puzzle)\b",
+        r"(?:according to|based on) the (?:problem|question|statement|constraints)\b",
+        r"(?:means that|that means|meaning that|which means|so basically|so essentially)\b",
+        r"the constraints?\b",
+    ),
+    Pattern.SUBGOAL_SETUP: (
+        r"(?:first|second|secondly|third|next|finally|lastly|firstly)(?:,| of all| step| i| we)",
+        r"step (?:\d|one|two|three|by step)",
+        rf"(?:now,? |so,? |then,? |but |first )?{WE} (?:just |only |also |first |then |now )?(?:need|have|want|must)(?:s)? to\b",
+        r"(?:let me|let's|let us) (?:start|begin|first|break|define|denote|set|think|see|consider|compute|calculate|find|figure|outline|list|write|analy[sz]e)\b",
+        r"(?:the (?:plan|steps|approach|idea|key idea|trick|algorithm|next step)|my (?:plan|approach|idea)|to do (?:this|that|so))\b",
+        r"break (?:it|this|the \w+) down\b",
+    ),
+    Pattern.SELF_EVALUATION: (
+        r"(?:wait|hmm+|hm|oh)\b",
+        r"i(?:'m| am) (?:not |pretty |fairly |quite |still )?(?:sure|confident|certain|confused|stuck|missing|overthinking|not)",
+        r"i (?:think|guess|believe|wonder|suppose|recall|doubt|don't know)\b",
+        r"(?:is|was) (?:that|this|it) (?:right|correct|true|possible|the case|enough)\b",
+        r"(?:makes sense|make sense|seems|sounds|looks) ?(?:right|correct|good|plausible|reasonable|okay|ok|like|to work|strange|odd|off)?\b",
+        r"(?:not sure|am i|did i|maybe i|perhaps i|have i)\b",
+        r"(?:so )?that(?:'s| is) (?:correct|right|good|fine|it)\b",
+    ),
+}
+CUE: Final = re.compile(
+    r"\b(?:" + "|".join(f"(?P<{pattern.value}>{'|'.join(CUES[pattern])})" for pattern in LABELLED) + ")"
+)
+RANK: Final = {pattern.value: rank for rank, pattern in enumerate(LABELLED)}
+SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n+")
+CODE_BLOCK: Final = re.compile(r"```.*?```", re.DOTALL)
+WORD: Final = re.compile(r"[a-z]{2}")
+BATCH_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PatternCounts:
+    """How often each pattern occurs in one reasoning, in sentences."""
+
+    counts: Mapping[Pattern, int]
+
+    @property
+    def n_segments(self) -> int:
+        """Sentences that have a pattern; ``other`` is none."""
+        return sum(self.counts.get(pattern, 0) for pattern in LABELLED)
+
+    @property
+    def entropy_bits(self) -> float | None:
+        """Shannon entropy over the labelled sentences; ``None`` when there is none."""
+        return entropy_bits([self.counts.get(pattern, 0) for pattern in LABELLED])
+
+    @property
+    def entropy_normalized(self) -> float | None:
+        """Entropy as a share of the largest that the taxonomy allows."""
+        bits = self.entropy_bits
+        return None if bits is None else bits / LARGEST_ENTROPY_BITS
+
+
+def entropy_bits(counts: Iterable[int]) -> float | None:
+    """Return ``-Σ p·log2 p``; ``None`` when nothing was counted, which says less than an entropy of 0."""
+    seen = [count for count in counts if count]
+    total = sum(seen)
+    if not total:
+        return None
+    return max(0.0, math.fsum(-count / total * math.log2(count / total) for count in seen))
+
+
+def label_sentence(sentence: str) -> Pattern:
+    """Return the most specific pattern whose cue the sentence holds."""
+    names = {match.lastgroup for match in CUE.finditer(_plain(sentence))}
+    return LABELLED[min(RANK[name] for name in names if name)] if names else Pattern.OTHER
+
+
+def count_patterns(reasoning: str) -> PatternCounts:
+    """Label every sentence of a reasoning that holds a word; fenced code is no sentence."""
+    prose = CODE_BLOCK.sub("\n", _plain(reasoning))
+    sentences = (sentence for sentence in SENTENCE_END.split(prose) if WORD.search(sentence))
+    return PatternCounts(Counter(label_sentence(sentence) for sentence in sentences))
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+
+
+def find_patterns(
+    samples: Iterable[pa.RecordBatch],
+    responses: Iterable[pa.RecordBatch],
+    engine: Engine,
+    writer: TableWriter,
+) -> StageCounts:
+    """Write one row per sample that has a reasoning, in the order of the responses.
+
+    Parameters
+    ----------
+    samples
+        ``sample_id`` and ``reasoning_span``; other columns are not read. Held in memory, without any text.
+    responses
+        ``request_id`` and ``text``, streamed.
+    engine
+        Runs the rules over batches.
+    writer
+        Receives rows of ``reasoning_patterns``.
+
+    Returns
+    -------
+    StageCounts
+        Of the samples: dropped are those without reasoning (``no_reasoning``) or whose response is absent
+        (``no_response``).
+    """
+    spans, rows_in = _spans(samples)
+    written = unlabelled = 0
+    with_reasoning = len(spans)
+    for batch in engine.map(_label_batch, _reasonings(responses, spans)):
+        written += batch.num_rows
+        unlabelled += batch.column("entropy_bits").null_count
+        writer.write(batch)
+    dropped = {"no_reasoning": rows_in - with_reasoning, "no_response": with_reasoning - written}
+    return StageCounts(
+        rows_in=rows_in,
+        kept=written,
+        dropped={reason: rows for reason, rows in dropped.items() if rows},
+        notes={"unlabelled": unlabelled},
+    ).require_conserved(REASONING_PATTERNS.name)
+
+
+def _spans(samples: Iterable[pa.RecordBatch]) -> tuple[dict[str, tuple[int, int]], int]:
+    spans: dict[str, tuple[int, int]] = {}
+    rows = 0
+    for batch in samples:
+        rows += batch.num_rows
+        span = batch.column("reasoning_span")
+        starts, ends = (span.field(name).to_pylist() for name in ("start", "end"))
+        present = span.is_valid().to_pylist()
+        ids = batch.column("sample_id").to_pylist()
+        spans.update((ids[row], (starts[row], ends[row])) for row in range(len(ids)) if present[row])
+    return spans, rows
+
+
+def _reasonings(responses: Iterable[pa.RecordBatch], spans: Mapping[str, tuple[int, int]]) -> Iterator[pa.RecordBatch]:
+    """Yield bounded batches of sample id, text and span."""
+    for batch in responses:
+        ids = batch.column("request_id").to_pylist()
+        rows = [row for row, name in enumerate(ids) if name in spans]
+        found = [ids[row] for row in rows]
+        text = batch.column("text").cast(pa.large_string()).take(pa.array(rows, pa.int64()))
+        joined = pa.table(
+            {
+                "sample_id": pa.array(found, pa.string()),
+                "text": text,
+                "start": pa.array([spans[name][0] for name in found], pa.int64()),
+                "end": pa.array([spans[name][1] for name in found], pa.int64()),
+            }
+        )
+        yield from joined.to_batches(max_chunksize=_rows_per_batch(joined))
+
+
+def _rows_per_batch(rows: pa.Table) -> int:
+    rows_per_byte: float = rows.num_rows / max(rows.nbytes, 1)
+    return max(1, int(rows_per_byte * BATCH_BYTES))
+
+
+def _label_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    texts = batch.column("text").cast(pa.large_binary())
+    starts, ends = batch.column("start").to_pylist(), batch.column("end").to_pylist()
+    found = [
+        count_patterns(text.as_py()[start:end].decode(errors="replace"))
+        for text, start, end in zip(texts, starts, ends, strict=True)
+    ]
+    rows = {
+        "sample_id": batch.column("sample_id"),
+        "counts": pa.array(
+            [[(pattern.value, one.counts[pattern]) for pattern in Pattern if pattern in one.counts] for one in found],
+            REASONING_PATTERNS.schema.field("counts").type,
+        ),
+        "n_segments": pa.array([one.n_segments for one in found], pa.int32()),
+        "entropy_bits": pa.array([one.entropy_bits for one in found], pa.float64()),
+        "entropy_normalized": pa.array([one.entropy_normalized for one in found], pa.float64()),
+    }
+    return pa.RecordBatch.from_pydict(rows)
