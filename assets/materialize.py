@@ -1,6 +1,7 @@
 """From a library step to Dagster events: run it for every partition that is asked for, and report what it did."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,7 @@ from ocr_pipeline.building import Build, Built, build_unless_current
 from ocr_pipeline.errors import PipelineError, TeacherError
 from ocr_pipeline.store import Store
 
-__all__ = ["materialize", "partitions_of"]
+__all__ = ["fails_in_one_line", "materialize", "partitions_of"]
 
 Partition = dict[str, str]
 
@@ -47,14 +48,24 @@ def materialize(
         With the one line of the :class:`PipelineError` that stopped the step.
     """
     finished: list[list[Built]] = []
-    try:
-        for partition in partitions_of(context):
-            finished.append(build_unless_current(store, plan(partition)))
-            _log(context, finished[-1])
-    except PipelineError as error:
-        _record_finished(context, store, finished)
-        raise dg.Failure(description=str(error), allow_retries=isinstance(error, TeacherError)) from error
+    with fails_in_one_line():
+        try:
+            for partition in partitions_of(context):
+                finished.append(build_unless_current(store, plan(partition)))
+                _log(context, finished[-1])
+        except PipelineError:
+            _record_finished(context, store, finished)
+            raise
     yield from _results(context, store, finished)
+
+
+@contextmanager
+def fails_in_one_line() -> Iterator[None]:
+    """Turn an error of the pipeline into a Dagster failure with its one line; only a teacher's may pass by itself."""
+    try:
+        yield
+    except PipelineError as error:
+        raise dg.Failure(description=str(error), allow_retries=isinstance(error, TeacherError)) from None
 
 
 def _log(context: dg.AssetExecutionContext, tables: list[Built]) -> None:

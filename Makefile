@@ -1,0 +1,49 @@
+# Two commands do all the set-up: `make demo` and `make test`. Everything is installed into .venv from the lock file.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all lint ui bench lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+export DAGSTER_HOME := $(CURDIR)
+
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed ## Create .venv and install what the lock file names
+
+.venv/installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.11"'
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: install ## Run the whole pipeline through Dagster on the bundled sample
+	@./demo.sh
+
+test: install ## Run the tests
+	$(BIN)/python -m pytest -m 'not slow and not browser and not vllm'
+
+test-all: install ## Run the slow tests and those in a browser, too
+	$(BIN)/python -m pytest -m 'not vllm'
+
+lint: install ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: install ## Open the Dagster web page on http://localhost:3000
+	$(BIN)/dagster dev -w workspace.yaml
+
+lock: ## Resolve the lock file anew
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable '.[dev,train,ray,bench]'
+	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/^torch==.*/torch==2.13.0/' > requirements.lock
+	rm -rf .venv-lock
+
+bench: install ## Run the benchmarks: ratios against a peer or a limit in the same run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## Remove what was built; the data root stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,103 @@
+"""Asset checks, generated from the tables: schema, unique keys, and the balance of every account."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import dagster as dg
+
+from assets.materialize import partitions_of
+from ocr_pipeline import duplicates, evidence
+from ocr_pipeline.building import conservation_violations, key_violations, schema_violations
+from ocr_pipeline.store import Store
+from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, TABLES, UNIQUE_PROBLEMS, Table
+from resources import StoreResource
+
+__all__ = ["build_checks"]
+
+Violations = Callable[[Store, Table, Mapping[str, str]], list[str]]
+
+CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
+    "schema_matches_contract": ("Columns, types and nulls are those of the contract.", schema_violations),
+    "key_is_unique": ("No key stands twice in a partition.", key_violations),
+    "rows_are_conserved": ("in = kept + Σ dropped, and the rows on disk are those of the manifest.", conservation_violations),
+}
+MOST_SHOWN: Final = 20
+
+
+def build_checks(tables: Iterable[str]) -> Iterator[dg.AssetChecksDefinition]:
+    """Generate the blocking checks of the tables, and the checks that only one table has."""
+    for name in tables:
+        for check, (description, violations) in CHECKED.items():
+            if name != "funnel" or violations is not conservation_violations:
+                yield _table_check(TABLES[name], check, description, violations)
+    yield every_dropped_problem_has_a_witness
+    yield every_row_is_found_again
+
+
+def _table_check(table: Table, check: str, description: str, violations: Violations) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=table.name, name=check, description=description, blocking=True)
+    def evaluate(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
+        opened = store.open()
+        return _result(
+            f"{'/'.join(partition.values())} {violation}".strip()
+            for partition in _asked(context, opened, table)
+            for violation in violations(opened, table, partition)
+        )
+
+    return evaluate
+
+
+def _asked(context: dg.AssetCheckExecutionContext, store: Store, table: Table) -> list[dict[str, str]]:
+    asked = [{key: keys[key] for key in table.partition_by if key in keys} for keys in partitions_of(context)]
+    return asked if asked != [{}] else store.partitions(table)
+
+
+def _result(violations: Any) -> dg.AssetCheckResult:  # noqa: ANN401 - any iterable of lines
+    found = list(violations)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(found[:3]) or None,
+        metadata={"violations": len(found), "first": found[:MOST_SHOWN]},
+    )
+
+
+@dg.asset_check(asset="unique_problems", additional_deps=["duplicate_pairs"], blocking=True)
+def every_dropped_problem_has_a_witness(store: StoreResource) -> dg.AssetCheckResult:
+    """A problem is dropped only for one that is kept, and that is itself similar enough."""
+    opened = store.open()
+    manifest = opened.manifest(DUPLICATE_PAIRS)
+    unique = opened.open(UNIQUE_PROBLEMS).to_table(columns=["problem_id", "member_ids"])
+    members = [member for row in unique.column("member_ids").to_pylist() for member in row]
+    threshold = manifest.config["threshold"] if manifest else 0.7
+    pairs = opened.open(DUPLICATE_PAIRS).to_table()
+    return _result(duplicates.check_invariants(members, unique.column("problem_id").to_pylist(), pairs, threshold))
+
+
+@dg.asset_check(asset="funnel", blocking=True)
+def every_row_is_found_again(store: StoreResource) -> dg.AssetCheckResult:
+    """Every problem and every sample that went in is kept, or dropped with a reason and a witness."""
+    return _result(evidence.unaccounted(store.open()))
+
+
+@dg.asset_check(asset="problems")
+def few_rows_are_rejected(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
+    """Warn when more than a fifth of a data set's rows were rejected: its schema may have changed."""
+    opened = store.open()
+    shares = {
+        "/".join(keys.values()): _rejected_share(opened, keys) for keys in _asked(context, opened, PROBLEMS)
+    }
+    return dg.AssetCheckResult(
+        passed=max(shares.values(), default=0.0) <= MOST_REJECTED,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"rejected_share": dg.MetadataValue.json(shares)},
+    )
+
+
+MOST_REJECTED: Final = 0.2
+
+
+def _rejected_share(store: Store, keys: Mapping[str, str]) -> float:
+    manifest = store.manifest(PROBLEMS, **keys)
+    counts = manifest.stage_counts if manifest else None
+    return sum(counts.dropped.values()) / counts.rows_in if counts and counts.rows_in else 0.0

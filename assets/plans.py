@@ -1,0 +1,109 @@
+"""Group plans: CodePLAN's solution plans and the multi-task rows made of them."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from assets.materialize import materialize
+from assets.metadata import described
+from assets.partitions import BY_DATASET
+from assets.responses import TEACHER_POOL
+from ocr_pipeline import plans as step
+from ocr_pipeline.building import Build
+from ocr_pipeline.teacher import started_when_used
+from ocr_pipeline.tables import CLEAN_PROBLEMS, PLAN_SFT_DATASET, PLANS, SOLUTIONS
+from resources import StoreResource, TeacherResource
+
+__all__ = ["MultitaskConfig", "PlansConfig", "plan_sft_dataset", "plans"]
+
+GROUP = "plans"
+Partition = dict[str, str]
+
+
+class PlansConfig(dg.Config):
+    """Which solutions plans are read from."""
+
+    policy: str = "shortest"
+    with_statement: bool = False
+
+
+@dg.asset(
+    deps=["clean_problems", "solutions"],
+    partitions_def=BY_DATASET,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=TEACHER_POOL,
+    **described(PLANS, group=GROUP, upstream=(SOLUTIONS,), kinds=("vllm",)),
+)
+def plans(
+    context: dg.AssetExecutionContext, config: PlansConfig, store: StoreResource, teacher: TeacherResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Ask the teacher to read a plan out of correct solutions."""
+    opened = store.open()
+    settings = teacher.planning(policy=config.policy, with_statement=config.with_statement)
+    with started_when_used(teacher.server()) as server:
+
+        def plan(partition: Partition) -> Build:
+            return Build(
+                tables=(PLANS,),
+                partition=partition,
+                config=asdict(settings),
+                code_version=step.VERSION,
+                inputs=[opened.reference(CLEAN_PROBLEMS), opened.reference(SOLUTIONS, **partition)],
+                run=lambda writers: step.make_plans(
+                    opened.open(CLEAN_PROBLEMS).to_batches(),
+                    opened.open(SOLUTIONS, **partition).to_batches(),
+                    config=settings,
+                    server=server,
+                    ledger=store.side_folder("ledger"),
+                    writer=writers[PLANS.name],
+                ),
+                model=settings.model,
+                repeat_when_dropped=True,
+            )
+
+        yield from materialize(context, opened, plan)
+
+
+class MultitaskConfig(dg.Config):
+    """How code rows and plan rows are mixed."""
+
+    plan_share: float = 0.5
+    drawing: str = "paired"
+
+
+@dg.asset(
+    deps=["plans", "clean_problems", "solutions"],
+    partitions_def=BY_DATASET,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    **described(PLAN_SFT_DATASET, group=GROUP, upstream=(PLANS, SOLUTIONS)),
+)
+def plan_sft_dataset(
+    context: dg.AssetExecutionContext, config: MultitaskConfig, store: StoreResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Write the code and plan rows of the joint objective."""
+    opened = store.open()
+    settings = step.MultitaskConfig(plan_share=config.plan_share, drawing=step.Drawing(config.drawing))
+
+    def plan(partition: Partition) -> Build:
+        return Build(
+            tables=(PLAN_SFT_DATASET,),
+            partition=partition,
+            config=asdict(settings),
+            code_version=step.VERSION,
+            inputs=[
+                opened.reference(PLANS, **partition),
+                opened.reference(CLEAN_PROBLEMS),
+                opened.reference(SOLUTIONS, **partition),
+            ],
+            run=lambda writers: step.build_multitask(
+                opened.open(CLEAN_PROBLEMS).to_batches(),
+                opened.open(SOLUTIONS, **partition).to_batches(),
+                opened.open(PLANS, **partition).to_batches(),
+                config=settings,
+                writer=writers[PLAN_SFT_DATASET.name],
+            ),
+        )
+
+    yield from materialize(context, opened, plan)

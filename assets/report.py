@@ -1,0 +1,41 @@
+"""Group report: the funnel over all stages and the data card."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets.materialize import fails_in_one_line
+from assets.metadata import described
+from ocr_pipeline import evidence
+from ocr_pipeline.tables import FUNNEL
+from resources import StoreResource
+
+__all__ = ["data_card", "funnel"]
+
+GROUP = "report"
+EVERYTHING = ["rejected", "clean_problems", "samples", "executions", "sft_dataset", "plan_sft_dataset"]
+
+
+@dg.asset(deps=EVERYTHING, **described(FUNNEL, group=GROUP))
+def funnel(store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Account for every row of every stage."""
+    opened = store.open()
+    with fails_in_one_line():
+        table = evidence.build_funnel(opened)
+        lost = evidence.unaccounted(opened)
+        with opened.writer(FUNNEL, config={}, code_version=evidence.VERSION) as writer:
+            writer.write(table)
+    shown = dg.MetadataValue.md(evidence.funnel_markdown(table))
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": table.num_rows, "funnel": shown, "unaccounted": lost},
+        check_results=[],
+    )
+
+
+@dg.asset(deps=["funnel"], group_name=GROUP, kinds={"markdown"}, owners=["team:data"])
+def data_card(store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Describe the data set from its manifests: what is in it, from where, made how, under which licences."""
+    with fails_in_one_line():
+        text = evidence.data_card(store.open())
+        path = evidence.write_data_card(store.open(), text)
+    return dg.MaterializeResult(metadata={"card": dg.MetadataValue.md(text), "dagster/uri": path})
