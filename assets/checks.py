@@ -19,7 +19,10 @@ Violations = Callable[[Store, Table, Mapping[str, str]], list[str]]
 CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
     "schema_matches_contract": ("Columns, types and nulls are those of the contract.", schema_violations),
     "key_is_unique": ("No key stands twice in a partition.", key_violations),
-    "rows_are_conserved": ("in = kept + Σ dropped, and the rows on disk are those of the manifest.", conservation_violations),
+    "rows_are_conserved": (
+        "in = kept + Σ dropped, and the rows on disk are those of the manifest.",
+        conservation_violations,
+    ),
 }
 MOST_SHOWN: Final = 20
 
@@ -84,9 +87,7 @@ def every_row_is_found_again(store: StoreResource) -> dg.AssetCheckResult:
 def few_rows_are_rejected(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
     """Warn when more than a fifth of a data set's rows were rejected: its schema may have changed."""
     opened = store.open()
-    shares = {
-        "/".join(keys.values()): _rejected_share(opened, keys) for keys in _asked(context, opened, PROBLEMS)
-    }
+    shares = {"/".join(keys.values()): _rejected_share(opened, keys) for keys in _asked(context, opened, PROBLEMS)}
     return dg.AssetCheckResult(
         passed=max(shares.values(), default=0.0) <= MOST_REJECTED,
         severity=dg.AssetCheckSeverity.WARN,

@@ -20,7 +20,9 @@ EXAMPLE_COLUMNS: Final = 8
 OWNER: Final = "team:data"
 
 
-def described(table: Table, *, group: str, upstream: tuple[Table, ...] = (), kinds: tuple[str, ...] = ()) -> dict[str, Any]:
+def described(
+    table: Table, *, group: str, upstream: tuple[Table, ...] = (), kinds: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the keyword arguments of an asset that every table shares: description, kinds, schema, lineage."""
     return {
         "description": table.description,

@@ -12,8 +12,8 @@ from assets.partitions import BY_DATASET
 from assets.responses import TEACHER_POOL
 from ocr_pipeline import plans as step
 from ocr_pipeline.building import Build
-from ocr_pipeline.teacher import started_when_used
 from ocr_pipeline.tables import CLEAN_PROBLEMS, PLAN_SFT_DATASET, PLANS, SOLUTIONS
+from ocr_pipeline.teacher import started_when_used
 from resources import StoreResource, TeacherResource
 
 __all__ = ["MultitaskConfig", "PlansConfig", "plan_sft_dataset", "plans"]

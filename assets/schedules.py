@@ -15,9 +15,7 @@ REPORT_JOB = dg.define_asset_job("report", selection=["funnel", "data_card"])
 
 
 @dg.schedule(cron_schedule="0 3 * * 1", job=INGEST_JOB)
-def weekly_ingest(
-    context: dg.ScheduleEvaluationContext, raw_files: RawResource
-) -> Iterator[dg.RunRequest]:
+def weekly_ingest(context: dg.ScheduleEvaluationContext, raw_files: RawResource) -> Iterator[dg.RunRequest]:
     """Ingest every data set whose raw files are present; nothing is rebuilt when none changed."""
     week = context.scheduled_execution_time.date().isoformat()
     for dataset in raw_files.present():
@@ -28,9 +26,7 @@ weekly_report = dg.ScheduleDefinition(name="weekly_report", cron_schedule="0 5 *
 
 
 @dg.sensor(job=INGEST_JOB, minimum_interval_seconds=60)
-def raw_files_changed(
-    context: dg.SensorEvaluationContext, raw_files: RawResource
-) -> dg.SensorResult | dg.SkipReason:
+def raw_files_changed(context: dg.SensorEvaluationContext, raw_files: RawResource) -> dg.SensorResult | dg.SkipReason:
     """Start a data set's partition when its raw files are new or changed."""
     seen: dict[str, str] = json.loads(context.cursor or "{}")
     now = {dataset: _state(raw_files, dataset) for dataset in raw_files.present()}

@@ -3,10 +3,10 @@
 import os
 
 import dagster as dg
+from ocr_pipeline.teacher.servers import Replay, Server, attach
 from pydantic import Field
 
 from ocr_pipeline.teacher import Budget, GenerateConfig
-from ocr_pipeline.teacher.servers import Replay, Server, attach
 
 __all__ = ["TeacherResource"]
 
