@@ -13,9 +13,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.counts import KEPT
-from ocr_pipeline.evidence.funnel import account_of, manifests
-from ocr_pipeline.store import Store
+from ocr_pipeline.counts import KEPT, StageCounts
+from ocr_pipeline.errors import PipelineError
+from ocr_pipeline.evidence.funnel import FLOW, account_of, manifests
+from ocr_pipeline.store import Manifest, Store
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
     CONTAMINATION,
@@ -42,6 +43,7 @@ SHOWN: Final = 5
 def unaccounted(store: Store) -> list[str]:
     """Return one line per kind of row that cannot be found again; empty when all is well."""
     checks: Sequence[Callable[[Store], Iterator[str]]] = (
+        _accounts,
         _raw_rows,
         _tests_and_solutions,
         _duplicates,
@@ -56,11 +58,21 @@ def unaccounted(store: Store) -> list[str]:
     return [line for check in checks for line in check(store)]
 
 
+def _accounts(store: Store) -> Iterator[str]:
+    """Each partition of the flow has an account that adds up."""
+    for table in FLOW:
+        for manifest in manifests(store, table):
+            try:
+                account_of(manifest)
+            except PipelineError as error:
+                yield str(error)
+
+
 def _raw_rows(store: Store) -> Iterator[str]:
     """Each raw row is a problem, or a row of ``rejected`` under the reason that was counted."""
     for manifest in manifests(store, PROBLEMS):
         dataset = manifest.partition["dataset"]
-        counts = account_of(manifest)
+        counts = _counts(manifest)
         if manifest.rows != counts.kept:
             yield f"problems/{dataset}: {counts.kept} rows counted as kept, {manifest.rows} in the table"
         rejected = _frequencies(_column(store, REJECTED, "reason", dataset=dataset))
@@ -156,7 +168,7 @@ def _selection(store: Store) -> Iterator[str]:
     """Compare the released rows with the samples, of which the selection counted every other one under a reason."""
     for manifest in manifests(store, SFT_DATASET):
         keys = manifest.partition
-        counts = account_of(manifest)
+        counts = _counts(manifest)
         released = _column(store, SFT_DATASET, "sample_id", **keys)
         samples = _column(store, SAMPLES, "sample_id", **keys)
         yield from _line(_missing(released, samples), _place(SFT_DATASET, keys), "are no samples")
@@ -184,6 +196,10 @@ def _plans(store: Store) -> Iterator[str]:
         planned = _column(store, PLANS, "problem_id", **keys)
         known = _column(store, PROBLEMS, "problem_id", **keys)
         yield from _line(_missing(planned, known), _place(PLANS, keys), "have a plan but are no problems")
+
+
+def _counts(manifest: Manifest) -> StageCounts:
+    return manifest.stage_counts if manifest.counts else StageCounts(rows_in=0, kept=0)
 
 
 def _columns(store: Store, table: Table, names: Sequence[str], **partition: str) -> pa.Table:
