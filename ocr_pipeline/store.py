@@ -680,6 +680,16 @@ class Store:
             self, table, partition or {}, config=config, code_version=code_version, inputs=inputs, model=model
         )
 
+    def put_text(self, name: str, text: str) -> str:
+        """Write a text document such as ``data_card/README.md`` into the root; return where it is."""
+        path = f"{self._base}/{name}"
+        self._filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        with self._filesystem.open_output_stream(temporary) as stream:
+            stream.write(text.encode())
+        self._filesystem.move(temporary, path)
+        return path
+
     def lock(self, table: Table, partition: Partition) -> filelock.BaseFileLock:
         """Take the lock of one partition; release it with ``release()``.
 

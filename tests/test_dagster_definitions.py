@@ -1,0 +1,81 @@
+"""The code location: what it offers, and that it loads fast and whole."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import dagster as dg
+import pytest
+
+from ocr_pipeline.definitions import build_defs
+from ocr_pipeline.tables import TABLES
+
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
+
+HEAVY = ("torch", "transformers", "sentence_transformers", "ray", "streamlit", "trl", "pandas", "matplotlib")
+NOT_ASSETS = {"reviews", "evaluation_summary"}
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    """Return the definitions as the code location offers them."""
+    return build_defs()
+
+
+def test_definitions_are_loadable(defs: dg.Definitions) -> None:
+    """Everything that the definitions name exists."""
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_asset_graph_is_the_published_one(defs: dg.Definitions, golden: Callable[[str, object], None]) -> None:
+    """Keys, groups, dependencies and partitions change only on purpose."""
+    graph = defs.resolve_asset_graph()
+    seen = {
+        key.to_user_string(): {
+            "group": graph.get(key).group_name,
+            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            "partitions": graph.get(key).partitions_def.get_partition_keys()[:3] if graph.get(key).partitions_def else [],
+            "checks": sorted(check.name for check in graph.get_check_keys_for_assets({key})),
+        }
+        for key in graph.get_all_asset_keys()
+    }
+    golden("asset_graph", seen)
+
+
+def test_every_table_of_the_design_is_an_asset(defs: dg.Definitions) -> None:
+    """A table that nobody can materialize is no table of the flow."""
+    keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assert set(TABLES) - NOT_ASSETS <= keys
+
+
+def test_partition_keys_read_dataset_then_language(defs: dg.Definitions) -> None:
+    """Keys are what people and CI type: taco|python."""
+    partitions = defs.resolve_asset_graph().get(dg.AssetKey("sft_dataset")).partitions_def
+    assert partitions is not None
+    assert "taco|python" in partitions.get_partition_keys()
+
+
+def test_every_asset_shows_its_columns_and_owner(defs: dg.Definitions) -> None:
+    """The page of each table names its owner and describes every column."""
+    graph = defs.resolve_asset_graph()
+    for name in set(TABLES) - NOT_ASSETS:
+        node = graph.get(dg.AssetKey(name))
+        columns = node.metadata["dagster/column_schema"].value.columns
+        assert node.owners
+        assert node.description
+        assert [column.name for column in columns] == TABLES[name].schema.names
+        assert all(column.description for column in columns)
+
+
+def test_jobs_schedules_and_sensors(defs: dg.Definitions) -> None:
+    """Raw files are ingested weekly and when they change; the report is made weekly."""
+    assert {schedule.name for schedule in defs.schedules or []} == {"weekly_ingest", "weekly_report"}
+    assert {sensor.name for sensor in defs.sensors or []} == {"raw_files_changed"}
+    assert {"ingest_raw", "report"} <= {job.name for job in defs.resolve_all_job_defs()}
+
+
+def test_definitions_import_nothing_heavy() -> None:
+    """The code server starts without torch and its kind."""
+    code = f"import ocr_pipeline.definitions, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,101 @@
+"""The whole pipeline through Dagster on the bundled sample: complete, repeatable, and idle when nothing changed."""
+
+import hashlib
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ocr_pipeline import evidence, open_table
+from ocr_pipeline.definitions import build_defs
+from ocr_pipeline.store import Store
+from ocr_pipeline.tables import SFT_DATASET
+from resources import StoreResource
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning"),
+    pytest.mark.timeout(900),
+]
+
+DATASETS = ("taco", "apps", "code_contests")
+BY_DATASET = ("problems", "tests", "solutions", "rejected")
+WHOLE = ("duplicate_pairs", "unique_problems", "contamination", "clean_problems")
+BY_LANGUAGE = ("responses", "samples", "executions", "reasoning_patterns", "sft_dataset")
+PLANS = ("plans", "plan_sft_dataset")
+REPORT = ("funnel", "data_card")
+
+
+class Pipeline:
+    """Materializes assets of the real definitions into a root of its own."""
+
+    def __init__(self, root: Path) -> None:
+        """Assemble the definitions over ``root``."""
+        self.root = root
+        self.defs = build_defs(store=StoreResource(root=str(root)))
+        self.instance = dg.DagsterInstance.ephemeral()
+
+    def run(self, names: tuple[str, ...], first: str | None = None, last: str | None = None) -> dg.ExecuteInProcessResult:
+        """Materialize assets with their checks, for a range of partitions."""
+        job = self.defs.resolve_implicit_job_def_def_for_assets([dg.AssetKey(name) for name in names])
+        assert job is not None
+        tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first}
+        return job.execute_in_process(
+            instance=self.instance, tags={key: value for key, value in tags.items() if value}, raise_on_error=True
+        )
+
+    def run_everything(self) -> None:
+        """Materialize every asset of the demo."""
+        self.run(BY_DATASET, "taco", "code_contests")
+        self.run(WHOLE)
+        for dataset in DATASETS:
+            self.run(BY_LANGUAGE, f"{dataset}|cpp", f"{dataset}|python")
+        self.run(PLANS, "taco", "code_contests")
+        self.run(REPORT)
+
+    def unchanged(self, name: str) -> list[bool]:
+        """Return, for each materialization of an asset, whether it was found unchanged."""
+        records = self.instance.fetch_materializations(dg.AssetKey(name), limit=100).records
+        return [bool(record.asset_materialization.metadata["unchanged"].value) for record in records]
+
+
+def parquet_hashes(root: Path) -> dict[str, str]:
+    """Return the hash of every Parquet file under a root."""
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.rglob("*.parquet"))
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """Return a pipeline that ran everything once."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("pipeline") / "data")
+    pipeline.run_everything()
+    return pipeline
+
+
+def test_every_row_is_kept_or_dropped_with_a_reason(finished: Pipeline) -> None:
+    """No problem and no sample of the bundled sample is lost on the way."""
+    assert evidence.unaccounted(Store(finished.root)) == []
+
+
+def test_the_data_set_holds_both_languages_and_all_sources(finished: Pipeline) -> None:
+    """Every partition of the demo ends in rows that a student can train on."""
+    partitions = Store(finished.root).partitions(SFT_DATASET)
+    assert len(partitions) == len(DATASETS) * 2
+    assert all(open_table(finished.root, "sft_dataset", **keys).count_rows() > 0 for keys in partitions)
+
+
+def test_a_second_run_does_nothing_twice(finished: Pipeline) -> None:
+    """When nothing changed, no partition is built again and no byte changes."""
+    before = parquet_hashes(finished.root)
+    finished.run_everything()
+    assert parquet_hashes(finished.root) == before
+    for name in (*WHOLE, *BY_LANGUAGE):
+        assert any(finished.unchanged(name)), name
+
+
+def test_an_empty_root_gets_the_same_bytes(finished: Pipeline, tmp_path: Path) -> None:
+    """The same input gives the same Parquet, byte for byte, on any root."""
+    again = Pipeline(tmp_path / "data")
+    again.run_everything()
+    assert parquet_hashes(again.root) == parquet_hashes(finished.root)
