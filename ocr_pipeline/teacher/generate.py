@@ -1,0 +1,407 @@
+"""Asks the teacher for solutions to problems and writes ``responses``: one row per wanted request, failures included.
+
+The rows are built from the ledger, by problem and sample, whatever the order and number of the runs that paid for
+them. What is asked is decided here and in :mod:`ocr_pipeline.teacher.prompts`; how, in the modules below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+
+from ocr_pipeline.console import SILENT, Progress
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.errors import InputError, TeacherError
+from ocr_pipeline.store import TableWriter, canonical_json
+from ocr_pipeline.tables import RESPONSES, Language
+from ocr_pipeline.teacher.ask import RESERVE_BYTES_PER_CALL, moment, prepared_call, require_room
+from ocr_pipeline.teacher.budget import NO_CAPS, Account, Budget
+from ocr_pipeline.teacher.client import ClientConfig, Served
+from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy, Subject
+from ocr_pipeline.teacher.prompts import prompt_hashes, solve_prompt
+from ocr_pipeline.teacher.reply import Answer, ErrorKind
+from ocr_pipeline.teacher.request import Identity, Message, Request, conversation_sha256, request_id
+from ocr_pipeline.teacher.servers import Server
+from ocr_pipeline.teacher.session import OUTSIDE, Call, Outside, Totals, converse, look_up_model
+from ocr_pipeline.teacher.tokens import load_tokenizer
+from ocr_pipeline.teacher.wanted import Wanted, WantedRow
+
+__all__ = ["GenerateConfig", "generate", "ledger_file"]
+
+ROWS_PER_BATCH: Final = 128
+NEEDED_COLUMNS: Final = ("problem_id", "statement")
+OPTIONAL_COLUMNS: Final = ("io_mode", "starter_code", "function_name", "rating", "difficulty")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateConfig:
+    """What is asked, of whom, how many at a time and at what cost.
+
+    The defaults are DeepSeek-R1's: temperature 0.6, top-p 0.95, no system prompt, 16,384 tokens. Everything down to
+    ``extra`` decides the answer and is part of the key; the rest is not.
+    """
+
+    model: str
+    language: str
+    revision: str | None = None
+    samples: int = 1
+    temperature: float = 0.6
+    top_p: float = 0.95
+    max_tokens: int = 16_384
+    base_seed: int = 0
+    thinking_budget: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """More fields of the request's body, such as vLLM's ``repetition_detection``."""
+
+    max_prompt_tokens: int | None = None
+    tokenizer: Path | None = None
+    """The teacher's ``tokenizer.json``, or its folder; needed for ``max_prompt_tokens``."""
+    window: int = 256
+    deadline_s: float = 3600.0
+    max_attempts: int = 8
+    patience_s: float = 900.0
+    accept_models: tuple[str, ...] = ()
+    budget: Budget = NO_CAPS
+    lock_timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked.
+
+        Raises
+        ------
+        InputError
+            When a value makes no sense; says which.
+        """
+        if self.language not in set(Language):
+            message = f"`{self.language}` is no language the teacher is asked for; give {' or '.join(Language)}"
+            raise InputError(message)
+        for name in ("samples", "max_tokens", "window", "max_attempts", "deadline_s"):
+            if getattr(self, name) <= 0:
+                message = f"{name} is {getattr(self, name)}; it must be above 0"
+                raise InputError(message)
+        if self.max_prompt_tokens is not None and self.tokenizer is None:
+            message = f"max_prompt_tokens is {self.max_prompt_tokens}, but no tokenizer is given to count with; give the teacher's tokenizer.json"
+            raise InputError(message)
+
+    @property
+    def client(self) -> ClientConfig:
+        """The part that the client needs."""
+        return ClientConfig(self.window, self.deadline_s, self.max_attempts, self.patience_s, self.accept_models)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What decides the answers: for a partition's manifest. Window, deadlines and addresses are not in it."""
+        names = (
+            "model",
+            "language",
+            "revision",
+            "samples",
+            "temperature",
+            "top_p",
+            "max_tokens",
+            "base_seed",
+            "thinking_budget",
+            "max_prompt_tokens",
+        )
+        budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
+        return {name: getattr(self, name) for name in names} | {
+            "extra": dict(self.extra),
+            "budget": budget,
+            "prompts": prompt_hashes(self.language),
+        }
+
+    def params(self, subject: Subject, policy: Policy, sample_index: int) -> dict[str, Any]:
+        """Return the sampling fields of one request; the sample index is an offset to the seed."""
+        thinking = policy.thinking_budget(subject, self.thinking_budget)
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "seed": self.base_seed + sample_index,
+            **({"thinking_token_budget": thinking} if thinking is not None else {}),
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One wanted request and whom it is for."""
+
+    problem_id: str
+    sample_index: int
+    request_id: str
+    request: Request
+    prompt_tokens: int | None
+
+
+def ledger_file(folder: Path, dataset: str, language: str) -> Path:
+    """Return the ledger of one partition."""
+    return folder / f"{dataset}-{language}.sqlite"
+
+
+def generate(  # noqa: PLR0913 - the parts of a run
+    problems: Callable[[], Iterable[pa.RecordBatch]],
+    *,
+    config: GenerateConfig,
+    server: Server,
+    ledger: Path,
+    dataset: str,
+    writer: TableWriter,
+    policy: Policy = DEFAULT_POLICY,
+    progress: Progress = SILENT,
+    clock: Callable[[], float] = time.time,
+    outside: Outside = OUTSIDE,
+) -> StageCounts:
+    """Ask for all samples of all problems that the ledger does not hold, and write every row.
+
+    Parameters
+    ----------
+    problems
+        Gives the problems, the same ones each time it is called: ``problem_id`` and ``statement``, and as far as
+        there are any ``io_mode``, ``starter_code``, ``function_name``, ``rating``, ``difficulty``.
+    config
+        What is asked.
+    server
+        From :mod:`ocr_pipeline.teacher.servers`, already entered.
+    ledger
+        Folder of the ledgers; each ``dataset`` and language has its own.
+    dataset
+        Names the ledger.
+    writer
+        Takes the rows of ``responses``, sorted by problem and sample.
+    policy
+        How many samples a problem gets, and how long it may think.
+    progress
+        Told what is settled.
+
+    Returns
+    -------
+    StageCounts
+        Rows in are wanted requests, kept are answers, dropped are failures by kind; notes say what was reused and paid.
+
+    Raises
+    ------
+    TeacherError
+        When the teacher cannot be used as configured; what was answered is kept.
+    StoreError
+        When the ledger cannot be used.
+    BudgetError
+        When the budget has no room for a single request.
+    """
+    served = look_up_model(server, Identity(config.model, config.revision), outside)
+    require_context(served, config)
+    enumeration = Enumeration(problems, config, policy, served)
+    path = ledger_file(ledger, dataset, config.language)
+    reserve_bytes = config.window * RESERVE_BYTES_PER_CALL
+    with Ledger(path, lock_timeout_s=config.lock_timeout_s, reserve_bytes=reserve_bytes) as book, Wanted() as wanted:
+        totals = converse(
+            enumeration.calls(wanted),
+            server=server,
+            identity=served.identity,
+            ledger=book,
+            config=config.client,
+            account=_account(config.budget, enumeration, book),
+            progress=progress,
+            clock=clock,
+            outside=outside,
+        )
+        require_room(totals)
+        verdicts = _write(wanted, book, enumeration, totals, writer)
+    return _counts(verdicts, totals)
+
+
+class Enumeration:
+    """Every request that a configuration wants for the problems, in an order that servers like: by prompt.
+
+    Requests to one problem follow each other and share their whole prompt, so a server that keeps the state of
+    prefixes computes it once.
+    """
+
+    def __init__(
+        self, problems: Callable[[], Iterable[pa.RecordBatch]], config: GenerateConfig, policy: Policy, served: Served
+    ) -> None:
+        self._problems = problems
+        self._config = config
+        self._policy = policy
+        self._counter = load_tokenizer(config.tokenizer) if config.tokenizer else None
+        self.identity = served.identity
+        self.language = config.language
+        self.longest_prompt = _longest_prompt(config, served)
+
+    def __iter__(self) -> Iterator[Asked]:
+        """Yield the requests, those that are too long included."""
+        for batch in self._problems():
+            for row in _rows(batch):
+                yield from self._of_problem(row)
+
+    def calls(self, wanted: Wanted) -> Iterator[Call]:
+        """Note every request in ``wanted`` and yield those that are to be asked."""
+        for asked in self:
+            too_long = self.is_too_long(asked)
+            params = canonical_json(dict(asked.request.params))
+            note = orjson.dumps([asked.request.prompt_sha256, params, asked.prompt_tokens if too_long else None])
+            is_new = wanted.add(asked.request_id, note, problem_id=asked.problem_id, sample_index=asked.sample_index)
+            if is_new and not too_long:
+                yield prepared_call(asked.request, self.identity, asked.request_id)
+
+    def is_too_long(self, asked: Asked) -> bool:
+        """Whether the prompt leaves no room for the answer."""
+        return (
+            asked.prompt_tokens is not None
+            and self.longest_prompt is not None
+            and asked.prompt_tokens > self.longest_prompt
+        )
+
+    def _of_problem(self, row: Mapping[str, Any]) -> Iterator[Asked]:
+        config = self._config
+        prompt = solve_prompt(
+            row["statement"],
+            Language(config.language),
+            io_mode=row["io_mode"] or "",
+            starter_code=row["starter_code"],
+            function_name=row["function_name"],
+        )
+        messages = (Message("user", prompt),)
+        conversation = conversation_sha256(messages)
+        tokens = self._counter(prompt) if self._counter else None
+        subject = Subject(row["problem_id"], row["rating"], row["difficulty"])
+        for sample_index in range(self._policy.samples(subject, config.samples)):
+            request = Request(
+                messages,
+                config.params(subject, self._policy, sample_index),
+                subject={"problem_id": subject.problem_id, "language": config.language, "sample_index": sample_index},
+            )
+            key = request_id(request, self.identity, conversation=conversation)
+            yield Asked(subject.problem_id, sample_index, key, request, tokens)
+
+
+def require_context(served: Served, config: GenerateConfig) -> None:
+    """Refuse a configuration that every request would fail with.
+
+    Raises
+    ------
+    TeacherError
+        When the answer alone does not fit in the served context.
+    """
+    if served.max_context_tokens is not None and config.max_tokens >= served.max_context_tokens:
+        message = (
+            f"max_tokens is {config.max_tokens}, but `{config.model}` is served with a context of {served.max_context_tokens} tokens; "
+            "give a smaller --max-tokens, or serve it with a larger --max-model-len"
+        )
+        raise TeacherError(message)
+
+
+def _longest_prompt(config: GenerateConfig, served: Served) -> int | None:
+    if config.max_prompt_tokens is not None or served.max_context_tokens is None:
+        return config.max_prompt_tokens
+    return served.max_context_tokens - config.max_tokens
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    missing = [name for name in NEEDED_COLUMNS if name not in batch.schema.names]
+    if missing:
+        message = f"problems have no column {', '.join(f'`{name}`' for name in missing)}; they have {', '.join(batch.schema.names)}"
+        raise InputError(message)
+    there = [name for name in (*NEEDED_COLUMNS, *OPTIONAL_COLUMNS) if name in batch.schema.names]
+    absent = dict.fromkeys(set(OPTIONAL_COLUMNS) - set(there))
+    for row in batch.select(there).to_pylist():
+        yield absent | row
+
+
+def _account(budget: Budget, enumeration: Enumeration, ledger: Ledger) -> Account:
+    """Return the account with what the ledger already holds of these requests."""
+    account = Account(budget)
+    if budget.counts_spending:
+        with Wanted() as seen:
+            for chunk in batched((asked.request_id for asked in enumeration), ROWS_PER_BATCH):
+                fresh = [key for key in chunk if seen.add(key, b"")]
+                for usage in ledger.settled(fresh).values():
+                    account.spend(usage)
+    return account
+
+
+def _write(
+    wanted: Wanted, ledger: Ledger, enumeration: Enumeration, totals: Totals, writer: TableWriter
+) -> Counter[str]:
+    verdicts: Counter[str] = Counter()
+    for rows in batched(wanted.by_problem(), ROWS_PER_BATCH):
+        records = ledger.records([row.request_id for row in rows])
+        built = [_response(row, records.get(row.request_id), enumeration, totals) for row in rows]
+        verdicts.update(kind for _, kind in built)
+        writer.write(pa.RecordBatch.from_pylist([line for line, _ in built], schema=RESPONSES.schema))
+    return verdicts
+
+
+def _response(
+    row: WantedRow, record: Record | None, enumeration: Enumeration, totals: Totals
+) -> tuple[dict[str, Any], str]:
+    """Return one row of ``responses`` and its verdict."""
+    prompt_sha256, params, too_long_tokens = orjson.loads(row.note)
+    key = row.request_id
+    if row.owner_id != row.problem_id:
+        key = hashlib.sha256(f"{row.request_id}:{row.problem_id}".encode()).hexdigest()
+        answer = _never_asked(enumeration, ErrorKind.SAME_REQUEST, f"asked for {row.owner_id}")
+    elif too_long_tokens is not None:
+        detail = f"{too_long_tokens} tokens, {enumeration.longest_prompt} are allowed"
+        answer = _never_asked(enumeration, ErrorKind.PROMPT_TOO_LONG, detail)
+    elif record is not None:
+        answer = record.answer
+    else:
+        answer = _never_asked(enumeration, ErrorKind.BUDGET, f"{totals.stopped_by}")
+    line = {
+        "request_id": key,
+        "problem_id": row.problem_id,
+        "language": enumeration.language,
+        "sample_index": row.sample_index,
+        "model": answer.model,
+        "prompt_sha256": prompt_sha256,
+        "params": params,
+        "text": answer.text,
+        "finish_reason": answer.finish_reason,
+        "stop_reason": answer.stop_reason,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+        "latency_s": answer.latency_s,
+        "attempts": answer.attempts,
+        "created_at": moment(answer.created_ms),
+        "error": answer.error,
+    }
+    return line, answer.error_kind or "kept"
+
+
+def _never_asked(enumeration: Enumeration, kind: ErrorKind, detail: str) -> Answer:
+    return Answer(
+        text="",
+        model=str(enumeration.identity),
+        created_ms=0,
+        latency_s=0.0,
+        attempts=0,
+        error_kind=kind,
+        error_detail=detail,
+    )
+
+
+def _counts(verdicts: Counter[str], totals: Totals) -> StageCounts:
+    total = verdicts.total()
+    kept = verdicts.pop("kept", 0)
+    notes = {
+        "reused": totals.reused,
+        "paid": totals.done,
+        "prompt_tokens": totals.prompt_tokens,
+        "completion_tokens": totals.completion_tokens,
+        "retries": sum(totals.retries.values()),
+        **{f"retries_{kind}": count for kind, count in totals.retries.items()},
+        **({"replicas_taken_out": totals.taken_out} if totals.taken_out else {}),
+    }
+    return StageCounts(total, kept, {str(kind): count for kind, count in verdicts.items()}, notes).require_conserved(
+        "responses"
+    )

@@ -1,0 +1,107 @@
+"""What the teacher is asked, and the key under which the answer is kept for ever.
+
+The key is the SHA-256 of everything that decides an answer: the model and the revision that is served, the messages,
+every sampling field, the seed. Nothing else joins it: not the order of the problems, not their ids, not the server's
+address. How a request is sent and what comes back is not this module's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ocr_pipeline.store import canonical_json
+
+__all__ = ["Identity", "Message", "Request", "request_id"]
+
+KEY_FORMAT: Final = "ocr_pipeline request 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to the teacher.
+
+    Parameters
+    ----------
+    messages
+        The conversation so far.
+    params
+        Every field of the request's body beside model and messages: temperature, top_p, max_tokens, seed, …
+    key
+        More that joins the hash, for steps whose answers depend on something that is not sent.
+    subject
+        Who the answer is for (``problem_id``, …): kept beside it for people, never part of the hash.
+    """
+
+    messages: tuple[Message, ...]
+    params: Mapping[str, Any]
+    key: Mapping[str, str | int] = field(default_factory=dict)
+    subject: Mapping[str, str | int] = field(default_factory=dict)
+
+    @property
+    def prompt_sha256(self) -> str:
+        """Hash of the rendered prompt: of all message contents, joined."""
+        return hashlib.sha256("".join(message.content for message in self.messages).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which model answers: the name it is asked by, and the revision that is served where one is known."""
+
+    model: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        """Return ``model`` or ``model@revision``, as the ``responses`` table shows it."""
+        return f"{self.model}@{self.revision}" if self.revision else self.model
+
+
+def conversation_sha256(messages: Sequence[Message]) -> str:
+    """Hash roles and contents."""
+    return _sha256(canonical_json([[message.role, message.content] for message in messages]))
+
+
+def request_id(request: Request, identity: Identity, *, conversation: str | None = None) -> str:
+    """Return the key of a request.
+
+    Parameters
+    ----------
+    request
+        What is asked.
+    identity
+        Who is asked.
+    conversation
+        :func:`conversation_sha256` of the messages, when the caller has it already (several samples of one prompt).
+    """
+    parts = [
+        KEY_FORMAT,
+        identity.model,
+        identity.revision,
+        conversation or conversation_sha256(request.messages),
+        _plain(request.params),
+        dict(request.key),
+    ]
+    return _sha256(canonical_json(parts))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Write whole floats as integers, so that a temperature of 1 and of 1.0 is one question."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

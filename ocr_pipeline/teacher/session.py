@@ -1,0 +1,370 @@
+"""Drives a stream of requests through the client into the ledger, with the window full from the first to the last.
+
+::
+
+    requests ─ feeder ─► queue ─ workers (one per place in the window) ─► arrived ─ committer ─► ledger
+
+The feeder skips what the ledger holds and stops at a budget's cap; a worker takes the next request as soon as its
+last one was answered, never waiting for others or for the disk; the committer writes what has arrived in groups.
+When the disk is full, nothing new is asked, and what is in flight is committed into space that was kept for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from ocr_pipeline.console import Progress
+from ocr_pipeline.errors import PipelineError, StoreError, TeacherError
+from ocr_pipeline.teacher.budget import Account
+from ocr_pipeline.teacher.client import Client, ClientConfig, Served, authorization, base_url, identify
+from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage
+from ocr_pipeline.teacher.request import Identity
+from ocr_pipeline.teacher.servers import Server
+from ocr_pipeline.teacher.transport import AiohttpTransport, TransportFactory
+
+__all__ = ["OUTSIDE", "Call", "Outside", "Totals", "converse", "look_up_model"]
+
+LOOKUP_CALLS: Final = 64
+COMMIT_EVERY_S: Final = 0.02  # groups of 32 and more at full speed; a loss of power costs at most this much
+PROGRESS_EVERY_S: Final = 0.5
+FIRST_REFUSALS: Final = 20
+CHARACTERS_PER_TOKEN: Final = 3.6
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a run touches outside its own memory; tests bring a clock of their own and a network without sockets."""
+
+    transport: TransportFactory = AiohttpTransport
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    executor: Callable[[], Executor] = field(default=lambda: ThreadPoolExecutor(1, "ledger"))
+
+
+OUTSIDE: Final = Outside()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, ready to be sent."""
+
+    request_id: str
+    body: bytes
+    prompt_sha256: str
+    params: str
+    subject: Mapping[str, str | int]
+    max_tokens: int
+
+    @property
+    def largest(self) -> Usage:
+        """The most it can cost: a token is at least one byte long."""
+        return Usage(len(self.body), self.max_tokens)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run did, while it does it."""
+
+    reused: int = 0
+    answered: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
+    retries: Mapping[str, int] = field(default_factory=dict)
+    taken_out: int = 0
+    stopped_by: str | None = None
+    """The cap that stopped the run before the end of the requests."""
+
+    @property
+    def done(self) -> int:
+        """Requests settled by this run."""
+        return self.answered + self.failed
+
+
+def look_up_model(server: Server, identity: Identity, outside: Outside) -> Served:
+    """Ask the server what it serves, before anything is read or paid.
+
+    Raises
+    ------
+    TeacherError
+        When it cannot be reached, refuses the key, or serves another model.
+    """
+    urls = [base_url(url) for url in server.urls]
+
+    async def ask() -> Served:
+        async with outside.transport(authorization(server.api_key_env)) as transport:
+            return await identify(urls, identity, transport)
+
+    return run_loop(ask(), outside)
+
+
+def converse(  # noqa: PLR0913 - everything a run is made of
+    calls: Iterable[Call],
+    *,
+    server: Server,
+    identity: Identity,
+    ledger: Ledger,
+    config: ClientConfig,
+    account: Account,
+    progress: Progress,
+    clock: Callable[[], float],
+    outside: Outside,
+) -> Totals:
+    """Ask everything that the ledger does not hold; return when all of it is durable.
+
+    Parameters
+    ----------
+    account
+        The budget, with what was paid for the same requests before.
+
+    Raises
+    ------
+    TeacherError
+        When the configuration is wrong, or no server is alive for longer than the patience.
+    StoreError
+        When the ledger cannot be written. All that was committed is kept.
+    """
+    headers = authorization(server.api_key_env)
+    urls = [base_url(url) for url in server.urls]
+    totals = Totals()
+
+    async def talk() -> Totals:
+        async with outside.transport(headers) as transport:
+            client = Client(urls, identity=identity, config=config, transport=transport, clock=clock)
+            with outside.executor() as executor:
+                await _Session(client, ledger, account, config, progress, executor, totals).run(calls)
+        return totals
+
+    return run_loop(talk(), outside)
+
+
+def run_loop(work: Coroutine[Any, Any, T], outside: Outside) -> T:
+    """Run a coroutine to its end, also when the caller is inside an event loop of its own (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run_here(work, outside)
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            results.append(_run_here(work, outside))
+        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=target, name="teacher")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _run_here(work: Coroutine[Any, Any, T], outside: Outside) -> T:
+    try:
+        with asyncio.Runner(loop_factory=outside.loop) as runner:
+            return runner.run(work)
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error to show: one of ours if there is one."""
+    ours = group.subgroup(PipelineError)
+    chosen: BaseException = ours or group
+    while isinstance(chosen, BaseExceptionGroup):
+        chosen = chosen.exceptions[0]
+    return chosen
+
+
+class _Session:
+    def __init__(
+        self,
+        client: Client,
+        ledger: Ledger,
+        account: Account,
+        config: ClientConfig,
+        progress: Progress,
+        executor: Executor,
+        totals: Totals,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._account = account
+        self._window = config.window
+        self._progress = progress
+        self._executor = executor
+        self._totals = totals
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Call | None] = asyncio.Queue(maxsize=max(config.window // 4, 8))
+        self._arrived: list[Record] = []
+        self._all_arrived = False
+        self._committing: list[Record] = []
+        self._commit: Future[None] | None = None
+        self._something_arrived = asyncio.Event()
+        self._uncommitted = asyncio.Semaphore(2 * config.window)
+        self._freed = asyncio.Event()
+        self._disk_error: StoreError | None = None
+        self._refusals = 0
+        self._shown = 0
+        self._start_s = self._loop.time()
+
+    async def run(self, calls: Iterable[Call]) -> None:
+        try:
+            async with asyncio.TaskGroup() as side:
+                committer = side.create_task(self._commit_what_arrives())
+                reporter = side.create_task(self._report_forever())
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._feed(calls))
+                    for _ in range(self._window):
+                        group.create_task(self._work())
+                self._all_arrived = True
+                self._something_arrived.set()
+                await committer
+                reporter.cancel()
+        finally:
+            await self._client.replicas.close()
+            self._finish()
+        if self._disk_error is not None:
+            raise self._disk_error
+
+    def _finish(self) -> None:
+        """Commit what arrived last, also when the run was interrupted."""
+        self._executor.shutdown(wait=True)
+        if self._commit is not None and self._commit.exception() is None:
+            self._committing = []
+        rest = [*self._committing, *self._arrived]
+        if rest:
+            self._ledger.commit(rest)
+        self._totals.retries = dict(self._client.statistics.retries)
+        self._totals.taken_out = self._client.replicas.taken_out
+        self._show()
+
+    async def _feed(self, calls: Iterable[Call]) -> None:
+        for chunk in batched(calls, LOOKUP_CALLS):
+            settled = self._ledger.settled([call.request_id for call in chunk])
+            self._totals.reused += len(settled)
+            for call in chunk:
+                if call.request_id not in settled and not await self._send(call):
+                    break
+            if self._totals.stopped_by or self._disk_error:
+                break
+            await asyncio.sleep(0)  # a long run of reused requests must not keep the window waiting
+        for _ in range(self._window):
+            await self._queue.put(None)
+
+    async def _send(self, call: Call) -> bool:
+        """Queue a call when the budget has room for it; ``False`` ends the run."""
+        while not self._account.has_room(call.largest):
+            self._totals.stopped_by = self._account.exhausted_by(call.largest)
+            if self._totals.stopped_by or self._disk_error:
+                return False
+            self._freed.clear()
+            await self._freed.wait()
+        cap_s = self._account.budget.max_time_s
+        if cap_s is not None and self._loop.time() - self._start_s >= cap_s:
+            self._totals.stopped_by = f"max_time_s {cap_s:g}"
+        if self._totals.stopped_by or self._disk_error:
+            return False
+        self._account.reserve(call.largest)
+        await self._queue.put(call)
+        return True
+
+    async def _work(self) -> None:
+        totals = self._totals
+        while (call := await self._queue.get()) is not None:
+            if self._disk_error is not None:
+                continue
+            totals.in_flight += 1
+            totals.most_in_flight = max(totals.most_in_flight, totals.in_flight)
+            try:
+                answer = await self._client.complete(call.body)
+            finally:
+                totals.in_flight -= 1
+            self._book(call, answer)
+            await self._uncommitted.acquire()
+
+    def _book(self, call: Call, answer: Answer) -> None:
+        self._account.release(call.largest)
+        self._freed.set()
+        self._stop_when_all_is_refused(answer)
+        usage = _counted(call, answer)
+        self._account.spend(usage)
+        totals = self._totals
+        totals.answered += answer.error_kind is None
+        totals.failed += answer.error_kind is not None
+        totals.prompt_tokens += usage.prompt_tokens or 0
+        totals.completion_tokens += usage.completion_tokens or 0
+        self._arrived.append(Record(call.request_id, call.prompt_sha256, call.params, dict(call.subject), answer))
+        self._something_arrived.set()
+
+    def _stop_when_all_is_refused(self, answer: Answer) -> None:
+        """End a run whose every request is wrong, before a million rows say so."""
+        if answer.error_kind is not ErrorKind.BAD_REQUEST or self._totals.answered:
+            return
+        self._refusals += 1
+        if self._refusals >= FIRST_REFUSALS:
+            message = f"the first {self._refusals} requests were all refused: {answer.error_detail}; check the sampling options"
+            raise TeacherError(message)
+
+    async def _commit_what_arrives(self) -> None:
+        while self._arrived or not self._all_arrived:
+            await self._something_arrived.wait()
+            if not self._all_arrived:
+                await asyncio.sleep(COMMIT_EVERY_S)
+                self._something_arrived.clear()
+            await self._commit_group()
+
+    async def _commit_group(self) -> None:
+        self._committing, self._arrived = self._arrived, []
+        self._commit = self._executor.submit(self._ledger.commit, self._committing)
+        try:
+            await asyncio.shield(asyncio.wrap_future(self._commit))  # an interrupted run still ends its commit
+        except StoreError as error:
+            self._disk_error = error
+            self._freed.set()
+            if not self._ledger.release_reserve():
+                raise
+            self._arrived = self._committing + self._arrived
+            self._something_arrived.set()
+        else:
+            for _ in self._committing:
+                self._uncommitted.release()
+        self._committing, self._commit = [], None
+
+    async def _report_forever(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_EVERY_S)
+            self._show()
+
+    def _show(self) -> None:
+        totals = self._totals
+        elapsed_s = max(self._loop.time() - self._start_s, 1e-9)
+        self._progress.advance(
+            totals.done - self._shown,
+            in_flight=totals.in_flight,
+            tokens_per_s=round(totals.completion_tokens / elapsed_s),
+            retries=sum(self._client.statistics.retries.values()),
+            errors=totals.failed,
+        )
+        self._shown = totals.done
+
+
+def _counted(call: Call, answer: Answer) -> Usage:
+    """Return the tokens of an answer: the server's count, or an estimate where it gives none."""
+    if answer.error_kind is not None:
+        return answer.usage
+    prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
+    return Usage(
+        prompt if prompt is not None else round(len(call.body) / CHARACTERS_PER_TOKEN),
+        completion if completion is not None else round(len(answer.text) / CHARACTERS_PER_TOKEN),
+    )
