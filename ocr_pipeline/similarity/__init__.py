@@ -4,7 +4,25 @@ Normal form and content keys, embeddings, all pairs above a threshold, lexical e
 decides nothing and is no step: which pairs are duplicates or contaminated is said by the packages that use it.
 """
 
+from ocr_pipeline.similarity.encoder import Encoder, PreciseEncoder, load_encoder
+from ocr_pipeline.similarity.neighbours import Pairs, neighbours, neighbours_between
 from ocr_pipeline.similarity.reviews import ReviewDecision, Reviews, read_reviews
+from ocr_pipeline.similarity.scores import similar_between, similar_pairs
 from ocr_pipeline.similarity.text import content_key, normalise, pair_key
 
-__all__ = ["ReviewDecision", "Reviews", "content_key", "normalise", "pair_key", "read_reviews"]
+__all__ = [
+    "Encoder",
+    "Pairs",
+    "PreciseEncoder",
+    "ReviewDecision",
+    "Reviews",
+    "content_key",
+    "load_encoder",
+    "neighbours",
+    "neighbours_between",
+    "normalise",
+    "pair_key",
+    "read_reviews",
+    "similar_between",
+    "similar_pairs",
+]

@@ -1,0 +1,112 @@
+"""Vectors kept on disk by content and model, so that a second run encodes only what is new.
+
+One folder per model; in it immutable Parquet segments of (key, vector), written under a temporary name and renamed, so
+that several processes may share the cache and a killed one leaves nothing broken. What a vector means is the
+encoder's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ocr_pipeline.errors import StoreError
+
+__all__ = ["CachedEncoder"]
+
+TEXTS_PER_SEGMENT: Final = 4_096  # what a killed run has to encode again, at most
+
+
+class _Encoder(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...
+
+    def encode_precisely(self, texts: Sequence[str]) -> npt.NDArray[np.float64]: ...
+
+
+class CachedEncoder:
+    """An encoder that remembers."""
+
+    def __init__(self, encoder: _Encoder, folder: Path) -> None:
+        self._encoder = encoder
+        self._folder = folder / hashlib.sha256(encoder.name.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The name of the model behind."""
+        return self._encoder.name
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return one unit row per text; only texts that no segment holds are encoded."""
+        vectors = np.zeros((len(texts), self._encoder.dimension), np.float32)
+        places: dict[bytes, list[int]] = {}
+        for place, text in enumerate(texts):
+            places.setdefault(_key(text), []).append(place)
+        for key, vector in self._stored(places.keys()):
+            vectors[places.pop(key)] = vector
+        missing = list(places.items())
+        for start in range(0, len(missing), TEXTS_PER_SEGMENT):
+            segment = missing[start : start + TEXTS_PER_SEGMENT]
+            fresh = self._encoder.encode([texts[where[0]] for _, where in segment])
+            self._store([key for key, _ in segment], fresh)
+            for (_, where), vector in zip(segment, fresh, strict=True):
+                vectors[where] = vector
+        return vectors
+
+    def encode_precisely(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return one unit row per text, float64; too rare to be kept."""
+        return self._encoder.encode_precisely(texts)
+
+    def _stored(self, wanted: Collection[bytes]) -> Iterator[tuple[bytes, npt.NDArray[np.float32]]]:
+        found: set[bytes] = set()
+        for path in sorted(self._folder.glob("*.parquet")):
+            keys, vectors = _read(path, self._encoder.dimension)
+            for row, key in enumerate(keys):
+                if key in wanted and key not in found:
+                    found.add(key)
+                    yield key, vectors[row]
+
+    def _store(self, keys: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
+        kind = pa.list_(pa.float32(), self._encoder.dimension)
+        rows = pa.table(
+            {
+                "key": pa.array(keys, pa.binary(32)),
+                "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), type=kind),
+            }
+        )
+        name = hashlib.sha256(b"".join(keys)).hexdigest()[:32]
+        temporary = self._folder / f".{name}.{uuid.uuid4().hex}.tmp"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(rows, temporary, compression="none", use_dictionary=False, write_statistics=False)
+            temporary.replace(self._folder / f"{name}.parquet")
+        except OSError as error:
+            message = f"embeddings cannot be kept in `{self._folder}`: {error}; give a folder that is writable"
+            raise StoreError(message) from error
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _read(path: Path, dimension: int) -> tuple[list[bytes], npt.NDArray[np.float32]]:
+    """Read a segment; one that is damaged or of another shape counts as empty, and its texts are encoded again."""
+    try:
+        rows = pq.read_table(path, columns=["key", "vector"]).combine_chunks()
+        vectors = rows.column("vector").chunk(0).flatten().to_numpy().reshape(-1, dimension)
+    except (OSError, ValueError, IndexError, pa.ArrowInvalid):
+        return [], np.zeros((0, dimension), np.float32)
+    return rows.column("key").to_pylist(), vectors

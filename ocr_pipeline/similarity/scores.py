@@ -1,0 +1,68 @@
+"""Cosines that are equal on every machine: encoding, searching, and settling what rounding could tip.
+
+A float32 vector's last bits depend on the batch, the number of threads and the processor; a cosine moves by up to
+:data:`COSINE_NOISE`. Cosines are therefore rounded to :data:`COSINE_DIGITS` digits, and a pair so near to the threshold
+or to the border between two rounded values that the noise could tip it is scored again with vectors in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ocr_pipeline.similarity.encoder import Encoder, PreciseEncoder
+from ocr_pipeline.similarity.neighbours import Pairs, neighbours, neighbours_between
+
+__all__ = ["COSINE_DIGITS", "COSINE_NOISE", "similar_between", "similar_pairs"]
+
+COSINE_DIGITS: Final = 4
+COSINE_NOISE: Final = 1e-6  # measured: at most 3e-7 between batchings, threads, AVX2 and AVX-512
+TEXTS_PER_CHUNK: Final = 512
+
+
+def similar_pairs(texts: Sequence[str], encoder: Encoder, threshold: float) -> Pairs:
+    """Return the pairs ``i < j`` of texts whose rounded cosine is at least ``threshold``."""
+    found = neighbours(encoder.encode(texts), max(threshold - COSINE_NOISE, -1.0))
+    return _settled(found, texts, texts, encoder, threshold)
+
+
+def similar_between(left: Sequence[str], right: Sequence[str], encoder: Encoder, threshold: float) -> Pairs:
+    """Return the pairs of a text of ``left`` and one of ``right`` whose rounded cosine is at least ``threshold``."""
+    vectors = encoder.encode([*left, *right])
+    found = neighbours_between(vectors[: len(left)], vectors[len(left) :], max(threshold - COSINE_NOISE, -1.0))
+    return _settled(found, left, right, encoder, threshold)
+
+
+def _settled(found: Pairs, left: Sequence[str], right: Sequence[str], encoder: Encoder, threshold: float) -> Pairs:
+    cosine = found.cosine.copy()
+    doubtful = np.flatnonzero(_doubtful(cosine, threshold))
+    if len(doubtful) and isinstance(encoder, PreciseEncoder):
+        cosine[doubtful] = _precise(
+            [left[i] for i in found.left[doubtful]], [right[j] for j in found.right[doubtful]], encoder
+        )
+    kept = cosine >= threshold
+    rounded = np.maximum(np.round(cosine[kept], COSINE_DIGITS), threshold)
+    return Pairs(found.left[kept], found.right[kept], rounded)
+
+
+def _doubtful(cosine: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:
+    steps = cosine * 10**COSINE_DIGITS
+    to_border = np.abs(steps - np.floor(steps) - 0.5) / 10**COSINE_DIGITS
+    result: npt.NDArray[np.bool_] = (to_border < COSINE_NOISE) | (np.abs(cosine - threshold) < COSINE_NOISE)
+    return result
+
+
+def _precise(left: Sequence[str], right: Sequence[str], encoder: PreciseEncoder) -> npt.NDArray[np.float64]:
+    """Score pairs in float64, a bounded number of texts at a time."""
+    cosines = np.zeros(len(left), np.float64)
+    for start in range(0, len(left), TEXTS_PER_CHUNK):
+        part = slice(start, start + TEXTS_PER_CHUNK)
+        texts = sorted({*left[part], *right[part]})
+        rows = {text: row for row, text in enumerate(texts)}
+        vectors = encoder.encode_precisely(texts)
+        a, b = (vectors[[rows[text] for text in side[part]]] for side in (left, right))
+        cosines[part] = np.einsum("ij,ij->i", a, b)
+    return cosines
