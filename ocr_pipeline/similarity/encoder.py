@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import numpy as np
 import numpy.typing as npt
@@ -124,16 +126,20 @@ def _load(model: str) -> SentenceTransformer:
 def _require_reachable(model: str) -> None:
     """Fail at once on what the loader would retry for minutes: a missing folder, a hub that cannot be reached."""
     import huggingface_hub
-    from httpx import HTTPError
+    from huggingface_hub.errors import HFValidationError
 
     if Path(model).is_dir():
         return
     try:
         if not isinstance(huggingface_hub.try_to_load_from_cache(model, "config.json"), str):
-            huggingface_hub.model_info(model, timeout=HUB_TIMEOUT_S)
-    except (HTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        message = f"model `{model}` is no folder, and the hub does not give it: {reason}; give a folder, or a hub id this machine can reach"
+            urlopen(huggingface_hub.constants.ENDPOINT, timeout=HUB_TIMEOUT_S).close()  # noqa: S310 - the hub's own address
+    except HTTPError:
+        return  # it answers; whether it has the model is the loader's question
+    except HFValidationError as error:
+        message = f"model `{model}` is neither a folder nor a hub id; give one of them"
+        raise ModelError(message) from error
+    except URLError as error:
+        message = f"model `{model}` is no folder, and the hub cannot be reached ({error.reason}); give a folder with the model"
         raise ModelError(message) from error
 
 
