@@ -328,7 +328,18 @@ SAMPLES: Final = Table(
         _column("reasoning_has_code", pa.bool_(), "The reasoning holds a fenced code block."),
         _column("n_fences", pa.int32(), "Complete code fences in the answer.", unit="fences"),
         _column("fence_language?", NAME, "Info string of the fence that the code comes from, lower case."),
-        _column("syntax", NAME, "ok, error, wrong_language, python2 or empty."),
+        _column(
+            "fence_spans",
+            pa.list_(SPAN),
+            "Byte offsets in responses.text of every complete fence of the answer, so that another policy needs no rerun.",
+            unit="bytes",
+        ),
+        _column(
+            "cases",
+            NAMES,
+            "Forms noticed that do not decide the verdict: only_closing_tag, several_fences, quoted_tag, crlf, …",
+        ),
+        _column("syntax", NAME, "ok, error, wrong_language, python2, empty, too_large or unsupported_language."),
         _column("tree_sitter_ok", pa.bool_(), "Tree-sitter finds no error in the code."),
         _column(
             "compiler_ok?", pa.bool_(), "The language's own compiler accepts the code; null when it was not asked."
@@ -342,7 +353,12 @@ SAMPLES: Final = Table(
             "loop_period?", pa.int32(), "Length of the cycle the text ends in; null when it ends in none.", unit="words"
         ),
         _column("repeated_share", pa.float32(), "Share of 20-word sequences that occur more than once."),
-        _column("reasoning_tokens?", pa.int32(), "Tokens of the reasoning.", unit="tokens"),
+        _column(
+            "reasoning_tokens?",
+            pa.int32(),
+            "Tokens of the reasoning: those of the completion shared out by bytes, for servers do not say.",
+            unit="tokens",
+        ),
         _column("verdict", NAME, "kept, or the first of the reasons."),
         _column("reasons", NAMES, "Every reason against the sample, in order of the checks."),
     ),

@@ -1,0 +1,34 @@
+"""From responses to samples, and from samples to the data set.
+
+``separate`` gives every response one verdict: reasoning, answer and code apart by byte offsets, the code's syntax, and
+what repeats. ``select`` chooses from the judged table what downstream trains on. Asking the teacher comes before, running
+the code is another step.
+"""
+
+from typing import Final
+
+from ocr_pipeline.samples.fences import extract_code
+from ocr_pipeline.samples.selection import Execution, SelectionConfig, TextPolicy, select
+from ocr_pipeline.samples.separation import Separated, Span, separate_text
+from ocr_pipeline.samples.step import SampleConfig, separate
+from ocr_pipeline.samples.verdicts import Case, FencePolicy, Separation, SyntaxVerdict
+
+__all__ = [
+    "VERSION",
+    "Case",
+    "Execution",
+    "FencePolicy",
+    "SampleConfig",
+    "SelectionConfig",
+    "Separated",
+    "Separation",
+    "Span",
+    "SyntaxVerdict",
+    "TextPolicy",
+    "extract_code",
+    "select",
+    "separate",
+    "separate_text",
+]
+
+VERSION: Final = "1"

@@ -1,0 +1,158 @@
+"""Ask the languages' own compilers whether they accept a source, without letting a source harm this process.
+
+CPython's ``compile`` runs in a worker process of its own; g++ checks syntax and meaning and writes nothing. Both have
+limits, and neither runs what it reads. What an opinion means for a sample is decided in ``syntax``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ocr_pipeline.samples import compile_worker
+
+__all__ = ["Opinion", "PythonCompiler", "check_cpp", "has_cpp_compiler", "python_compiler"]
+
+CPP_STANDARD: Final = "gnu++20"
+CPP_SECONDS: Final = 20
+CPP_MEMORY_KIB: Final = 2 << 20
+CPP_LIMITS: Final = f'ulimit -t {CPP_SECONDS}; ulimit -v {CPP_MEMORY_KIB}; ulimit -c 0; exec "$@"'
+CPP_FLAGS: Final = (
+    "-x",
+    "c++",
+    f"-std={CPP_STANDARD}",
+    "-fsyntax-only",
+    "-w",
+    "-fmax-errors=1",
+    "-fno-diagnostics-color",
+)
+CPP_POSITION: Final = "<stdin>:"
+MISSING_HEADER: Final = "No such file or directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a compiler says of one source; ``accepted`` is None when it could not judge."""
+
+    accepted: bool | None
+    line: int | None = None
+    column: int | None = None
+    message: str = ""
+
+
+class PythonCompiler:
+    """A worker process that compiles Python sources; started again whenever a source brings it down."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._asked: list[bytes] = []
+
+    def __enter__(self) -> Self:
+        """Return self; the process starts with the first question."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self.close()
+
+    def ask(self, sources: Sequence[bytes]) -> None:
+        """Send sources; the worker compiles them while the caller does something else."""
+        self._asked = list(sources)
+        self._send(self._asked)
+
+    def answers(self) -> Iterator[Opinion]:
+        """Yield one opinion per source asked, in order; a source that kills the worker is not accepted."""
+        waiting, self._asked = self._asked, []
+        while waiting:
+            opinion = self._receive()
+            if opinion is None:
+                self.close()
+                opinion = Opinion(accepted=False, message="the compiler gave up")
+                self._send(waiting[1:])
+            waiting = waiting[1:]
+            yield opinion
+
+    def close(self) -> None:
+        """End the worker, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _send(self, sources: Sequence[bytes]) -> None:
+        if not sources:
+            return
+        process = self._process = self._process or _start()
+        assert process.stdin is not None  # noqa: S101 - for the type checker: it was started with a pipe
+        count = compile_worker.COUNT
+        frames = [count.pack(len(sources)), *(count.pack(len(source)) + source for source in sources)]
+        process.stdin.write(b"".join(frames))
+        process.stdin.flush()
+
+    def _receive(self) -> Opinion | None:
+        assert self._process is not None  # noqa: S101 - for the type checker: an answer is read after a question
+        assert self._process.stdout is not None  # noqa: S101 - as above
+        answer = compile_worker.ANSWER
+        head = self._process.stdout.read(answer.size)
+        if len(head) < answer.size:
+            return None
+        accepted, line, column, length = answer.unpack(head)
+        message = self._process.stdout.read(length).decode("utf-8", "replace")
+        return Opinion(accepted, line or None, column or None, message)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", str(Path(compile_worker.__file__))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={})
+
+
+@functools.cache
+def python_compiler() -> PythonCompiler:
+    """Return the compiler of this process; it ends with the process."""
+    compiler = PythonCompiler()
+    atexit.register(compiler.close)
+    return compiler
+
+
+@functools.cache
+def has_cpp_compiler() -> bool:
+    """Tell whether g++ is installed."""
+    return shutil.which("g++") is not None
+
+
+def check_cpp(source: bytes) -> Opinion:
+    """Return what g++ says; it cannot judge without g++, without a header of the program, or beyond its limits."""
+    if not has_cpp_compiler():
+        return Opinion(accepted=None, message="g++ is not installed")
+    command = ["sh", "-c", CPP_LIMITS, "sh", "g++", *CPP_FLAGS, "-"]
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, input=source, capture_output=True, timeout=3 * CPP_SECONDS, check=False, env=environment, cwd="/"
+        )
+    except subprocess.TimeoutExpired:
+        return Opinion(accepted=None, message="g++ took too long")
+    return _read_diagnosis(done.returncode, done.stderr.decode("utf-8", "replace"))
+
+
+def _read_diagnosis(code: int, diagnosis: str) -> Opinion:
+    if code == 0:
+        return Opinion(accepted=True)
+    error = next((line for line in diagnosis.splitlines() if "error:" in line), "")
+    if not error or MISSING_HEADER in error or "internal compiler error" in error:
+        return Opinion(accepted=None, message=error or "g++ could not judge")
+    if not error.startswith(CPP_POSITION):
+        return Opinion(accepted=False, message=error)
+    line, column = error.removeprefix(CPP_POSITION).split(":")[:2]
+    return Opinion(accepted=False, line=int(line), column=int(column), message=error)

@@ -1,0 +1,216 @@
+"""Find Markdown code fences in bytes and choose the one that holds the code.
+
+The rules are CommonMark's, widened to what models write: a fence may be indented or stand on a list item's line,
+an opener with a language inside a fence nests, and a fence of Markdown is looked into. Positions are byte offsets.
+Think tags are not known here; neither is whether the code is any good.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ocr_pipeline.samples.verdicts import FencePolicy
+from ocr_pipeline.tables import Language
+
+__all__ = ["LANGUAGE_TAGS", "Fence", "Fences", "choose_fence", "extract_code", "find_fences", "has_fence_marker"]
+
+PREFIX: Final = re.compile(rb"[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
+LONGEST_PREFIX_BYTES: Final = 64  # nobody indents a fence deeper; also keeps a text of one long line from costing n²
+DEEPEST_CLOSER_INDENT: Final = 3  # CommonMark: deeper than that, a fence line is content
+MARKDOWN: Final = frozenset({"", "markdown", "md"})
+LANGUAGE_TAGS: Final = {
+    Language.PYTHON: frozenset({"python", "python3", "python2", "py", "py3", "py2", "pypy", "pypy3"}),
+    Language.CPP: frozenset({"cpp", "c++", "cxx", "cc", "c", "hpp", "h", "c++11", "c++14", "c++17", "c++20", "cpp17"}),
+}
+"""What models write behind the opening of a fence, by language."""
+
+LOOKS_LIKE: Final = {
+    Language.PYTHON: re.compile(
+        rb"^\s*(?:import|from|def|class|for|while|if|print|with|try)\b|\binput\(|\w\s*=\s", re.MULTILINE
+    ),
+    Language.CPP: re.compile(rb"#\s*include|\bmain\s*\(|\bclass\s+\w+|;\s*$", re.MULTILINE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Marker:
+    """A line that may open or close a fence."""
+
+    line_start: int
+    line_end: int
+    character: int
+    length: int
+    indent: int
+    info: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """One complete fence: the byte range of its content, and how its opener looks."""
+
+    start: int
+    end: int
+    language: str
+    indent: int
+    is_tilde: bool
+    is_nested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fences:
+    """The complete fences of a text in order, and whether one stays open at its end."""
+
+    complete: tuple[Fence, ...]
+    is_open: bool
+
+
+NO_FENCES: Final = Fences((), is_open=False)
+
+
+def has_fence_marker(text: bytes, start: int, end: int) -> bool:
+    """Tell quickly that a range may hold a fence; most reasonings hold none."""
+    return text.rfind(b"```", start, end) >= 0 or text.rfind(b"~~~", start, end) >= 0
+
+
+def find_fences(text: bytes, start: int = 0, end: int | None = None) -> Fences:
+    """Find the outermost complete fences in ``text[start:end]``; fences of Markdown are replaced by those inside."""
+    end = len(text) if end is None else end
+    if not has_fence_marker(text, start, end):
+        return NO_FENCES
+    markers = _markers(text, start, end)
+    pairs, is_open = _pair(markers)
+    fences: list[Fence] = []
+    for first, last in pairs:
+        fences.extend(_inside(markers, first, last))
+    return Fences(tuple(fences), is_open)
+
+
+def choose_fence(text: bytes, fences: Sequence[Fence], policy: FencePolicy, language: Language | None) -> Fence | None:
+    """Choose the fence that holds the code.
+
+    Fences in the asked language come first, and with them untagged ones that look like it; then untagged ones; then
+    the others. Within the best class the policy decides, so an example output after the program is not mistaken for it.
+    """
+    if not fences:
+        return None
+    ranks = [_rank(text, fence, language) for fence in fences]
+    best = [fence for fence, rank in zip(fences, ranks, strict=True) if rank == min(ranks)]
+    return best[-1] if policy is FencePolicy.LAST else best[0]
+
+
+def extract_code(text: str, policy: FencePolicy = FencePolicy.LAST, language: Language | None = None) -> str | None:
+    """Return the code of an answer's last (or first) complete fence, or None when there is none.
+
+    Newlines become LF, the indentation of the fence is removed from its lines, and the newline before the closing
+    line is not part of the code.
+    """
+    raw = text.encode()
+    fence = choose_fence(raw, find_fences(raw).complete, policy, language)
+    return None if fence is None else code_of(raw, fence).decode()
+
+
+def code_of(text: bytes, fence: Fence) -> bytes:
+    """Return the content of a fence as a program file would hold it."""
+    code = text[fence.start : fence.end]
+    if b"\r" in code:
+        code = code.replace(b"\r\n", b"\n").removesuffix(b"\r")
+    if fence.indent:
+        code = re.sub(rb"^[ \t]{1,%d}" % fence.indent, b"", code, flags=re.MULTILINE)
+    return code.removeprefix(b"\xef\xbb\xbf")
+
+
+def _rank(text: bytes, fence: Fence, language: Language | None) -> int:
+    if language is None or fence.language in LANGUAGE_TAGS[language]:
+        return 0
+    if fence.language:
+        return 2
+    return 0 if LOOKS_LIKE[language].search(text, fence.start, fence.end) else 1
+
+
+def _markers(text: bytes, start: int, end: int) -> list[_Marker]:
+    markers = [*_markers_of(text, b"```", start, end), *_markers_of(text, b"~~~", start, end)]
+    return sorted(markers, key=lambda marker: marker.line_start)
+
+
+def _markers_of(text: bytes, sign: bytes, start: int, end: int) -> list[_Marker]:
+    markers = []
+    position = text.find(sign, start, end)
+    while position >= 0:
+        line_end = text.find(b"\n", position, end)
+        line_end = end if line_end < 0 else line_end
+        marker = _marker_at(text, sign, position, start, line_end)
+        if marker is not None:
+            markers.append(marker)
+        position = text.find(sign, line_end, end)
+    return markers
+
+
+def _marker_at(text: bytes, sign: bytes, position: int, start: int, line_end: int) -> _Marker | None:
+    """Read the line that holds ``sign`` at ``position``, or tell that it is no fence."""
+    earliest = max(start, position - LONGEST_PREFIX_BYTES)
+    newline = text.rfind(b"\n", earliest, position)
+    if newline < 0 and earliest > start:
+        return None
+    line_start = newline + 1 if newline >= 0 else start
+    if not PREFIX.fullmatch(text, line_start, position):
+        return None
+    line = text[position:line_end].rstrip()
+    info = line.lstrip(sign[:1])
+    if sign == b"```" and b"`" in info:
+        return None  # an inline code span, as CommonMark has it
+    return _Marker(line_start, line_end, sign[0], len(line) - len(info), position - line_start, info.strip())
+
+
+def _pair(markers: Sequence[_Marker]) -> tuple[list[tuple[int, int]], bool]:
+    """Pair openers with closers; return the outermost pairs as marker numbers, and whether an opener is left."""
+    opened: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    for number, marker in enumerate(markers):
+        if opened and _closes(marker, markers[opened[-1]]):
+            first = opened.pop()
+            while pairs and pairs[-1][0] > first:
+                pairs.pop()
+            pairs.append((first, number))
+        elif not opened or _nests(marker, markers[opened[-1]]):
+            opened.append(number)
+    return pairs, bool(opened)
+
+
+def _closes(marker: _Marker, opener: _Marker) -> bool:
+    same = marker.character == opener.character and marker.length >= opener.length and not marker.info
+    return same and marker.indent <= opener.indent + DEEPEST_CLOSER_INDENT
+
+
+def _nests(marker: _Marker, outer: _Marker) -> bool:
+    return bool(marker.info) and marker.indent <= outer.indent + DEEPEST_CLOSER_INDENT
+
+
+def _inside(markers: Sequence[_Marker], first: int, last: int) -> list[Fence]:
+    """Return the fence between two markers, or the fences inside it when it only wraps Markdown."""
+    outer = _fence(markers[first], markers[last])
+    if outer.language not in MARKDOWN or last == first + 1:
+        return [outer]
+    inner = markers[first + 1 : last]
+    pairs, _ = _pair(inner)
+    return [_fence(inner[left], inner[right], is_nested=True) for left, right in pairs] or [outer]
+
+
+def _fence(opener: _Marker, closer: _Marker, *, is_nested: bool = False) -> Fence:
+    start = opener.line_end + 1
+    return Fence(
+        start=start,
+        end=max(start, closer.line_start - 1),
+        language=_language(opener.info),
+        indent=opener.indent,
+        is_tilde=opener.character == ord("~"),
+        is_nested=is_nested,
+    )
+
+
+def _language(info: bytes) -> str:
+    """Return the first word of an info string, lower case: ``python`` of ``{.python title="a"}`` and of ``Python``."""
+    words = info.decode("utf-8", "replace").strip("{}. ").lower().split(maxsplit=1)
+    return words[0].removeprefix("language-").rstrip(",:}") if words else ""

@@ -1,0 +1,127 @@
+"""Measure how a text repeats itself: the cycle it ends in, and the share of 20-word sequences seen more than once.
+
+Both are numbers that are stored; what counts as a loop is decided in the selection. They are exact repetitions of
+bytes and words: a thought that says the same thing in other words is not found.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["cycle_at_end", "repeated_share"]
+
+GRAM_WORDS: Final = 20
+WINDOW_BYTES: Final = 64 << 10  # a cycle of 1,024 words of 8 bytes fits eight times
+PROBE_BYTES: Final = (
+    32  # the end of the text that is looked for before it; shorter finds chance hits, longer short loops
+)
+MOST_CANDIDATES: Final = 64
+FEWEST_COPIES: Final = 4  # with the next three from facts: 4 copies, 64 tokens covered, period up to 1,024 tokens
+FEWEST_WORDS: Final = 64
+FEWEST_UNSPACED_BYTES: Final = 512  # a cycle without spaces (digits, CJK) has no words to count
+LONGEST_PERIOD_WORDS: Final = 1_024
+WORD_EDGE_BYTES: Final = 8
+MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2⁶⁴
+INVERSE: Final = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+LENGTH_MULTIPLIER: Final = np.uint64(0xC2B2AE3D27D4EB4F)
+END_MULTIPLIER: Final = np.uint64(0xFF51AFD7ED558CCD)
+
+Words = npt.NDArray[np.uint64]
+_powers: list[Words] = []  # grown on demand: [MULTIPLIER⁰ …, INVERSE⁰ …]
+
+
+def cycle_at_end(text: bytes) -> int | None:
+    """Return the period, in words, of the cycle that ``text`` ends in; None when it ends in none.
+
+    A cycle is at least four copies that cover 64 words (512 bytes where it holds no spaces), of at most 1,024 words
+    each. A cut in the middle of a copy and white space at the end do not hide it.
+    """
+    tail = text[-WINDOW_BYTES:].rstrip()
+    probe = tail[-PROBE_BYTES:]
+    position = len(tail) - len(probe)
+    for _ in range(MOST_CANDIDATES):
+        position = tail.rfind(probe, 0, position + len(probe) - 1)
+        if position < 0:
+            return None
+        period = len(tail) - len(probe) - position
+        if (words := _period_words(tail, period)) is not None:
+            return words
+    return None
+
+
+def _period_words(tail: bytes, period: int) -> int | None:
+    """Return the words of a cycle of ``period`` bytes, or None when the tail does not repeat it long enough."""
+    covered = _matching_bytes(tail, period) + period
+    if covered < FEWEST_COPIES * period:
+        return None
+    words = len(tail[-period:].split())
+    in_spaces = any(byte <= ord(" ") for byte in tail[-period:])
+    if in_spaces and covered * words < FEWEST_WORDS * period:
+        return None
+    if not in_spaces and covered < FEWEST_UNSPACED_BYTES:
+        return None
+    return words if 1 <= words <= LONGEST_PERIOD_WORDS else None
+
+
+def _matching_bytes(tail: bytes, period: int) -> int:
+    """Count the bytes from the end that equal the byte one period before them."""
+    values = np.frombuffer(tail, np.uint8)
+    differ = np.flatnonzero(values[period:] != values[:-period])
+    return len(values) - period - (int(differ[-1]) + 1 if len(differ) else 0)
+
+
+def repeated_share(text: bytes) -> float:
+    """Return the share of 20-word sequences of ``text`` that occur more than once, 0 to 1."""
+    words = _word_hashes(text)
+    grams = len(words) - GRAM_WORDS + 1
+    if grams < 2:  # noqa: PLR2004 - one sequence cannot repeat
+        return 0.0
+    hashes = _gram_hashes(words)
+    hashes.sort()
+    same = hashes[1:] == hashes[:-1]
+    repeated = np.count_nonzero(same) + np.count_nonzero(same & ~np.concatenate(([False], same[:-1])))
+    return repeated / grams
+
+
+def _word_hashes(text: bytes) -> Words:
+    """Hash each word by its first and last eight bytes and its length; words end at white space."""
+    padded = text + b" " * WORD_EDGE_BYTES
+    is_word = np.frombuffer(padded, np.uint8) > ord(" ")
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
+    if is_word[0]:
+        edges = np.concatenate(([0], edges))
+    starts, ends = edges[0::2], edges[1::2]
+    lengths = np.minimum(ends - starts, WORD_EDGE_BYTES)
+    eight = np.ndarray(len(padded) - WORD_EDGE_BYTES + 1, "<u8", padded, strides=(1,))  # the eight bytes from each byte
+    shift = ((WORD_EDGE_BYTES - lengths) * 8).astype(np.uint64)
+    first = eight[starts] << shift
+    last = eight[ends - lengths] << shift
+    mixed = (first ^ (first >> np.uint64(29))) * MULTIPLIER
+    mixed ^= last * END_MULTIPLIER + (ends - starts).astype(np.uint64) * LENGTH_MULTIPLIER
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * END_MULTIPLIER
+    hashes: Words = mixed ^ (mixed >> np.uint64(29))
+    return hashes
+
+
+def _gram_hashes(words: Words) -> Words:
+    """Hash every sequence of 20 words, from the sums of a polynomial over the words before it."""
+    powers, inverses = _power_tables(len(words))
+    sums: Words = np.concatenate((np.zeros(1, np.uint64), np.cumsum(words * powers, dtype=np.uint64)))
+    grams: Words = (sums[GRAM_WORDS:] - sums[:-GRAM_WORDS]) * inverses[: len(words) - GRAM_WORDS + 1]
+    return grams
+
+
+def _power_tables(length: int) -> tuple[Words, Words]:
+    if not _powers or len(_powers[0]) < length:
+        room = max(1 << 14, 1 << length.bit_length())
+        _powers[:] = [_powers_of(base, room) for base in (MULTIPLIER, INVERSE)]
+    return _powers[0][:length], _powers[1][:length]
+
+
+def _powers_of(base: np.uint64, count: int) -> Words:
+    factors = np.full(count, base, np.uint64)
+    factors[0] = 1
+    return np.cumprod(factors, dtype=np.uint64)

@@ -1,0 +1,405 @@
+"""From judged samples to the rows that downstream trains on: thresholds and switches act here and nowhere else.
+
+Changing a selection reads narrow tables and copies text; it asks, separates and judges nothing again. The ablations of
+the OpenCodeReasoning paper are three selections over one judged table. How the numbers came about is not known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.console import SILENT, Progress
+from ocr_pipeline.counts import StageCounts, count_verdicts
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.samples.separation import OPENING
+from ocr_pipeline.samples.verdicts import KEPT
+from ocr_pipeline.store import TableWriter
+from ocr_pipeline.tables import SFT_DATASET
+
+__all__ = ["Execution", "SelectionConfig", "TextPolicy", "select"]
+
+Batches = Callable[[], Iterable[pa.RecordBatch]]
+PLACEHOLDER: Final = "-"
+ID_DIGITS: Final = 32  # as many as the released data set's ids have
+ACCEPTED: Final = "accepted"
+MOST_ROWS: Final = 256
+SAMPLE_COLUMNS: Final = (
+    "sample_id",
+    "problem_id",
+    "verdict",
+    "reasoning_has_code",
+    "duplicate_of",
+    "loop_period",
+    "repeated_share",
+)
+WANTED_OF_SAMPLES: Final = (
+    "sample_id",
+    "problem_id",
+    "language",
+    "reasoning_span",
+    "answer_span",
+    "code",
+    "reasoning_tokens",
+)
+WANTED_OF_RESPONSES: Final = ("request_id", "text", "model")
+PROBLEM_COLUMNS: Final = (
+    "problem_id",
+    "dataset",
+    "split",
+    "native_id",
+    "site",
+    "statement",
+    "difficulty",
+    "rating",
+    "datasets",
+    "licenses",
+)
+SHARED_COLUMNS: Final = ("id", "input", "source", "license", "dataset", "split", "difficulty", "index")
+
+Hashes = npt.NDArray[np.uint64]
+
+
+class Execution(StrEnum):
+    """Which samples stay, by what the tests said."""
+
+    ALL = "all"
+    PASSING = "passing"
+    FAILING = "failing"
+
+
+class TextPolicy(StrEnum):
+    """What stands for a statement whose licence forbids to hand it on."""
+
+    PLACEHOLDER = "placeholder"
+    FULL = "full"
+
+
+class Drop(StrEnum):
+    """Why a sample that is well-formed is not in the data set."""
+
+    PROBLEM_NOT_CLEAN = "problem_not_clean"
+    REASONING_HAS_CODE = "reasoning_has_code"
+    LOOP = "loop"
+    REPETITION = "repetition"
+    NOT_RUN = "not_run"
+    FAILED_TESTS = "failed_tests"
+    PASSED_TESTS = "passed_tests"
+    NEEDS_CHECKER = "needs_checker"
+    RATE_BELOW = "pass_rate_below"
+    RATE_ABOVE = "pass_rate_above"
+    DUPLICATE = "duplicate"
+    OVER_LIMIT = "over_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionConfig:
+    """What the data set holds; the defaults are the paper's: no execution filter, no reasoning with code blocks."""
+
+    execution: Execution = Execution.ALL
+    pass_rate_min: float | None = None
+    pass_rate_max: float | None = None
+    drop_reasoning_with_code: bool = True
+    drop_duplicates: bool = False
+    """Keep one sample per distinct program of a problem; the paper keeps all, for their reasonings differ."""
+    drop_loops: bool = True
+    """Drop what ends in a cycle."""
+    repeated_share_max: float | None = None
+    """Drop reasoning of which more than this share of 20-word sequences occurs more than once."""
+    samples_per_problem_max: int | None = None
+    """Keep so many samples of a problem, chosen by sample id: ids are hashes, so the choice is fair and stable."""
+    text_policy: TextPolicy = TextPolicy.PLACEHOLDER
+
+    def __post_init__(self) -> None:
+        """Accept the plain words of a configuration file.
+
+        Raises
+        ------
+        InputError
+            When a word or a band is not one.
+        """
+        try:
+            object.__setattr__(self, "execution", Execution(self.execution))
+            object.__setattr__(self, "text_policy", TextPolicy(self.text_policy))
+        except ValueError as error:
+            known = ", ".join([*Execution, *TextPolicy])
+            raise InputError(f"selection: {error}; known words are {known}") from error
+        low, high = self.pass_rate_min or 0.0, 1.0 if self.pass_rate_max is None else self.pass_rate_max
+        if not 0 <= low <= high <= 1:
+            raise InputError(f"selection: pass rates from {low:g} to {high:g} are no band within 0 and 1")
+
+    @property
+    def needs_execution(self) -> bool:
+        """Whether a sample that was not run can be judged by this selection."""
+        return self.execution is not Execution.ALL or self.pass_rate_min is not None or self.pass_rate_max is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What the tests said of one sample."""
+
+    pass_rate: float | None = None
+    is_accepted: bool = False
+    needs_checker: bool = False
+
+
+NOT_RUN: Final = _Outcome()
+
+
+def select(
+    samples: Batches,
+    responses: Batches,
+    problems: Batches,
+    executions: Batches | None,
+    *,
+    config: SelectionConfig,
+    redistributable: AbstractSet[str],
+    writer: TableWriter,
+    progress: Progress = SILENT,
+) -> StageCounts:
+    """Write the selected samples as rows of the data set and return the account by reason.
+
+    Parameters
+    ----------
+    samples
+        Opens the samples table: it is read twice, narrow first.
+    responses
+        Opens the responses that the samples were made of, in the same order.
+    problems
+        Opens the problems that are allowed: a sample of another problem is dropped.
+    executions
+        Opens the executions of the samples, if they were run.
+    config
+        What is kept.
+    redistributable
+        Data sets whose statements may be handed on; the others' are replaced by ``-``.
+    writer
+        Takes rows of the sft_dataset table.
+    progress
+        Told of every batch.
+
+    Raises
+    ------
+    InputError
+        When samples and responses are not of one build, or a selection by tests has no executions.
+    """
+    if config.needs_execution and executions is None:
+        raise InputError(
+            f"selection: execution={config.execution} needs the executions table; materialize executions first"
+        )
+    facts = _Problems(problems(), config.text_policy, redistributable)
+    outcomes = _Outcomes(executions() if executions else ())
+    decisions = _decide(samples(), facts, outcomes, config)
+    for first_row, batch in _aligned(samples(), responses()):
+        chosen = [row for row in range(batch.num_rows) if decisions[first_row + row] == KEPT]
+        if chosen:
+            writer.write(_rows(batch.take(pa.array(chosen)), facts, outcomes))
+        progress.advance(batch.num_rows)
+    return count_verdicts(decisions).require_conserved("sft_dataset")
+
+
+class _Problems:
+    """The columns of the data set that come from a problem, by problem id."""
+
+    def __init__(
+        self, batches: Iterable[pa.RecordBatch], policy: TextPolicy, redistributable: AbstractSet[str]
+    ) -> None:
+        self._policy = policy
+        self._redistributable = redistributable
+        narrow = [batch.select(PROBLEM_COLUMNS) for batch in batches]
+        self._table = pa.Table.from_batches(narrow).combine_chunks() if narrow else None
+        ids = self._table["problem_id"].to_pylist() if self._table is not None else []
+        self._row_of = {problem_id: row for row, problem_id in enumerate(ids)}
+
+    def __contains__(self, problem_id: str) -> bool:
+        return problem_id in self._row_of
+
+    def columns(self, problem_id: str) -> dict[str, str]:
+        """Return the cells that every sample of one problem shares."""
+        assert self._table is not None  # noqa: S101 - for the type checker: a known problem stands in a table
+        problem = self._table.slice(self._row_of[problem_id], 1).to_pylist()[0]
+        may_copy = self._policy is TextPolicy.FULL or problem["dataset"] in self._redistributable
+        return {
+            "id": hashlib.sha256(problem["statement"].encode()).hexdigest()[:ID_DIGITS],
+            "input": problem["statement"] if may_copy else PLACEHOLDER,
+            "source": problem["site"] or "",
+            "license": ", ".join(problem["licenses"]),
+            "dataset": ", ".join(problem["datasets"]),
+            "split": problem["split"],
+            "difficulty": problem["difficulty"] or str(problem["rating"] or ""),
+            "index": problem["native_id"],
+        }
+
+
+class _Outcomes:
+    """What the tests said of each sample: 18 bytes per sample, looked up by the hash of its id."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        keys, rates, flags = [_hashes([])], [np.empty(0)], [np.empty((0, 2), bool)]
+        for batch in batches:
+            accepted = pc.equal(batch["verdict"], ACCEPTED)
+            keys.append(_hashes(batch["sample_id"].to_pylist()))
+            rates.append(batch["pass_rate"].to_numpy(zero_copy_only=False))
+            flags.append(np.array([accepted.to_pylist(), batch["needs_checker"].to_pylist()], bool).T)
+        unsorted = np.concatenate(keys)
+        order = np.argsort(unsorted)
+        self._keys = unsorted[order]
+        self._rates, self._flags = np.concatenate(rates)[order], np.concatenate(flags)[order]
+
+    def of(self, sample_ids: list[str]) -> list[_Outcome]:
+        """Return one outcome per sample; a sample that is not there was not run."""
+        wanted = _hashes(sample_ids)
+        places = np.minimum(np.searchsorted(self._keys, wanted), max(len(self._keys) - 1, 0))
+        if not len(self._keys):
+            return [NOT_RUN] * len(wanted)
+        return [
+            self._outcome(place) if found else NOT_RUN
+            for place, found in zip(places, self._keys[places] == wanted, strict=True)
+        ]
+
+    def _outcome(self, place: int) -> _Outcome:
+        rate = float(self._rates[place])
+        is_accepted, needs_checker = self._flags[place]
+        return NOT_RUN if np.isnan(rate) else _Outcome(rate, bool(is_accepted), bool(needs_checker))
+
+
+def _hashes(names: Iterable[str | None]) -> Hashes:
+    digests = (hashlib.blake2b((name or "").encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+def _decide(
+    batches: Iterable[pa.RecordBatch], problems: _Problems, outcomes: _Outcomes, config: SelectionConfig
+) -> list[str]:
+    """Return kept or the reason for every row of the samples."""
+    decisions: list[str] = []
+    hashes: list[list[Hashes]] = [[_hashes([])], [_hashes([])], [_hashes([])]]
+    for batch in batches:
+        rows = batch.select(SAMPLE_COLUMNS).to_pylist()
+        tested = outcomes.of(batch["sample_id"].to_pylist())
+        decisions += [_decide_one(row, outcome, problems, config) for row, outcome in zip(rows, tested, strict=True)]
+        hashes[0].append(_hashes(row["problem_id"] for row in rows))
+        hashes[1].append(_hashes(row["sample_id"] for row in rows))
+        hashes[2].append(_hashes(row["duplicate_of"] or row["sample_id"] for row in rows))
+    problem, sample, original = (np.concatenate(chunks) for chunks in hashes)
+    if config.drop_duplicates:
+        _keep_first(decisions, original, (sample, sample != original), 1, Drop.DUPLICATE)
+    if config.samples_per_problem_max is not None:
+        _keep_first(decisions, problem, (sample,), config.samples_per_problem_max, Drop.OVER_LIMIT)
+    return decisions
+
+
+def _decide_one(row: Mapping[str, Any], outcome: _Outcome, problems: _Problems, config: SelectionConfig) -> str:
+    if row["verdict"] != KEPT:
+        return str(row["verdict"])
+    if row["problem_id"] not in problems:
+        return Drop.PROBLEM_NOT_CLEAN
+    if config.drop_reasoning_with_code and row["reasoning_has_code"]:
+        return Drop.REASONING_HAS_CODE
+    if config.drop_loops and row["loop_period"] is not None:
+        return Drop.LOOP
+    if config.repeated_share_max is not None and row["repeated_share"] > config.repeated_share_max:
+        return Drop.REPETITION
+    return _decide_by_tests(outcome, config) if config.needs_execution else KEPT
+
+
+def _decide_by_tests(outcome: _Outcome, config: SelectionConfig) -> str:
+    """Decide by the tests; a sample that was not run, or failed only for want of a checker, is neither good nor bad."""
+    if outcome.pass_rate is None:
+        return Drop.NOT_RUN
+    passing, failing = config.execution is Execution.PASSING, config.execution is Execution.FAILING
+    low = 0.0 if config.pass_rate_min is None else config.pass_rate_min
+    high = 1.0 if config.pass_rate_max is None else config.pass_rate_max
+    rules = (
+        (passing and not outcome.is_accepted, Drop.FAILED_TESTS),
+        (failing and outcome.is_accepted, Drop.PASSED_TESTS),
+        (failing and outcome.needs_checker, Drop.NEEDS_CHECKER),
+        (outcome.pass_rate < low, Drop.RATE_BELOW),
+        (outcome.pass_rate > high, Drop.RATE_ABOVE),
+    )
+    return next((reason for applies, reason in rules if applies), KEPT)
+
+
+def _keep_first(
+    decisions: list[str], group: Hashes, order: tuple[npt.NDArray[Any], ...], most: int, reason: Drop
+) -> None:
+    """Of the rows that are still kept, keep ``most`` per group; the last of ``order`` sorts first."""
+    kept = np.array([row for row, decision in enumerate(decisions) if decision == KEPT], np.int64)
+    kept = kept[np.lexsort((*(key[kept] for key in order), group[kept]))]
+    groups = group[kept]
+    begins = np.ones(len(kept), bool)
+    begins[1:] = groups[1:] != groups[:-1]
+    rank = np.arange(len(kept)) - np.maximum.accumulate(np.where(begins, np.arange(len(kept)), 0))
+    for row in kept[rank >= most]:
+        decisions[row] = reason
+
+
+def _aligned(
+    samples: Iterable[pa.RecordBatch], responses: Iterable[pa.RecordBatch]
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Join samples with their responses row by row: the one is made of the other in the same order."""
+    left, right = _Rows(samples, WANTED_OF_SAMPLES), _Rows(responses, WANTED_OF_RESPONSES)
+    first_row = 0
+    while (rows := min(left.available(), right.available(), MOST_ROWS)) > 0:
+        sample, response = left.take(rows), right.take(rows)
+        if not sample["sample_id"].equals(response["request_id"]):
+            break
+        yield (
+            first_row,
+            pa.RecordBatch.from_arrays(
+                [*sample.columns, *response.columns], names=[*sample.schema.names, *response.schema.names]
+            ),
+        )
+        first_row += rows
+    if left.available() or right.available():
+        raise InputError(
+            f"selection: from row {first_row} on, samples and responses are not of one build; "
+            "materialize samples of this partition again"
+        )
+
+
+class _Rows:
+    """A stream of batches from which any number of rows can be taken."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], columns: tuple[str, ...]) -> None:
+        self._batches = (batch.select(columns) for batch in batches if batch.num_rows)
+        self._batch = next(self._batches, None)
+
+    def available(self) -> int:
+        return 0 if self._batch is None else int(self._batch.num_rows)
+
+    def take(self, rows: int) -> pa.RecordBatch:
+        assert self._batch is not None  # noqa: S101 - for the type checker: there are rows available
+        taken, rest = self._batch.slice(0, rows), self._batch.slice(rows)
+        self._batch = rest if rest.num_rows else next(self._batches, None)
+        return taken
+
+
+def _rows(batch: pa.RecordBatch, problems: _Problems, outcomes: _Outcomes) -> pa.RecordBatch:
+    """Return the rows of the data set for samples that stand beside their responses."""
+    shared = [problems.columns(problem_id) for problem_id in batch["problem_id"].to_pylist()]
+    columns: dict[str, Any] = {name: [row[name] for row in shared] for name in SHARED_COLUMNS}
+    columns["output"] = list(_outputs(batch))
+    columns["pass_rate"] = [outcome.pass_rate for outcome in outcomes.of(batch["sample_id"].to_pylist())]
+    columns["solution"] = batch["code"]
+    for name in ("language", "problem_id", "sample_id", "model", "reasoning_tokens"):
+        columns[name] = batch[name]
+    arrays = [pa.array(columns[field.name], field.type) for field in SFT_DATASET.schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=SFT_DATASET.schema)
+
+
+def _outputs(batch: pa.RecordBatch) -> Iterator[bytes]:
+    """Yield whole answers that begin with the opening tag, also where the server's template had written it."""
+    texts = batch["text"].cast(pa.large_binary()).to_pylist()
+    spans = zip(batch["reasoning_span"].to_pylist(), batch["answer_span"].to_pylist(), strict=True)
+    for text, (reasoning, answer) in zip(texts, spans, strict=True):
+        yield OPENING + text[reasoning["start"] : answer["end"]]

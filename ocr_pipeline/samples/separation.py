@@ -1,0 +1,255 @@
+"""Tell reasoning and answer of one response apart, and find the code, by byte offsets.
+
+A closing tag counts only where a reader would take it for one: not quoted, not in inline code, not in a fence. The
+answer begins after the last one that counts. Whether the code is a program is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ocr_pipeline.samples.fences import LANGUAGE_TAGS, Fence, choose_fence, code_of, find_fences, has_fence_marker
+from ocr_pipeline.samples.verdicts import Case, FencePolicy, Separation
+from ocr_pipeline.tables import Language
+
+__all__ = ["Separated", "Span", "separate_text"]
+
+OPENING: Final = b"<think>"
+CLOSING: Final = b"</think>"
+BOM: Final = b"\xef\xbb\xbf"
+MOST_CLOSINGS: Final = 64  # looked at from the end; more than that is a loop, and keeps hostile texts from costing n²
+LONGEST_LINE_BYTES: Final = 2_000
+SPACE: Final = re.compile(rb"\s*")
+CODE_LINE: Final = re.compile(
+    rb"^(?:#include\b|import \w|from \w+ import |def \w+\(|class \w+|using namespace |int main\s*\(|for \w+ in .+:$)",
+    re.MULTILINE,
+)
+QUOTES: Final = (
+    (b"'", b"'"),
+    (b'"', b'"'),
+    (b"`", b"`"),
+    ("“".encode(), "”".encode()),
+    (b"\xe2\x80\x98", b"\xe2\x80\x99"),  # typographic single quotes
+    ("«".encode(), "»".encode()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A byte range."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Separated:
+    """One response in its parts; offsets count from the start of the text that was given."""
+
+    reasons: tuple[Separation, ...]
+    reasoning: Span | None
+    answer: Span | None
+    code: bytes | None
+    fence: Fence | None
+    fences: tuple[Fence, ...]
+    reasoning_fences: tuple[Fence, ...]
+    reasoning_has_code: bool
+    cases: tuple[Case, ...]
+
+    @property
+    def separation(self) -> Separation:
+        """The first reason, or ``ok``."""
+        return self.reasons[0] if self.reasons else Separation.OK
+
+
+FAILED: Final = Separated(
+    reasons=(Separation.REQUEST_FAILED,),
+    reasoning=None,
+    answer=None,
+    code=None,
+    fence=None,
+    fences=(),
+    reasoning_fences=(),
+    reasoning_has_code=False,
+    cases=(),
+)
+"""What a request without an answer comes apart into."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Thought:
+    """Where the thought stands in a text, and what is odd about it."""
+
+    reasoning: Span | None
+    answer: Span | None
+    reasons: tuple[Separation, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+
+def separate_text(
+    text: bytes, language: Language | None, policy: FencePolicy, *, is_truncated: bool = False
+) -> Separated:
+    """Take one response apart.
+
+    Parameters
+    ----------
+    text
+        The response, UTF-8.
+    language
+        The language that was asked for; fences in it are preferred.
+    policy
+        Which of several such fences holds the code.
+    is_truncated
+        The server stopped because of the length.
+    """
+    start = len(BOM) if text.startswith(BOM) else 0
+    if _skip_space(text, start, len(text)) == len(text):
+        return _without_code((Separation.EMPTY_RESPONSE,), bom=start > 0)
+    thought = _find_thought(text, start)
+    answer_reasons, fence, fences, cases = _read_answer(text, thought.answer, policy, language)
+    reasoning_fences, has_code = _reasoning_fences(text, thought.reasoning)
+    return Separated(
+        reasons=((Separation.TRUNCATED,) if is_truncated else ()) + thought.reasons + answer_reasons,
+        reasoning=thought.reasoning,
+        answer=thought.answer,
+        code=None if fence is None else code_of(text, fence),
+        fence=fence,
+        fences=fences,
+        reasoning_fences=reasoning_fences,
+        reasoning_has_code=has_code,
+        cases=((Case.BOM,) if start else ()) + thought.cases + cases,
+    )
+
+
+def _without_code(reasons: tuple[Separation, ...], *, bom: bool) -> Separated:
+    return Separated(
+        reasons, None, None, None, None, (), (), reasoning_has_code=False, cases=(Case.BOM,) if bom else ()
+    )
+
+
+def _skip_space(text: bytes, start: int, end: int) -> int:
+    found = SPACE.match(text, start, end)
+    return found.end() if found else start
+
+
+def _find_thought(text: bytes, start: int) -> _Thought:
+    end = len(text)
+    last = text.rfind(CLOSING, start)
+    closings = _real_closings(text, start, last) if last >= 0 else []
+    quoted = (Case.QUOTED_TAG,) if last >= 0 and (not closings or closings[0] != last) else ()
+    if not closings:
+        opened = _opening(text, start, end)
+        if opened is None:
+            return _Thought(None, Span(start, end), (Separation.NO_THINK,), quoted)
+        return _Thought(Span(opened, end), None, (Separation.UNCLOSED_THINK,), quoted)
+    return _closed_thought(text, start, closings, quoted)
+
+
+def _closed_thought(text: bytes, start: int, closings: list[int], cases: tuple[Case, ...]) -> _Thought:
+    closing, end = closings[0], len(text)
+    opened = _opening(text, start, closing)
+    if opened is None:
+        opened, cases = start, (*cases, Case.ONLY_CLOSING_TAG)
+    elif _skip_space(text, start, end) != opened - len(OPENING):
+        cases = (*cases, Case.TEXT_BEFORE_THINK)
+    reasons: list[Separation] = [Separation.SEVERAL_CLOSINGS] if len(closings) > 1 else []
+    if _opening(text, closing + len(CLOSING), end) is not None:
+        reasons.append(Separation.UNCLOSED_THINK)
+    if _skip_space(text, opened, closing) == closing:
+        reasons.append(Separation.EMPTY_REASONING)
+    return _Thought(Span(opened, closing), Span(closing + len(CLOSING), end), tuple(reasons), cases)
+
+
+def _real_closings(text: bytes, start: int, last: int) -> list[int]:
+    """Return the last closing tag that counts and, if there is one, another before it."""
+    real: list[int] = []
+    position = last
+    for _ in range(MOST_CLOSINGS):
+        if position < 0 or len(real) == 2:  # noqa: PLR2004 - the last decides, one more makes them several
+            break
+        if not _is_quoted(text, position, CLOSING) and not _is_fenced(text, start, position, CLOSING):
+            real.append(position)
+        position = text.rfind(CLOSING, start, position)
+    return real
+
+
+def _opening(text: bytes, start: int, end: int) -> int | None:
+    """Return where the reasoning begins: after the first opening tag that begins a line and is not in a fence."""
+    position = text.find(OPENING, start, end)
+    for _ in range(MOST_CLOSINGS):
+        if position < 0:
+            return None
+        line = max(text.rfind(b"\n", start, position) + 1, start)
+        begins_line = not text[line:position].strip()
+        if begins_line and not _is_fenced(text, start, position, OPENING):
+            return position + len(OPENING)
+        position = text.find(OPENING, position + 1, end)
+    return None
+
+
+def _is_quoted(text: bytes, position: int, tag: bytes) -> bool:
+    """Tell that a tag stands between quotes or in inline code."""
+    after = position + len(tag)
+    if any(text.endswith(left, 0, position) and text.startswith(right, after) for left, right in QUOTES):
+        return True
+    line = max(text.rfind(b"\n", max(0, position - LONGEST_LINE_BYTES), position) + 1, position - LONGEST_LINE_BYTES, 0)
+    end = text.find(b"\n", after, after + LONGEST_LINE_BYTES)
+    end = min(len(text), after + LONGEST_LINE_BYTES) if end < 0 else end
+    return any(text.count(sign, line, position) % 2 and text.count(sign, after, end) for sign in (b"`", b'"'))
+
+
+def _is_fenced(text: bytes, start: int, position: int, tag: bytes) -> bool:
+    """Tell that a tag stands inside a fence: one is open before it, and what follows closes more than it opens.
+
+    A fence that the reasoning forgot to close does not hide the tag: then the fences after it are balanced.
+    """
+    if not has_fence_marker(text, start, position) or not find_fences(text, start, position).is_open:
+        return False
+    return find_fences(text, position + len(tag)).is_open
+
+
+def _reasoning_fences(text: bytes, reasoning: Span | None) -> tuple[tuple[Fence, ...], bool]:
+    if reasoning is None or not has_fence_marker(text, reasoning.start, reasoning.end):
+        return (), False
+    found = find_fences(text, reasoning.start, reasoning.end)
+    return found.complete, bool(found.complete) or found.is_open
+
+
+def _read_answer(
+    text: bytes, answer: Span | None, policy: FencePolicy, language: Language | None
+) -> tuple[tuple[Separation, ...], Fence | None, tuple[Fence, ...], tuple[Case, ...]]:
+    """Return the reasons against an answer, its code's fence, all complete fences, and the noticed cases."""
+    if answer is None:
+        return (), None, (), ()
+    first = _skip_space(text, answer.start, answer.end)
+    if first == answer.end:
+        return (Separation.EMPTY_ANSWER,), None, (), ()
+    found = find_fences(text, answer.start, answer.end)
+    fence = choose_fence(text, found.complete, policy, language)
+    cases = _answer_cases(text, answer, first, found.complete, fence, language)
+    if fence is None:
+        return (Separation.UNCLOSED_FENCE if found.is_open else Separation.NO_CODE,), None, (), cases
+    return (), fence, found.complete, cases
+
+
+def _answer_cases(
+    text: bytes, answer: Span, first: int, fences: tuple[Fence, ...], fence: Fence | None, language: Language | None
+) -> tuple[Case, ...]:
+    noticed = {
+        Case.SEVERAL_FENCES: len(fences) > 1,
+        Case.CODE_OUTSIDE_FENCE: fence is None and CODE_LINE.search(text, first, answer.end) is not None,
+        Case.CRLF: text.find(b"\r\n", answer.start, answer.end) >= 0,
+        Case.NON_ASCII_START: text[first] >= 0x80,  # noqa: PLR2004 - the first byte that is not ASCII
+    }
+    if fence is not None:
+        wrong = language is not None and bool(fence.language) and fence.language not in LANGUAGE_TAGS[language]
+        noticed |= {
+            Case.NESTED_FENCE: fence.is_nested,
+            Case.TILDE_FENCE: fence.is_tilde,
+            Case.INDENTED_FENCE: fence.indent > 0,
+            Case.FENCE_WITHOUT_LANGUAGE: not fence.language,
+            Case.WRONG_FENCE_LANGUAGE: wrong,
+        }
+    return tuple(case for case in Case if noticed.get(case))

@@ -1,0 +1,303 @@
+"""The step from responses to samples: one row per response, errors included, in the order of the responses.
+
+What speaks against a sample's structure decides its verdict: the request failed, its parts do not come apart, there is
+no complete code, or the code is no program of the language. Reasoning that holds code, duplicates and repetition are
+stored beside and act only in the selection. Running the code is another step.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.console import SILENT, Progress
+from ocr_pipeline.counts import StageCounts, count_verdicts
+from ocr_pipeline.engine import Engine
+from ocr_pipeline.samples.duplicates import DuplicateIndex, Repeats, code_key
+from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
+from ocr_pipeline.samples.separation import FAILED, Separated, Span, separate_text
+from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
+from ocr_pipeline.samples.verdicts import KEPT, SYNTAX_REASONS, Case, FencePolicy, SyntaxVerdict
+from ocr_pipeline.store import TableWriter
+from ocr_pipeline.tables import SAMPLES, SPAN, Language
+
+__all__ = ["SampleConfig", "judge_responses", "separate"]
+
+BATCH_ROWS: Final = 256  # enough to keep two processes busy 1.94 times as fast as one
+BATCH_BYTES: Final = 16 << 20
+LENGTH: Final = "length"
+READ_COLUMNS: Final = (
+    "request_id",
+    "problem_id",
+    "language",
+    "sample_index",
+    "text",
+    "finish_reason",
+    "error",
+    "completion_tokens",
+)
+SAMPLE_INDEX: Final = pa.field("sample_index", pa.int32())
+CODE_KEY: Final = pa.field("code_key", pa.binary())
+JUDGED_SCHEMA: Final = pa.schema([*SAMPLES.schema, SAMPLE_INDEX, CODE_KEY])
+SPANS: Final = pa.list_(SPAN)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleConfig:
+    """What decides the bytes of the samples."""
+
+    fence_policy: FencePolicy = FencePolicy.LAST
+    """Which of several complete fences in the asked language holds the code."""
+    ask_compilers: bool = True
+    """Confirm Python by CPython and flags on C++ by g++; without, Tree-sitter decides on Python alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One response on its way to a sample."""
+
+    problem_id: str
+    language: str
+    text: bytes
+    parts: Separated
+    completion_tokens: int | None
+
+    @property
+    def known_language(self) -> Language | None:
+        return _language(self.language)
+
+
+def separate(
+    responses: Iterable[pa.RecordBatch],
+    *,
+    config: SampleConfig,
+    engine: Engine,
+    writer: TableWriter,
+    progress: Progress = SILENT,
+) -> StageCounts:
+    """Write one sample per response and return the account by verdict.
+
+    Parameters
+    ----------
+    responses
+        Batches of the responses table; all columns but ``request_id``, ``problem_id``, ``language`` and ``text`` may
+        be missing.
+    config
+        What decides the bytes.
+    engine
+        Where the batches are judged.
+    writer
+        Takes rows of the samples table.
+    progress
+        Told of every batch.
+    """
+    function = functools.partial(judge_responses, config=config)
+    index, verdicts, notes = DuplicateIndex(), Counter[str](), Counter[str]()
+    with tempfile.TemporaryFile() as spill:
+        with pa.ipc.new_stream(spill, JUDGED_SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as judged:
+            for batch in engine.map(function, _small_batches(responses)):
+                index.add(batch["code_key"].to_pylist(), batch["sample_index"], batch["sample_id"])
+                judged.write_batch(batch)
+                verdicts.update(batch["verdict"].to_pylist())
+                notes.update(_notes(batch))
+                progress.advance(batch.num_rows)
+        repeats = index.repeats()
+        _write_with_repeats(spill, repeats, writer)
+    notes["duplicate"] = len(repeats.rows)
+    return count_verdicts(verdicts.elements(), notes=notes).require_conserved("samples")
+
+
+def judge_responses(batch: pa.RecordBatch, config: SampleConfig) -> pa.RecordBatch:
+    """Judge a batch of responses; beside the samples' columns come the sample index and the key of the code."""
+    rows = list(_rows(batch, config.fence_policy))
+    coded = [row for row in rows if row.parts.code is not None]
+    reports = judge_syntax([_source(row) for row in coded], ask_compilers=config.ask_compilers)
+    by_row = (next(reports) if row.parts.code is not None else SyntaxReport(SyntaxVerdict.EMPTY) for row in rows)
+    judged = list(zip(rows, by_row, strict=True))
+    reasons = [_reasons(row.parts, report) for row, report in judged]
+    columns = {
+        **_identity_columns(batch),
+        **_separation_columns(rows),
+        **_syntax_columns([report for _, report in judged]),
+        **_repetition_columns(rows),
+        "duplicate_of": pa.nulls(len(rows), pa.string()),
+        "verdict": [row_reasons[0] if row_reasons else KEPT for row_reasons in reasons],
+        "reasons": reasons,
+        "code_key": [_key(row) for row in rows],
+    }
+    arrays = [_array(columns[field.name], field) for field in JUDGED_SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=JUDGED_SCHEMA)
+
+
+def _array(values: object, field: pa.Field) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, field.type)
+
+
+def _small_batches(responses: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut batches to a size that keeps workers busy and memory bounded, and leave behind columns that are not read."""
+    for batch in responses:
+        narrow = batch.select([name for name in READ_COLUMNS if name in batch.schema.names])
+        start = 0
+        while start < narrow.num_rows:
+            rows = min(BATCH_ROWS, narrow.num_rows - start)
+            while rows > 1 and narrow.slice(start, rows).nbytes > BATCH_BYTES:
+                rows //= 2
+            yield narrow.slice(start, rows)
+            start += rows
+
+
+def _rows(batch: pa.RecordBatch, policy: FencePolicy) -> Iterator[_Row]:
+    texts = _texts(batch["text"])
+    languages = batch["language"].to_pylist()
+    finish = _optional(batch, "finish_reason")
+    errors = _optional(batch, "error")
+    tokens = _optional(batch, "completion_tokens")
+    for row, problem_id in enumerate(batch["problem_id"].to_pylist()):
+        parts = FAILED
+        if errors[row] is None:
+            asked = _language(languages[row])
+            parts = separate_text(texts[row], asked, policy, is_truncated=finish[row] == LENGTH)
+        yield _Row(problem_id, languages[row], texts[row], parts, tokens[row])
+
+
+def _texts(column: pa.Array) -> list[bytes]:
+    """Return the UTF-8 of each row straight from the Arrow buffer: decoding it would cost more than the separation."""
+    values: list[bytes | None] = column.cast(pa.large_binary()).to_pylist()
+    return [value or b"" for value in values]
+
+
+def _optional(batch: pa.RecordBatch, name: str) -> list[Any]:
+    return batch[name].to_pylist() if name in batch.schema.names else [None] * batch.num_rows
+
+
+def _language(name: str) -> Language | None:
+    return Language(name) if name in Language.__members__.values() else None
+
+
+def _source(row: _Row) -> Source:
+    tag = row.parts.fence.language if row.parts.fence else ""
+    return Source(row.parts.code or b"", row.known_language, tag)
+
+
+def _reasons(parts: Separated, report: SyntaxReport) -> list[str]:
+    reasons = [str(reason) for reason in parts.reasons]
+    if parts.code is not None and report.verdict is not SyntaxVerdict.OK:
+        reasons.append(SYNTAX_REASONS[report.verdict])
+    return reasons
+
+
+def _key(row: _Row) -> bytes | None:
+    return None if row.parts.code is None else code_key(row.problem_id, row.language, row.parts.code)
+
+
+def _identity_columns(batch: pa.RecordBatch) -> dict[str, object]:
+    index = (
+        batch["sample_index"].cast(pa.int32())
+        if "sample_index" in batch.schema.names
+        else pa.repeat(pa.scalar(0, pa.int32()), batch.num_rows)
+    )
+    names = {"sample_id": "request_id", "problem_id": "problem_id", "language": "language"}
+    return {"sample_index": index} | {ours: batch[theirs].cast(pa.string()) for ours, theirs in names.items()}
+
+
+def _separation_columns(rows: Sequence[_Row]) -> dict[str, object]:
+    parts = [row.parts for row in rows]
+    return {
+        "reasoning_span": _span_array([part.reasoning for part in parts]),
+        "answer_span": _span_array([part.answer for part in parts]),
+        "code": [part.code for part in parts],
+        "separation": [str(part.separation) for part in parts],
+        "reasoning_has_code": [part.reasoning_has_code for part in parts],
+        "n_fences": [len(part.fences) for part in parts],
+        "fence_language": [part.fence.language or None if part.fence else None for part in parts],
+        "fence_spans": _span_lists([[Span(fence.start, fence.end) for fence in part.fences] for part in parts]),
+        "cases": [[str(case) for case in part.cases] for part in parts],
+        "reasoning_tokens": [_reasoning_tokens(row) for row in rows],
+    }
+
+
+def _syntax_columns(reports: Sequence[SyntaxReport]) -> dict[str, object]:
+    return {
+        "syntax": [str(report.verdict) for report in reports],
+        "tree_sitter_ok": [report.tree_sitter_ok for report in reports],
+        "compiler_ok": [report.compiler_ok for report in reports],
+        "syntax_line": [report.line for report in reports],
+        "syntax_column": [report.column for report in reports],
+    }
+
+
+def _repetition_columns(rows: Sequence[_Row]) -> dict[str, object]:
+    return {
+        "loop_period": [_loop_period(row) for row in rows],
+        "repeated_share": [repeated_share(_prose(row)) for row in rows],
+    }
+
+
+def _loop_period(row: _Row) -> int | None:
+    """Return the cycle that the text ends in or, when the answer got out of it, the one the reasoning ends in."""
+    if (period := cycle_at_end(row.text)) is not None or row.parts.answer is None or row.parts.reasoning is None:
+        return period
+    return cycle_at_end(row.text[: row.parts.reasoning.end])
+
+
+def _prose(row: _Row) -> bytes:
+    """Return the reasoning without its code blocks; the whole text where there is no reasoning."""
+    reasoning = row.parts.reasoning
+    if reasoning is None:
+        return row.text
+    pieces, position = [], reasoning.start
+    for fence in row.parts.reasoning_fences:
+        pieces.append(row.text[position : fence.start])
+        position = fence.end
+    return b"".join((*pieces, row.text[position : reasoning.end]))
+
+
+def _reasoning_tokens(row: _Row) -> int | None:
+    """Share the tokens of the completion out by bytes: servers report none for the reasoning."""
+    if row.completion_tokens is None or row.parts.reasoning is None:
+        return None
+    span = row.parts.reasoning
+    return round(row.completion_tokens * (span.end - span.start) / len(row.text))
+
+
+def _span_array(spans: Sequence[Span | None]) -> pa.Array:
+    values = [(-1, -1) if span is None else (span.start, span.end) for span in spans]
+    starts, ends = np.array(values, np.int64).reshape(-1, 2).T
+    columns = [pa.array(np.ascontiguousarray(starts)), pa.array(np.ascontiguousarray(ends))]
+    return pa.StructArray.from_arrays(columns, fields=list(SPAN), mask=pa.array(starts < 0))
+
+
+def _span_lists(lists: Sequence[Sequence[Span]]) -> pa.Array:
+    offsets = np.cumsum([0, *(len(spans) for spans in lists)])
+    flat = _span_array([span for spans in lists for span in spans])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat, type=SPANS)
+
+
+def _notes(batch: pa.RecordBatch) -> dict[str, int]:
+    """Count what does not decide the verdict."""
+    cases = Counter(pc.list_flatten(batch["cases"]).to_pylist())
+    notes = {str(case): cases[case] for case in Case if cases[case]}
+    notes["reasoning_has_code"] = pc.sum(batch["reasoning_has_code"]).as_py() or 0
+    notes["loop"] = batch.num_rows - batch["loop_period"].null_count
+    return notes
+
+
+def _write_with_repeats(spill: IO[bytes], repeats: Repeats, writer: TableWriter) -> None:
+    """Write the judged rows again, each with the sample that it repeats."""
+    spill.seek(0)
+    row = 0
+    with pa.ipc.open_stream(spill) as judged:
+        for batch in judged:
+            column = SAMPLES.schema.get_field_index("duplicate_of")
+            originals = repeats.between(row, row + batch.num_rows)
+            samples = batch.select(SAMPLES.schema.names)
+            writer.write(samples.set_column(column, SAMPLES.schema.field(column), originals))
+            row += batch.num_rows
