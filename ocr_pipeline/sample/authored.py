@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +114,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A raw row that was spoiled on purpose: that of a problem with some columns replaced, or a raw line."""
+    """A raw row that was spoiled on purpose: that of a problem with columns replaced or null, or a raw line."""
 
     source: str
     problem: str
     shows: str
-    columns: Mapping[str, Any]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
     line: str = ""
 
 

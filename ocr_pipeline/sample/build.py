@@ -111,7 +111,7 @@ def _raw_rows(
     usable = {problem.slug: raw_row(problem, row, number) for number, (problem, row) in enumerate(wanted)}
     yield from usable.values()
     for spoiled in (each for each in malformed if each.source == source):
-        yield spoiled.line or usable[spoiled.problem] | dict(spoiled.columns)
+        yield spoiled.line or usable[spoiled.problem] | dict(spoiled.columns) | dict.fromkeys(spoiled.absent)
 
 
 def _statement(problem: Problem, row: Row) -> str:

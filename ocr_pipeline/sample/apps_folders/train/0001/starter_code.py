@@ -1,0 +1,2 @@
+def keel_check(number: int) -> int:
+    return 0
