@@ -1,0 +1,159 @@
+"""Whether a plan speaks of what its program does: a cheap check on words, no model.
+
+Each thing that a program can do has a pattern that shows it in the code and a pattern that shows it in a plan. A plan
+that is silent about most of them, or that belongs to another program, is told apart; a plan that names all of them
+in a wrong order is not. A judge model can say more.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["Agreement", "agreement"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    name: str
+    in_code: re.Pattern[str]
+    in_plan: re.Pattern[str]
+    distinctive: bool
+    """Naming it without doing it speaks against the plan; loops and conditions are in nearly every program."""
+
+
+def _feature(name: str, in_code: str, in_plan: str, *, distinctive: bool = True) -> _Feature:
+    return _Feature(name, re.compile(in_code), re.compile(in_plan, re.IGNORECASE), distinctive)
+
+
+FEATURES: Final = (
+    _feature(
+        "input",
+        r"\binput\s*\(|stdin|\bcin\b|scanf|getline|\bdef\b.*\(\s*\w",
+        r"\b(read|input|parse|take|get|receiv|given|accept|load|split)",
+        distinctive=False,
+    ),
+    _feature(
+        "output",
+        r"\bprint\b|stdout|\bcout\b|printf|\breturn\b",
+        r"\b(print|output|return|display|write|report|answer|show|yield|emit)",
+        distinctive=False,
+    ),
+    _feature(
+        "loop",
+        r"\b(for|while)\b",
+        r"\b(for (each|every|all)|each|every|loop|iterat|repeat|while|until|go (through|over)|walk|scan|travers|step through|in turn|one (by|after)|over (the|all)|across|all (the )?\w+)",
+        distinctive=False,
+    ),
+    _feature(
+        "condition",
+        r"\bif\b|\?.*:",
+        r"\b(if|when|whenever|check|whether|otherwise|unless|compare|only|exceeds?|in case|once|satisf|condition|where)\b",
+        distinctive=False,
+    ),
+    _feature(
+        "sort",
+        r"\bsort(ed)?\b|\.sort\(",
+        r"\b(sort|order(ed|ing)? (by|them|from)|ascending|descending|increasing|decreasing)",
+    ),
+    _feature(
+        "mapping",
+        r"\bdict\b|Counter|defaultdict|unordered_map|\bmap<|= *\{\}|\{\w+: ",
+        r"\b(dictionar|map(ping)?|count|frequen|table|look ?up|hash|remember|record|store|tally|histogram|keyed)",
+        distinctive=False,
+    ),
+    _feature(
+        "set",
+        r"\bset\(|unordered_set|\bset<",
+        r"\b(set|distinct|unique|different|duplicat|seen|visited|already|without repetition)",
+        distinctive=False,
+    ),
+    _feature(
+        "heap", r"heapq|heappush|heappop|priority_queue", r"\b(heap|priority|smallest|largest|minimum|maximum|cheapest)"
+    ),
+    _feature(
+        "queue", r"deque|\bqueue<|popleft", r"\b(queue|deque|breadth|bfs|wave|window|level by level|front|both ends)"
+    ),
+    _feature(
+        "modulo",
+        r"%",
+        r"\b(modulo|mod|remainder|divisib|divid|parity|even|odd|wrap|cycl|multiple|digit|rest|leap)",
+        distinctive=False,
+    ),
+    _feature(
+        "extreme",
+        r"\b(max|min)\s*\(",
+        r"\b(max|min|largest|smallest|greatest|best|highest|lowest|most|least|longest|shortest|larger|smaller|bigger|cap|bound|earliest|latest|at (least|most)|furthest|nearest)",
+        distinctive=False,
+    ),
+    _feature(
+        "sum",
+        r"\bsum\s*\(|accumulate|\+=",
+        r"\b(sum|total|add|accumulat|count|increment|increas|append|plus|tally|running|collect|grow|advanc|move|one more)",
+        distinctive=False,
+    ),
+    _feature(
+        "product",
+        r"\*=|\bpow\(|\*\*",
+        r"\b(product|multipl|power|square|factor|exponent|times|double|cube|root)",
+        distinctive=False,
+    ),
+    _feature("bits", r"<<|>>|\^|\bbin\(|&\s*1\b", r"\b(bit|xor|shift|binary|mask|subset|power of two|halv|parity)"),
+    _feature(
+        "binary_search",
+        r"bisect|lower_bound|upper_bound",
+        r"\b(binary search|bisect|search|position|insert|half|first .* (not|at least|greater|larger))",
+    ),
+)
+REQUIRED_SHARE: Final = 0.5
+MIN_FEATURES: Final = 3
+"""With fewer things to speak of, silence about one of them says little."""
+FOREIGN: Final = {
+    "sort": re.compile(r"\bsort(s|ed|ing)?\b", re.IGNORECASE),
+    "heap": re.compile(r"\b(heap|priority queue)\b", re.IGNORECASE),
+    "queue": re.compile(r"\b(breadth-first|bfs|deque)\b", re.IGNORECASE),
+    "binary_search": re.compile(r"\bbinary search\b", re.IGNORECASE),
+}
+"""Words that name a method so plainly that the code has to show it."""
+SHOWN_OTHERWISE: Final = {
+    "binary_search": re.compile(r"//\s*2|/\s*2|>>\s*1|\bmid\b"),
+    "queue": re.compile(r"\.pop\(0\)|\[\w*head\w*\]|\blevel\b|frontier"),
+    "heap": re.compile(r"heap"),
+    "sort": re.compile(r"sort|\bswap\b"),
+}
+NEGATED: Final = re.compile(r"\b(no|not|without|already|instead of|need(less)? to)\b[^.;,]{0,30}$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a program does, what the plan says of it, and what the plan says that the program does not do."""
+
+    done: frozenset[str]
+    mentioned: frozenset[str]
+    invented: frozenset[str]
+
+    @property
+    def share(self) -> float:
+        """Share of what the program does that the plan mentions; 1 when it does nothing that we know."""
+        return len(self.mentioned) / len(self.done) if self.done else 1.0
+
+    @property
+    def agrees(self) -> bool:
+        """Enough is mentioned and nothing is invented."""
+        silent = len(self.done) >= MIN_FEATURES and self.share < REQUIRED_SHARE
+        return not silent and not self.invented
+
+
+def agreement(plan: str, code: str) -> Agreement:
+    """Compare the words of a plan with the constructs of its program."""
+    done = frozenset(feature.name for feature in FEATURES if feature.in_code.search(code))
+    mentioned = frozenset(feature.name for feature in FEATURES if feature.name in done and feature.in_plan.search(plan))
+    invented = frozenset(name for name in FOREIGN if name not in done and _invents(name, plan, code))
+    return Agreement(done, mentioned, invented)
+
+
+def _invents(name: str, plan: str, code: str) -> bool:
+    if SHOWN_OTHERWISE[name].search(code):
+        return False
+    return any(not NEGATED.search(plan[: match.start()]) for match in FOREIGN[name].finditer(plan))

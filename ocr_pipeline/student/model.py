@@ -1,0 +1,211 @@
+"""The student's network: a causal language model, with or without a plan head, and the two losses of a batch.
+
+The logits of the target tokens are made in chunks and thrown away, so that a context of 32k fits. How the losses are
+joined and minimised stands in ``training``; how text is sampled stands in ``generation``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ocr_pipeline.errors import ModelError
+from ocr_pipeline.student.config import Heads, Precision, TinyShape, TrainConfig
+from ocr_pipeline.student.encoding import IGNORED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import torch
+
+__all__ = ["build_network", "load_base", "load_student", "make_tiny", "save_student"]
+
+END: Final = "<|im_end|>"
+START: Final = "<|im_start|>"
+PAD: Final = "<|endoftext|>"
+CHAT_TEMPLATE: Final = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+PLAN_HEAD_FILE: Final = "plan_head.safetensors"
+
+
+def build_network(model: Any, *, plan_head: bool, chunk_tokens: int) -> torch.nn.Module:  # noqa: ANN401 - a transformers model
+    """Wrap a causal language model so that its forward pass returns the summed losses and weights of both tasks.
+
+    The result of ``forward`` is a tensor of shape (2, 2): code and plan, each the weighted sum of the cross entropy
+    of its target tokens and the sum of their weights.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+    from torch.utils.checkpoint import checkpoint
+
+    class Network(torch.nn.Module):
+        """A language model and its heads."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.language_model = model
+            self.plan_head: torch.nn.Linear | None = None
+            if plan_head:
+                head = _base(model).get_output_embeddings()
+                self.plan_head = torch.nn.Linear(head.in_features, head.out_features, bias=False)
+                self.plan_head.to(dtype=head.weight.dtype, device=head.weight.device)
+                with torch.no_grad():
+                    self.plan_head.weight.copy_(head.weight)
+
+        def forward(
+            self,
+            input_ids: torch.Tensor,
+            position_ids: torch.Tensor,
+            labels: torch.Tensor,
+            is_plan: torch.Tensor,
+            token_weights: torch.Tensor,
+        ) -> torch.Tensor:
+            # The rows of a pack are told apart by their positions, which works only without a mask and without the
+            # cache. Padding needs no mask: it stands to the right, where no target sees it.
+            trunk = _base(self.language_model).get_decoder()
+            hidden = trunk(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state[:, :-1]
+            targets, weights, plans = labels[:, 1:], token_weights[:, 1:], is_plan[:, 1:]
+            code_head = _base(self.language_model).get_output_embeddings()
+            code = self._summed(hidden, targets, weights, (targets != IGNORED) & ~plans, code_head)
+            plan = self._summed(hidden, targets, weights, (targets != IGNORED) & plans, self.plan_head or code_head)
+            return torch.stack([code, plan])
+
+        def _summed(
+            self,
+            hidden: torch.Tensor,
+            targets: torch.Tensor,
+            weights: torch.Tensor,
+            wanted: torch.Tensor,
+            head: torch.nn.Module,
+        ) -> torch.Tensor:
+            def loss(states: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+                return (cross_entropy(head(states).float(), labels, reduction="none") * weights).sum()
+
+            states, labels, weights = hidden[wanted], targets[wanted], weights[wanted].float()
+            if len(states) <= chunk_tokens:
+                return torch.stack([loss(states, labels, weights), weights.sum()])
+            total = states.new_zeros((), dtype=torch.float32)
+            for part in zip(*(each.split(chunk_tokens) for each in (states, labels, weights)), strict=True):  # type: ignore[no-untyped-call]
+                total = total + checkpoint(loss, *part, use_reentrant=False)
+            return torch.stack([total, weights.sum()])
+
+    return Network()
+
+
+def _base(model: Any) -> Any:  # noqa: ANN401 - a transformers or a peft model
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def load_base(config: TrainConfig, texts: Iterable[str]) -> tuple[Any, Any]:
+    """Return model and tokenizer: the base model's, or a tiny one made from the texts.
+
+    Raises
+    ------
+    ModelError
+        When the base model cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if config.base_model is None:
+        return make_tiny(config.tiny, texts, seed=config.seed, max_tokens=config.max_tokens)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(config.base_model, revision=config.revision)
+        model = AutoModelForCausalLM.from_pretrained(
+            config.base_model,
+            revision=config.revision,
+            dtype=_dtype(config),
+            attn_implementation=config.attention,
+        )
+    except (OSError, ValueError) as error:
+        message = f"base model `{config.base_model}` cannot be loaded: {str(error).splitlines()[0]}; give a folder or a hub id that this machine can reach"
+        raise ModelError(message) from error
+    if config.end_token is not None:
+        tokenizer.eos_token = config.end_token
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        tokenizer.pad_token = PAD if PAD in tokenizer.get_vocab() else tokenizer.eos_token
+    return model, tokenizer
+
+
+def _dtype(config: TrainConfig) -> torch.dtype:
+    """Weights that are trained stay in float32, the passes run in BF16; frozen ones below LoRA may be BF16."""
+    import torch
+
+    frozen = config.lora_rank is not None and config.precision is Precision.BFLOAT16
+    return torch.bfloat16 if frozen else torch.float32
+
+
+def make_tiny(shape: TinyShape, texts: Iterable[str], *, seed: int, max_tokens: int) -> tuple[Any, Any]:
+    """Make a Qwen2 with random weights and a byte-level BPE tokenizer learned from ``texts``."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=shape.vocabulary,
+        special_tokens=[PAD, START, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    raw.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=END, pad_token=PAD)  # type: ignore[no-untyped-call]
+    tokenizer.chat_template = CHAT_TEMPLATE
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.hidden,
+        intermediate_size=3 * shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        max_position_embeddings=2 * max_tokens,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return Qwen2ForCausalLM(config), tokenizer
+
+
+def save_student(network: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401 - torch module, tokenizer
+    """Save a model folder that transformers and vLLM load as it is; the plan head, if any, stands in a file beside."""
+    from safetensors.torch import save_file
+
+    model = network.language_model
+    if hasattr(model, "peft_config"):
+        model = model.merge_and_unload()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if network.plan_head is not None:
+        save_file({"weight": network.plan_head.weight.detach().cpu().contiguous()}, folder / PLAN_HEAD_FILE)
+
+
+def load_student(folder: Path, heads: Heads = Heads.SHARED) -> tuple[Any, Any]:
+    """Load a trained student; with ``PLAN_HEAD`` its plan head takes the place of the language-model head.
+
+    Raises
+    ------
+    ModelError
+        When the folder holds no student, or none with a plan head.
+    """
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"`{folder}` holds no student; train one with `ocr-pipeline train … --out {folder}`")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if heads is Heads.PLAN_HEAD:
+        if not (folder / PLAN_HEAD_FILE).is_file():
+            raise ModelError(f"the student in `{folder}` has no plan head; train one with --heads plan_head")
+        import torch
+
+        head = torch.nn.Linear(model.config.hidden_size, model.config.vocab_size, bias=False, dtype=model.dtype)
+        head.load_state_dict(load_file(folder / PLAN_HEAD_FILE))
+        model.config.tie_word_embeddings = False
+        model.set_output_embeddings(head)  # type: ignore[no-untyped-call]
+    return model.eval(), tokenizer  # type: ignore[no-untyped-call]
