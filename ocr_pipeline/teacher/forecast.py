@@ -1,0 +1,122 @@
+"""What a run will cost, before it starts: requests, tokens, time and money, with what each figure rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from ocr_pipeline.teacher.generate import Enumeration, GenerateConfig, ledger_file
+from ocr_pipeline.teacher.ledger import Ledger, LedgerSummary, batched
+from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy
+from ocr_pipeline.teacher.reply import Usage
+from ocr_pipeline.teacher.request import Identity
+from ocr_pipeline.teacher.servers import Server
+from ocr_pipeline.teacher.session import OUTSIDE, Outside, look_up_model
+from ocr_pipeline.teacher.wanted import Wanted
+
+__all__ = ["Forecast", "forecast"]
+
+CHARACTERS_PER_TOKEN: Final = 3.6  # English statements with code; the tokenizer is exact where it is given
+LOOKUP_ROWS: Final = 256
+ENOUGH_ANSWERS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The expected cost of what is still to be asked."""
+
+    requests: int
+    reused: int
+    too_long: int
+    prompt_tokens: int
+    completion_tokens: int
+    completion_tokens_at_most: int
+    time_s: float | None
+    cost: float | None
+    basis: str
+    """What the length of the answers rests on: answers seen, or an assumption."""
+
+    def lines(self) -> Iterator[str]:
+        """Describe it for a person."""
+        yield f"to ask {self.requests:,} requests; {self.reused:,} are in the ledger, {self.too_long:,} prompts are too long"
+        yield f"expected {self.prompt_tokens:,} prompt and {self.completion_tokens:,} completion tokens (at most {self.completion_tokens_at_most:,}); {self.basis}"
+        if self.time_s is not None:
+            yield f"expected time {self.time_s / 3600:,.2f} h"
+        if self.cost is not None:
+            yield f"expected cost {self.cost:,.2f}"
+
+
+def forecast(
+    problems: Callable[[], Iterable[pa.RecordBatch]],
+    *,
+    config: GenerateConfig,
+    server: Server,
+    ledger: Path,
+    dataset: str,
+    policy: Policy = DEFAULT_POLICY,
+    outside: Outside = OUTSIDE,
+) -> Forecast:
+    """Count what :func:`ocr_pipeline.teacher.generate` would ask with the same arguments; nothing is asked or written.
+
+    Raises
+    ------
+    TeacherError
+        When the teacher cannot be used as configured.
+    StoreError
+        When the ledger cannot be used.
+    """
+    served = look_up_model(server, Identity(config.model, config.revision), outside)
+    enumeration = Enumeration(problems, config, policy, served)
+    path = ledger_file(ledger, dataset, config.language)
+    if not path.exists():
+        return _forecast(enumeration, config, None)
+    with Ledger(path, lock_timeout_s=config.lock_timeout_s) as book:
+        return _forecast(enumeration, config, book)
+
+
+def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Ledger | None) -> Forecast:
+    requests = reused = too_long = prompt_tokens = 0
+    with Wanted() as wanted:
+        for chunk in batched(enumeration, LOOKUP_ROWS):
+            fresh = [asked for asked in chunk if wanted.add(asked.request_id, b"")]
+            open_ones = [asked for asked in fresh if not enumeration.is_too_long(asked)]
+            too_long += len(fresh) - len(open_ones)
+            settled = ledger.settled([asked.request_id for asked in open_ones]) if ledger else {}
+            reused += len(settled)
+            for asked in open_ones:
+                if asked.request_id not in settled:
+                    requests += 1
+                    characters = len(asked.request.messages[0].content)
+                    prompt_tokens += asked.prompt_tokens or round(characters / CHARACTERS_PER_TOKEN)
+    summary = ledger.summary() if ledger else LedgerSummary()
+    return _priced(config, summary, requests, reused, too_long, prompt_tokens)
+
+
+def _priced(
+    config: GenerateConfig, seen: LedgerSummary, requests: int, reused: int, too_long: int, prompt_tokens: int
+) -> Forecast:
+    has_seen = seen.mean_completion_tokens is not None and seen.answers >= ENOUGH_ANSWERS
+    mean = seen.mean_completion_tokens if has_seen and seen.mean_completion_tokens else config.max_tokens / 2
+    basis = (
+        f"from {seen.answers:,} answers: mean {mean:,.0f}, 95 % below {seen.p95_completion_tokens:,} tokens"
+        if has_seen
+        else "assuming half of max_tokens per answer, until 20 answers are known"
+    )
+    completion_tokens = round(requests * mean)
+    places = max(1, min(config.window, requests))
+    has_price = config.budget.prompt_price is not None or config.budget.completion_price is not None
+    return Forecast(
+        requests=requests,
+        reused=reused,
+        too_long=too_long,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        completion_tokens_at_most=requests * config.max_tokens,
+        time_s=requests * seen.mean_latency_s / places if has_seen and seen.mean_latency_s is not None else None,
+        cost=config.budget.cost(Usage(prompt_tokens, completion_tokens)) if has_price else None,
+        basis=basis,
+    )
