@@ -9,11 +9,10 @@ import dagster as dg
 from assets.materialize import materialize
 from assets.metadata import described
 from assets.partitions import BY_DATASET
-from assets.responses import TEACHER_POOL
+from assets.responses import TEACHER_POOL, clean_rows
 from ocr_pipeline import plans as step
 from ocr_pipeline.building import Build
 from ocr_pipeline.tables import CLEAN_PROBLEMS, PLAN_SFT_DATASET, PLANS, SOLUTIONS
-from ocr_pipeline.teacher import started_when_used
 from resources import StoreResource, TeacherResource
 
 __all__ = ["MultitaskConfig", "PlansConfig", "plan_sft_dataset", "plans"]
@@ -42,22 +41,23 @@ def plans(
     """Ask the teacher to read a plan out of correct solutions."""
     opened = store.open()
     settings = teacher.planning(policy=config.policy, with_statement=config.with_statement)
-    with started_when_used(teacher.server()) as server:
+    with teacher.serving() as server:
 
         def plan(partition: Partition) -> Build:
             return Build(
                 tables=(PLANS,),
                 partition=partition,
-                config=asdict(settings),
+                config=settings.as_dict(),
                 code_version=step.VERSION,
                 inputs=[opened.reference(CLEAN_PROBLEMS), opened.reference(SOLUTIONS, **partition)],
                 run=lambda writers: step.make_plans(
-                    opened.open(CLEAN_PROBLEMS).to_batches(),
+                    clean_rows(opened, partition["dataset"]),
                     opened.open(SOLUTIONS, **partition).to_batches(),
                     config=settings,
                     server=server,
                     ledger=store.side_folder("ledger"),
                     writer=writers[PLANS.name],
+                    dataset=partition["dataset"],
                 ),
                 model=settings.model,
                 repeat_when_dropped=True,
@@ -98,7 +98,7 @@ def plan_sft_dataset(
                 opened.reference(SOLUTIONS, **partition),
             ],
             run=lambda writers: step.build_multitask(
-                opened.open(CLEAN_PROBLEMS).to_batches(),
+                clean_rows(opened, partition["dataset"]),
                 opened.open(SOLUTIONS, **partition).to_batches(),
                 opened.open(PLANS, **partition).to_batches(),
                 config=settings,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.materialize import materialize
 from assets.metadata import described
@@ -12,13 +14,27 @@ from ocr_pipeline import teacher as step
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.console import progress
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.store import Store
 from ocr_pipeline.tables import CLEAN_PROBLEMS, RESPONSES
+from ocr_pipeline.teacher.prompts import prompt_hashes
 from resources import StoreResource, TeacherResource
 
-__all__ = ["TEACHER_POOL", "responses"]
+__all__ = ["TEACHER_POOL", "clean_rows", "responses"]
 
 TEACHER_POOL: Final = "teacher"
 LONGEST_RUN_S: Final = 7 * 24 * 3600
+KEYED: Final = ("model", "revision", "samples", "temperature", "top_p", "max_tokens", "base_seed", "thinking_budget")
+
+
+def clean_rows(store: Store, dataset: str) -> Iterator[pa.RecordBatch]:
+    """Stream the clean problems whose kept member is of one data set."""
+    return iter(store.open(CLEAN_PROBLEMS).to_batches(filter=pc.field("dataset") == dataset))
+
+
+def _identity(config: step.GenerateConfig) -> dict[str, Any]:
+    """Return what decides the answers; how many are in flight does not."""
+    asked = {name: getattr(config, name) for name in KEYED} | dict(config.extra)
+    return asked | {"prompts": prompt_hashes(config.language)}
 
 
 @dg.asset(
@@ -35,7 +51,7 @@ def responses(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Ask the teacher; answers that the ledger holds are not asked again."""
     opened = store.open()
-    with step.started_when_used(teacher.server()) as server:
+    with teacher.serving() as server:
 
         def plan(partition: dict[str, str]) -> Build:
             config = teacher.generation(partition["language"])
@@ -43,7 +59,7 @@ def responses(
             def run(writers: Writers) -> StageCounts:
                 with progress(f"responses {'|'.join(partition.values())}", unit="requests") as bar:
                     return step.generate(
-                        lambda: opened.open(CLEAN_PROBLEMS).to_batches(),
+                        lambda: clean_rows(opened, partition["dataset"]),
                         config=config,
                         server=server,
                         ledger=store.side_folder("ledger"),
@@ -55,7 +71,7 @@ def responses(
             return Build(
                 tables=(RESPONSES,),
                 partition=partition,
-                config=config.identity(),
+                config=_identity(config),
                 code_version=step.VERSION,
                 inputs=[opened.reference(CLEAN_PROBLEMS)],
                 run=run,

@@ -146,8 +146,11 @@ class SelectionConfig(dg.Config):
     pass_rate_min: float | None = None
     pass_rate_max: float | None = None
     drop_reasoning_with_code: bool = True
-    drop_duplicates: bool = True
+    drop_duplicates: bool = False
     drop_loops: bool = True
+    repeated_share_max: float | None = None
+    samples_per_problem_max: int | None = None
+    text_policy: str = "placeholder"
 
     def settings(self) -> step.SelectionConfig:
         """Return the library's configuration."""

@@ -1,18 +1,44 @@
 """Which teacher answers, and how it is asked."""
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import dagster as dg
-from ocr_pipeline.teacher.servers import Replay, Server, attach
 from pydantic import Field
 
+from ocr_pipeline.plans import PlanConfig, Policy
 from ocr_pipeline.teacher import Budget, GenerateConfig
+from ocr_pipeline.teacher.servers import ManagedVllm, Replay, Server, VllmConfig, attach
 
 __all__ = ["TeacherResource"]
 
 
+class _StartedWhenUsed:
+    """A server that is started when somebody first asks where it is: a run with nothing to ask starts none."""
+
+    def __init__(self, server: AbstractContextManager[Server], stack: ExitStack) -> None:
+        self._server = server
+        self._stack = stack
+        self._started: Server | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return self._running.urls
+
+    @property
+    def api_key_env(self) -> str | None:
+        return self._running.api_key_env
+
+    @property
+    def _running(self) -> Server:
+        if self._started is None:
+            self._started = self._stack.enter_context(self._server)
+        return self._started
+
+
 class TeacherResource(dg.ConfigurableResource[Server]):
-    """An OpenAI-compatible server; without a URL, the recorded one that this project brings along."""
+    """An OpenAI-compatible server, a vLLM that is started and stopped here, or the recorded teacher."""
 
     urls: list[str] = Field(
         default_factory=lambda: os.environ.get("OCR_PIPELINE_TEACHER_URL", "").split(),
@@ -24,6 +50,12 @@ class TeacherResource(dg.ConfigurableResource[Server]):
     )
     revision: str = Field(default="", description="Revision that is served; part of every request's identity.")
     api_key_env: str = Field(default="", description="Environment variable that holds the key; never stored.")
+    managed_vllm: bool = Field(default=False, description="Start vLLM with the model, and stop it at the end.")
+    vllm_command: list[str] = Field(
+        default=["vllm", "serve"], description="How vLLM is started: an environment, a container."
+    )
+    vllm_arguments: list[str] = Field(default=[], description="More arguments of vLLM, such as --max-model-len=32768.")
+    tensor_parallel: int = Field(default=1, description="GPUs that share one model.")
     samples: int = Field(default=2, ge=1, description="Answers per problem and language.")
     temperature: float = Field(default=0.6, description="Sampling temperature.")
     top_p: float = Field(default=0.95, description="Nucleus of the sampling.")
@@ -32,11 +64,29 @@ class TeacherResource(dg.ConfigurableResource[Server]):
     budget_requests: int = Field(default=0, description="Requests at most; 0 means no cap.")
     budget_tokens: int = Field(default=0, description="Completion tokens at most; 0 means no cap.")
 
-    def server(self) -> Server:
-        """Return the server; entering it starts what has to be started."""
+    @contextmanager
+    def serving(self) -> Iterator[Server]:
+        """Serve the teacher for the length of the block; it is started when it is first needed."""
+        with ExitStack() as stack:
+            yield _StartedWhenUsed(self._server(), stack)
+
+    def _server(self) -> AbstractContextManager[Server]:
         if self.urls:
             return attach(self.urls, api_key_env=self.api_key_env or None)
+        if self.managed_vllm:
+            config = VllmConfig(
+                model=self.model,
+                command=tuple(self.vllm_command),
+                revision=self.revision or None,
+                tensor_parallel=self.tensor_parallel,
+                extra_arguments=tuple(self.vllm_arguments),
+            )
+            return ManagedVllm(config, on_line=dg.get_dagster_logger("vllm").info)
         return Replay(model=self.model, strict=True)
+
+    def budget(self) -> Budget:
+        """Return the hard caps."""
+        return Budget(max_requests=self.budget_requests or None, max_tokens=self.budget_tokens or None)
 
     def generation(self, language: str) -> GenerateConfig:
         """Return how problems are asked in one programming language."""
@@ -49,5 +99,11 @@ class TeacherResource(dg.ConfigurableResource[Server]):
             top_p=self.top_p,
             max_tokens=self.max_tokens,
             window=self.window,
-            budget=Budget(requests=self.budget_requests or None, tokens=self.budget_tokens or None),
+            budget=self.budget(),
+        )
+
+    def planning(self, *, policy: str, with_statement: bool) -> PlanConfig:
+        """Return how plans are asked for."""
+        return PlanConfig(
+            model=self.model, revision=self.revision or None, policy=Policy(policy), with_statement=with_statement
         )
