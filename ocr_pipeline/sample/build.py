@@ -57,8 +57,9 @@ CODE_CONTESTS_SCHEMA: Final = pa.schema(
         ("output_file", pa.string()),
     ]
 )
-CODE_CONTESTS_SITES: Final = {"unknown": 0, "codechef": 1, "codeforces": 2, "hackerearth": 3, "codejam": 4}
-"""The numbers on which both spellings of the enumeration agree: the proto skips 5, the hub does not."""
+CODE_CONTESTS_SITES: Final = {"codechef": 1, "codeforces": 2, "hackerearth": 3, "codejam": 4, "atcoder": 5}
+"""As the hub numbers them; the published proto skips 5, and the 5 is what tells a reader which of the two it is."""
+DIFFICULTY_A: Final = 7
 CODE_CONTESTS_LANGUAGES: Final = {"python2": 1, "cpp": 2, "python": 3, "java": 4}
 FIRST_APPS_ID: Final = 4000
 
@@ -193,9 +194,9 @@ def _apps_row(problem: Problem, row: Row, number: int) -> dict[str, Any]:
 def _code_contests_row(problem: Problem, row: Row, number: int) -> dict[str, Any]:
     seconds = int(problem.time_limit_s)
     nanos = round((problem.time_limit_s - seconds) * 1e9)
-    from_codeforces = row.site == "codeforces"
+    letter = chr(ord("A") + int(row.difficulty) - DIFFICULTY_A) if row.site == "codeforces" else ""
     return {
-        "name": f"{9000 + number}_{chr(ord('A') + number % 6)}. {problem.title}",
+        "name": f"{9000 + number}_{letter}. {problem.title}" if letter else problem.slug,
         "description": _statement(problem, row),
         "public_tests": _test_lists(problem, "public"),
         "private_tests": _test_lists(problem, "private"),
@@ -204,8 +205,8 @@ def _code_contests_row(problem: Problem, row: Row, number: int) -> dict[str, Any
         "difficulty": int(row.difficulty),
         "solutions": _solution_lists(problem, correct=True, empty=row.without_solutions),
         "incorrect_solutions": _solution_lists(problem, correct=False),
-        "cf_contest_id": 9000 + number if from_codeforces else 0,
-        "cf_index": chr(ord("A") + number % 6) if from_codeforces else "",
+        "cf_contest_id": 9000 + number if letter else 0,
+        "cf_index": letter,
         "cf_points": 0.0,
         "cf_rating": row.rating,
         "cf_tags": list(row.tags) or [""],
