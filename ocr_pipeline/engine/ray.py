@@ -1,0 +1,98 @@
+"""Map batches over a Ray cluster, for when one machine is not enough; the result is the same bytes as locally.
+
+It uses Ray's tasks and nothing above them: a task whose node dies runs again elsewhere. Part files and ledgers stay the
+checkpoint. Every node needs this library installed; how a cluster is started, and its token, is not our business.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ocr_pipeline.engine.local import from_ipc, to_ipc
+from ocr_pipeline.engine.protocol import BatchFunction
+from ocr_pipeline.errors import PipelineError
+
+__all__ = ["RayEngine"]
+
+BATCHES_PER_CPU: Final = 2
+MOST_RETRIES: Final = 8  # of one batch, when the nodes that hold it keep dying
+
+
+@dataclass(frozen=True, slots=True)
+class RayEngine:
+    """Maps batches over the cluster at ``address``, such as ``10.0.0.5:6379`` or ``auto``."""
+
+    address: str
+    num_cpus: float = 1.0
+    """CPUs that one batch occupies."""
+
+    def map(self, function: BatchFunction, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield ``function(batch)`` for each batch, in order.
+
+        Raises
+        ------
+        PipelineError
+            When the cluster is not reachable, or gives up on a batch because its nodes keep dying.
+        """
+        import ray
+
+        with self._connected(ray):
+            task = ray.remote(_call).options(num_cpus=self.num_cpus, max_retries=MOST_RETRIES)
+            try:
+                yield from self._in_order(ray, task, function, batches)
+            except ray.exceptions.RayTaskError as error:
+                raise error.as_instanceof_cause() from None
+            except ray.exceptions.RayError as error:
+                message = (
+                    f"the Ray cluster at `{self.address}` lost a batch: {error}; look at its nodes, then run again"
+                )
+                raise PipelineError(message) from error
+
+    @contextmanager
+    def _connected(self, ray: Any) -> Iterator[None]:  # noqa: ANN401 - the module, imported where it is used
+        """Connect unless this process already is; what was connected before stays so."""
+        if ray.is_initialized():
+            yield
+            return
+        try:
+            ray.init(address=self.address, log_to_driver=False, logging_level="error")
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            message = (
+                f"no Ray cluster at `{self.address}`: {error}; start one, and set RAY_AUTH_MODE as its head has it"
+            )
+            raise PipelineError(message) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+    def _in_order(
+        self,
+        ray: Any,  # noqa: ANN401 - as above
+        task: Any,  # noqa: ANN401 - what ray.remote returns
+        function: BatchFunction,
+        batches: Iterable[pa.RecordBatch],
+    ) -> Iterator[pa.RecordBatch]:
+        """Keep a bounded number of batches in flight; it follows the cluster as nodes come and go."""
+        shared = ray.put(function)
+        waiting: deque[Any] = deque()
+        for batch in batches:
+            waiting.append(task.remote(shared, to_ipc(batch)))
+            while len(waiting) >= self._room(ray):
+                yield from_ipc(ray.get(waiting.popleft()))
+        while waiting:
+            yield from_ipc(ray.get(waiting.popleft()))
+
+    def _room(self, ray: Any) -> int:  # noqa: ANN401 - as above
+        cpus = ray.cluster_resources().get("CPU", 1.0)
+        return max(1, int(BATCHES_PER_CPU * cpus / self.num_cpus))
+
+
+def _call(function: BatchFunction, data: bytes) -> bytes:
+    return to_ipc(function(from_ipc(data)))
