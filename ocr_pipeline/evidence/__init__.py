@@ -7,7 +7,7 @@ from typing import Final
 
 from ocr_pipeline.evidence.accounting import unaccounted
 from ocr_pipeline.evidence.card import data_card
-from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
+from ocr_pipeline.evidence.funnel import build_funnel, print_funnel, stage_totals
 from ocr_pipeline.evidence.history import Event, Explanation, explain
 from ocr_pipeline.evidence.patterns import Pattern, PatternCounts, count_patterns, entropy_bits, find_patterns
 from ocr_pipeline.evidence.plots import bar_chart, histogram
@@ -27,6 +27,7 @@ __all__ = [
     "find_patterns",
     "histogram",
     "print_funnel",
+    "stage_totals",
     "unaccounted",
 ]
 

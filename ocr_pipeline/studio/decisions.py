@@ -1,0 +1,142 @@
+"""The decisions of people, as a table of the data root that only ever grows.
+
+A decision is a row of ``reviews``; taking it back is another row. The table is an ordinary partition of the store:
+each append writes it anew under its lock and exchanges it as a whole, so that a crash leaves the old table or the new
+one, and readers and manifests treat it like any other input. What the rows say together is settled by
+:mod:`ocr_pipeline.similarity.reviews`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import combinations
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
+from ocr_pipeline.store import Store
+from ocr_pipeline.tables import REVIEWS
+
+__all__ = [
+    "Agreement",
+    "PairKind",
+    "Review",
+    "agreements",
+    "append_reviews",
+    "last_standing",
+    "standing",
+    "stored_reviews",
+]
+
+FORMAT: Final = "1"
+VOTE_COLUMNS: Final = ["pair_key", "decision", "reviewer", "reviewed_at"]
+
+
+class PairKind(StrEnum):
+    """What a pair consists of."""
+
+    DUPLICATE = "duplicate"
+    CONTAMINATION = "contamination"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One decision of one person on one pair of texts."""
+
+    pair_key: str
+    kind: PairKind
+    decision: ReviewDecision
+    reviewer: str
+    reviewed_at: datetime
+    left_id: str | None = None
+    right_id: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often two reviewers of the same pairs say the same."""
+
+    reviewers: tuple[str, str]
+    pairs: int
+    agreed: int
+    kappa: float | None
+    """Cohen's kappa: agreement beyond chance; ``None`` when chance alone explains it all."""
+
+
+def append_reviews(store: Store, reviews: Sequence[Review]) -> None:
+    """Add rows to the table of reviews, all or none, without touching those that are there.
+
+    Raises
+    ------
+    StoreError
+        When the data root cannot be written.
+    """
+    if not reviews:
+        return
+    added = pa.Table.from_pylist([asdict(review) for review in reviews], schema=REVIEWS.schema)
+    with store.writer(REVIEWS, config={}, code_version=FORMAT) as writer:  # its lock also covers the reading
+        rows = pa.concat_tables([stored_reviews(store), added])
+        writer.write(rows)
+        writer.counts = StageCounts(rows_in=rows.num_rows, kept=rows.num_rows)
+
+
+def stored_reviews(store: Store) -> pa.Table:
+    """Return every row of the table of reviews, in the order of writing; none when there is no table."""
+    if store.manifest(REVIEWS) is None:
+        return REVIEWS.schema.empty_table()
+    return store.open(REVIEWS).to_table().cast(REVIEWS.schema)
+
+
+def standing(store: Store) -> Reviews:
+    """Return the vote of every reviewer that stands now."""
+    return read_reviews(stored_reviews(store).select(VOTE_COLUMNS))
+
+
+def last_standing(rows: pa.Table, reviewer: str) -> Review | None:
+    """Return the latest decision of a reviewer that was not taken back."""
+    latest: dict[str, Review] = {}
+    own = rows.filter(pc.equal(rows["reviewer"], reviewer))
+    for row in sorted(own.to_pylist(), key=lambda row: row["reviewed_at"]):
+        latest.pop(row["pair_key"], None)
+        if row["decision"] != ReviewDecision.WITHDRAWN:
+            latest[row["pair_key"]] = _review(row)
+    return next(reversed(latest.values()), None)
+
+
+def _review(row: dict[str, Any]) -> Review:
+    return Review(**(row | {"kind": PairKind(row["kind"]), "decision": ReviewDecision(row["decision"])}))
+
+
+def agreements(reviews: Reviews) -> list[Agreement]:
+    """Compare every two reviewers on the pairs that both decided, most pairs first."""
+    both: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for votes in reviews.votes.values():
+        for left, right in combinations(sorted(votes), 2):
+            both.setdefault((left, right), []).append((votes[left], votes[right]))
+    found = [_agreement(reviewers, decisions) for reviewers, decisions in both.items()]
+    return sorted(found, key=lambda one: (-one.pairs, one.reviewers))
+
+
+def _agreement(reviewers: tuple[str, str], decisions: Sequence[tuple[str, str]]) -> Agreement:
+    agreed = sum(left == right for left, right in decisions)
+    return Agreement(reviewers, len(decisions), agreed, _kappa(decisions, agreed / len(decisions)))
+
+
+def _kappa(decisions: Sequence[tuple[str, str]], observed: float) -> float | None:
+    """Cohen's kappa of two raters (Cohen 1960)."""
+    left, right = (_shares(decision[side] for decision in decisions) for side in (0, 1))
+    expected = sum(share * right.get(word, 0.0) for word, share in left.items())
+    return None if expected == 1.0 else (observed - expected) / (1.0 - expected)
+
+
+def _shares(words: Iterable[str]) -> dict[str, float]:
+    counted = Counter(words)
+    return {word: rows / counted.total() for word, rows in counted.items()}

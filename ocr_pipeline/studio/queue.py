@@ -1,0 +1,141 @@
+"""The queue of a reviewer: which pairs to decide, the least certain first.
+
+Only narrow columns are read; the statements of a pair are fetched when it is shown. Equal texts decide nothing (they
+are duplicates), so exact pairs are never asked. What decided a pair says how certain it is: the threshold alone least, a
+judge more, a rule with measured precision most; among equals, the pair nearest to the threshold comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ocr_pipeline.similarity import ReviewDecision, Reviews
+from ocr_pipeline.store import Store
+from ocr_pipeline.studio.decisions import PairKind
+from ocr_pipeline.tables import CONTAMINATION, DUPLICATE_PAIRS, Table
+
+__all__ = ["Pair", "Progress", "progress_of", "queue_for", "uncertain_pairs"]
+
+CERTAINTY: Final = {"review": 0, "threshold": 0, "judge": 1, "rule": 2}
+EXACT: Final = "exact"
+DEFAULT_THRESHOLD: Final = 0.7
+SAME: Final = {"duplicate": ReviewDecision.DUPLICATE, "contaminated": ReviewDecision.DUPLICATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two texts that may be the same problem, and what the pipeline says of them."""
+
+    pair_key: str
+    kind: PairKind
+    left_id: str
+    right_id: str
+    benchmark: str | None
+    cosine: float
+    lexical: float
+    tests_equal: bool | None
+    decision: ReviewDecision
+    """The pipeline's decision, in a reviewer's words."""
+    decided_by: str
+    rule: str | None
+    span: str | None
+    margin: float
+    """How far the cosine lies from the threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the review has come."""
+
+    pairs: int
+    decided_by_reviewer: int
+    decided_by_anyone: int
+    disputed: int
+
+
+def uncertain_pairs(store: Store) -> list[Pair]:
+    """Return every pair whose texts differ, once per content key, the least certain first."""
+    found = [*_pairs(store, DUPLICATE_PAIRS, _duplicate), *_pairs(store, CONTAMINATION, _contamination)]
+    ordered = sorted(
+        found, key=lambda pair: (CERTAINTY.get(pair.decided_by, 0), pair.margin, pair.pair_key, pair.left_id)
+    )
+    return list({pair.pair_key: pair for pair in reversed(ordered)}.values())[::-1]
+
+
+def queue_for(reviewer: str, pairs: Iterable[Pair], reviews: Reviews, skipped: Collection[str] = ()) -> list[Pair]:
+    """Return the pairs a reviewer has not decided.
+
+    First those on which others disagree, then those nobody decided, then those that want a second opinion; what the
+    reviewer skipped stands at the end.
+    """
+    waiting = [pair for pair in pairs if reviewer not in reviews.votes.get(pair.pair_key, {})]
+    order = {key: place for place, key in enumerate(skipped)}
+    disputed = reviews.disputed
+
+    def place(pair: Pair) -> tuple[int, int]:
+        if pair.pair_key in order:
+            return 3, order[pair.pair_key]
+        if pair.pair_key in disputed:
+            return 0, 0
+        return (2, 0) if pair.pair_key in reviews.votes else (1, 0)
+
+    return sorted(waiting, key=place)
+
+
+def progress_of(reviewer: str, pairs: Sequence[Pair], reviews: Reviews) -> Progress:
+    """Count the pairs that are decided."""
+    votes = [reviews.votes.get(pair.pair_key, {}) for pair in pairs]
+    disputed = reviews.disputed
+    return Progress(
+        pairs=len(pairs),
+        decided_by_reviewer=sum(reviewer in voters for voters in votes),
+        decided_by_anyone=sum(bool(voters) for voters in votes),
+        disputed=sum(pair.pair_key in disputed for pair in pairs),
+    )
+
+
+def _pairs(store: Store, table: Table, build: Any) -> Iterator[Pair]:  # noqa: ANN401 - one of the two functions below
+    manifest = store.manifest(table)
+    if manifest is None:
+        return
+    threshold = float(manifest.config.get("threshold", DEFAULT_THRESHOLD))
+    for batch in store.open(table).to_batches():
+        for row in batch.to_pylist():
+            if row["decided_by"] != EXACT:
+                yield build(row, abs(row["cosine"] - threshold))
+
+
+def _duplicate(row: Mapping[str, Any], margin: float) -> Pair:
+    return Pair(
+        kind=PairKind.DUPLICATE,
+        left_id=row["left_id"],
+        right_id=row["right_id"],
+        benchmark=None,
+        tests_equal=row["tests_equal"],
+        rule=row["rule"],
+        span=None,
+        margin=margin,
+        **_common(row),
+    )
+
+
+def _contamination(row: Mapping[str, Any], margin: float) -> Pair:
+    return Pair(
+        kind=PairKind.CONTAMINATION,
+        left_id=row["problem_id"],
+        right_id=row["benchmark_id"],
+        benchmark=row["benchmark"],
+        tests_equal=None,
+        rule=None,
+        span=row["span"],
+        margin=margin,
+        **_common(row),
+    )
+
+
+def _common(row: Mapping[str, Any]) -> dict[str, Any]:
+    decision = SAME.get(row["decision"], ReviewDecision.DISTINCT)
+    shown = {name: row[name] for name in ("pair_key", "cosine", "lexical", "decided_by")}
+    return shown | {"decision": decision}
