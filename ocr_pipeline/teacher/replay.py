@@ -114,7 +114,7 @@ class Replayer:
         )
 
     def _count_attempt(self, prompt: str, seed: int) -> int:
-        if not self._faults.transport:
+        if not self._faults.transport and not self._faults.delay.first:
             return 0
         key = hashlib.blake2b(f"{seed}\0{prompt}".encode(), digest_size=16).digest()
         if len(self._attempts) > ATTEMPTS_REMEMBERED:

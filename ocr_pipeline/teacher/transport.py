@@ -114,8 +114,11 @@ class AiohttpTransport:
         try:
             async with self._session.request(method, url, data=body, timeout=timeout, headers=JSON) as reply:
                 return HttpReply(reply.status, _lower(reply.headers), await reply.read())
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise UnreachableError(str(error) or type(error).__name__) from error
+        except aiohttp.ClientConnectorError as error:
+            raise UnreachableError(error.os_error.strerror or str(error)) from error
+        except aiohttp.ConnectionTimeoutError as error:
+            message = f"no connection in {CONNECT_TIMEOUT_S:g} s"
+            raise UnreachableError(message) from error
         except TimeoutError as error:
             message = f"no whole reply in {timeout_s:g} s"
             raise DeadlineError(message) from error
