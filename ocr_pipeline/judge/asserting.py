@@ -1,0 +1,174 @@
+"""Tests that are programs of asserts, as HumanEval, MBPP and LeetCodeDataset write them.
+
+Asserts carry the expected values, so they must not run where the candidate can see or patch them. The program of
+asserts runs in one jail, the candidate in another, and between them travel calls and plain values: numbers, texts,
+containers, linked lists and trees. Only when a test hands over something else (a class of the candidate's, a function)
+both run in one process, and the result says so.
+
+In a tests table such a test is a row of a ``function`` problem whose ``input`` is the program itself, or a JSON object
+``{"assert": program, "prelude": imports and helpers, "entry_point": expression}``; ``expected`` stays empty.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import secrets
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pyarrow as pa
+
+from ocr_pipeline.judge.programs import (
+    Limits,
+    Program,
+    Runner,
+    RunResult,
+    RunStatus,
+    TestFiles,
+    read_result,
+    test_files,
+)
+from ocr_pipeline.store import canonical_json
+
+__all__ = ["AssertProblem", "AssertTest", "assert_tests", "parse_assert_test", "run_assert_test"]
+
+FAILED, RAISED, GONE, INSEPARABLE = 10, 11, 12, 13  # exit codes of driver.py's check_candidate
+TOGETHER_NOTE: Final = "asserts ran in the candidate's own process"
+
+
+@dataclass(frozen=True, slots=True)
+class AssertTest:
+    """One program of asserts."""
+
+    program: str
+    entry_point: str
+    prelude: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AssertProblem:
+    """A problem of a benchmark that comes with asserts."""
+
+    problem_id: str
+    program: str
+    """Asserts, or a function ``check(candidate)`` that holds them."""
+    entry_point: str
+    """What is tested: ``add`` or ``Solution().add``."""
+    prelude: str = ""
+    """Imports and helpers that both sides expect."""
+
+
+def assert_tests(problems: Iterable[AssertProblem]) -> tuple[pa.Table, pa.Table]:
+    """Return the ``problems`` and ``tests`` rows with which :func:`judge` runs these problems, one test each."""
+    rows = list(problems)
+    inputs = [
+        canonical_json({"assert": row.program, "prelude": row.prelude, "entry_point": row.entry_point}) for row in rows
+    ]
+    ids = [row.problem_id for row in rows]
+    functions = [row.entry_point for row in rows]
+    problem_table = pa.table({"problem_id": ids, "io_mode": ["function"] * len(ids), "function_name": functions})
+    test_table = pa.table(
+        {"problem_id": ids, "test_id": ["000000"] * len(ids), "input": inputs, "expected": [""] * len(ids)}
+    )
+    return problem_table, test_table
+
+
+def parse_assert_test(text: str, entry_point: str | None) -> AssertTest | None:
+    """Read the input of a function problem's test; ``None`` when it holds arguments instead of asserts."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = {"assert": text} if _has_asserts(text) else None
+    if not isinstance(value, dict) or "assert" not in value:
+        return None
+    entry = str(value.get("entry_point") or entry_point or "None")
+    return AssertTest(_calling_check(str(value["assert"])), entry, str(value.get("prelude") or ""))
+
+
+def _has_asserts(text: str) -> bool:
+    try:
+        return any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+
+
+def _calling_check(program: str) -> str:
+    """Call ``check`` at the end of a program that only defines it."""
+    try:
+        body = ast.parse(program).body
+    except (SyntaxError, ValueError, RecursionError):
+        return program
+    defines = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in body)
+    calls = any(
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "check"
+        for node in body
+    )
+    return f"{program}\ncheck(__entry_point__)\n" if defines and not calls else program
+
+
+def run_assert_test(runner: Runner, code: str, test: AssertTest, limits: Limits) -> tuple[RunResult, bool]:
+    """Run the asserts against a candidate; return its run, and whether they held.
+
+    Raises
+    ------
+    JudgeError
+        When the sandbox failed.
+    """
+    candidate = runner.open(code, "python", limits, {"do": "objects", "prelude": test.prelude})
+    if isinstance(candidate, RunResult):
+        return candidate, False
+    header: dict[str, object] = {"do": "check", "prelude": test.prelude, "entry_point": test.entry_point}
+    with candidate, runner.trusted(header, test.program, limits) as checker:
+        run, check = _converse(candidate, checker, limits)
+    if check.exit_code == INSEPARABLE:
+        return _run_together(runner, code, test, limits)
+    return _verdict(run, check)
+
+
+def _converse(candidate: Program, checker: Program, limits: Limits) -> tuple[RunResult, RunResult]:
+    """Run both with a socket between them."""
+    left, right = socket.socketpair()
+    generous = replace(limits, cpu_s=2 * limits.cpu_s, memory_mib=4 * limits.memory_mib)
+    with test_files(b"", candidate.descriptor) as files, test_files(b"", checker.descriptor) as checker_files:
+        jail = candidate.begin(_with_result(files, left), limits)
+        checker_jail = checker.begin(_with_result(checker_files, right), generous)
+        left.close()
+        right.close()
+        check = read_result(checker_jail.finish(generous.wall), checker_files, generous)
+        run = read_result(jail.finish(limits.wall), files, limits)
+    return run, check
+
+
+def _with_result(files: TestFiles, channel: socket.socket) -> TestFiles:
+    return replace(files, result=channel.fileno())
+
+
+def _verdict(run: RunResult, check: RunResult) -> tuple[RunResult, bool]:
+    if run.status is not RunStatus.OK:
+        return run, False
+    if check.exit_code in (RAISED, GONE):
+        return replace(run, status=RunStatus.RUNTIME_ERROR, exit_code=1, stderr=check.stderr), False
+    if check.status is RunStatus.TIME_LIMIT:
+        return replace(run, status=RunStatus.TIME_LIMIT, stderr="the asserts did not come to an end"), False
+    return replace(run, stderr=check.stderr), check.exit_code == 0
+
+
+def _run_together(runner: Runner, code: str, test: AssertTest, limits: Limits) -> tuple[RunResult, bool]:
+    token = secrets.token_hex(16)
+    job: dict[str, object] = {"do": "together", "prelude": test.prelude, "entry_point": test.entry_point,
+                              "program": test.program, "token": token}  # fmt: skip
+    program = runner.open(code, "python", limits, job)
+    if isinstance(program, RunResult):
+        return program, False
+    with program:
+        run = program.run(b"", limits)
+    passed = run.status is RunStatus.OK and run.result == token.encode()
+    if run.exit_code == FAILED:
+        run = replace(run, status=RunStatus.OK)
+    return replace(run, stderr=f"{TOGETHER_NOTE}\n{run.stderr}"), passed

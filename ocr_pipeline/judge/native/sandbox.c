@@ -1,0 +1,659 @@
+/* The sandbox: a template process that makes jails, and in each jail a first process that forks one child per test.
+ *
+ * The template is an interpreter that was started with an empty environment and never held a test (driver.py loads
+ * this file into it). It moves itself into a bare read-only root (enter_root) or under Landlock (enter_landlock), then
+ * serves requests. Every function that can fail reports the step and the errno; nothing here knows an expected output.
+ */
+#define _GNU_SOURCE
+#include "protocol.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <linux/mount.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* Steps of the work, so that a failure names its place; sandbox.py translates them. */
+enum step {
+    STEP_NONE, STEP_REQUEST, STEP_CLONE, STEP_PROC, STEP_SCRATCH, STEP_FILTER, STEP_LANDLOCK, STEP_FORK, STEP_START,
+    STEP_OUTPUT, STEP_WAIT
+};
+
+static struct {
+    int namespaces;     /* tier A; 0: Landlock only (tier B), or nothing at all (tier C) */
+    int confined;       /* 0 in tier C */
+    int net_namespace;
+    uid_t candidate_uid; /* inside the user namespace, or outside when there is none */
+    int second_ruleset; /* Landlock without the scratch folder, for tests */
+    char scratch[PATH_MAX];
+} sandbox = { .second_ruleset = -1 };
+
+/* ---- moving the template into its root ---- */
+
+static int write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    long written = write(fd, text, strlen(text));
+    close(fd);
+    return written == (long)strlen(text) ? 0 : -1;
+}
+
+static int write_maps(pid_t pid, uid_t outer_root, uid_t outer_candidate, int two_ids)
+{
+    char path[64], map[96];
+    const char *names[] = { "uid_map", "gid_map" };
+    if (two_ids)
+        snprintf(map, sizeof map, "0 %u 1\n1 %u 1\n", outer_root, outer_candidate);
+    for (int i = 0; i < 2; i++) {
+        if (!two_ids) {
+            snprintf(map, sizeof map, "0 %u 1\n", i == 0 ? outer_root : outer_candidate);
+            snprintf(path, sizeof path, "/proc/%d/setgroups", pid);
+            if (i == 1 && write_file(path, "deny") < 0)
+                return -1;
+        }
+        snprintf(path, sizeof path, "/proc/%d/%s", pid, names[i]);
+        if (write_file(path, map) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* As root: a child that stays outside writes the two-line map, because only it may. */
+static int unshare_user_as_root(uid_t outer_root, uid_t outer_candidate)
+{
+    int ready[2], status;
+    if (pipe2(ready, O_CLOEXEC) < 0)
+        return -1;
+    pid_t parent = getpid(), child = fork();
+    if (child < 0)
+        return -1;
+    if (child == 0) {
+        char byte;
+        close(ready[1]);
+        if (read(ready[0], &byte, 1) != 1)
+            _exit(1);
+        _exit(write_maps(parent, outer_root, outer_candidate, 1) < 0 ? errno : 0);
+    }
+    int failed = unshare(CLONE_NEWUSER);
+    if (failed == 0)
+        failed = write(ready[1], "x", 1) != 1;
+    close(ready[1]);
+    close(ready[0]);
+    waitpid(child, &status, 0);
+    if (failed || status != 0)
+        return -1;
+    return setresgid(0, 0, 0) | setresuid(0, 0, 0) | setgroups(0, NULL);
+}
+
+static int make_parents(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        int failed = mkdir(path, 0755) < 0 && errno != EEXIST;
+        *slash = '/';
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+/* Bind one host path into the new root, under the same or another name; links are copied as links. */
+static int bind_path(const char *root, const char *source, const char *name)
+{
+    char target[PATH_MAX], link[PATH_MAX];
+    struct stat info;
+    if (lstat(source, &info) < 0)
+        return 0; /* what the host does not have, the jail does not need */
+    if (snprintf(target, sizeof target, "%s%s", root, name) >= (int)sizeof target || make_parents(target) < 0)
+        return -1;
+    if (S_ISLNK(info.st_mode) && strcmp(source, name) == 0) {
+        long length = readlink(source, link, sizeof link - 1);
+        if (length < 0)
+            return -1;
+        link[length] = 0;
+        return symlink(link, target) < 0 && errno != EEXIST ? -1 : 0;
+    }
+    if (stat(source, &info) < 0)
+        return 0;
+    if (S_ISDIR(info.st_mode)) {
+        if (mkdir(target, 0755) < 0 && errno != EEXIST)
+            return -1;
+    } else {
+        int fd = open(target, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+        if (fd < 0)
+            return -1;
+        close(fd);
+    }
+    return mount(source, target, NULL, MS_BIND | (S_ISDIR(info.st_mode) ? MS_REC : 0), NULL);
+}
+
+static int build_root(const char *root, const char *const *binds)
+{
+    char path[PATH_MAX];
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("tmpfs", root, "tmpfs", 0, "size=1m,mode=755") < 0)
+        return -1;
+    for (; *binds; binds += 2)
+        if (bind_path(root, binds[0], binds[1]) < 0)
+            return -1;
+    const char *links[][2] = { { "/proc/self/fd", "/dev/fd" }, { "fd/0", "/dev/stdin" }, { "fd/1", "/dev/stdout" },
+                               { "fd/2", "/dev/stderr" } };
+    const char *folders[] = { "/tmp", "/proc", "/dev" };
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s%s", root, folders[i]);
+        if (mkdir(path, i ? 0755 : 01777) < 0 && errno != EEXIST)
+            return -1;
+    }
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s%s", root, links[i][1]);
+        if (symlink(links[i][0], path) < 0)
+            return -1;
+    }
+    struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
+    if (syscall(SYS_mount_setattr, AT_FDCWD, root, AT_RECURSIVE, &read_only, sizeof read_only) < 0)
+        return -1;
+    /* A visible /proc is what lets each jail mount its own over it; it is written once more, for the user map. */
+    snprintf(path, sizeof path, "%s/proc", root);
+    return mount("/proc", path, NULL, MS_BIND | MS_REC, NULL);
+}
+
+static int change_root(const char *root)
+{
+    if (chdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
+        return -1;
+    return chdir("/");
+}
+
+/* Tier A. `binds` holds pairs of host path and name inside, ending with NULL. Returns 0 or an errno. */
+int enter_root(const char *root, const char *const *binds, int with_user_namespace, uid_t template_uid, uid_t candidate_uid)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    if (uid != 0) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || write_maps(getpid(), uid, gid, 0) < 0)
+            return errno;
+    } else if (unshare(CLONE_NEWNS) < 0) {
+        return errno;
+    }
+    if (build_root(root, binds) < 0 || change_root(root) < 0)
+        return errno;
+    if (uid == 0 && with_user_namespace && unshare_user_as_root(template_uid, candidate_uid) != 0)
+        return errno ? errno : EPERM;
+    return 0;
+}
+
+/* ---- tier B: Landlock ---- */
+
+#define READ_RIGHTS (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define ALL_RIGHTS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+#define FILE_RIGHTS (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE)
+
+static int allow_path(int ruleset, const char *path, uint64_t rights)
+{
+    struct stat info;
+    struct landlock_path_beneath_attr rule = { rights, open(path, O_PATH | O_CLOEXEC) };
+    if (rule.parent_fd < 0)
+        return errno == ENOENT || errno == EACCES ? 0 : -1;
+    if (fstat(rule.parent_fd, &info) == 0 && !S_ISDIR(info.st_mode))
+        rule.allowed_access &= FILE_RIGHTS;
+    long failed = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    close(rule.parent_fd);
+    return (int)failed;
+}
+
+static int make_ruleset(const char *const *readable, const char *scratch)
+{
+    struct landlock_ruleset_attr attributes = { .handled_access_fs = ALL_RIGHTS };
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0);
+    if (ruleset < 0)
+        return -1;
+    for (; *readable; readable++)
+        if (allow_path(ruleset, *readable, READ_RIGHTS) < 0)
+            return -1;
+    if (allow_path(ruleset, "/dev/null", FILE_RIGHTS) < 0 || (scratch && allow_path(ruleset, scratch, ALL_RIGHTS) < 0))
+        return -1;
+    return ruleset;
+}
+
+/* Tier B, first half: become `uid` if root, allow reading `readable` and writing `scratch`. Returns 0 or an errno. */
+int enter_landlock(const char *const *readable, const char *scratch, uid_t uid)
+{
+    int ruleset = make_ruleset(readable, scratch);
+    if (ruleset < 0)
+        return errno;
+    if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
+        return errno;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+        return errno;
+    close(ruleset);
+    return 0;
+}
+
+/* ---- the allowlist of a jail ---- */
+
+#define CALL(name) SYS_##name
+static const uint32_t allowed_calls[] = {
+    CALL(read), CALL(write), CALL(readv), CALL(writev), CALL(pread64), CALL(pwrite64), CALL(preadv), CALL(pwritev),
+    CALL(preadv2), CALL(pwritev2), CALL(lseek), CALL(openat), CALL(close), CALL(close_range), CALL(dup), CALL(dup3),
+    CALL(fcntl), CALL(flock), CALL(fsync), CALL(fdatasync), CALL(ftruncate), CALL(truncate), CALL(fallocate),
+    CALL(fstat), CALL(newfstatat), CALL(statx), CALL(faccessat), CALL(faccessat2), CALL(readlinkat), CALL(getdents64),
+    CALL(getcwd), CALL(chdir), CALL(fchdir), CALL(mkdirat), CALL(unlinkat), CALL(renameat), CALL(renameat2),
+    CALL(linkat), CALL(symlinkat), CALL(fchmod), CALL(fchmodat), CALL(utimensat), CALL(umask), CALL(statfs),
+    CALL(fstatfs), CALL(sendfile), CALL(copy_file_range), CALL(readahead), CALL(fadvise64),
+    CALL(mmap), CALL(munmap), CALL(mremap), CALL(mprotect), CALL(madvise), CALL(msync), CALL(mincore), CALL(brk),
+    CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(rt_sigpending), CALL(rt_sigtimedwait),
+    CALL(rt_sigsuspend), CALL(sigaltstack), CALL(setitimer), CALL(getitimer), CALL(restart_syscall),
+    CALL(nanosleep), CALL(clock_nanosleep), CALL(clock_gettime), CALL(clock_getres), CALL(gettimeofday), CALL(times),
+    CALL(getrusage), CALL(prlimit64), CALL(sysinfo), CALL(uname), CALL(getpid), CALL(gettid), CALL(getppid),
+    CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid), CALL(getresuid), CALL(getresgid), CALL(getgroups),
+    CALL(getpgid), CALL(getsid), CALL(getpriority), CALL(sched_yield), CALL(sched_getaffinity), CALL(sched_getparam),
+    CALL(sched_getscheduler), CALL(sched_get_priority_max), CALL(sched_get_priority_min), CALL(futex),
+    CALL(set_robust_list), CALL(get_robust_list), CALL(set_tid_address), CALL(rseq), CALL(membarrier), CALL(ppoll),
+    CALL(pselect6), CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_pwait), CALL(eventfd2), CALL(pipe2),
+    CALL(getrandom), CALL(exit), CALL(exit_group), CALL(getcpu),
+    /* what the jail's first process needs; the filter of a test process takes it away again */
+    CALL(clone), CALL(wait4), CALL(waitid), CALL(kill), CALL(tgkill), CALL(setresuid), CALL(setresgid), CALL(setgroups),
+    CALL(capset), CALL(prctl), CALL(seccomp), CALL(mount), CALL(umount2), CALL(setpgid), CALL(setsid), CALL(pidfd_open),
+    CALL(sendmsg), CALL(recvmsg), CALL(execve), CALL(execveat), CALL(landlock_restrict_self),
+    CALL(socketpair),
+#ifdef __x86_64__
+    CALL(open), CALL(stat), CALL(lstat), CALL(access), CALL(readlink), CALL(getdents), CALL(mkdir), CALL(rmdir),
+    CALL(unlink), CALL(rename), CALL(link), CALL(symlink), CALL(chmod), CALL(pipe), CALL(dup2), CALL(poll), CALL(select),
+    CALL(epoll_create), CALL(epoll_wait), CALL(alarm), CALL(pause), CALL(time), CALL(getrlimit), CALL(setrlimit),
+    CALL(getpgrp), CALL(arch_prctl), CALL(utime),
+#endif
+};
+
+#ifdef __x86_64__
+static const uint32_t process_calls[] = { CALL(fork), CALL(vfork), CALL(clone3), CALL(chown), CALL(fchown), CALL(utimes) };
+#else
+static const uint32_t process_calls[] = { CALL(clone3), CALL(fchown) };
+#endif
+static const uint32_t harmless_controls[] = { 0x5401 /* TCGETS */, 0x541B /* FIONREAD */, 0x5413 /* TIOCGWINSZ */,
+                                              0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */ };
+
+enum { MAX_RULES = 400 };
+static struct sock_filter rules[MAX_RULES];
+static int n_rules;
+
+static void add(struct sock_filter rule) { rules[n_rules++] = rule; }
+#define ADD(...) add((struct sock_filter)__VA_ARGS__)
+
+static void allow_all(const uint32_t *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1));
+        ADD(RETURN(SECCOMP_RET_ALLOW));
+    }
+}
+#define ALLOW_ALL(list) allow_all(list, sizeof list / sizeof *list)
+
+static int filter_jail(int may_start_processes)
+{
+    n_rules = 0;
+    ADD(LOAD(arch));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, JUDGE_ARCH, 1, 0));
+    ADD(RETURN(SECCOMP_RET_KILL_PROCESS));
+    ADD(LOAD(nr));
+    ALLOW_ALL(allowed_calls);
+    if (may_start_processes)
+        ALLOW_ALL(process_calls);
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1)); /* glibc falls back to clone */
+    ADD(REFUSE(ENOSYS));
+    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 1, 0));
+    ADD(REFUSE(EPERM));
+    ADD(LOAD_ARGUMENT(1));
+    ALLOW_ALL(harmless_controls);
+    ADD(REFUSE(ENOTTY));
+    struct sock_fprog program = { (unsigned short)n_rules, rules };
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
+/* ---- the first process of a jail ---- */
+
+static _Noreturn void fail(int socket_fd, enum step step)
+{
+    struct reply reply = { .error = (uint64_t)(errno ? errno : EINVAL), .step = step };
+    send_message(socket_fd, &reply, sizeof reply, NULL, 0);
+    _exit(1);
+}
+
+static void set_limit(int resource, uint64_t soft, uint64_t hard)
+{
+    struct rlimit limit = { soft, hard };
+    setrlimit(resource, &limit);
+}
+
+static void set_limits(const struct jail_request *jail)
+{
+    set_limit(RLIMIT_AS, jail->address_space_bytes, jail->address_space_bytes);
+    set_limit(RLIMIT_FSIZE, jail->file_bytes, jail->file_bytes);
+    set_limit(RLIMIT_CPU, jail->cpu_s, jail->cpu_s + 1);
+    set_limit(RLIMIT_NPROC, jail->processes, jail->processes);
+    set_limit(RLIMIT_NOFILE, 256, 256);
+    set_limit(RLIMIT_CORE, 0, 0);
+    set_limit(RLIMIT_MEMLOCK, 0, 0);
+    set_limit(RLIMIT_MSGQUEUE, 0, 0);
+    set_limit(RLIMIT_SIGPENDING, 256, 256);
+}
+
+/* Give up every privilege that the jail's first process has. */
+static int become_candidate(void)
+{
+    struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct none[2] = { { 0 }, { 0 } };
+    if (sandbox.namespaces) {
+        if (sandbox.candidate_uid
+            && (syscall(SYS_setresgid, sandbox.candidate_uid, sandbox.candidate_uid, sandbox.candidate_uid) < 0
+                || syscall(SYS_setresuid, sandbox.candidate_uid, sandbox.candidate_uid, sandbox.candidate_uid) < 0))
+            return -1;
+        if (syscall(SYS_capset, &header, none) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void default_signals(void)
+{
+    signal(SIGXFSZ, SIG_DFL); /* an interpreter ignores these two, and exec inherits that */
+    signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int mount_scratch(uint64_t bytes)
+{
+    char options[96];
+    snprintf(options, sizeof options, "size=%llu,nr_inodes=1024,mode=1777", (unsigned long long)bytes);
+    return mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options);
+}
+
+static void enter_jail(int socket_fd, const struct jail_request *jail)
+{
+    signal(SIGCHLD, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_DUMPABLE, 0);
+    if (sandbox.namespaces) {
+        if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=invisible") < 0)
+            fail(socket_fd, STEP_PROC);
+        if (mount_scratch(jail->scratch_bytes) < 0 || chdir("/tmp") < 0)
+            fail(socket_fd, STEP_SCRATCH);
+        for (int capability = 0; capability <= 63; capability++)
+            prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    } else if (chdir(jail->kind == JAIL_COMMAND || !sandbox.confined ? sandbox.scratch : "/") < 0) {
+        fail(socket_fd, STEP_SCRATCH);
+    }
+    if (!sandbox.confined)
+        return;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        fail(socket_fd, STEP_FILTER);
+    if (!sandbox.namespaces && jail->kind != JAIL_COMMAND
+        && syscall(SYS_landlock_restrict_self, sandbox.second_ruleset, 0) < 0)
+        fail(socket_fd, STEP_LANDLOCK);
+    if (filter_jail(jail->kind == JAIL_COMMAND) < 0)
+        fail(socket_fd, STEP_FILTER);
+}
+
+/* Whether a test left files behind: they must not meet the next test. */
+static uint64_t scratch_is_dirty(void)
+{
+    struct statfs now;
+    return sandbox.namespaces && (statfs("/tmp", &now) < 0 || now.f_files - now.f_ffree > 1);
+}
+
+static uint64_t microseconds(clockid_t clock)
+{
+    struct timespec now;
+    if (clock_gettime(clock, &now) < 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static clockid_t cpu_clock_of(pid_t pid) { return (clockid_t)((~(unsigned)pid << 3) | 2); }
+
+static uint64_t at_least(uint64_t value, uint64_t least) { return value > least ? value : least; }
+
+/* Wait for a test; kill it when its CPU time or the wall clock runs out, or when the supervisor is gone. */
+static void watch(pid_t child, int socket_fd, const struct test_request *test, struct reply *reply)
+{
+    uint64_t start = microseconds(CLOCK_MONOTONIC);
+    uint64_t n_cores = (uint64_t)at_least((uint64_t)sysconf(_SC_NPROCESSORS_ONLN), 1);
+    int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    struct pollfd events[2] = { { pidfd, POLLIN, 0 }, { socket_fd, 0, 0 } };
+    while (pidfd >= 0) {
+        uint64_t cpu = microseconds(cpu_clock_of(child)), wall = microseconds(CLOCK_MONOTONIC) - start;
+        if (cpu > test->cpu_limit_us)
+            reply->stopped = STOP_CPU;
+        else if (wall > test->wall_limit_us)
+            reply->stopped = STOP_WALL;
+        if (reply->stopped || events[1].revents) {
+            kill(child, SIGKILL);
+            break;
+        }
+        uint64_t left = (test->cpu_limit_us - cpu) / n_cores;
+        if (test->wall_limit_us - wall < left)
+            left = test->wall_limit_us - wall;
+        left = at_least(left, 500) + 500;
+        struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000) * 1000 };
+        if (ppoll(events, 2, &timeout, NULL) > 0 && events[0].revents)
+            break;
+    }
+    if (pidfd >= 0)
+        close(pidfd);
+}
+
+static void reap(pid_t child, int socket_fd, struct reply *reply)
+{
+    struct rusage usage;
+    int status;
+    while (wait4(child, &status, __WALL, &usage) < 0)
+        if (errno != EINTR)
+            fail(socket_fd, STEP_WAIT);
+    reply->wait_status = (uint64_t)status;
+    reply->user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec;
+    reply->system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec;
+    reply->peak_kib = (uint64_t)usage.ru_maxrss;
+}
+
+/* What survived the test dies here. In tier B a test cannot fork, and a compiler's processes share its group. */
+static void kill_strays(const struct jail_request *jail, pid_t child)
+{
+    if (sandbox.namespaces && jail->kind != JAIL_BINARY)
+        kill(-1, SIGKILL);
+    else if (jail->kind == JAIL_COMMAND || !sandbox.confined)
+        kill(-child, SIGKILL);
+    else
+        return;
+    while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
+        ;
+}
+
+static _Noreturn void start_command(const int *files)
+{
+    static char text[1 << 16], folder[PATH_MAX + 8];
+    char *arguments[256], *environment[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", folder, NULL };
+    snprintf(folder, sizeof folder, "TMPDIR=%s", sandbox.namespaces ? "/tmp" : sandbox.scratch);
+    long size = pread(files[4], text, sizeof text - 1, 0);
+    int count = 0;
+    for (char *word = text; size > 0 && word < text + size && count < 255; word += strlen(word) + 1)
+        arguments[count++] = word;
+    arguments[count] = NULL;
+    if (sandbox.confined)
+        setpgid(0, 0);
+    if (count && install_files(files, 3) == 0)
+        execve(arguments[0], arguments, environment);
+    _exit(127);
+}
+
+/* Copy what was left as `name` into the result file; a link or anything else but a file is not followed. */
+static void copy_output(const char *name, int result)
+{
+    struct stat info;
+    int output = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (output < 0)
+        return;
+    if (fstat(output, &info) == 0 && S_ISREG(info.st_mode))
+        while (sendfile(result, output, NULL, 1 << 20) > 0)
+            ;
+    close(output);
+    unlink(name);
+}
+
+static void copy_input(int input)
+{
+    off_t start = 0;
+    int copy = open("input.txt", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    while (copy >= 0 && sendfile(copy, input, &start, 1 << 20) > 0)
+        ;
+    if (copy >= 0)
+        close(copy);
+}
+
+/* Start the candidate's program, which stops at its fork server. */
+static int start_fork_server(int program, const struct jail_request *jail)
+{
+    int pair[2];
+    char *arguments[] = { "main", NULL }, *environment[] = { NULL };
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -1;
+    pid_t server = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (server == 0) {
+        default_signals();
+        set_limits(jail);
+        if (syscall(SYS_dup3, program, FORK_SERVER_FD + 1, O_CLOEXEC) < 0 || syscall(SYS_dup3, pair[1], FORK_SERVER_FD, 0) < 0
+            || become_candidate() < 0)
+            _exit(126);
+        syscall(SYS_close_range, 3, FORK_SERVER_FD - 1, 0);
+        syscall(SYS_close_range, FORK_SERVER_FD + 2, ~0U, 0);
+        syscall(SYS_execveat, FORK_SERVER_FD + 1, "", arguments, environment, AT_EMPTY_PATH);
+        _exit(126);
+    }
+    close(pair[1]);
+    return server < 0 ? -1 : pair[0];
+}
+
+/* Ask the fork server for a test process; 0 when the server is gone. */
+static pid_t fork_binary(int server, const struct test_request *test, const int *files, int n_files)
+{
+    int none[TEST_FILES], n_none;
+    uint64_t answer = 0;
+    if (send_message(server, test, sizeof *test, files, n_files) < 0)
+        return 0;
+    if (receive_message(server, &answer, sizeof answer, none, &n_none) != sizeof answer || (int64_t)answer <= 0)
+        return 0;
+    return (pid_t)answer;
+}
+
+/* Serve the tests of one candidate. Returns only in the test process of a Python candidate. */
+static void serve_tests(int socket_fd, const struct jail_request *jail, int server)
+{
+    for (;;) {
+        struct test_request test;
+        struct reply reply = { 0 };
+        int files[TEST_FILES], n_files;
+        if (receive_message(socket_fd, &test, sizeof test, files, &n_files) != sizeof test || n_files != TEST_FILES)
+            _exit(0);
+        if (test.through_files)
+            copy_input(files[0]);
+        uint64_t start = microseconds(CLOCK_MONOTONIC);
+        pid_t child = jail->kind == JAIL_BINARY ? fork_binary(server, &test, files, n_files)
+                                                : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+        if (child == 0 && jail->kind != JAIL_BINARY) {
+            default_signals();
+            set_limits(jail);
+            if (sandbox.confined ? become_candidate() : setpgid(0, 0))
+                _exit(126);
+            if (jail->kind == JAIL_COMMAND)
+                start_command(files);
+            if (install_files(files, TEST_FILES) < 0 || (sandbox.confined && confine_test_process() < 0))
+                _exit(126);
+            return;
+        }
+        if (child <= 0) {
+            errno = jail->kind == JAIL_BINARY ? ECHILD : errno;
+            fail(socket_fd, jail->kind == JAIL_BINARY ? STEP_START : STEP_FORK);
+        }
+        watch(child, socket_fd, &test, &reply);
+        reap(child, socket_fd, &reply);
+        reply.wall_us = microseconds(CLOCK_MONOTONIC) - start;
+        kill_strays(jail, child);
+        if (jail->kind == JAIL_COMMAND || test.through_files)
+            copy_output(test.through_files ? "output.txt" : "output", files[3]);
+        reply.dirty = scratch_is_dirty();
+        for (int i = 0; i < n_files; i++)
+            close(files[i]);
+        if (send_message(socket_fd, &reply, sizeof reply, NULL, 0) < 0)
+            _exit(0);
+    }
+}
+
+/* ---- the template ---- */
+
+void configure(int namespaces, int confined, int net_namespace, uid_t candidate_uid, const char *scratch)
+{
+    sandbox.namespaces = namespaces;
+    sandbox.confined = confined;
+    sandbox.net_namespace = net_namespace;
+    sandbox.candidate_uid = candidate_uid;
+    snprintf(sandbox.scratch, sizeof sandbox.scratch, "%s", scratch);
+}
+
+/* Tier B, second half, in the template: the ruleset of a test, which has no folder to write. Returns 0 or an errno. */
+int prepare_landlock(const char *const *readable)
+{
+    sandbox.second_ruleset = make_ruleset(readable, NULL);
+    return sandbox.second_ruleset < 0 ? errno : 0;
+}
+
+static unsigned long jail_flags(void)
+{
+    if (!sandbox.namespaces)
+        return 0;
+    return CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (sandbox.net_namespace ? CLONE_NEWNET : 0);
+}
+
+/* Make a jail per request. Returns 1 in a test process of a Python candidate, 0 when the supervisor is gone. */
+int serve(int control_fd)
+{
+    signal(SIGCHLD, SIG_IGN); /* the kernel reaps the jails */
+    prctl(PR_SET_DUMPABLE, 0);
+    for (;;) {
+        struct jail_request jail;
+        int files[TEST_FILES], n_files;
+        if (receive_message(control_fd, &jail, sizeof jail, files, &n_files) != sizeof jail || n_files < 1)
+            return 0;
+        long child = syscall(SYS_clone, jail_flags() | SIGCHLD, 0, 0, 0, 0);
+        if (child == 0) {
+            struct reply ready = { 0 };
+            close(control_fd);
+            enter_jail(files[0], &jail);
+            int server = jail.kind == JAIL_BINARY ? start_fork_server(files[1], &jail) : -1;
+            if (jail.kind == JAIL_BINARY && server < 0)
+                fail(files[0], STEP_START);
+            send_message(files[0], &ready, sizeof ready, NULL, 0);
+            serve_tests(files[0], &jail, server);
+            return 1;
+        }
+        if (child < 0) {
+            struct reply refused = { .error = (uint64_t)errno, .step = STEP_CLONE };
+            send_message(files[0], &refused, sizeof refused, NULL, 0);
+        }
+        for (int i = 0; i < n_files; i++)
+            close(files[i]);
+    }
+}

@@ -1,0 +1,417 @@
+"""Compiles and runs programs in a sandbox: the low-level door, without problems, tests or verdicts.
+
+:class:`Runner` keeps a sandbox and gives out a :class:`Program` per candidate; :func:`run_program` is the short form
+for a program and a list of inputs. Outputs are returned, never compared here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge import native
+from ocr_pipeline.judge.probing import choose_plan
+from ocr_pipeline.judge.sandbox import MIB, Jail, JailKind, JailLimits, RawResult, Sandbox, Stop, memory_file
+
+__all__ = ["CompileResult", "Limits", "Program", "RunResult", "RunStatus", "Runner", "Tiers", "run_program"]
+
+STDERR_BYTES: Final = 4_096
+COMPILE_LIMITS: Final = JailLimits(
+    address_space_bytes=3 << 30, file_bytes=256 * MIB, cpu_s=30, scratch_bytes=512 * MIB, processes=64
+)
+COMPILE_CPU_S: Final = 30.0
+WALL_FACTOR: Final = 3.0
+WALL_EXTRA_S: Final = 5.0
+CACHE_BYTES: Final = 2 << 30
+SIGXFSZ: Final = 25
+
+
+class RunStatus(StrEnum):
+    """How a run ended, before anybody looked at its output."""
+
+    OK = "ok"
+    RUNTIME_ERROR = "runtime_error"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    COMPILE_ERROR = "compile_error"
+    NOT_RUN = "not_run"
+
+
+class Tiers(StrEnum):
+    """Which isolation is wanted."""
+
+    AUTO = "auto"
+    """A, else B, else refuse."""
+    A = "A"
+    B = "B"
+    UNSANDBOXED = "unsandboxed"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one run; verdicts are taken from what was used."""
+
+    cpu_s: float = 10.0
+    memory_mib: float = 256.0
+    output_mib: float = 64.0
+    wall_s: float | None = None
+    """Default: three times the CPU time and five seconds; it only stops programs that sleep."""
+
+    @property
+    def wall(self) -> float:
+        """The wall clock guard in seconds."""
+        return self.cpu_s * WALL_FACTOR + WALL_EXTRA_S if self.wall_s is None else self.wall_s
+
+    @property
+    def walls(self) -> JailLimits:
+        """The kernel's walls: wide enough for big reserved stacks and untouched arrays."""
+        address_space = max(4 * self.memory_mib, 1024) * MIB
+        return JailLimits(int(address_space), int(self.output_mib * MIB), math.ceil(self.cpu_s) + 2)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run of a program."""
+
+    status: RunStatus
+    stdout: bytes = b""
+    stderr: str = ""
+    result: bytes = b""
+    """What a function returned, flattened; or ``output.txt``."""
+    exit_code: int | None = None
+    signal: int | None = None
+    cpu_time_s: float | None = None
+    wall_time_s: float | None = None
+    peak_memory_mib: float | None = None
+    stopped_by_wall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompileResult:
+    """The compiled program, or why there is none."""
+
+    program: int | None
+    """Descriptor of the executable or of the marshalled code."""
+    status: RunStatus = RunStatus.OK
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestFiles:
+    """Descriptors of one run."""
+
+    __test__ = False
+
+    stdin: int
+    stdout: int
+    stderr: int
+    result: int
+    program: int
+
+    @property
+    def all(self) -> tuple[int, int, int, int, int]:
+        """In the order of the protocol."""
+        return self.stdin, self.stdout, self.stderr, self.result, self.program
+
+
+@contextmanager
+def test_files(stdin: bytes, program: int) -> Iterator[TestFiles]:
+    """Open the files of one run and close them after it."""
+    opened = [memory_file(stdin), *(os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr", "result"))]
+    os.lseek(program, 0, os.SEEK_SET)
+    try:
+        yield TestFiles(*opened, program)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+test_files.__test__ = False  # type: ignore[attr-defined]
+
+
+class Program:
+    """A compiled candidate in its jail. Close it when its tests are done."""
+
+    def __init__(self, sandbox: Sandbox, kind: JailKind, program: int, limits: Limits) -> None:
+        self._sandbox = sandbox
+        self._kind = kind
+        self._program = program
+        self._walls = limits.walls
+        self._jail: Jail | None = None
+
+    def run(self, stdin: bytes, limits: Limits, *, through_files: bool = False) -> RunResult:
+        """Run it once.
+
+        Raises
+        ------
+        JudgeError
+            When the sandbox failed.
+        """
+        with test_files(stdin, self._program) as files:
+            jail = self.begin(files, limits, through_files=through_files)
+            return read_result(jail.finish(limits.wall), files, limits)
+
+    def begin(self, files: TestFiles, limits: Limits, *, through_files: bool = False) -> Jail:
+        """Begin a run with files of the caller's; :meth:`Jail.finish` waits for it."""
+        jail = self._fresh_jail(limits)
+        jail.start(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall, through_files=through_files)
+        return jail
+
+    @property
+    def descriptor(self) -> int:
+        """The file of the program."""
+        return self._program
+
+    def _fresh_jail(self, limits: Limits) -> Jail:
+        """Return a jail that no test has written to, with these limits."""
+        if self._jail is None or not self._jail.usable or self._walls != limits.walls:
+            self.leave()
+            self._walls = limits.walls
+            binary = self._program if self._kind is JailKind.BINARY else None
+            self._jail = self._sandbox.open_jail(self._kind, self._walls, binary)
+        return self._jail
+
+    def leave(self) -> None:
+        """End the jail; the next run makes a new one."""
+        if self._jail is not None:
+            self._jail.close()
+            self._jail = None
+
+    def close(self) -> None:
+        """End the jail and forget the program."""
+        self.leave()
+        os.close(self._program)
+
+    def __enter__(self) -> Self:
+        """Return the program."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+def read_result(raw: RawResult, files: TestFiles, limits: Limits) -> RunResult:
+    """Read what a run left behind and name how it ended."""
+    cap = int(limits.output_mib * MIB)
+    size = os.fstat(files.stdout).st_size
+    stderr_size = os.fstat(files.stderr).st_size
+    return RunResult(
+        status=_status(raw, limits, full=max(size, stderr_size) >= cap),
+        stdout=os.pread(files.stdout, min(size, cap), 0),
+        stderr=os.pread(files.stderr, STDERR_BYTES, max(0, stderr_size - STDERR_BYTES)).decode(errors="replace"),
+        result=os.pread(files.result, min(os.fstat(files.result).st_size, cap), 0),
+        exit_code=raw.exit_code,
+        signal=raw.signal,
+        cpu_time_s=raw.cpu_s,
+        wall_time_s=raw.wall_s,
+        peak_memory_mib=raw.peak_memory_mib,
+        stopped_by_wall=raw.stop is Stop.WALL,
+    )
+
+
+def _status(raw: RawResult, limits: Limits, *, full: bool) -> RunStatus:
+    """Take the verdict on resources from what was used, whatever the program made of it."""
+    if raw.stop is not Stop.NONE or raw.cpu_s > limits.cpu_s:
+        return RunStatus.TIME_LIMIT
+    if raw.peak_memory_mib > limits.memory_mib:
+        return RunStatus.MEMORY_LIMIT
+    if full or raw.signal == SIGXFSZ:
+        return RunStatus.OUTPUT_LIMIT
+    return RunStatus.OK if raw.exit_code == 0 else RunStatus.RUNTIME_ERROR
+
+
+class Runner:
+    """A sandbox that compiles and runs programs. One thread uses it; close it at the end."""
+
+    def __init__(self, tiers: Tiers = Tiers.AUTO) -> None:
+        self.plan = choose_plan(str(tiers))
+        self._sandbox = Sandbox(self.plan)
+
+    @property
+    def tier(self) -> str:
+        """The tier of the sandbox: A, B or C."""
+        return str(self.plan.tier)
+
+    def restart(self) -> None:
+        """Replace the sandbox after a failure of its own."""
+        self._sandbox.close()
+        self._sandbox = Sandbox(self.plan)
+
+    def close(self) -> None:
+        """End the sandbox."""
+        self._sandbox.close()
+
+    def __enter__(self) -> Self:
+        """Return the runner."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def open(
+        self, code: str, language: str, limits: Limits, job: dict[str, object] | None = None
+    ) -> Program | RunResult:
+        """Compile a program; return it, or a result that says why it cannot run.
+
+        ``job`` is what the driver does with a Python program; default: run it with standard input and output.
+        """
+        if language == "cpp":
+            compiled = self._compile_cpp(code)
+            kind = JailKind.BINARY
+        elif language == "python":
+            compiled = self._compile_python(code, job or {"do": "run"}, limits)
+            kind = JailKind.PYTHON
+        else:
+            compiled = CompileResult(None, RunStatus.NOT_RUN, f"the judge runs python and cpp, not `{language}`")
+            kind = JailKind.PYTHON
+        if compiled.program is None:
+            return RunResult(compiled.status, stderr=compiled.message)
+        return Program(self._sandbox, kind, compiled.program, limits)
+
+    def trusted(self, header: dict[str, object], source: str, limits: Limits) -> Program:
+        """Return a program of the data set's own, such as a checker, in a jail of its own."""
+        body = json.dumps(header).encode() + b"\n" + source.encode("utf-8", "surrogatepass")
+        return Program(self._sandbox, JailKind.PYTHON, memory_file(body, name="program"), limits)
+
+    def _compile_python(self, code: str, job: dict[str, object], limits: Limits) -> CompileResult:
+        """Compile once, in a jail, to marshalled code: its tests then only load it."""
+        source = memory_file(b'{"do":"compile"}\n' + code.encode("utf-8", "surrogatepass"))
+        with Program(self._sandbox, JailKind.PYTHON, source, limits) as program:
+            done = program.run(b"", replace(limits, cpu_s=max(limits.cpu_s, 10.0)))
+        if done.status is not RunStatus.OK:
+            last = (done.stderr.strip().splitlines() or [f"the compiler ended with {done.status}"])[-1]
+            return CompileResult(None, RunStatus.COMPILE_ERROR, last)
+        return CompileResult(memory_file(json.dumps(job).encode() + b"\n" + done.result, name="program"))
+
+    def _compile_cpp(self, code: str) -> CompileResult:
+        """Compile in a jail, in the first dialect that accepts it; a cache keeps the executables."""
+        compiler = native.cpp_compiler()
+        if compiler is None:
+            return CompileResult(None, RunStatus.NOT_RUN, "there is no g++; install it (Debian: apt install g++)")
+        key = hashlib.sha256(f"{compiler[1]}\0{native.build().folder.name}\0{code}".encode("utf-8", "surrogatepass"))
+        cached = _ProgramCache().get(key.hexdigest())
+        if cached is not None:
+            return CompileResult(cached)
+        first: CompileResult | None = None
+        for dialect in native.CPP_DIALECTS:
+            result = self._compile_dialect(code, dialect, compiler[0])
+            if result.program is not None:
+                _ProgramCache().put(key.hexdigest(), result.program)
+                return result
+            first = first or result
+        return first or CompileResult(None, RunStatus.NOT_RUN, "no C++ dialect is configured")
+
+    def _compile_dialect(self, code: str, dialect: str, compiler: str) -> CompileResult:
+        headers = f"{self._sandbox.headers}/{native.precompiled_headers(dialect).name}"
+        command = [compiler, *native.CPP_FLAGS, f"-std={dialect}", f"-I{headers}", "-fmax-errors=3", "-static", "-o",
+                   "output", f"{self._sandbox.inside}/forkserver.o", "-x", "c++", "-"]  # fmt: skip
+        arguments = memory_file("\0".join(command).encode() + b"\0")
+        limits = Limits(cpu_s=COMPILE_CPU_S, memory_mib=3072)
+        jail = self._sandbox.open_jail(JailKind.COMMAND, COMPILE_LIMITS)
+        try:
+            with test_files(code.encode("utf-8", "surrogatepass"), arguments) as files:
+                raw = jail.run(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall)
+                done = read_result(raw, files, limits)
+                if done.status is RunStatus.OK and os.fstat(files.result).st_size:
+                    return CompileResult(memory_file(_contents(files.result), name="program"))
+        finally:
+            jail.close()
+            os.close(arguments)
+        message = done.stderr.replace("<stdin>", "main.cpp").strip() or f"the compiler ended with {done.status}"
+        return CompileResult(None, RunStatus.COMPILE_ERROR, message)
+
+
+def _contents(descriptor: int) -> bytes:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _ProgramCache:
+    """Executables by the hash of their source, oldest removed first when they exceed two gibibytes."""
+
+    folder: Path = field(default_factory=lambda: native.cache_folder() / "programs")
+
+    def get(self, key: str) -> int | None:
+        """Return a sealed copy of the executable."""
+        path = self.folder / key
+        with suppress(OSError):
+            os.utime(path)
+            return memory_file(path.read_bytes(), name="program")
+        return None
+
+    def put(self, key: str, program: int) -> None:
+        """Keep an executable; a full disk only costs the cache."""
+        with suppress(OSError):
+            self.folder.mkdir(exist_ok=True, mode=0o700)
+            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+                file.write(_contents(program))
+            Path(file.name).rename(self.folder / key)
+            self._shrink()
+
+    def _shrink(self) -> None:
+        entries = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self.folder.iterdir())
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in entries:
+            if total <= CACHE_BYTES:
+                return
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def run_program(
+    code: str,
+    language: str,
+    inputs: Sequence[bytes | str],
+    limits: Limits | None = None,
+    *,
+    runner: Runner | None = None,
+) -> list[RunResult]:
+    """Run a program on each input in a sandbox and return what it printed; nothing is compared.
+
+    Parameters
+    ----------
+    code, language
+        The program; ``python`` or ``cpp``.
+    inputs
+        One standard input per run.
+    limits
+        Default: 10 s and 256 MiB.
+    runner
+        A runner to reuse, where many programs are run; else a sandbox is started for this call.
+
+    Raises
+    ------
+    JudgeError
+        When no sandbox can be started here or it failed.
+    """
+    limits = limits or Limits()
+    if runner is None:
+        with Runner() as own:
+            return run_program(code, language, inputs, limits, runner=own)
+    program = runner.open(code, language, limits)
+    if isinstance(program, RunResult):
+        return [program for _ in inputs]
+    with program:
+        return [program.run(_as_bytes(each), limits) for each in inputs]
+
+
+def _as_bytes(text: bytes | str) -> bytes:
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text

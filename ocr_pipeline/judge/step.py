@@ -1,0 +1,359 @@
+"""Judges a table of samples: streams, groups by problem, hands out work, and gives every sample its row.
+
+Samples are read in windows. A window's problems and tests are looked up, its new candidates become tasks (one problem
+with a few candidates each) for the engine, and its rows are written in the order of the samples. Memory is bounded by
+the window and by the tests of its problems.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ocr_pipeline.console import SILENT, Progress
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine import Engine, LocalEngine
+from ocr_pipeline.judge import VERSION
+from ocr_pipeline.judge.canaries import failing_canary
+from ocr_pipeline.judge.checkpoint import (
+    Checkpoint,
+    execution_from_json,
+    execution_to_json,
+    key_prefix,
+    result_key,
+)
+from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.programs import Runner, Tiers
+from ocr_pipeline.judge.verdicts import (
+    Candidate,
+    Execution,
+    JudgeConfig,
+    ProblemSpec,
+    Reason,
+    Test,
+    Verdict,
+    judge_candidate,
+)
+from ocr_pipeline.store import TableWriter
+from ocr_pipeline.tables import EXECUTIONS, Checker, IoMode
+
+__all__ = ["TestSource", "judge"]
+
+TestSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
+"""Gives the tests of some problems: columns problem_id, test_id, input, expected; other rows are ignored."""
+
+WINDOW_SAMPLES: Final = 2_048
+CANDIDATES_PER_TASK: Final = 8
+TASK_SCHEMA: Final = pa.schema([("task", pa.large_string())])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    sample_id: str
+    problem_id: str
+    language: str
+    code: str
+
+
+@dataclass(slots=True)
+class _Window:
+    """Samples in order, and the results that are known of them by key."""
+
+    samples: list[_Sample]
+    keys: list[str]
+    results: dict[str, Execution]
+
+
+def judge(
+    problems: Iterable[pa.RecordBatch],
+    tests: TestSource,
+    samples: Iterable[pa.RecordBatch],
+    *,
+    config: JudgeConfig,
+    writer: TableWriter,
+    checkpoint: Path | None = None,
+    progress: Progress = SILENT,
+    engine: Engine | None = None,
+) -> StageCounts:
+    """Judge samples against the tests of their problems and write one ``executions`` row per sample, in their order.
+
+    Parameters
+    ----------
+    problems
+        Needs ``problem_id``; takes ``io_mode``, ``function_name``, the limits, ``checker`` and ``float_tolerance``.
+    tests
+        Given problem ids, returns their tests.
+    samples
+        Needs ``sample_id``, ``problem_id``, ``language`` and ``code``.
+    config
+        Limits, isolation and policy.
+    writer
+        Receives the rows.
+    checkpoint
+        Folder that keeps finished results; the next run takes them from there.
+    progress
+        Told of every sample.
+    engine
+        Runs the tasks; default: local processes, as many as ``config.workers``.
+
+    Returns
+    -------
+    StageCounts
+        ``kept``: judged; ``dropped``: not run, by reason. Notes: verdicts, results reused, flagged tests.
+
+    Raises
+    ------
+    JudgeError
+        When no sandbox works here, or the checkpoint cannot be used.
+    """
+    specs = {spec.problem_id: spec for batch in problems for spec in _specs(batch)}
+    tally = _Tally()
+    engine = engine or LocalEngine(config.workers)
+    store = Checkpoint(checkpoint) if checkpoint else None
+    if config.tiers is not Tiers.UNSANDBOXED:
+        _require_sandbox(config)
+    try:
+        for window in _windows(samples):
+            _judge_window(window, specs, tests, config, store, checkpoint, engine, progress, tally)
+            for rows in _rows(window, specs):
+                writer.write(rows)
+            tally.add(window)
+    finally:
+        _close_workplace()
+        if store:
+            store.close()
+    return tally.counts().require_conserved("judge")
+
+
+def _require_sandbox(config: JudgeConfig) -> None:
+    from ocr_pipeline.judge.probing import choose_plan
+
+    choose_plan(str(config.tiers))
+
+
+def _specs(batch: pa.RecordBatch) -> Iterator[ProblemSpec]:
+    names = [name for name in ProblemSpec.__dataclass_fields__ if name in batch.schema.names]
+    for row in batch.select(names).to_pylist():
+        given = {name: value for name, value in row.items() if value not in (None, "")}
+        given["checker"] = given.get("checker", Checker.TOKENS)
+        given["io_mode"] = given.get("io_mode", IoMode.STDIN)
+        yield ProblemSpec(**given)
+
+
+def _windows(samples: Iterable[pa.RecordBatch]) -> Iterator[_Window]:
+    columns = ["sample_id", "problem_id", "language", "code"]
+    rows: list[_Sample] = []
+    for batch in samples:
+        for row in batch.select(columns).to_pylist():
+            rows.append(_Sample(row["sample_id"], row["problem_id"], row["language"], row["code"] or ""))
+            if len(rows) == WINDOW_SAMPLES:
+                yield _Window(rows, [], {})
+                rows = []
+    if rows:
+        yield _Window(rows, [], {})
+
+
+def _tests_of(source: TestSource, problem_ids: Collection[str]) -> dict[str, list[Test]]:
+    found: dict[str, list[Test]] = {problem_id: [] for problem_id in problem_ids}
+    for batch in source(problem_ids):
+        ids = batch.column("problem_id").to_pylist()
+        wanted = [index for index, problem_id in enumerate(ids) if problem_id in found]
+        for row in batch.take(wanted).select(["problem_id", "test_id", "input", "expected"]).to_pylist():
+            found[row["problem_id"]].append(Test(row["test_id"], row["input"] or "", row["expected"] or ""))
+    return found
+
+
+def _judge_window(  # noqa: PLR0913 - one window meets everything the run holds
+    window: _Window,
+    specs: dict[str, ProblemSpec],
+    source: TestSource,
+    config: JudgeConfig,
+    store: Checkpoint | None,
+    checkpoint: Path | None,
+    engine: Engine,
+    progress: Progress,
+    tally: _Tally,
+) -> None:
+    tests = _tests_of(source, {sample.problem_id for sample in window.samples if sample.problem_id in specs})
+    prefixes = {each: key_prefix(specs[each], cases, config, VERSION) for each, cases in tests.items()}
+    todo: dict[str, dict[str, Candidate]] = {}
+    for sample in window.samples:
+        candidate = Candidate(sample.language, sample.code)
+        key = result_key(prefixes.get(sample.problem_id, ""), candidate)
+        window.keys.append(key)
+        if sample.problem_id not in specs:
+            window.results[key] = Execution.not_run(Reason.NO_PROBLEM, f"no problem {sample.problem_id}")
+        elif key not in window.results and key not in todo.get(sample.problem_id, {}):
+            known = store.get(key) if store else None
+            if known is None:
+                todo.setdefault(sample.problem_id, {})[key] = candidate
+            else:
+                window.results[key] = known
+                tally.reused += 1
+    progress.advance(len(window.samples) - sum(map(len, todo.values())))
+    function = functools.partial(_judge_task, config=config, checkpoint=str(checkpoint) if checkpoint else None)
+    for batch in engine.map(function, _tasks(todo, specs, tests)):
+        done = json.loads(batch.column("task")[0].as_py())
+        window.results.update({key: execution_from_json(text) for key, text in done.items()})
+        progress.advance(len(done))
+
+
+def _tasks(
+    todo: dict[str, dict[str, Candidate]], specs: dict[str, ProblemSpec], tests: dict[str, list[Test]]
+) -> Iterator[pa.RecordBatch]:
+    for problem_id, candidates in todo.items():
+        items = list(candidates.items())
+        for start in range(0, len(items), CANDIDATES_PER_TASK):
+            chunk = items[start : start + CANDIDATES_PER_TASK]
+            task = {
+                "problem": asdict(specs[problem_id]),
+                "tests": [[test.test_id, test.input, test.expected] for test in tests[problem_id]],
+                "candidates": [[key, candidate.language, candidate.code] for key, candidate in chunk],
+            }
+            yield pa.record_batch([pa.array([json.dumps(task)], pa.large_string())], schema=TASK_SCHEMA)
+
+
+# ---- in a worker process ----
+
+
+@dataclass
+class _Workplace:
+    """What a process keeps between tasks."""
+
+    runner: Runner
+    gate: Gate
+
+
+_workplaces: dict[Tiers, _Workplace] = {}
+
+
+def _workplace(tiers: Tiers) -> _Workplace:
+    if tiers not in _workplaces:
+        _workplaces[tiers] = _Workplace(Runner(tiers), Gate())
+    return _workplaces[tiers]
+
+
+def _close_workplace() -> None:
+    for workplace in _workplaces.values():
+        workplace.runner.close()
+        workplace.gate.close()
+    _workplaces.clear()
+
+
+def _judge_task(batch: pa.RecordBatch, *, config: JudgeConfig, checkpoint: str | None) -> pa.RecordBatch:
+    """Judge the candidates of one task; each result is kept before the next one starts."""
+    task: dict[str, Any] = json.loads(batch.column("task")[0].as_py())
+    problem = ProblemSpec(**task["problem"])
+    tests = [Test(*each) for each in task["tests"]]
+    candidates = [(key, Candidate(language, code)) for key, language, code in task["candidates"]]
+    store = Checkpoint(Path(checkpoint)) if checkpoint else None
+    done: dict[str, str] = {}
+    try:
+        sick = _sick_languages(config, {candidate.language for _, candidate in candidates})
+        for key, candidate in candidates:
+            execution = _judge_one(problem, tests, candidate, config, sick)
+            if store:
+                store.put(key, execution)
+            done[key] = execution_to_json(execution)
+    finally:
+        if store:
+            store.close()
+    return pa.record_batch([pa.array([json.dumps(done)], pa.large_string())], schema=TASK_SCHEMA)
+
+
+def _judge_one(
+    problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate, config: JudgeConfig, sick: dict[str, str]
+) -> Execution:
+    if candidate.language in sick:
+        return Execution.not_run(Reason.INFRASTRUCTURE, sick[candidate.language], len(tests))
+    workplace = _workplace(config.tiers)
+    return judge_candidate(workplace.runner, problem, tests, candidate, config, workplace.gate)
+
+
+def _sick_languages(config: JudgeConfig, languages: Collection[str]) -> dict[str, str]:
+    """Run the canaries; a language whose canaries fail twice, the second time in a new sandbox, is not judged."""
+    workplace = _workplace(config.tiers)
+    sick: dict[str, str] = {}
+    for language in sorted(languages):
+        failure = failing_canary(workplace.runner, language)
+        if failure:
+            workplace.runner.restart()
+            failure = failing_canary(workplace.runner, language)
+        if failure:
+            sick[language] = failure
+    return sick
+
+
+# ---- rows and counts ----
+
+
+def _rows(window: _Window, specs: dict[str, ProblemSpec]) -> Iterator[pa.RecordBatch]:
+    rows = [
+        _row(sample, window.results[key], specs.get(sample.problem_id))
+        for sample, key in zip(window.samples, window.keys, strict=True)
+    ]
+    yield pa.RecordBatch.from_pylist(rows, schema=EXECUTIONS.schema)
+
+
+def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None) -> dict[str, Any]:
+    judged = execution.verdict is not Verdict.NOT_RUN
+    results = execution.results
+    failed = [result.test_id for result in results if result.verdict is not Verdict.ACCEPTED]
+    return {
+        "sample_id": sample.sample_id,
+        "problem_id": sample.problem_id,
+        "language": sample.language,
+        "verdict": str(execution.verdict),
+        "tests_total": execution.tests_total,
+        "tests_passed": execution.tests_passed,
+        "pass_rate": execution.tests_passed / execution.tests_total if judged and execution.tests_total else None,
+        "first_failed_test": failed[0] if failed else None,
+        "cpu_time_s": max((result.cpu_time_s or 0.0 for result in results), default=None),
+        "peak_memory_mib": max((result.peak_memory_mib or 0.0 for result in results), default=None),
+        "detail": execution.detail,
+        "results": [
+            {
+                "test_id": each.test_id,
+                "verdict": str(each.verdict),
+                "cpu_time_s": each.cpu_time_s,
+                "peak_memory_mib": each.peak_memory_mib,
+            }
+            for each in results
+        ],  # fmt: skip
+        "needs_checker": problem is not None and problem.needs_checker,
+        "sandbox_tier": execution.tier,
+    }
+
+
+class _Tally:
+    """Counts what the step did."""
+
+    def __init__(self) -> None:
+        self.reused = 0
+        self._verdicts: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._kept = 0
+
+    def add(self, window: _Window) -> None:
+        """Count a finished window."""
+        for key in window.keys:
+            execution = window.results[key]
+            self._verdicts[str(execution.verdict)] += 1
+            if execution.verdict is Verdict.NOT_RUN:
+                self._reasons[str(execution.reason)] += 1
+            else:
+                self._kept += 1
+
+    def counts(self) -> StageCounts:
+        """Return the account."""
+        notes = {f"verdict {name}": rows for name, rows in sorted(self._verdicts.items())} | {
+            "results reused": self.reused
+        }
+        return StageCounts(self._kept + self._reasons.total(), self._kept, dict(self._reasons), notes)

@@ -1,0 +1,329 @@
+"""Judges one candidate against the tests of its problem.
+
+Holds the expected outputs and the policy: what is accepted, what counts as whose failure, when to try again and when to
+give up. How a program is isolated and run is not its business (``sandbox.py``, ``programs.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge.asserting import AssertTest, parse_assert_test, run_assert_test
+from ocr_pipeline.judge.comparing import Rule, expected_value, rule_for, same_text, same_value, unflatten
+from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
+from ocr_pipeline.tables import Checker, IoMode
+
+__all__ = [
+    "Candidate",
+    "Execution",
+    "JudgeConfig",
+    "ProblemSpec",
+    "Reason",
+    "Test",
+    "TestResult",
+    "Verdict",
+    "judge_candidate",
+]
+
+DETAIL_CHARACTERS: Final = 2_000
+NEAR_LIMIT: Final = 1.5
+
+
+class Verdict(StrEnum):
+    """The outcome of a candidate, or of one of its tests."""
+
+    ACCEPTED = "accepted"
+    WRONG_ANSWER = "wrong_answer"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    RUNTIME_ERROR = "runtime_error"
+    COMPILE_ERROR = "compile_error"
+    NOT_RUN = "not_run"
+
+
+class Reason(StrEnum):
+    """Why a candidate was not run: never its own failure."""
+
+    NO_CODE = "no_code"
+    NO_PROBLEM = "no_problem"
+    NO_TESTS = "no_tests"
+    INTERACTIVE = "interactive"
+    LANGUAGE = "language"
+    INFRASTRUCTURE = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeConfig:
+    """How candidates are judged. Everything but ``workers`` and ``retries`` takes part in the key of a result."""
+
+    workers: int = 0
+    """Processes; 0 judges in this one."""
+    time_factor: Mapping[str, float] = field(default_factory=lambda: {"cpp": 1.0, "python": 5.0})
+    """Times the problem's own limit, which is made for compiled programs; CodeChef's published factor for Python."""
+    default_time_limit_s: float = 10.0
+    """CPU time where the problem names no limit, in every language; CodeContests' own judge gave 10 s."""
+    default_memory_mib: float = 256.0
+    """Memory where the problem names no limit: the usual one of Codeforces, and CodeContests' own."""
+    least_memory_mib: float = 64.0
+    """Smaller limits of old problems do not hold an interpreter."""
+    output_mib: float = 64.0
+    tiers: Tiers = Tiers.AUTO
+    max_tests: int | None = None
+    """The first so many tests of each problem; null: all."""
+    stop_at_first_failure: bool = False
+    give_up_after_time_limits: int = 5
+    """Tests over their time limit after which the rest is not run and counts as failed."""
+    retries: int = 1
+    """How often a candidate is tried again after a failure of the sandbox."""
+
+    def limits_for(self, problem: ProblemSpec, language: str) -> Limits:
+        """Return the limits of a problem in a language."""
+        given = problem.time_limit_s
+        seconds = self.default_time_limit_s if given is None else given * self.time_factor.get(language, 1.0)
+        memory = max(problem.memory_limit_mib or self.default_memory_mib, self.least_memory_mib)
+        return Limits(cpu_s=seconds, memory_mib=memory, output_mib=self.output_mib)
+
+    @property
+    def fingerprint(self) -> dict[str, object]:
+        """What a result depends on."""
+        return {
+            "time_factor": dict(sorted(self.time_factor.items())),
+            "defaults": [self.default_time_limit_s, self.default_memory_mib, self.least_memory_mib, self.output_mib],
+            "tiers": str(self.tiers),
+            "max_tests": self.max_tests,
+            "stop_at_first_failure": self.stop_at_first_failure,
+            "give_up_after_time_limits": self.give_up_after_time_limits,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSpec:
+    """What the judge needs to know of a problem."""
+
+    problem_id: str
+    io_mode: str = IoMode.STDIN
+    function_name: str | None = None
+    time_limit_s: float | None = None
+    memory_limit_mib: float | None = None
+    checker: str = Checker.TOKENS
+    float_tolerance: float | None = None
+
+    @property
+    def needs_checker(self) -> bool:
+        """Several outputs are right and nothing here can tell: passes are a lower bound."""
+        return self.checker == Checker.SPECIAL
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test of a problem."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    test_id: str
+    input: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A program to judge."""
+
+    language: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """The outcome of one test."""
+
+    __test__ = False
+
+    test_id: str
+    verdict: Verdict
+    cpu_time_s: float | None = None
+    peak_memory_mib: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The outcome of a candidate."""
+
+    verdict: Verdict
+    tests_total: int
+    results: tuple[TestResult, ...] = ()
+    detail: str | None = None
+    reason: Reason | None = None
+    tier: str | None = None
+
+    @property
+    def tests_passed(self) -> int:
+        """Tests with an accepted output."""
+        return sum(result.verdict is Verdict.ACCEPTED for result in self.results)
+
+    @classmethod
+    def not_run(cls, reason: Reason, detail: str, tests_total: int = 0) -> Execution:
+        """Return the outcome of a candidate that nobody can judge here."""
+        return cls(Verdict.NOT_RUN, tests_total, detail=detail, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One candidate with everything that is needed to judge it."""
+
+    runner: Runner
+    problem: ProblemSpec
+    rule: Rule
+    limits: Limits
+    config: JudgeConfig
+    candidate: Candidate
+    gate: Gate
+
+
+def judge_candidate(
+    runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate, config: JudgeConfig, gate: Gate
+) -> Execution:
+    """Judge a candidate; a failure of the sandbox is tried again, then becomes ``not_run``."""
+    refused = _refusal(problem, tests, candidate)
+    if refused is not None:
+        return refused
+    is_function = problem.io_mode == IoMode.FUNCTION
+    rule = rule_for(
+        problem.checker, problem.float_tolerance, (test.expected for test in tests), is_function=is_function
+    )
+    chosen = tests[: config.max_tests]
+    job = _Job(runner, problem, rule, config.limits_for(problem, candidate.language), config, candidate, gate)
+    failure = ""
+    for _ in range(config.retries + 1):
+        try:
+            return replace(_judge(job, chosen), tier=runner.tier)
+        except JudgeError as error:
+            failure = str(error)
+            runner.restart()
+    return Execution.not_run(Reason.INFRASTRUCTURE, failure, len(chosen))
+
+
+def _refusal(problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate) -> Execution | None:
+    if not candidate.code.strip():
+        return Execution.not_run(Reason.NO_CODE, "the sample has no code", len(tests))
+    if not tests:
+        return Execution.not_run(Reason.NO_TESTS, f"problem {problem.problem_id} has no tests")
+    if problem.io_mode == IoMode.INTERACTIVE:
+        return Execution.not_run(Reason.INTERACTIVE, "interactive problems need their interactor", len(tests))
+    if problem.io_mode == IoMode.FUNCTION and candidate.language != "python":
+        return Execution.not_run(Reason.LANGUAGE, "function problems are judged in Python only", len(tests))
+    return None
+
+
+def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
+    asserts = _assert_tests(job, tests)
+    if asserts is not None:
+        results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
+        return _summary(results, len(tests))
+    what = {"do": "call", "function": job.problem.function_name} if job.problem.io_mode == IoMode.FUNCTION else None
+    program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, what)
+    if isinstance(program, RunResult):
+        return _not_compiled(program, len(tests))
+    with program:
+        return _summary(_run_tests(job, program, tests), len(tests))
+
+
+def _not_compiled(result: RunResult, tests_total: int) -> Execution:
+    if result.status is RunStatus.NOT_RUN:
+        return Execution.not_run(Reason.LANGUAGE, result.stderr, tests_total)
+    return Execution(Verdict.COMPILE_ERROR, tests_total, detail=result.stderr[:DETAIL_CHARACTERS])
+
+
+def _run_tests(job: _Job, program: Program, tests: Sequence[Test]) -> list[TestResult]:
+    results: list[TestResult] = []
+    time_limits = 0
+    for test in tests:
+        result = _run_test(job, program, test)
+        results.append(result)
+        time_limits += result.verdict is Verdict.TIME_LIMIT
+        failed = result.verdict is not Verdict.ACCEPTED
+        if (failed and job.config.stop_at_first_failure) or time_limits >= job.config.give_up_after_time_limits:
+            break
+    return results
+
+
+def _run_test(job: _Job, program: Program, test: Test) -> TestResult:
+    """Run a test; one that ends near its time limit, or only slept, is run once more while nothing else runs."""
+    generous = replace(job.limits, cpu_s=job.limits.cpu_s * NEAR_LIMIT)
+    through_files = job.problem.io_mode == IoMode.FILE
+    stdin = test.input.encode("utf-8", "surrogatepass")
+    with job.gate.shared():
+        run = program.run(stdin, generous, through_files=through_files)
+    near = run.status is not RunStatus.TIME_LIMIT and (run.cpu_time_s or 0.0) > job.limits.cpu_s
+    if near or run.stopped_by_wall:
+        with job.gate.alone():
+            run = program.run(stdin, job.limits, through_files=through_files)
+    return _result(job, test, run)
+
+
+def _result(job: _Job, test: Test, run: RunResult) -> TestResult:
+    verdict = Verdict(run.status) if run.status is not RunStatus.OK else _compared(job, test, run)
+    return TestResult(test.test_id, verdict, run.cpu_time_s, run.peak_memory_mib, _detail(run, verdict))
+
+
+def _detail(run: RunResult, verdict: Verdict) -> str:
+    if verdict in (Verdict.ACCEPTED, Verdict.WRONG_ANSWER):
+        return ""
+    ended = f"signal {run.signal}" if run.signal else f"exit code {run.exit_code}"
+    if run.stopped_by_wall:
+        ended = "stopped by the wall clock"
+    return f"{ended}\n{run.stderr}".strip()
+
+
+def _compared(job: _Job, test: Test, run: RunResult) -> Verdict:
+    if job.problem.io_mode == IoMode.FUNCTION:
+        return _compared_result(job.rule, test, run.result)
+    output = run.result if job.problem.io_mode == IoMode.FILE and run.result else run.stdout
+    same = same_text(output, test.expected.encode("utf-8", "surrogatepass"), job.rule)
+    return Verdict.ACCEPTED if same else Verdict.WRONG_ANSWER
+
+
+def _compared_result(rule: Rule, test: Test, result: bytes) -> Verdict:
+    """Compare what a function returned; a program that ended without returning has failed."""
+    if not result:
+        return Verdict.RUNTIME_ERROR
+    try:
+        value: Any = unflatten(json.loads(result))
+    except (ValueError, RecursionError):
+        return Verdict.WRONG_ANSWER
+    return Verdict.ACCEPTED if same_value(value, expected_value(test.expected), rule) else Verdict.WRONG_ANSWER
+
+
+def _summary(results: Sequence[TestResult], tests_total: int) -> Execution:
+    failed = [result for result in results if result.verdict is not Verdict.ACCEPTED]
+    left = tests_total - len(results)
+    detail = failed[0].detail if failed else ""
+    if left:
+        detail = f"{left} tests were not run after this failure and count as failed\n{detail}"
+    verdict = failed[0].verdict if failed else Verdict.ACCEPTED
+    return Execution(verdict, tests_total, tuple(results), detail=detail.strip()[:DETAIL_CHARACTERS] or None)
+
+
+def _assert_tests(job: _Job, tests: Sequence[Test]) -> list[AssertTest] | None:
+    """Return the tests as programs of asserts, when that is what they are."""
+    if job.problem.io_mode != IoMode.FUNCTION:
+        return None
+    parsed = [parse_assert_test(test.input, job.problem.function_name) for test in tests]
+    return [each for each in parsed if each is not None] if all(parsed) else None
+
+
+def _assert_result(job: _Job, test: Test, parsed: AssertTest) -> TestResult:
+    with job.gate.shared():
+        run, passed = run_assert_test(job.runner, job.candidate.code, parsed, job.limits)
+    verdict = (
+        Verdict(run.status) if run.status is not RunStatus.OK else Verdict.ACCEPTED if passed else Verdict.WRONG_ANSWER
+    )
+    return TestResult(test.test_id, verdict, run.cpu_time_s, run.peak_memory_mib, _detail(run, verdict))
