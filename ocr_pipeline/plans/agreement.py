@@ -19,38 +19,22 @@ class _Feature:
     name: str
     in_code: re.Pattern[str]
     in_plan: re.Pattern[str]
-    distinctive: bool
-    """Naming it without doing it speaks against the plan; loops and conditions are in nearly every program."""
 
 
-def _feature(name: str, in_code: str, in_plan: str, *, distinctive: bool = True) -> _Feature:
-    return _Feature(name, re.compile(in_code), re.compile(in_plan, re.IGNORECASE), distinctive)
+def _feature(name: str, in_code: str, in_plan: str) -> _Feature:
+    return _Feature(name, re.compile(in_code), re.compile(in_plan, re.IGNORECASE))
 
 
 FEATURES: Final = (
     _feature(
-        "input",
-        r"\binput\s*\(|stdin|\bcin\b|scanf|getline|\bdef\b.*\(\s*\w",
-        r"\b(read|input|parse|take|get|receiv|given|accept|load|split)",
-        distinctive=False,
-    ),
-    _feature(
-        "output",
-        r"\bprint\b|stdout|\bcout\b|printf|\breturn\b",
-        r"\b(print|output|return|display|write|report|answer|show|yield|emit)",
-        distinctive=False,
-    ),
-    _feature(
         "loop",
         r"\b(for|while)\b",
-        r"\b(for (each|every|all)|each|every|loop|iterat|repeat|while|until|go (through|over)|walk|scan|travers|step through|in turn|one (by|after)|over (the|all)|across|all (the )?\w+)",
-        distinctive=False,
+        r"\b(for (each|every|all)|each|every|loop|iterat|repeat|while|until|go (through|over)|walk|scan|travers|step through|in turn|one (by|after)|of the|the \w+s\b|elements|names|values|numbers|over (the|all)|across|all (the )?\w+)",
     ),
     _feature(
         "condition",
         r"\bif\b|\?.*:",
-        r"\b(if|when|whenever|check|whether|otherwise|unless|compare|only|exceeds?|in case|once|satisf|condition|where)\b",
-        distinctive=False,
+        r"\b(if|when|whenever|check|whether|otherwise|unless|compare|only|but not|except|exceeds?|in case|once|satisf|condition|where)\b",
     ),
     _feature(
         "sort",
@@ -61,13 +45,11 @@ FEATURES: Final = (
         "mapping",
         r"\bdict\b|Counter|defaultdict|unordered_map|\bmap<|= *\{\}|\{\w+: ",
         r"\b(dictionar|map(ping)?|count|frequen|table|look ?up|hash|remember|record|store|tally|histogram|keyed)",
-        distinctive=False,
     ),
     _feature(
         "set",
         r"\bset\(|unordered_set|\bset<",
         r"\b(set|distinct|unique|different|duplicat|seen|visited|already|without repetition)",
-        distinctive=False,
     ),
     _feature(
         "heap", r"heapq|heappush|heappop|priority_queue", r"\b(heap|priority|smallest|largest|minimum|maximum|cheapest)"
@@ -79,27 +61,25 @@ FEATURES: Final = (
         "modulo",
         r"%",
         r"\b(modulo|mod|remainder|divisib|divid|parity|even|odd|wrap|cycl|multiple|digit|rest|leap)",
-        distinctive=False,
     ),
     _feature(
         "extreme",
         r"\b(max|min)\s*\(",
         r"\b(max|min|largest|smallest|greatest|best|highest|lowest|most|least|longest|shortest|larger|smaller|bigger|cap|bound|earliest|latest|at (least|most)|furthest|nearest)",
-        distinctive=False,
     ),
     _feature(
         "sum",
         r"\bsum\s*\(|accumulate|\+=",
         r"\b(sum|total|add|accumulat|count|increment|increas|append|plus|tally|running|collect|grow|advanc|move|one more)",
-        distinctive=False,
     ),
     _feature(
         "product",
         r"\*=|\bpow\(|\*\*",
         r"\b(product|multipl|power|square|factor|exponent|times|double|cube|root)",
-        distinctive=False,
     ),
-    _feature("bits", r"<<|>>|\^|\bbin\(|&\s*1\b", r"\b(bit|xor|shift|binary|mask|subset|power of two|halv|parity)"),
+    _feature(
+        "bits", r"<<|>>|\^|\bbin\(|&\s*1\b", r"\b(bit|xor|shift|binary|mask|subset|power of two|halv|doubl|parity)"
+    ),
     _feature(
         "binary_search",
         r"bisect|lower_bound|upper_bound",

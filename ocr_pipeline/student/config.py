@@ -43,7 +43,7 @@ class TinyShape:
     """A Qwen2 that is made here, with a tokenizer learned from the training rows: nothing is downloaded."""
 
     hidden: int = 128
-    layers: int = 3
+    layers: int = 2
     heads: int = 4
     vocabulary: int = 1_024
 

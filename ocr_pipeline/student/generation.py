@@ -1,0 +1,196 @@
+"""Students that answer: one in this process for the tiny ones, one behind a server for all others.
+
+Both complete prompts of :mod:`ocr_pipeline.tasks`. Which prompts, how many samples and what becomes of the answers
+stands in ``sampling`` and ``plan_sampling``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ocr_pipeline.student.config import Heads
+from ocr_pipeline.student.encoding import render_prompt
+from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student
+from ocr_pipeline.student.rows import Task
+from ocr_pipeline.teacher.ask import AskConfig, ask
+from ocr_pipeline.teacher.request import Message, Request
+from ocr_pipeline.teacher.servers import Server
+
+__all__ = [
+    "Completion",
+    "LocalStudent",
+    "Sampling",
+    "ServedStudent",
+    "Student",
+    "count_reasoning_tokens",
+    "extract_code",
+]
+
+THINK: Final = "<think>"
+END_OF_THOUGHT: Final = "</think>"
+FENCE: Final = "```"
+SEED_STRIDE: Final = 1_000_003
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How answers are drawn; the defaults are CodePLAN's."""
+
+    temperature: float = 0.6
+    top_p: float = 0.95
+    max_tokens: int = 1_024
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer of a student."""
+
+    text: str
+    finish_reason: str | None
+    tokens: int
+
+
+class Student(Protocol):
+    """Completes prompts; tests bring recorded ones."""
+
+    @property
+    def name(self) -> str:
+        """Name in the tables."""
+
+    def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[list[Completion]]:
+        """Yield ``n`` completions for each prompt, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedStudent:
+    """A student behind an OpenAI-compatible server, asked through the teacher's client and ledger.
+
+    A plan head is served as a model of its own (see :func:`ocr_pipeline.student.model.export_plan_model`).
+    """
+
+    name: str
+    server: Server
+    ledger: Path
+    config: AskConfig
+    plan_config: AskConfig | None = None
+
+    def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[list[Completion]]:
+        """Yield ``n`` completions for each prompt, in order; a request that failed is an empty answer."""
+        requests = (
+            Request(
+                (Message("user", prompt),),
+                {
+                    "temperature": sampling.temperature,
+                    "top_p": sampling.top_p,
+                    "max_tokens": sampling.max_tokens,
+                    "seed": sampling.seed + index,
+                },
+            )
+            for prompt in prompts
+            for index in range(n)
+        )
+        config = self.plan_config if task is Task.PLAN and self.plan_config else self.config
+        replies = ask(requests, server=self.server, ledger=self.ledger, config=config)
+        waiting: list[Completion] = []
+        for reply in replies:
+            waiting.append(Completion(reply.text, reply.finish_reason, reply.usage.completion_tokens or 0))
+            if len(waiting) == n:
+                yield waiting
+                waiting = []
+
+
+class LocalStudent:
+    """A student in this process, for models that a CPU can run."""
+
+    def __init__(self, folder: Path, *, name: str | None = None, batch_rows: int = 32) -> None:
+        """Load it.
+
+        Raises
+        ------
+        ModelError
+            When the folder holds no student.
+        """
+        self.name = name or folder.name
+        self._batch_rows = batch_rows
+        self._model, self._tokenizer = load_student(folder)
+        self._plan_model = self._model
+        if (folder / PLAN_HEAD_FILE).is_file():
+            self._plan_model, _ = load_student(folder, Heads.PLAN_HEAD)
+
+    def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[list[Completion]]:
+        """Yield ``n`` completions for each prompt, in order; the same prompts and seed give the same answers."""
+        model = self._plan_model if task is Task.PLAN else self._model
+        prompts_per_batch = max(self._batch_rows // n, 1)
+        for start in range(0, len(prompts), prompts_per_batch):
+            part = prompts[start : start + prompts_per_batch]
+            answers = self._batch(model, part, n, sampling, seed=sampling.seed * SEED_STRIDE + start)
+            yield from (answers[index * n : (index + 1) * n] for index in range(len(part)))
+
+    def _batch(
+        self,
+        model: Any,  # noqa: ANN401 - a transformers model
+        prompts: Sequence[str],
+        n: int,
+        sampling: Sampling,
+        *,
+        seed: int,
+    ) -> list[Completion]:
+        import torch
+
+        rendered = [render_prompt(prompt, self._tokenizer) for prompt in prompts]
+        inputs = self._tokenizer(
+            rendered, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
+        )
+        draws: dict[str, Any] = {"do_sample": False}
+        if sampling.temperature > 0:
+            draws = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=sampling.max_tokens,
+                num_return_sequences=n,
+                pad_token_id=self._tokenizer.pad_token_id,
+                eos_token_id=self._tokenizer.eos_token_id,
+                **draws,
+            )
+        width = inputs["input_ids"].shape[1]
+        return [self._completion(row[width:].tolist()) for row in output]
+
+    def _completion(self, ids: list[int]) -> Completion:
+        end = self._tokenizer.eos_token_id
+        ended = end in ids
+        own = ids[: ids.index(end)] if ended else ids
+        text = self._tokenizer.decode(own, skip_special_tokens=True)
+        return Completion(text, "stop" if ended else "length", len(own))
+
+
+def extract_code(text: str) -> str:
+    """Return the program of an answer: its last fenced block after the reasoning, or all of it without a fence.
+
+    An answer that never leaves its reasoning has no program: the empty text, which no test accepts.
+    """
+    if THINK in text and END_OF_THOUGHT not in text:
+        return ""
+    answer = text.rpartition(END_OF_THOUGHT)[2]
+    fences = [index for index, line in enumerate(answer.splitlines()) if line.lstrip().startswith(FENCE)]
+    if len(fences) < 2:  # noqa: PLR2004 - a block has two ends
+        return answer.strip("\n")
+    lines = answer.splitlines()
+    first = len(fences) - 2 - len(fences) % 2
+    return "\n".join(lines[fences[first] + 1 : fences[first + 1]])
+
+
+def count_reasoning_tokens(completion: Completion) -> int:
+    """Return the tokens of the reasoning: the completion's, in the proportion of its text that is reasoning."""
+    reasoning = completion.text.rpartition(END_OF_THOUGHT)[0]
+    if not completion.text:
+        return 0
+    if not reasoning and THINK in completion.text:
+        return completion.tokens
+    return round(completion.tokens * len(reasoning) / len(completion.text))

@@ -1,0 +1,134 @@
+"""Which of several candidates is handed in: the known methods side by side, from one stored table.
+
+A method answers with the candidates it cannot tell apart; handing in one of them by lot is right in as many cases as
+there are right ones among them. So every number is pass@1 over that choice, and it follows from the stored rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
+from ocr_pipeline.tables import STUDENT_EVALUATION
+
+__all__ = ["SELECTIONS", "JudgedCandidate", "evaluate_selections", "judged_candidates"]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCandidate:
+    """A candidate with everything that a method may look at, and the verdict that none but the oracle may."""
+
+    sample_id: str
+    verdict: str
+    examples_passed: int
+    examples_total: int
+    outputs_key: str | None
+    reasoning_tokens: int
+    ranker_score: float | None
+
+    @property
+    def is_right(self) -> bool:
+        """It passes every hidden test."""
+        return self.verdict == ACCEPTED
+
+
+Choice = Callable[[Sequence[JudgedCandidate]], Sequence[JudgedCandidate]]
+
+
+def _all(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    return candidates
+
+
+def _most_examples(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    most = max(each.examples_passed for each in candidates)
+    return [each for each in candidates if each.examples_passed == most]
+
+
+def _most_common_outputs(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    """Programs that fail on an example have no output to agree on, so they form no cluster."""
+    sizes = Counter(each.outputs_key for each in candidates if each.outputs_key is not None)
+    if not sizes:
+        return candidates
+    largest = max(sizes.values())
+    return [each for each in candidates if each.outputs_key is not None and sizes[each.outputs_key] == largest]
+
+
+def _shortest_reasoning(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    least = min(each.reasoning_tokens for each in candidates)
+    return [each for each in candidates if each.reasoning_tokens == least]
+
+
+def _best_ranked(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    best = max(each.ranker_score or 0.0 for each in candidates)
+    return [each for each in candidates if (each.ranker_score or 0.0) == best]
+
+
+def _right_ones(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    return [each for each in candidates if each.is_right] or candidates
+
+
+SELECTIONS: Final[Mapping[Method, Choice]] = {
+    Method.RANDOM: _all,
+    Method.PUBLIC_TESTS: _most_examples,
+    Method.MAJORITY: _most_common_outputs,
+    Method.SHORTEST: _shortest_reasoning,
+    Method.RANKED: _best_ranked,
+    Method.ORACLE: _right_ones,
+}
+
+
+def judged_candidates(rows: pa.Table) -> dict[tuple[str, str, str], dict[str, list[JudgedCandidate]]]:
+    """Read ``student_candidates``: (student, benchmark, method of sampling) -> problem -> candidates."""
+    groups: dict[tuple[str, str, str], dict[str, list[JudgedCandidate]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows.to_pylist():
+        names = JudgedCandidate.__dataclass_fields__
+        groups[row["student"], row["benchmark"], row["sampling"]][row["problem_id"]].append(
+            JudgedCandidate(**{name: row[name] for name in names})
+        )
+    return groups
+
+
+def evaluate_selections(rows: pa.Table, *, sampling: str = Method.DIRECT.value) -> pa.Table:
+    """Return ``student_evaluation`` with one row per problem and selection method, from ``student_candidates``.
+
+    ``n`` is how many candidates the method could not tell apart, ``correct`` how many of them are right. The ranker
+    takes part only where the rows hold its scores.
+    """
+    records: list[dict[str, Any]] = []
+    for (student, benchmark, group), problems in sorted(judged_candidates(rows).items()):
+        if group != sampling:
+            continue
+        for problem_id, candidates in sorted(problems.items()):
+            for method, choose in SELECTIONS.items():
+                if method is Method.RANKED and any(each.ranker_score is None for each in candidates):
+                    continue
+                records.append(_record(student, benchmark, problem_id, method, candidates, choose))
+    return pa.Table.from_pylist(records, schema=STUDENT_EVALUATION.schema)
+
+
+def _record(
+    student: str,
+    benchmark: str,
+    problem_id: str,
+    method: Method,
+    candidates: Sequence[JudgedCandidate],
+    choose: Choice,
+) -> dict[str, Any]:
+    judged = [each for each in candidates if each.verdict != NOT_RUN]
+    chosen = choose(judged) if judged else []
+    tokens = [each.reasoning_tokens for each in chosen]
+    return {
+        "student": student,
+        "benchmark": benchmark,
+        "problem_id": problem_id,
+        "method": method.value,
+        "n": len(chosen),
+        "correct": sum(each.is_right for each in chosen),
+        "not_run": len(candidates) - len(judged),
+        "reasoning_tokens_mean": sum(tokens) / len(tokens) if tokens else None,
+    }
