@@ -47,7 +47,7 @@ class RayEngine:
             try:
                 yield from self._in_order(ray, task, function, batches)
             except ray.exceptions.RayTaskError as error:
-                raise error.as_instanceof_cause() from None
+                raise error.cause from None
             except ray.exceptions.RayError as error:
                 message = (
                     f"the Ray cluster at `{self.address}` lost a batch: {error}; look at its nodes, then run again"
