@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from assets.materialize import partitions_of
 from ocr_pipeline import duplicates, evidence
 from ocr_pipeline.building import conservation_violations, key_violations, schema_violations
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, TABLES, UNIQUE_PROBLEMS, Table
+from ocr_pipeline.tables import DUPLICATE_PAIRS, EXECUTIONS, PROBLEMS, TABLES, UNIQUE_PROBLEMS, Table
 from resources import StoreResource
 
 __all__ = ["build_checks"]
@@ -25,9 +26,12 @@ CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
     ),
 }
 MOST_SHOWN: Final = 20
+ASSET_TABLES: Final = tuple(
+    name for name in TABLES if name not in {"reviews", "evaluation_summary", "student_evaluation"}
+)
 
 
-def build_checks(tables: Iterable[str]) -> Iterator[dg.AssetChecksDefinition]:
+def build_checks(tables: Iterable[str] = ASSET_TABLES) -> Iterator[dg.AssetChecksDefinition]:
     """Generate the blocking checks of the tables, and the checks that only one table has."""
     for name in tables:
         for check, (description, violations) in CHECKED.items():
@@ -35,6 +39,8 @@ def build_checks(tables: Iterable[str]) -> Iterator[dg.AssetChecksDefinition]:
                 yield _table_check(TABLES[name], check, description, violations)
     yield every_dropped_problem_has_a_witness
     yield every_row_is_found_again
+    yield few_rows_are_rejected
+    yield few_programs_were_not_run
 
 
 def _table_check(table: Table, check: str, description: str, violations: Violations) -> dg.AssetChecksDefinition:
@@ -83,22 +89,52 @@ def every_row_is_found_again(store: StoreResource) -> dg.AssetCheckResult:
     return _result(evidence.unaccounted(store.open()))
 
 
+class RejectedConfig(dg.Config):
+    """How many raw rows may be rejected before somebody should look."""
+
+    most_rejected_share: float = 0.2
+
+
 @dg.asset_check(asset="problems")
-def few_rows_are_rejected(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
-    """Warn when more than a fifth of a data set's rows were rejected: its schema may have changed."""
+def few_rows_are_rejected(
+    context: dg.AssetCheckExecutionContext, config: RejectedConfig, store: StoreResource
+) -> dg.AssetCheckResult:
+    """Warn when more of a data set's rows were rejected than the configured share: its schema may have changed."""
     opened = store.open()
     shares = {"/".join(keys.values()): _rejected_share(opened, keys) for keys in _asked(context, opened, PROBLEMS)}
     return dg.AssetCheckResult(
-        passed=max(shares.values(), default=0.0) <= MOST_REJECTED,
+        passed=max(shares.values(), default=0.0) <= config.most_rejected_share,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"rejected_share": dg.MetadataValue.json(shares)},
     )
-
-
-MOST_REJECTED: Final = 0.2
 
 
 def _rejected_share(store: Store, keys: Mapping[str, str]) -> float:
     manifest = store.manifest(PROBLEMS, **keys)
     counts = manifest.stage_counts if manifest else None
     return sum(counts.dropped.values()) / counts.rows_in if counts and counts.rows_in else 0.0
+
+
+class NotRunConfig(dg.Config):
+    """How many programs may stay without a verdict before somebody should look."""
+
+    most_not_run_share: float = 0.01
+
+
+@dg.asset_check(asset="executions")
+def few_programs_were_not_run(
+    context: dg.AssetCheckExecutionContext, config: NotRunConfig, store: StoreResource
+) -> dg.AssetCheckResult:
+    """Warn when the judge itself failed too often: such programs are unscored, not wrong."""
+    opened = store.open()
+    shares = {"/".join(keys.values()): _not_run_share(opened, keys) for keys in _asked(context, opened, EXECUTIONS)}
+    return dg.AssetCheckResult(
+        passed=max(shares.values(), default=0.0) <= config.most_not_run_share,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"not_run_share": dg.MetadataValue.json(shares)},
+    )
+
+
+def _not_run_share(store: Store, keys: Mapping[str, str]) -> float:
+    verdicts = store.open(EXECUTIONS, **keys).to_table(columns=["verdict"])["verdict"]
+    return pc.sum(pc.equal(verdicts, "not_run")).as_py() / len(verdicts) if len(verdicts) else 0.0

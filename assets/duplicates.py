@@ -51,15 +51,16 @@ def duplicate_pairs(
     settings = duplicates.DuplicateConfig(threshold=config.threshold)
 
     def run(writers: Writers) -> StageCounts:
-        pairs = duplicates.find_pairs(
+        compared = duplicates.compare_problems(
             training_rows(opened, PROBLEMS),
             tests=training_rows(opened, TESTS),
             config=settings,
             encoder=encoder.load(store.side_folder("embeddings")),
             reviews=store.reviews(),
         )
-        writers[DUPLICATE_PAIRS.name].write(pairs)
-        return StageCounts(rows_in=pairs.num_rows, kept=pairs.num_rows)
+        writers[DUPLICATE_PAIRS.name].write(compared.pairs)
+        rows = compared.pairs.num_rows
+        return StageCounts(rows_in=rows, kept=rows, notes=compared.notes)
 
     build = Build(
         tables=(DUPLICATE_PAIRS,),

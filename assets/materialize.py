@@ -20,12 +20,7 @@ def partitions_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionCont
     """Return the partitions that the run asks for, as keys of the store; ``[{}]`` for an asset without partitions."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return [{}]
-    keys = context.partition_keys if isinstance(context, dg.AssetExecutionContext) else _check_keys(context)
-    return [_as_store_keys(key) for key in keys]
-
-
-def _check_keys(context: dg.AssetCheckExecutionContext) -> list[str]:
-    return list(context.op_execution_context.partition_keys)
+    return [_as_store_keys(key) for key in context.partition_keys]
 
 
 def _as_store_keys(key: str) -> Partition:

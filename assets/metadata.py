@@ -1,22 +1,25 @@
 """What the user interface shows of a table and of one materialization."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ocr_pipeline.building import Built
-from ocr_pipeline.evidence import bar_chart
+from ocr_pipeline.evidence import bar_chart, histogram
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import Table
+from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
 
 __all__ = ["described", "materialization_metadata"]
 
 EXAMPLE_ROWS: Final = 3
 EXAMPLE_CHARACTERS: Final = 80
 EXAMPLE_COLUMNS: Final = 8
+STATEMENT_CHARACTERS: Final = 4_000
+SLOWEST: Final = 5
 OWNER: Final = "team:data"
 
 
@@ -81,6 +84,41 @@ def _column_lineage(table: Table, upstream: tuple[Table, ...]) -> dg.TableColumn
     return dg.TableColumnLineage(dependencies)
 
 
+def _example_problem(store: Store, built: Built) -> dict[str, Any]:
+    """Render the first problem as a person would read it."""
+    rows = store.open(built.table, **built.manifest.partition).head(1, columns=["problem_id", "statement"]).to_pylist()
+    text = "\n\n".join(f"**{row['problem_id']}**\n\n{row['statement'][:STATEMENT_CHARACTERS]}" for row in rows)
+    return {"example_problem": dg.MetadataValue.md(text)}
+
+
+def _verdicts(store: Store, built: Built) -> dict[str, Any]:
+    """Show how the programs fared: verdicts, pass rates, and the problems that took the most time."""
+    columns = ["problem_id", "verdict", "pass_rate", "cpu_time_s"]
+    rows = store.open(built.table, **built.manifest.partition).to_table(columns=columns)
+    verdicts = {entry["values"]: entry["counts"] for entry in pc.value_counts(rows["verdict"]).to_pylist()}
+    slowest = (
+        rows.sort_by([("cpu_time_s", "descending")]).slice(0, SLOWEST).select(["problem_id", "cpu_time_s"]).to_pylist()
+    )
+    rates = rows["pass_rate"].drop_null().to_pylist()
+    return {
+        "verdicts": dg.MetadataValue.md(_markdown_counts(verdicts)),
+        "pass_rates": _picture(histogram(rates, title="pass rate")),
+        "slowest": dg.MetadataValue.json(slowest),
+        "not_run_share": verdicts.get("not_run", 0) / max(rows.num_rows, 1),
+    }
+
+
+OF_ONE_TABLE: Final[Mapping[str, Callable[[Store, Built], dict[str, Any]]]] = {
+    PROBLEMS.name: _example_problem,
+    EXECUTIONS.name: _verdicts,
+}
+"""What only one table shows."""
+
+
+def _picture(png: bytes) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
 def materialization_metadata(store: Store, built: Built) -> dict[str, Any]:
     """Return what one partition's materialization shows: counts, reasons, example rows, a plot."""
     manifest = built.manifest
@@ -102,9 +140,13 @@ def materialization_metadata(store: Store, built: Built) -> dict[str, Any]:
     if counts.notes:
         shown["notes"] = dg.MetadataValue.md(_markdown_counts(counts.notes))
     outcomes = {"kept": counts.kept, **counts.dropped}
-    picture = base64.b64encode(bar_chart(outcomes, title=f"{built.table.name}: kept and dropped")).decode()
-    shown["plot"] = dg.MetadataValue.md(f"![kept and dropped](data:image/png;base64,{picture})")
-    return shown
+    shown["plot"] = _picture(bar_chart(outcomes, title=f"{built.table.name}: kept and dropped"))
+    return shown | OF_ONE_TABLE.get(built.table.name, _nothing_more)(store, built)
+
+
+def _nothing_more(store: Store, built: Built) -> dict[str, Any]:
+    del store, built
+    return {}
 
 
 def _markdown_counts(counts: Mapping[str, int]) -> str:

@@ -96,7 +96,7 @@ def executions(
         return Build(
             tables=(EXECUTIONS,),
             partition=partition,
-            config=asdict(config),
+            config=config.fingerprint,
             code_version=judge.VERSION,
             inputs=[
                 opened.reference(SAMPLES, **partition),

@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.judge import JudgeConfig, Tiers
 
 __all__ = ["SandboxResource"]
 
@@ -19,4 +19,4 @@ class SandboxResource(dg.ConfigurableResource[JudgeConfig]):
 
     def config(self) -> JudgeConfig:
         """Return the judge's configuration."""
-        return JudgeConfig(workers=self.workers or None, tier=self.tier, max_tests=self.max_tests or None)
+        return JudgeConfig(workers=self.workers, tiers=Tiers(self.tiers), max_tests=self.max_tests or None)
