@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +31,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
-import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
 from ocr_pipeline.counts import StageCounts
@@ -53,6 +54,7 @@ MANIFEST: Final = "_manifest.json"
 ROW_GROUP_BYTES: Final = 64 << 20
 ROW_GROUPS_PER_PART: Final = 64
 COMPRESSION_LEVEL: Final = 1  # 91 % of raw zstd speed; level 3 costs 1.6 times the CPU for a third less disk
+JSON_LINES_AT_ONCE: Final = 512
 AT_FDCWD: Final = -100
 RENAME_EXCHANGE: Final = 2
 
@@ -286,29 +288,43 @@ def _parquet_writer(sink: Any, table: Table) -> pq.ParquetWriter:  # noqa: ANN40
     )
 
 
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Turn what the file system says into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        message = f"`{path}` cannot be written: {error}; free some space, check its owner or choose another folder"
+        raise StoreError(message) from error
+
+
 class _Part:
     """One open Parquet file."""
 
-    def __init__(self, name: str, sink: IO[bytes] | pa.NativeFile, table: Table) -> None:
-        self._name = name
+    def __init__(self, path: str, sink: IO[bytes] | pa.NativeFile, table: Table) -> None:
+        self._path = path
         self._stream = _HashingStream(sink)
         self._writer = _parquet_writer(pa.PythonFile(self._stream, mode="w"), table)
         self._rows = 0
         self.row_groups = 0
 
     def write(self, group: pa.Table) -> None:
-        self._writer.write_table(group, row_group_size=group.num_rows or 1)
+        with _writing(self._path):
+            self._writer.write_table(group, row_group_size=group.num_rows or 1)
         self._rows += group.num_rows
         self.row_groups += 1
 
     def close(self) -> PartFile:
-        self._writer.close()
-        self._stream.close()
-        return PartFile(self._name, self._rows, self._stream.bytes, self._stream.sha256())
+        with _writing(self._path):
+            self._writer.close()
+            self._stream.close()
+        return PartFile(self._path.rsplit("/", 1)[-1], self._rows, self._stream.bytes, self._stream.sha256())
 
     def abandon(self) -> None:
-        self._writer.close()
-        self._stream.close()
+        with suppress(OSError):  # the disk that was full stays full; the file is removed anyway
+            self._writer.close()
+        with suppress(OSError):
+            self._stream.close()
 
 
 class FileWriter:
@@ -321,10 +337,11 @@ class FileWriter:
 
     def __enter__(self) -> Self:
         """Open a temporary file beside the target."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}.tmp")
         self._groups = _RowGroups(self._table)
-        self._part = _Part(self._path.name, self._temporary.open("wb"), self._table)
+        with _writing(str(self._path)):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._part = _Part(str(self._path), self._temporary.open("wb"), self._table)
         return self
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
@@ -337,15 +354,20 @@ class FileWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Rename into place, or remove what was written."""
-        if kind is not None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
             self._part.abandon()
             self._temporary.unlink(missing_ok=True)
-            return
+
+    def _finish(self) -> None:
         for group in self._groups.flush():
             self._part.write(group)
         self._part.close()
-        _sync(self._temporary)
-        self._temporary.replace(self._path)
+        with _writing(str(self._path)):
+            _sync(self._temporary)
+            self._temporary.replace(self._path)
 
 
 class PartitionWriter:
@@ -400,7 +422,9 @@ class PartitionWriter:
             self._close_part()
         if self._part is None:
             name = self._place.part_name(len(self._files))
-            self._part = _Part(name, self._place.open(name), self._table)
+            path = f"{self._store.uri(self._table, **self._partition)}/{name}"
+            with _writing(path):
+                self._part = _Part(path, self._place.open(name), self._table)
         self._part.write(group)
 
     def _close_part(self) -> None:
@@ -415,9 +439,9 @@ class PartitionWriter:
         try:
             if kind is None:
                 self._finish()
-            else:
-                self._abandon()
         finally:
+            if self.manifest is None:
+                self._abandon()
             self._lock.release()
 
     def _finish(self) -> None:
@@ -436,7 +460,8 @@ class PartitionWriter:
             counts=self.counts.as_dict() if self.counts else {},
             model=self._model,
         )
-        self._place.publish(manifest)
+        with _writing(self._store.uri(self._table, **self._partition)):
+            self._place.publish(manifest)
         self.manifest = manifest
 
     def _abandon(self) -> None:
@@ -802,25 +827,71 @@ def open_files(
     """
     needed = set(table.required if required is None else required)
     for path in (Path(path) for path in paths):
-        for batch in _open_one(path):
+        for batch in _open_one(path, table):
             yield from conform(_filled(batch, table, needed, str(path)), table, source=str(path)).to_batches()
 
 
-def _open_one(path: Path) -> Iterator[pa.RecordBatch]:
+def _open_one(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
     if not path.exists():
         message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder of Parquet files"
         raise InputError(message)
+    is_json = path.suffix in {".jsonl", ".ndjson", ".json"}
     try:
-        if path.suffix in {".jsonl", ".ndjson", ".json"}:
-            yield from pajson.read_json(path).to_batches()
-            return
-        opened = ds.dataset(path, format="parquet", partitioning="hive" if path.is_dir() else None)
-        if path.is_dir() and not opened.files:
-            message = f"`{path}` holds no Parquet files"
-            raise InputError(message)
-        yield from opened.to_batches(batch_size=2_048)
+        if is_json:
+            yield from _json_lines(path, table)
+        else:
+            opened = _parquet_folder(path, table) if path.is_dir() else ds.dataset(path, format="parquet")
+            yield from opened.to_batches(batch_size=2_048)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        message = f"`{path}` cannot be read as {'JSONL' if 'json' in path.suffix else 'Parquet'}: {error}"
+        message = f"`{path}` cannot be read as {'JSONL' if is_json else 'Parquet'}: {error}"
+        raise InputError(message) from error
+
+
+def _parquet_folder(path: Path, table: Table) -> ds.Dataset:
+    """Open a folder; a key of its folder names becomes a column only where the files have none of that name."""
+    opened = ds.dataset(path, format="parquet")
+    if not opened.files:
+        message = f"`{path}` holds no Parquet files"
+        raise InputError(message)
+    keys = [pa.field(key, pa.string()) for key in table.partition_by if key not in opened.schema.names]
+    return ds.dataset(path, format="parquet", partitioning=ds.partitioning(pa.schema(keys), flavor="hive"))
+
+
+def _json_lines(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
+    """Stream a JSONL file; columns that the table does not know are there, but empty."""
+    with path.open("rb") as file:
+        numbered = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        while rows := [
+            _json_row(path, number, line) for number, line in itertools.islice(numbered, JSON_LINES_AT_ONCE)
+        ]:
+            names = sorted({name for row in rows for name in row})
+            columns = [_json_column(path, name, [row.get(name) for row in rows], table) for name in names]
+            yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def _json_row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        message = f"`{path}` line {number} is no JSON: {error}"
+        raise InputError(message) from error
+    if not isinstance(row, dict):
+        message = f"`{path}` line {number} is a {type(row).__name__}, not an object with columns"
+        raise InputError(message)
+    return row
+
+
+def _json_column(path: Path, name: str, values: list[Any], table: Table) -> pa.Array:
+    """Give values the table's own type: guessing would turn a text that looks like a date into a date."""
+    if name not in table.schema.names:
+        return pa.nulls(len(values))
+    kind = table.schema.field(name).type
+    try:
+        if pa.types.is_temporal(kind) and any(isinstance(value, str) for value in values):
+            return pa.array(values, pa.string()).cast(kind)
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        message = f"`{path}`: column `{name}` of {table.name} must be {kind}: {error}"
         raise InputError(message) from error
 
 
