@@ -514,6 +514,28 @@ EVALUATION_SUMMARY: Final = Table(
     ),
 )
 
+STUDENT_CANDIDATES: Final = Table(
+    name="student_candidates",
+    description="Every program that a student offered, with all that a selection method may look at, and its verdict.",
+    key=("student", "benchmark", "sampling", "sample_id"),
+    schema=_schema(
+        _column("student", NAME, "Name of the student."),
+        _column("benchmark", NAME, "Benchmark it was tried on."),
+        _column("problem_id", NAME, "Problem of the benchmark."),
+        _column("sampling", NAME, "direct, plan_trial (a program that tries a plan) or plan_sampling (a final one)."),
+        _column("sample_id", NAME, "Stable id of the program."),
+        _column("code", TEXT, "The program; empty when the answer held none."),
+        _column("plan?", TEXT, "Plan that guided it."),
+        _column("plan_index?", pa.int32(), "Number of the plan among those of the problem."),
+        _column("reasoning_tokens", pa.int32(), "Tokens of the reasoning.", unit="tokens"),
+        _column("examples_passed", pa.int32(), "Example tests passed.", unit="tests"),
+        _column("examples_total", pa.int32(), "Example tests of the problem.", unit="tests"),
+        _column("outputs_key?", NAME, "Hash of what it printed on the examples; null when it did not end well on one."),
+        _column("ranker_score?", pa.float64(), "Probability of being right, from the ranker."),
+        _column("verdict", NAME, "Verdict on all tests; not_run for a program that only tries a plan."),
+    ),
+)
+
 FUNNEL: Final = Table(
     name="funnel",
     description="How many rows each stage received, kept and dropped, by reason.",
@@ -547,6 +569,7 @@ TABLES: Final[dict[str, Table]] = {
         PLANS,
         PLAN_SFT_DATASET,
         REASONING_PATTERNS,
+        STUDENT_CANDIDATES,
         STUDENT_EVALUATION,
         EVALUATION_SUMMARY,
         FUNNEL,

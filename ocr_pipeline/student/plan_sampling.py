@@ -16,6 +16,7 @@ from ocr_pipeline.student.sampling import AskedProblem, Candidate, sample_codes,
 
 __all__ = ["ExampleScore", "PlanSampling", "PlanSamplingConfig", "best_plans", "sample_with_plans"]
 
+DEFAULT_SAMPLING: Final = Sampling()
 FINAL_SEED_OFFSET: Final = 7_919
 """Keeps the final programs apart from the trial ones of the same plan."""
 
@@ -46,7 +47,7 @@ class PlanSamplingConfig:
     plans: int = 20
     codes_per_plan: int = 10
     final_codes: int = 10
-    sampling: Sampling = Sampling()
+    sampling: Sampling = DEFAULT_SAMPLING
 
     def __post_init__(self) -> None:
         """Refuse counts that try nothing.

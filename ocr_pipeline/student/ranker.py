@@ -85,7 +85,7 @@ def train_ranker(programs: Sequence[LabelledProgram], *, seed: int = 0) -> Ranke
     optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(layer(features), labels).backward()
+        torch.nn.functional.cross_entropy(layer(features), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return Ranker(classes, layer.weight.detach().T.contiguous(), layer.bias.detach())
 
@@ -101,7 +101,8 @@ def _features(statement: str, code: str) -> torch.Tensor:
     vector = torch.zeros(BUCKETS)
     for bucket, count in counts.items():
         vector[bucket] = count
-    return vector.sign() / max(float(vector.sign().sum()) ** 0.5, 1.0)
+    normalized: torch.Tensor = vector.sign() / max(float(vector.sign().sum()) ** 0.5, 1.0)
+    return normalized
 
 
 def _bucket(*words: str) -> int:

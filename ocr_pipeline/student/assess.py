@@ -1,0 +1,153 @@
+"""Tries a student on a benchmark: direct sampling, plan sampling, every selection method; one stored table for all.
+
+``student_candidates`` holds every program with what is known of it; ``student_evaluation`` follows from it alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
+from ocr_pipeline.student.examine import Examiner
+from ocr_pipeline.student.generation import Sampling, Student
+from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, sample_with_plans
+from ocr_pipeline.student.ranker import LabelledProgram, train_ranker
+from ocr_pipeline.student.sampling import AskedProblem, Candidate, sample_codes
+from ocr_pipeline.student.selection import evaluate_selections
+from ocr_pipeline.tables import STUDENT_CANDIDATES, STUDENT_EVALUATION
+
+__all__ = ["AssessConfig", "assess", "evaluate_candidates", "with_ranker_scores"]
+
+PLAN_TRIAL: Final = "plan_trial"
+RANKER_FOLDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AssessConfig:
+    """How a student is tried."""
+
+    benchmark: str
+    n: int = 10
+    """Programs per problem by direct sampling."""
+    sampling: Sampling = Sampling(seed=0)  # noqa: RUF009 - a frozen value
+    plan_sampling: PlanSamplingConfig | None = None
+    """``None``: no plan sampling."""
+
+
+def assess(problems: Sequence[AskedProblem], student: Student, examiner: Examiner, config: AssessConfig) -> pa.Table:
+    """Return ``student_candidates`` of one student: direct programs, and those of plan sampling with their trials."""
+    direct = list(sample_codes(problems, student, n=config.n, sampling=config.sampling))
+    tables = [_judged(direct, Method.DIRECT.value, student.name, config.benchmark, examiner)]
+    if config.plan_sampling is not None:
+        planned = sample_with_plans(problems, student, config=config.plan_sampling, score=examiner.examples)
+        trials = _rows(planned.trials, planned.scores, {}, PLAN_TRIAL, student.name, config.benchmark)
+        tables += [
+            _table(trials),
+            _judged(planned.finals, Method.PLAN_SAMPLING.value, student.name, config.benchmark, examiner),
+        ]
+    return pa.concat_tables(tables)
+
+
+def _judged(
+    candidates: Sequence[Candidate], sampling: str, student: str, benchmark: str, examiner: Examiner
+) -> pa.Table:
+    scores, verdicts = examiner.examples(candidates), examiner.verdicts(candidates)
+    return _table(_rows(candidates, scores, verdicts, sampling, student, benchmark))
+
+
+def _table(rows: Iterator[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=STUDENT_CANDIDATES.schema)
+
+
+def _rows(
+    candidates: Sequence[Candidate],
+    scores: Mapping[str, ExampleScore],
+    verdicts: Mapping[str, str],
+    sampling: str,
+    student: str,
+    benchmark: str,
+) -> Iterator[dict[str, Any]]:
+    for each in candidates:
+        score = scores[each.sample_id]
+        yield {
+            "student": student,
+            "benchmark": benchmark,
+            "problem_id": each.problem_id,
+            "sampling": sampling,
+            "sample_id": each.sample_id,
+            "code": each.code,
+            "plan": each.plan,
+            "plan_index": each.plan_index,
+            "reasoning_tokens": each.reasoning_tokens,
+            "examples_passed": score.passed,
+            "examples_total": score.total,
+            "outputs_key": score.outputs_key,
+            "ranker_score": None,
+            "verdict": verdicts.get(each.sample_id, NOT_RUN),
+        }
+
+
+def evaluate_candidates(rows: pa.Table) -> pa.Table:
+    """Return ``student_evaluation``: direct and plan sampling, and every selection among the direct programs."""
+    records = [
+        record
+        for sampling in (Method.DIRECT, Method.PLAN_SAMPLING)
+        for record in _evaluated(rows.filter(pc.equal(rows["sampling"], sampling.value)), sampling)
+    ]
+    sampled = pa.Table.from_pylist(records, schema=STUDENT_EVALUATION.schema)
+    return pa.concat_tables([sampled, evaluate_selections(rows)])
+
+
+def _evaluated(rows: pa.Table, method: Method) -> Iterator[dict[str, Any]]:
+    verdicts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    tokens: Counter[tuple[str, str, str]] = Counter()
+    for row in rows.to_pylist():
+        key = (row["student"], row["benchmark"], row["problem_id"])
+        verdicts[key][row["verdict"]] += 1
+        tokens[key] += row["reasoning_tokens"]
+    for key, found in sorted(verdicts.items()):
+        yield {
+            "student": key[0],
+            "benchmark": key[1],
+            "problem_id": key[2],
+            "method": method.value,
+            "n": found.total() - found[NOT_RUN],
+            "correct": found[ACCEPTED],
+            "not_run": found[NOT_RUN],
+            "reasoning_tokens_mean": tokens[key] / found.total(),
+        }
+
+
+def with_ranker_scores(rows: pa.Table, statements: Mapping[str, str], *, seed: int = 0) -> pa.Table:
+    """Fill ``ranker_score`` of the direct programs by a ranker that never saw the problem it scores.
+
+    The problems are split in two; each half is scored by the ranker that was trained on the other half's verdicts.
+    Where one half has nothing to learn from, the rows stay without scores.
+    """
+    direct = [row for row in rows.to_pylist() if row["sampling"] == Method.DIRECT]
+    problems = sorted({row["problem_id"] for row in direct})
+    fold = {problem: index % RANKER_FOLDS for index, problem in enumerate(problems)}
+    scores: dict[str, float] = {}
+    for held_out in range(RANKER_FOLDS):
+        seen = [row for row in direct if fold[row["problem_id"]] != held_out]
+        if not _can_learn(seen):
+            return rows
+        labelled = [LabelledProgram(statements[row["problem_id"]], row["code"], row["verdict"]) for row in seen]
+        ranker = train_ranker(labelled, seed=seed)
+        asked = [row for row in direct if fold[row["problem_id"]] == held_out]
+        found = ranker.scores([(statements[row["problem_id"]], row["code"]) for row in asked])
+        scores |= dict(zip((row["sample_id"] for row in asked), found, strict=True))
+    position = rows.schema.get_field_index("ranker_score")
+    column = [scores.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
+    return rows.set_column(position, rows.schema.field(position), pa.array(column, pa.float64()))
+
+
+def _can_learn(rows: Sequence[dict[str, Any]]) -> bool:
+    verdicts = {row["verdict"] for row in rows} - {NOT_RUN}
+    return ACCEPTED in verdicts and len(verdicts) > 1

@@ -1,0 +1,158 @@
+"""Candidates before the judge: how they do on the example tests, and their verdict on all tests.
+
+A candidate without a program is wrong, not unscored: the student answered, and the answer is no program.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.judge import JudgeConfig, Runner, RunResult, RunStatus, judge
+from ocr_pipeline.judge.verdicts import ProblemSpec
+from ocr_pipeline.student.plan_sampling import ExampleScore
+from ocr_pipeline.student.sampling import Candidate, judge_rows
+from ocr_pipeline.tables import IoMode, TestKind
+
+__all__ = ["Examiner", "SandboxExaminer"]
+
+EXAMPLE_KINDS: Final = (TestKind.EXAMPLE.value, TestKind.PUBLIC.value)
+SPEC_COLUMNS: Final = tuple(ProblemSpec.__dataclass_fields__)
+
+
+class Examiner(Protocol):
+    """Runs candidates; tests bring one without a sandbox."""
+
+    def examples(self, candidates: Sequence[Candidate]) -> Mapping[str, ExampleScore]:
+        """Return how each did on the example tests, by sample id."""
+
+    def verdicts(self, candidates: Sequence[Candidate]) -> Mapping[str, str]:
+        """Return the verdict on all tests, by sample id."""
+
+
+@dataclass
+class _Rows:
+    """Keeps what the judge writes."""
+
+    tables: list[pa.Table] = field(default_factory=list)
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        self.tables.append(pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        for table in self.tables:
+            yield from table.select(["sample_id", "verdict", "tests_passed", "tests_total"]).to_pylist()
+
+
+@dataclass(frozen=True)
+class SandboxExaminer:
+    """Runs candidates of a benchmark in the judge's sandbox; holds the benchmark's tests in memory."""
+
+    problems: Sequence[pa.RecordBatch]
+    tests: pa.Table
+    language: str = "python"
+    config: JudgeConfig = field(default_factory=JudgeConfig)
+
+    def examples(self, candidates: Sequence[Candidate]) -> Mapping[str, ExampleScore]:
+        """Return how each did on the example tests; equal programs are run once."""
+        tests = self.tests.filter(pc.is_in(self.tests["kind"], pa.array(EXAMPLE_KINDS)))
+        first, representative = _distinct(candidates)
+        judged = {row["sample_id"]: row for row in self._judged(first, tests, stop_at_first_failure=False)}
+        outputs = self._outputs(first, tests)
+        scores = {
+            each.sample_id: ExampleScore(
+                judged[each.sample_id]["tests_passed"], judged[each.sample_id]["tests_total"], outputs[each.sample_id]
+            )
+            for each in first
+        }
+        return {each.sample_id: scores[representative[each.sample_id]] for each in candidates}
+
+    def verdicts(self, candidates: Sequence[Candidate]) -> Mapping[str, str]:
+        """Return the verdict on all tests; equal programs are judged once."""
+        first, representative = _distinct(candidates)
+        rows = self._judged(first, self.tests, stop_at_first_failure=True)
+        verdicts = {row["sample_id"]: row["verdict"] for row in rows}
+        return {each.sample_id: verdicts[representative[each.sample_id]] for each in candidates}
+
+    def _judged(
+        self, candidates: Sequence[Candidate], tests: pa.Table, *, stop_at_first_failure: bool
+    ) -> list[dict[str, Any]]:
+        with_code = [each for each in candidates if each.code.strip()]
+        rows = _Rows()
+        judge(
+            self.problems,
+            _TestsOf(tests),
+            judge_rows(with_code, self.language).to_batches(),
+            config=replace(self.config, stop_at_first_failure=stop_at_first_failure),
+            writer=rows,
+        )
+        totals = {row["values"]: row["counts"] for row in pc.value_counts(tests["problem_id"]).to_pylist()}
+        without = [
+            {
+                "sample_id": each.sample_id,
+                "verdict": RunStatus.COMPILE_ERROR.value,
+                "tests_passed": 0,
+                "tests_total": totals.get(each.problem_id, 0),
+            }
+            for each in candidates
+            if not each.code.strip()
+        ]
+        return [*rows.records(), *without]
+
+    def _outputs(self, candidates: Sequence[Candidate], tests: pa.Table) -> dict[str, str | None]:
+        """Return a hash of what each printed on the examples; ``None`` when it failed on one, or there is none."""
+        specs = {spec.problem_id: spec for batch in self.problems for spec in _specs(batch)}
+        inputs: dict[str, list[str]] = {}
+        for problem_id, text in zip(tests["problem_id"].to_pylist(), tests["input"].to_pylist(), strict=True):
+            inputs.setdefault(problem_id, []).append(text)
+        with Runner(self.config.tiers) as runner:
+            return {
+                each.sample_id: self._printed(
+                    runner, specs[each.problem_id], each.code, inputs.get(each.problem_id, [])
+                )
+                for each in candidates
+            }
+
+    def _printed(self, runner: Runner, spec: ProblemSpec, code: str, inputs: Sequence[str]) -> str | None:
+        limits = self.config.limits_for(spec, self.language)
+        is_function = spec.io_mode == IoMode.FUNCTION
+        job: dict[str, object] | None = {"do": "call", "function": spec.function_name} if is_function else None
+        program = runner.open(code, self.language, limits, job)
+        if isinstance(program, RunResult) or not inputs:
+            return None
+        printed = hashlib.sha256()
+        with program:
+            for text in inputs:
+                run = program.run(text.encode("utf-8", "surrogatepass"), limits)
+                if run.status is not RunStatus.OK:
+                    return None
+                printed.update(b" ".join((run.result if is_function else run.stdout).split()) + b"\0")
+        return printed.hexdigest()
+
+
+@dataclass(frozen=True)
+class _TestsOf:
+    tests: pa.Table
+
+    def __call__(self, problem_ids: Collection[str]) -> Iterable[pa.RecordBatch]:
+        wanted = pc.is_in(self.tests["problem_id"], pa.array(sorted(problem_ids), pa.string()))
+        return self.tests.filter(wanted).to_batches()  # type: ignore[no-any-return]
+
+
+def _specs(batch: pa.RecordBatch) -> Iterator[ProblemSpec]:
+    names = [name for name in SPEC_COLUMNS if name in batch.schema.names]
+    for row in batch.select(names).to_pylist():
+        yield ProblemSpec(**{name: value for name, value in row.items() if value not in (None, "")})
+
+
+def _distinct(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
+    """Return the first candidate of each problem and program, and for every candidate the id of its first."""
+    first: dict[tuple[str, str], Candidate] = {}
+    for each in candidates:
+        first.setdefault((each.problem_id, each.code), each)
+    return list(first.values()), {each.sample_id: first[each.problem_id, each.code].sample_id for each in candidates}
