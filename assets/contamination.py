@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 
 from assets.materialize import materialize
-from assets.metadata import described
+from assets.metadata import table_asset
 from ocr_pipeline import contamination as step
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, UNIQUE_PROBLEMS
+from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, PROBLEMS, UNIQUE_PROBLEMS
 from resources import BenchmarksResource, EncoderResource, StoreResource
 
 __all__ = ["ContaminationConfig", "clean_problems", "contamination"]
@@ -24,7 +24,7 @@ class ContaminationConfig(dg.Config):
     threshold: float = 0.7
 
 
-@dg.asset(deps=["unique_problems", "problems"], **described(CONTAMINATION, group=GROUP, upstream=(UNIQUE_PROBLEMS,)))
+@table_asset(CONTAMINATION, group=GROUP, code_version=step.VERSION, upstream=(UNIQUE_PROBLEMS, PROBLEMS))
 def contamination(
     context: dg.AssetExecutionContext,
     config: ContaminationConfig,
@@ -58,9 +58,7 @@ def contamination(
     yield from materialize(context, opened, lambda _: build)
 
 
-@dg.asset(
-    deps=["unique_problems", "contamination"], **described(CLEAN_PROBLEMS, group=GROUP, upstream=(UNIQUE_PROBLEMS,))
-)
+@table_asset(CLEAN_PROBLEMS, group=GROUP, code_version=step.VERSION, upstream=(UNIQUE_PROBLEMS, CONTAMINATION))
 def clean_problems(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult[Any]]:
     """Keep the problems that no benchmark holds."""
     opened = store.open()

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from assets.materialize import materialize
-from assets.metadata import described
+from assets.metadata import table_asset
 from ocr_pipeline import duplicates
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
@@ -42,7 +42,7 @@ def _training(store: Store, table: Table) -> list[dict[str, str]]:
     return [keys for keys in store.partitions(table) if SOURCES[keys["dataset"]].role is Role.TRAIN]
 
 
-@dg.asset(deps=["problems", "tests"], **described(DUPLICATE_PAIRS, group=GROUP, upstream=(PROBLEMS,)))
+@table_asset(DUPLICATE_PAIRS, group=GROUP, code_version=duplicates.VERSION, upstream=(PROBLEMS, TESTS))
 def duplicate_pairs(
     context: dg.AssetExecutionContext, config: DuplicatesConfig, store: StoreResource, encoder: EncoderResource
 ) -> Iterator[dg.MaterializeResult[Any]]:
@@ -73,7 +73,7 @@ def duplicate_pairs(
     yield from materialize(context, opened, lambda _: build)
 
 
-@dg.asset(deps=["problems", "duplicate_pairs"], **described(UNIQUE_PROBLEMS, group=GROUP, upstream=(PROBLEMS,)))
+@table_asset(UNIQUE_PROBLEMS, group=GROUP, code_version=duplicates.VERSION, upstream=(PROBLEMS, DUPLICATE_PAIRS))
 def unique_problems(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult[Any]]:
     """Keep one problem of each group of duplicates, with the provenance of all."""
     opened = store.open()

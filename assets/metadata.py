@@ -13,7 +13,7 @@ from ocr_pipeline.evidence import bar_chart, histogram
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
 
-__all__ = ["described", "materialization_metadata"]
+__all__ = ["OWNER", "described", "materialization_metadata", "table_asset"]
 
 EXAMPLE_ROWS: Final = 3
 EXAMPLE_CHARACTERS: Final = 80
@@ -23,21 +23,41 @@ SLOWEST: Final = 5
 OWNER: Final = "team:data"
 
 
-def described(
-    table: Table, *, group: str, upstream: tuple[Table, ...] = (), kinds: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """Return the keyword arguments of an asset that every table shares: description, kinds, schema, lineage."""
+def described(table: Table, upstream: tuple[Table, ...] = ()) -> dict[str, Any]:
+    """Return the metadata that a table's page shows: columns with their meaning, and where each comes from."""
     return {
-        "description": table.description,
-        "group_name": group,
-        "kinds": {"parquet", *kinds},
-        "owners": [OWNER],
-        "metadata": {
-            "dagster/column_schema": _column_schema(table),
-            "dagster/column_lineage": _column_lineage(table, upstream),
-            "dagster/table_name": table.name,
-        },
+        "dagster/column_schema": _column_schema(table),
+        "dagster/column_lineage": _column_lineage(table, upstream),
+        "dagster/table_name": table.name,
     }
+
+
+def table_asset(
+    table: Table,
+    *,
+    group: str,
+    code_version: str,
+    upstream: tuple[Table, ...] = (),
+    partitions: dg.PartitionsDefinition[Any] | None = None,
+    kinds: tuple[str, ...] = (),
+    pool: str | None = None,
+    **options: Any,  # noqa: ANN401 - what dg.asset takes
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Return the decorator of an asset that is one table; a backfill of its partitions is one run."""
+    return dg.asset(
+        name=table.name,
+        deps=[source.name for source in upstream],
+        description=table.description,
+        group_name=group,
+        owners=[OWNER],
+        kinds={"parquet", *kinds},
+        metadata=described(table, upstream),
+        code_version=code_version,
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
+        pool=pool,
+        **options,
+    )
 
 
 def _column_schema(table: Table) -> dg.TableSchema:

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.materialize import materialize
-from assets.metadata import described
+from assets.metadata import table_asset
 from assets.partitions import BY_DATASET
 from assets.responses import TEACHER_POOL, clean_rows
 from ocr_pipeline import plans as step
@@ -28,12 +28,14 @@ class PlansConfig(dg.Config):
     with_statement: bool = False
 
 
-@dg.asset(
-    deps=["clean_problems", "solutions"],
-    partitions_def=BY_DATASET,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+@table_asset(
+    PLANS,
+    group=GROUP,
+    code_version=step.VERSION,
+    upstream=(CLEAN_PROBLEMS, SOLUTIONS),
+    partitions=BY_DATASET,
+    kinds=("vllm",),
     pool=TEACHER_POOL,
-    **described(PLANS, group=GROUP, upstream=(SOLUTIONS,), kinds=("vllm",)),
 )
 def plans(
     context: dg.AssetExecutionContext, config: PlansConfig, store: StoreResource, teacher: TeacherResource
@@ -73,11 +75,12 @@ class MultitaskConfig(dg.Config):
     drawing: str = "paired"
 
 
-@dg.asset(
-    deps=["plans", "clean_problems", "solutions"],
-    partitions_def=BY_DATASET,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    **described(PLAN_SFT_DATASET, group=GROUP, upstream=(PLANS, SOLUTIONS)),
+@table_asset(
+    PLAN_SFT_DATASET,
+    group=GROUP,
+    code_version=step.VERSION,
+    upstream=(PLANS, CLEAN_PROBLEMS, SOLUTIONS),
+    partitions=BY_DATASET,
 )
 def plan_sft_dataset(
     context: dg.AssetExecutionContext, config: MultitaskConfig, store: StoreResource

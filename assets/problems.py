@@ -8,14 +8,14 @@ from typing import Any
 import dagster as dg
 
 from assets.materialize import materialize
-from assets.metadata import described
+from assets.metadata import OWNER, described
 from assets.partitions import BY_DATASET
 from ocr_pipeline import sources
 from ocr_pipeline.building import Build
 from ocr_pipeline.console import progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import InputRef, PartitionWriter, canonical_json
-from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS
+from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS, Table
 from resources import RawResource, StoreResource
 
 __all__ = ["ingested", "raw"]
@@ -35,8 +35,21 @@ def _version(files: dict[str, str]) -> str:
     return hashlib.sha256(canonical_json(files).encode()).hexdigest()
 
 
+def _spec(table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        deps=["raw"],
+        description=table.description,
+        group_name=GROUP,
+        owners=[OWNER],
+        kinds={"parquet"},
+        metadata=described(table),
+        code_version=sources.VERSION,
+    )
+
+
 @dg.multi_asset(
-    specs=[dg.AssetSpec(table.name, deps=["raw"], **described(table, group=GROUP)) for table in TABLES],
+    specs=[_spec(table) for table in TABLES],
     partitions_def=BY_DATASET,
     backfill_policy=dg.BackfillPolicy.single_run(),
     name="ingest",

@@ -6,20 +6,20 @@ from typing import Any
 import dagster as dg
 
 from assets.materialize import fails_in_one_line
-from assets.metadata import described
+from assets.metadata import OWNER, table_asset
 from ocr_pipeline import evidence
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.evidence.funnel import stage_totals
-from ocr_pipeline.tables import FUNNEL
+from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, FUNNEL, PLAN_SFT_DATASET, REJECTED, SAMPLES, SFT_DATASET
 from resources import StoreResource
 
 __all__ = ["data_card", "funnel"]
 
 GROUP = "report"
-EVERYTHING = ["rejected", "clean_problems", "samples", "executions", "sft_dataset", "plan_sft_dataset"]
+EVERYTHING = (REJECTED, CLEAN_PROBLEMS, SAMPLES, EXECUTIONS, SFT_DATASET, PLAN_SFT_DATASET)
 
 
-@dg.asset(deps=EVERYTHING, **described(FUNNEL, group=GROUP))
+@table_asset(FUNNEL, group=GROUP, code_version=evidence.VERSION, upstream=EVERYTHING)
 def funnel(store: StoreResource) -> dg.MaterializeResult[Any]:
     """Account for every row of every stage."""
     opened = store.open()
@@ -40,7 +40,7 @@ def _markdown(stages: Mapping[str, StageCounts]) -> str:
     return "\n".join(lines)
 
 
-@dg.asset(deps=["funnel"], group_name=GROUP, kinds={"markdown"}, owners=["team:data"])
+@dg.asset(deps=["funnel"], group_name=GROUP, kinds={"markdown"}, owners=[OWNER])
 def data_card(store: StoreResource) -> dg.MaterializeResult[Any]:
     """Describe the data set from its manifests: what is in it, from where, made how, under which licences."""
     with fails_in_one_line():

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.materialize import materialize
-from assets.metadata import described
+from assets.metadata import table_asset
 from assets.partitions import BY_DATASET_AND_LANGUAGE
 from ocr_pipeline import teacher as step
 from ocr_pipeline.building import Build, Writers
@@ -37,14 +37,16 @@ def _identity(config: step.GenerateConfig) -> dict[str, Any]:
     return asked | {"prompts": prompt_hashes(config.language)}
 
 
-@dg.asset(
-    deps=["clean_problems"],
-    partitions_def=BY_DATASET_AND_LANGUAGE,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+@table_asset(
+    RESPONSES,
+    group="teacher",
+    code_version=step.VERSION,
+    upstream=(CLEAN_PROBLEMS,),
+    partitions=BY_DATASET_AND_LANGUAGE,
+    kinds=("vllm",),
     pool=TEACHER_POOL,
     retry_policy=dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL),
     op_tags={"dagster/max_runtime": str(LONGEST_RUN_S)},
-    **described(RESPONSES, group="teacher", upstream=(CLEAN_PROBLEMS,), kinds=("vllm",)),
 )
 def responses(
     context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource

@@ -5,9 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from assets.materialize import materialize
-from assets.metadata import described
+from assets.metadata import table_asset
 from assets.partitions import BY_DATASET_AND_LANGUAGE
 from ocr_pipeline import evidence, judge
 from ocr_pipeline import samples as step
@@ -33,11 +34,13 @@ GROUP = "samples"
 Partition = dict[str, str]
 
 
-@dg.asset(
-    deps=["responses"],
-    partitions_def=BY_DATASET_AND_LANGUAGE,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    **described(SAMPLES, group=GROUP, upstream=(RESPONSES,), kinds=("treesitter",)),
+@table_asset(
+    SAMPLES,
+    group=GROUP,
+    code_version=step.VERSION,
+    upstream=(RESPONSES,),
+    partitions=BY_DATASET_AND_LANGUAGE,
+    kinds=("treesitter",),
 )
 def samples(
     context: dg.AssetExecutionContext, store: StoreResource, engine: EngineResource
@@ -64,12 +67,13 @@ def samples(
     yield from materialize(context, opened, plan)
 
 
-@dg.asset(
-    deps=["samples", "clean_problems", "tests"],
-    partitions_def=BY_DATASET_AND_LANGUAGE,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+@table_asset(
+    EXECUTIONS,
+    group=GROUP,
+    code_version=judge.VERSION,
+    upstream=(SAMPLES, CLEAN_PROBLEMS, TESTS),
+    partitions=BY_DATASET_AND_LANGUAGE,
     pool="sandbox",
-    **described(EXECUTIONS, group=GROUP, upstream=(SAMPLES,)),
 )
 def executions(
     context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource
@@ -85,7 +89,7 @@ def executions(
             with progress(f"executions {'|'.join(partition.values())}", unit="samples") as bar:
                 return judge.judge(
                     opened.open(CLEAN_PROBLEMS).to_batches(),
-                    lambda: opened.open(TESTS, **tests).to_batches(),
+                    lambda ids: opened.open(TESTS, **tests).to_batches(filter=pc.field("problem_id").isin(list(ids))),
                     opened.open(SAMPLES, **partition).to_batches(),
                     config=config,
                     writer=writers[EXECUTIONS.name],
@@ -109,11 +113,12 @@ def executions(
     yield from materialize(context, opened, plan)
 
 
-@dg.asset(
-    deps=["samples", "responses"],
-    partitions_def=BY_DATASET_AND_LANGUAGE,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    **described(REASONING_PATTERNS, group=GROUP, upstream=(SAMPLES,)),
+@table_asset(
+    REASONING_PATTERNS,
+    group=GROUP,
+    code_version=evidence.VERSION,
+    upstream=(SAMPLES, RESPONSES),
+    partitions=BY_DATASET_AND_LANGUAGE,
 )
 def reasoning_patterns(
     context: dg.AssetExecutionContext, store: StoreResource, engine: EngineResource
@@ -157,11 +162,12 @@ class SelectionConfig(dg.Config):
         return step.SelectionConfig(**self.model_dump())
 
 
-@dg.asset(
-    deps=["samples", "responses", "clean_problems", "executions"],
-    partitions_def=BY_DATASET_AND_LANGUAGE,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    **described(SFT_DATASET, group="dataset", upstream=(SAMPLES, RESPONSES, CLEAN_PROBLEMS)),
+@table_asset(
+    SFT_DATASET,
+    group="dataset",
+    code_version=step.VERSION,
+    upstream=(SAMPLES, RESPONSES, CLEAN_PROBLEMS, EXECUTIONS),
+    partitions=BY_DATASET_AND_LANGUAGE,
 )
 def sft_dataset(
     context: dg.AssetExecutionContext, config: SelectionConfig, store: StoreResource

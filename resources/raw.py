@@ -24,6 +24,10 @@ class RawResource(dg.ConfigurableResource[Path]):
     split: str = Field(default="train", description="Split to ingest.")
     from_hub: bool = Field(default=False, description="Fetch a data set whose folder is absent from the hub.")
 
+    revisions: dict[str, str] = Field(
+        default={}, description="Hub revision by data set; the default is the pinned one."
+    )
+
     def folder(self, dataset: str) -> Path:
         """Return the folder of a data set, whether it exists or not."""
         return Path(self.root) / dataset
@@ -44,6 +48,6 @@ class RawResource(dg.ConfigurableResource[Path]):
         if folder.is_dir():
             return [folder]
         if self.from_hub:
-            return fetch(SOURCES[dataset], folder=folder)
+            return fetch(SOURCES[dataset], self.revisions.get(dataset), folder)
         message = f"no raw files for `{dataset}`: `{folder}` does not exist; put them there, or set OCR_PIPELINE_RAW"
         raise InputError(message)

@@ -12,7 +12,7 @@ class SandboxResource(dg.ConfigurableResource[JudgeConfig]):
     """The judge's sandbox; it refuses to run unless it can isolate."""
 
     workers: int = Field(default=0, description="Programs judged at once; 0 means one per core.")
-    tier: str = Field(
+    tiers: str = Field(
         default="auto", description="auto, A, B, or `unsandboxed`: never chosen by itself, stored in every row."
     )
     max_tests: int = Field(default=0, description="Tests per problem at most; 0 means all.")
