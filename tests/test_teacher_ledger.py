@@ -112,9 +112,9 @@ def test_everything_committed_survives_the_death_of_the_process(torn: tuple[Path
 
 def test_a_second_writer_waits_and_then_is_told_who_holds_the_ledger(tmp_path: Path) -> None:
     """The lock names the process, and is free again when it ends."""
-    with Ledger(tmp_path / "l.sqlite"):
-        with pytest.raises(StoreError, match=f"being written by process {os.getpid()}; waited 0.1 s"):
-            Ledger(tmp_path / "l.sqlite", lock_timeout_s=0.1).__enter__()
+    told = pytest.raises(StoreError, match=f"being written by process {os.getpid()}; waited 0.1 s")
+    with Ledger(tmp_path / "l.sqlite"), told:
+        Ledger(tmp_path / "l.sqlite", lock_timeout_s=0.1).__enter__()
     with Ledger(tmp_path / "l.sqlite", lock_timeout_s=0.1):
         pass
 
