@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError
 
@@ -43,6 +44,8 @@ class Reviews:
 
     votes: Mapping[str, Mapping[str, ReviewDecision]] = field(default_factory=dict)
     """Pair key → reviewer → decision; withdrawn votes are absent."""
+    problem_ids: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Pair key → the two ids as they were when it was last reviewed: a hint where to look, to be checked by content."""
     rows: int = 0
     invalid_rows: int = 0
     """Rows without a pair key or with a decision that is none of :class:`ReviewDecision`; they are ignored."""
@@ -81,6 +84,7 @@ def read_reviews(source: ReviewSource) -> Reviews:
     rows = list(_rows(source))
     ordered = sorted(rows, key=lambda row: _time(row.get("reviewed_at")))  # stable: ties keep the order of the rows
     votes: dict[str, dict[str, ReviewDecision]] = {}
+    problem_ids: dict[str, tuple[str, str]] = {}
     invalid = 0
     for row in ordered:
         key, decision = _text(row.get("pair_key")), _decision(row.get("decision"))
@@ -88,7 +92,9 @@ def read_reviews(source: ReviewSource) -> Reviews:
             invalid += 1
             continue
         votes.setdefault(key, {})[_text(row.get("reviewer"))] = decision
-    return Reviews(votes=_standing(votes), rows=len(rows), invalid_rows=invalid)
+        if row.get("left_id") and row.get("right_id"):
+            problem_ids[key] = (_text(row["left_id"]), _text(row["right_id"]))
+    return Reviews(_standing(votes), problem_ids, rows=len(rows), invalid_rows=invalid)
 
 
 def _standing(votes: Mapping[str, Mapping[str, ReviewDecision]]) -> dict[str, dict[str, ReviewDecision]]:
@@ -113,15 +119,17 @@ def _rows(source: ReviewSource) -> Iterator[dict[str, Any]]:
 
 
 def _read_path(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a file, or every file below a folder in the order of their names."""
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _READERS) if path.is_dir() else [path]
     if not path.exists():
-        message = f"reviews `{path}` do not exist; give a Parquet, JSONL or CSV file, or a folder of Parquet files"
+        message = f"reviews `{path}` do not exist; give a Parquet, JSONL or CSV file, or a folder of them"
         raise InputError(message)
-    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".ndjson": _read_jsonl}
-    try:
-        yield from readers.get(path.suffix.lower(), _read_parquet)(path)
-    except (pa.ArrowInvalid, OSError, ValueError, csv.Error) as error:
-        message = f"reviews `{path}` cannot be read: {error}; give a Parquet, JSONL or CSV file"
-        raise InputError(message) from error
+    for file in files:
+        try:
+            yield from _READERS.get(file.suffix.lower(), _read_parquet)(file)
+        except (pa.ArrowInvalid, OSError, ValueError, csv.Error) as error:
+            message = f"reviews `{file}` cannot be read: {error}; give a Parquet, JSONL or CSV file"
+            raise InputError(message) from error
 
 
 def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
@@ -143,9 +151,17 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _read_parquet(path: Path) -> Iterator[dict[str, Any]]:
-    for batch in ds.dataset(path, format="parquet").to_batches():
+    for batch in pq.ParquetFile(path).iter_batches():
         _require(batch.schema.names, str(path))
         yield from batch.to_pylist()
+
+
+_READERS: Final[Mapping[str, Callable[[Path], Iterator[dict[str, Any]]]]] = {
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
+    ".parquet": _read_parquet,
+}
 
 
 def _require(columns: Iterable[str], source: str) -> None:

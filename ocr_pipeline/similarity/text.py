@@ -14,6 +14,7 @@ from typing import Final
 __all__ = ["content_key", "normalise", "pair_key"]
 
 _SUPERSCRIPT: Final = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁻]+")  # NFKC would turn 10⁵ into 105
+_BULLET: Final = re.compile(r"^[ \t]*[*\-•][ \t]+", re.MULTILINE)
 _HTML_SUPERSCRIPT: Final = re.compile(r"<sup>\s*(.{1,12}?)\s*</sup>", re.IGNORECASE)
 # Attributes must look like attributes: in "a <b and c> d" nothing is a tag.
 _HTML_TAG: Final = re.compile(
@@ -58,7 +59,10 @@ _COMPARISON_SIGN: Final = {"<=": "≤", ">=": "≥", "!=": "≠"}
 
 def normalise(statement: str) -> str:
     """Return the normal form: NFKC, no mark-up, one spelling of signs and powers, single spaces, lower case."""
-    text = _HTML_SUPERSCRIPT.sub(r"^\1", statement)
+    text = "\n".join(
+        " ".join(line.split()) for line in statement.splitlines()
+    )  # no pattern below may meet long runs of spaces
+    text = _HTML_SUPERSCRIPT.sub(r"^\1", _BULLET.sub("", text))
     text = _SUPERSCRIPT.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
     text = unicodedata.normalize("NFKC", text)
     text = _HTML_TAG.sub(" ", text)

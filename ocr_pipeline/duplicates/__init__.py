@@ -1,0 +1,27 @@
+"""The same problem told twice: every similar pair with evidence and decision, and the problems that stay.
+
+Encoding, neighbours and evidence come from :mod:`ocr_pipeline.similarity`; here they are turned into decisions. Likeness to
+benchmarks is another step's question.
+"""
+
+from typing import Final
+
+from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Rule
+from ocr_pipeline.duplicates.invariants import check_invariants
+from ocr_pipeline.duplicates.pairs import Comparison, DuplicateConfig, compare_problems, find_pairs
+from ocr_pipeline.duplicates.selection import select_unique
+
+__all__ = [
+    "VERSION",
+    "Comparison",
+    "DecidedBy",
+    "Decision",
+    "DuplicateConfig",
+    "Rule",
+    "check_invariants",
+    "compare_problems",
+    "find_pairs",
+    "select_unique",
+]
+
+VERSION: Final = "1"

@@ -1,0 +1,59 @@
+"""What must hold after every deduplication, whatever the data: checked on the tables alone, not on how they were made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ocr_pipeline.duplicates.decisions import DecidedBy, Decision
+
+__all__ = ["check_invariants"]
+
+WITHOUT_THRESHOLD: Final = frozenset({DecidedBy.EXACT.value, DecidedBy.REVIEW.value})
+
+
+def check_invariants(
+    problem_ids: Sequence[str], unique_ids: Sequence[str], pairs: pa.Table, threshold: float
+) -> list[str]:
+    """Say what is wrong, a line each; an empty list means that all invariants hold.
+
+    Every problem stands once, kept or dropped; a dropped one has exactly one witness, which is kept, is its duplicate
+    and is at or above the threshold unless equality or people decided; two kept problems are no duplicates.
+    """
+    return list(_violations(problem_ids, unique_ids, pairs, threshold))
+
+
+def _violations(
+    problem_ids: Sequence[str], unique_ids: Sequence[str], pairs: pa.Table, threshold: float
+) -> Iterator[str]:
+    yield from (f"problem `{one}` stands {count} times" for one, count in Counter(problem_ids).items() if count > 1)
+    yield from (f"unique `{one}` stands {count} times" for one, count in Counter(unique_ids).items() if count > 1)
+    everyone, kept = set(problem_ids), set(unique_ids)
+    yield from (f"`{one}` is kept but is no problem" for one in sorted(kept - everyone))
+    drops: Counter[str] = Counter()
+    for row in pairs.to_pylist():
+        if row["dropped_id"] is not None:
+            drops[row["dropped_id"]] += 1
+            yield from _witness_violations(row, kept, threshold)
+        elif row["decision"] == Decision.DUPLICATE and {row["left_id"], row["right_id"]} <= kept:
+            yield f"`{row['left_id']}` and `{row['right_id']}` are duplicates and both kept"
+    yield from (f"`{one}` is dropped {count} times" for one, count in drops.items() if count > 1)
+    yield from (f"`{one}` is neither kept nor dropped" for one in sorted(everyone - kept - drops.keys()))
+    yield from (f"`{one}` is dropped but is no problem" for one in sorted(drops.keys() - everyone))
+
+
+def _witness_violations(row: dict[str, Any], kept: set[str], threshold: float) -> Iterator[str]:
+    dropped, witness = row["dropped_id"], row["kept_id"]
+    if {dropped, witness} != {row["left_id"], row["right_id"]}:
+        yield f"`{dropped}` is dropped for `{witness}`, which is not the other one of its pair"
+    if dropped in kept:
+        yield f"`{dropped}` is dropped and kept"
+    if witness not in kept:
+        yield f"`{dropped}` is dropped for `{witness}`, which is not kept"
+    if row["decision"] != Decision.DUPLICATE:
+        yield f"`{dropped}` is dropped by a pair that is {row['decision']}"
+    if row["cosine"] < threshold and row["decided_by"] not in WITHOUT_THRESHOLD:
+        yield f"`{dropped}` is dropped for `{witness}` at cosine {row['cosine']:.4f}, below {threshold:g}"

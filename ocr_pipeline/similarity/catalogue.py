@@ -1,0 +1,111 @@
+"""The problems of a comparison, held in memory by content: what is compared, and what chooses between equals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.similarity.text import content_key, normalise
+
+__all__ = ["Catalogue", "Entry", "read_catalogue"]
+
+SHOWN_IDS: Final = 3
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "title": None,
+    "license": "",
+    "has_image": False,
+    "n_tests": 0,
+    "n_solutions": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One problem."""
+
+    problem_id: str
+    statement: str
+    content: str
+    """Content key of the statement."""
+    title: str | None
+    license: str
+    has_image: bool
+    n_tests: int
+    n_solutions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Problems by id, and the statements to be compared, one per content."""
+
+    entries: Mapping[str, Entry]
+    contents: Mapping[str, Sequence[str]]
+    """Content key → problem ids, sorted; sorted by key. Statements that say nothing are left out."""
+    silent_ids: Sequence[str]
+    """Problems whose statement says nothing: no word, no number. They are compared with none."""
+
+    def text(self, content: str) -> str:
+        """Return the normal form of a content: what is encoded."""
+        return normalise(self.statement(content))
+
+    def statement(self, content: str) -> str:
+        """Return the statement of a content, as its first problem has it."""
+        return self.entries[self.contents[content][0]].statement
+
+
+def read_catalogue(batches: Iterable[pa.RecordBatch]) -> Catalogue:
+    """Read problems; needed are ``problem_id`` and ``statement``.
+
+    Raises
+    ------
+    InputError
+        When an id stands twice or is missing.
+    """
+    entries = [entry for batch in batches for entry in _entries(batch)]
+    by_id = {entry.problem_id: entry for entry in sorted(entries, key=lambda entry: entry.problem_id)}
+    if len(by_id) != len(entries):
+        _reject_repeated(entries)
+    contents: dict[str, list[str]] = {}
+    silent = []
+    for problem_id, entry in by_id.items():
+        if any(character.isalnum() for character in entry.statement):
+            contents.setdefault(entry.content, []).append(problem_id)
+        else:
+            silent.append(problem_id)
+    return Catalogue(by_id, dict(sorted(contents.items())), silent)
+
+
+def _entries(batch: pa.RecordBatch) -> Iterable[Entry]:
+    rows = {
+        name: batch.column(name).to_pylist() if name in batch.schema.names else [default] * batch.num_rows
+        for name, default in DEFAULTS.items()
+    }
+    for name in ("problem_id", "statement"):
+        if name not in batch.schema.names:
+            message = f"the problems have no column `{name}`; they have {', '.join(batch.schema.names)}"
+            raise InputError(message)
+    for problem_id, statement, *values in zip(
+        batch.column("problem_id").to_pylist(), batch.column("statement").to_pylist(), *rows.values(), strict=True
+    ):
+        if problem_id is None:
+            message = "a problem has no problem_id; give every problem one"
+            raise InputError(message)
+        given = {
+            name: default if value is None else value
+            for (name, default), value in zip(DEFAULTS.items(), values, strict=True)
+        }
+        text = statement or ""
+        yield Entry(problem_id=str(problem_id), statement=text, content=content_key(text), **given)
+
+
+def _reject_repeated(entries: Sequence[Entry]) -> None:
+    seen: set[str] = set()
+    repeated = sorted({entry.problem_id for entry in entries if entry.problem_id in seen or seen.add(entry.problem_id)})  # type: ignore[func-returns-value]
+    shown = ", ".join(f"`{problem_id}`" for problem_id in repeated[:SHOWN_IDS])
+    more = f" and {len(repeated) - SHOWN_IDS} more" if len(repeated) > SHOWN_IDS else ""
+    message = f"{len(repeated)} problem ids stand more than once: {shown}{more}; give every problem an id of its own"
+    raise InputError(message)
