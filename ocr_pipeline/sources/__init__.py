@@ -1,0 +1,17 @@
+"""Sources: one reader per raw data set, to problems, tests, solutions and rejected rows.
+
+:func:`ingest` does the step, :data:`SOURCES` names the data sets, and :mod:`ocr_pipeline.sources.hub` fetches them.
+The readers know nothing of each other; what they return is put into normal form and into order in one place.
+"""
+
+from typing import Final
+
+from ocr_pipeline.sources.catalogue import SOURCES, Role, Source
+from ocr_pipeline.sources.ingest import ingest
+from ocr_pipeline.sources.input_output import parse_input_output
+from ocr_pipeline.sources.raw import hash_of_raw
+
+__all__ = ["SOURCES", "VERSION", "Role", "Source", "hash_of_raw", "ingest", "parse_input_output"]
+
+VERSION: Final = "1"
+"""Changes when the same raw rows give other bytes."""

@@ -1,0 +1,148 @@
+"""The data sets the pipeline knows: where they live, what they are for, and under which licence.
+
+Names are also the partition keys, in the order in which a person reads them. How the rows of a data set are read
+stands in the module of its name; the licence of a single row stands in :mod:`ocr_pipeline.sources.licenses`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ocr_pipeline.errors import InputError
+
+__all__ = ["SOURCES", "Role", "Source", "source_named"]
+
+
+class Role(StrEnum):
+    """What a data set is used for."""
+
+    TRAIN = "train"
+    BENCHMARK = "benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One data set.
+
+    ``hub_revision`` pins what :func:`ocr_pipeline.sources.hub.fetch` downloads; ``None`` means that the caller has to
+    name one. ``may_redistribute`` says whether the statements may stand in what we hand out; where they may not, the
+    released rows hold ``-`` and the key to join them.
+    """
+
+    name: str
+    description: str
+    role: Role
+    license: str
+    may_redistribute: bool
+    hub_id: str | None = None
+    hub_revision: str | None = None
+    hub_patterns: tuple[str, ...] = ("*.parquet",)
+
+
+_SOURCES: Final = (
+    Source(
+        name="taco",
+        description="BAAI/TACO: 25,443 + 1,000 problems of ten sites with solutions and tests.",
+        role=Role.TRAIN,
+        license="apache-2.0",
+        may_redistribute=False,
+        hub_id="BAAI/TACO",
+        hub_patterns=("ALL/*.parquet",),
+    ),
+    Source(
+        name="apps",
+        description="codeparrot/apps: 5,000 + 5,000 problems, stdin and call-based.",
+        role=Role.TRAIN,
+        license="mit",
+        may_redistribute=False,
+        hub_id="codeparrot/apps",
+        hub_revision="refs/convert/parquet",
+        hub_patterns=("all/**/*.parquet",),
+    ),
+    Source(
+        name="code_contests",
+        description="deepmind/code_contests: 13,328 + 117 + 165 problems with public, private and generated tests.",
+        role=Role.TRAIN,
+        license="cc-by-4.0",
+        may_redistribute=True,
+        hub_id="deepmind/code_contests",
+        hub_patterns=("data/*.parquet",),
+    ),
+    Source(
+        name="codeforces",
+        description="open-r1/codeforces: about 10,000 Codeforces problems with checkers and official tests.",
+        role=Role.TRAIN,
+        license="cc-by-4.0",
+        may_redistribute=True,
+        hub_id="open-r1/codeforces",
+        hub_patterns=("data/*.parquet", "generated_tests/*.parquet"),
+    ),
+    Source(
+        name="leetcode",
+        description="newfacade/LeetCodeDataset: function problems of LeetCode with tests and a solution each.",
+        role=Role.TRAIN,
+        license="apache-2.0",
+        may_redistribute=False,
+        hub_id="newfacade/LeetCodeDataset",
+        hub_patterns=("*.jsonl", "**/*.parquet"),
+    ),
+    Source(
+        name="kattis",
+        description="Contest problem packages in the Kattis/ICPC format, from folders.",
+        role=Role.TRAIN,
+        license="cc-by-sa-3.0",
+        may_redistribute=True,
+    ),
+    Source(
+        name="own",
+        description="Your own problems: our problems, tests and solutions columns, or problem packages.",
+        role=Role.TRAIN,
+        license="unknown",
+        may_redistribute=True,
+    ),
+    Source(
+        name="livecodebench",
+        description="LiveCodeBench code_generation_lite: dated contest problems, for contamination and evaluation.",
+        role=Role.BENCHMARK,
+        license="cc-by-4.0",
+        may_redistribute=False,
+        hub_id="livecodebench/code_generation_lite",
+        hub_patterns=("*.jsonl",),
+    ),
+    Source(
+        name="mbpp",
+        description="MBPP: 974 short Python function problems.",
+        role=Role.BENCHMARK,
+        license="cc-by-4.0",
+        may_redistribute=True,
+        hub_id="google-research-datasets/mbpp",
+        hub_patterns=("full/*.parquet",),
+    ),
+    Source(
+        name="humaneval",
+        description="HumanEval: 164 Python functions to complete.",
+        role=Role.BENCHMARK,
+        license="mit",
+        may_redistribute=True,
+        hub_id="openai/openai_humaneval",
+        hub_patterns=("**/*.parquet",),
+    ),
+)
+
+SOURCES: Final[dict[str, Source]] = {source.name: source for source in _SOURCES}
+
+
+def source_named(name: str) -> Source:
+    """Return the data set called ``name``.
+
+    Raises
+    ------
+    InputError
+        With the known names, when there is no such data set.
+    """
+    if name not in SOURCES:
+        message = f"no data set `{name}`; the data sets are {', '.join(SOURCES)}"
+        raise InputError(message)
+    return SOURCES[name]

@@ -1,0 +1,37 @@
+"""The ``ingest`` command: raw files in, four Parquet files out."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from ocr_pipeline.console import progress, report
+from ocr_pipeline.sources.catalogue import SOURCES, source_named
+from ocr_pipeline.sources.ingest import ingest as ingest_files
+from ocr_pipeline.store import FileWriter
+from ocr_pipeline.tables import table_named
+
+__all__ = ["ingest"]
+
+OUTPUTS: Final = ("problems", "tests", "solutions", "rejected")
+
+
+def ingest(
+    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")],
+    paths: Annotated[list[Path], typer.Argument(help="Parquet or JSONL files, problem folders, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for problems, tests, solutions and rejected, as Parquet.")],
+    split: Annotated[str, typer.Option(help="Split the rows belong to.")] = "train",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Bring raw files of a data set into normal form; rows that cannot be used get a reason."""
+    source_named(dataset)
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress(f"ingest {dataset}"))
+        writers = {
+            name: stack.enter_context(FileWriter(out / f"{name}.parquet", table_named(name))) for name in OUTPUTS
+        }
+        counts = ingest_files(dataset, paths, split=split, writers=writers, progress=bar)
+    report(counts, as_json=as_json, out=out)

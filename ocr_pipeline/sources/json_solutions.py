@@ -1,0 +1,34 @@
+"""The ``solutions`` field of APPS and TACO: a JSON list of accepted programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ocr_pipeline.sources.model import SolutionText
+from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
+from ocr_pipeline.sources.text import normal_code
+from ocr_pipeline.sources.values import parse_json, quoted, require_text
+
+__all__ = ["read_solutions"]
+
+
+def read_solutions(value: object, repairs: set[Repair]) -> Sequence[SolutionText]:
+    """Return the accepted Python programs; none is a case that is noted.
+
+    Raises
+    ------
+    RowDefect
+        ``invalid_json`` or ``wrong_type``.
+    """
+    text = require_text(value, "solutions")
+    listed = parse_json(text, "solutions", repairs) if text.strip() else []
+    if listed in (None, "", {}):
+        listed = []
+    if not isinstance(listed, list):
+        raise RowDefect(Reason.WRONG_TYPE, f"solutions is a JSON {type(listed).__name__}, not a list: {quoted(listed)}")
+    programs = [item for item in listed if isinstance(item, str) and item.strip()]
+    if len(programs) < len(listed):
+        repairs.add(Repair.UNREADABLE_SOLUTIONS_DROPPED)
+    if not programs:
+        repairs.add(Repair.NO_SOLUTIONS)
+    return [SolutionText(normal_code(program, repairs)) for program in programs]

@@ -1,0 +1,175 @@
+"""What a reader makes of one raw row: a problem with its tests and solutions, before ids, counts and checks.
+
+Tests and solutions are small Arrow batches, because a problem may have hundreds of tests and they must not pass
+through Python one by one. A layout says which columns a raw file has and which function reads its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, Protocol
+
+import pyarrow as pa
+
+from ocr_pipeline.sources.rules import Repair
+from ocr_pipeline.sources.text import without_surrogates
+from ocr_pipeline.tables import Checker, IoMode, TestKind
+
+__all__ = [
+    "NO_SOLUTIONS",
+    "NO_TESTS",
+    "SOLUTION_BLOCK",
+    "TEST_BLOCK",
+    "Attachment",
+    "Layout",
+    "RawProblem",
+    "Read",
+    "Row",
+    "Scan",
+    "SolutionText",
+    "TestCase",
+    "solution_block",
+    "test_block",
+    "text_array",
+]
+
+Row = Mapping[str, object]
+"""A raw row by column. Columns that a layout names as ``arrow_columns`` hold Arrow arrays when they come from Parquet."""
+
+TEST_BLOCK: Final = pa.schema(
+    [("kind", pa.string()), ("order", pa.large_string()), ("input", pa.large_string()), ("expected", pa.large_string())]
+)
+SOLUTION_BLOCK: Final = pa.schema(
+    [("language", pa.string()), ("order", pa.large_string()), ("code", pa.large_string()), ("is_correct", pa.bool_())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One test; ``order`` sorts tests that come from a table of their own."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    input: str
+    expected: str
+    kind: TestKind = TestKind.PRIVATE
+    order: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SolutionText:
+    """One solution of the source."""
+
+    code: str
+    language: str = "python"
+    is_correct: bool = True
+    order: str = ""
+
+
+def text_array(values: Iterable[str], repairs: set[Repair]) -> pa.LargeStringArray:
+    """Build an Arrow array, mending text that UTF-8 cannot hold."""
+    texts = list(values)
+    try:
+        return pa.array(texts, pa.large_string())
+    except UnicodeEncodeError:
+        return pa.array([without_surrogates(text, repairs) for text in texts], pa.large_string())
+
+
+def test_block(cases: Sequence[TestCase], repairs: set[Repair]) -> pa.RecordBatch:
+    """Build the tests of one problem."""
+    columns = [
+        pa.array([case.kind.value for case in cases], pa.string()),
+        text_array((case.order for case in cases), repairs),
+        text_array((case.input for case in cases), repairs),
+        text_array((case.expected for case in cases), repairs),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=TEST_BLOCK)
+
+
+test_block.__test__ = False  # type: ignore[attr-defined] # not a test function, whatever its name says to pytest
+
+
+def solution_block(solutions: Sequence[SolutionText], repairs: set[Repair]) -> pa.RecordBatch:
+    """Build the solutions of one problem."""
+    columns = [
+        pa.array([solution.language for solution in solutions], pa.string()),
+        text_array((solution.order for solution in solutions), repairs),
+        text_array((solution.code for solution in solutions), repairs),
+        pa.array([solution.is_correct for solution in solutions], pa.bool_()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)
+
+
+NO_TESTS: Final = pa.RecordBatch.from_pylist([], schema=TEST_BLOCK)
+NO_SOLUTIONS: Final = pa.RecordBatch.from_pylist([], schema=SOLUTION_BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class RawProblem:
+    """A problem as its source gives it; ``statement`` is not yet in normal form.
+
+    Without a ``native_id`` the problem is named by the hash of ``identity``.
+    """
+
+    native_id: str | None
+    statement: str
+    license: str
+    io_mode: IoMode = IoMode.STDIN
+    identity: tuple[str, ...] = ()
+    site: str | None = None
+    url: str | None = None
+    title: str | None = None
+    starter_code: str | None = None
+    function_name: str | None = None
+    time_limit_s: float | None = None
+    memory_limit_mib: float | None = None
+    checker: Checker | None = None
+    float_tolerance: float | None = None
+    difficulty: str | None = None
+    rating: int | None = None
+    tags: tuple[str, ...] = ()
+    has_image: bool = False
+    contest_date: date | None = None
+    tests: pa.RecordBatch = field(default_factory=lambda: NO_TESTS)
+    solutions: pa.RecordBatch = field(default_factory=lambda: NO_SOLUTIONS)
+    repairs: frozenset[Repair] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A test or a solution from a table of its own, with the native id of its problem."""
+
+    native_id: str
+    item: TestCase | SolutionText
+
+
+class Scan(Protocol):
+    """Looks over all raw files of one layout before any row is read."""
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the named columns of every readable row."""
+
+    def features(self) -> Mapping[str, object]:
+        """Return the features that the hub's library wrote into the files' schema, by column."""
+
+
+Read = Callable[[Row], RawProblem]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One known form of a raw file: the columns that it is recognised by, and what reads its rows.
+
+    Exactly one of ``read``, ``bind`` and ``attach`` is set. ``bind`` returns the reading function after a look over
+    all rows. ``id_column`` names a row that is rejected. ``arrow_columns`` are structs of lists that stay Arrow arrays.
+    """
+
+    name: str
+    required: frozenset[str]
+    id_column: str = ""
+    read: Read | None = None
+    bind: Callable[[Scan], Read] | None = None
+    attach: Callable[[Row], Attachment] | None = None
+    arrow_columns: frozenset[str] = frozenset()

@@ -1,0 +1,147 @@
+"""The four tables as they are written: problems in the order of their ids, tests and solutions numbered inside them.
+
+Rows are collected to a few thousand before they are written, and the suspicions of tests are found over such a
+collection at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ocr_pipeline.sources.suspicions import find_suspicions
+from ocr_pipeline.sources.tally import Tally
+from ocr_pipeline.store import TableWriter
+from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS, IoMode
+
+__all__ = ["Output", "RejectedRow"]
+
+COLLECTED_ROWS: Final = 8_192
+COLLECTED_BYTES: Final = 16 << 20
+COLLECTED_PROBLEMS: Final = 512
+ID_DIGITS: Final = 6
+
+
+class RejectedRow(NamedTuple):
+    """A raw row that could not be used."""
+
+    native_id: str
+    reason: str
+    detail: str
+    raw: str
+
+
+class _Numbers:
+    """Zero-padded numbers as an Arrow array that grows as needed."""
+
+    def __init__(self) -> None:
+        self._texts = pa.array([], pa.string())
+
+    def up_to(self, lengths: npt.NDArray[np.int64]) -> pa.Array:
+        """Return the numbers from 0 for each length, one after the other."""
+        longest = int(lengths.max(initial=0))
+        if len(self._texts) < longest:
+            self._texts = pa.array([f"{number:0{ID_DIGITS}}" for number in range(2 * longest)], pa.string())
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return self._texts.take(pa.array(np.arange(lengths.sum()) - starts))
+
+
+class Output:
+    """Collects finished problems and writes them."""
+
+    def __init__(self, dataset: str, split: str, writers: Mapping[str, TableWriter], tally: Tally) -> None:
+        self.tally = tally
+        self._dataset = dataset
+        self._split = split
+        self._writers = writers
+        self._numbers = _Numbers()
+        self._problems: list[dict[str, object]] = []
+        self._tests: list[pa.RecordBatch] = []
+        self._solutions: list[pa.RecordBatch] = []
+        self._rejected: list[dict[str, str]] = []
+        self._rejected_keys: tuple[str, str, int] = ("", "", 0)
+        self._rows = self._bytes = 0
+
+    def add_problem(self, columns: dict[str, object], tests: pa.RecordBatch, solutions: pa.RecordBatch) -> None:
+        """Write one problem; problems come sorted by id."""
+        day = columns["contest_date"]
+        columns["contest_date"] = date.fromisoformat(day) if isinstance(day, str) else None
+        columns["n_tests"] = tests.num_rows
+        columns["n_solutions"] = solutions["is_correct"].true_count
+        self._problems.append(columns)
+        self._tests.append(tests)
+        self._solutions.append(solutions)
+        self.tally.keep(columns)
+        self._rows += tests.num_rows + solutions.num_rows
+        self._bytes += tests.nbytes + solutions.nbytes
+        full = self._rows >= COLLECTED_ROWS or self._bytes >= COLLECTED_BYTES
+        if full or len(self._problems) >= COLLECTED_PROBLEMS:
+            self._flush()
+
+    def add_rejected(self, row: RejectedRow) -> None:
+        """Write one rejected row; they come sorted, and a key that repeats gets a number."""
+        native_id, reason, repeated = self._rejected_keys
+        repeated = repeated + 1 if (native_id, reason) == (row.native_id, row.reason) else 0
+        self._rejected_keys = (row.native_id, row.reason, repeated)
+        shown = f"{row.native_id}#{repeated + 1}" if repeated else row.native_id
+        columns = {"dataset": self._dataset, "split": self._split, **row._asdict(), "native_id": shown}
+        self._rejected.append(columns)
+        self.tally.dropped[row.reason] += 1
+        if len(self._rejected) >= COLLECTED_PROBLEMS:
+            self._flush_rejected()
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._flush()
+        self._flush_rejected()
+
+    def _flush_rejected(self) -> None:
+        self._writers["rejected"].write(pa.Table.from_pylist(self._rejected, schema=REJECTED.schema))
+        self._rejected = []
+
+    def _flush(self) -> None:
+        if not self._problems:
+            return
+        ids = pa.array([problem["problem_id"] for problem in self._problems], pa.string())
+        self._write_tests(ids)
+        self._write_solutions(ids)
+        self._writers["problems"].write(pa.Table.from_pylist(self._problems, schema=PROBLEMS.schema))
+        self._problems, self._tests, self._solutions = [], [], []
+        self._rows = self._bytes = 0
+
+    def _write_tests(self, ids: pa.Array) -> None:
+        tests, owner, numbers = self._together(self._tests)
+        if not tests.num_rows:
+            return
+        found = find_suspicions(
+            tests,
+            owner,
+            has_solution=[bool(problem["n_solutions"]) for problem in self._problems],
+            is_function=[problem["io_mode"] == IoMode.FUNCTION for problem in self._problems],
+        )
+        columns = [ids.take(pa.array(owner)), numbers, tests["kind"], tests["input"], tests["expected"], found.column]
+        self._writers["tests"].write(pa.Table.from_arrays(columns, schema=TESTS.schema))
+        self.tally.notes["tests"] += tests.num_rows
+        for name, count in found.counts.items():
+            self.tally.notes[f"suspicion:{name}"] += count
+
+    def _write_solutions(self, ids: pa.Array) -> None:
+        solutions, owner, numbers = self._together(self._solutions)
+        columns = [ids.take(pa.array(owner)), numbers]
+        columns += [solutions[name] for name in ("language", "code", "is_correct")]
+        self._writers["solutions"].write(pa.Table.from_arrays(columns, schema=SOLUTIONS.schema))
+        self.tally.notes["solutions"] += solutions.num_rows
+
+    def _together(self, batches: Sequence[pa.RecordBatch]) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Array]:
+        """Return the rows of all problems, the number of the problem of each, and its number inside that problem."""
+        lengths = np.array([batch.num_rows for batch in batches], np.int64)
+        return (
+            pa.Table.from_batches(batches),
+            np.repeat(np.arange(len(batches)), lengths),
+            self._numbers.up_to(lengths),
+        )

@@ -1,0 +1,75 @@
+"""The columns that APPS and TACO share: question, starter code, ``input_output`` and solutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ocr_pipeline.sources.examples import call_examples, stdin_examples
+from ocr_pipeline.sources.input_output import ParsedTests, read_input_output
+from ocr_pipeline.sources.json_solutions import read_solutions
+from ocr_pipeline.sources.model import Row, TestCase, solution_block, test_block
+from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
+from ocr_pipeline.sources.text import normal_code, require_statement
+from ocr_pipeline.sources.values import require_text
+from ocr_pipeline.tables import IoMode
+
+__all__ = ["Question", "read_question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the shared columns say."""
+
+    statement: str
+    starter_code: str | None
+    io_mode: IoMode
+    function_name: str | None
+    tests: pa.RecordBatch
+    solutions: pa.RecordBatch
+    identity: tuple[str, ...]
+
+
+def read_question(row: Row, repairs: set[Repair]) -> Question:
+    """Read the shared columns.
+
+    Raises
+    ------
+    RowDefect
+        With the reason, when the row cannot become a problem.
+    """
+    statement = require_text(row.get("question"), "question")
+    starter = normal_code(require_text(row.get("starter_code"), "starter_code"), repairs)
+    parsed = _tests(row.get("input_output"), starter, repairs)
+    solutions = read_solutions(row.get("solutions"), repairs)
+    require_statement(statement)
+    tests = parsed.tests or _shown(statement, parsed.io_mode, repairs)
+    return Question(
+        statement=statement,
+        starter_code=starter if starter.strip() else None,
+        io_mode=parsed.io_mode,
+        function_name=parsed.function_name,
+        tests=test_block(tests, repairs),
+        solutions=solution_block(solutions, repairs),
+        identity=(statement, starter, str(row.get("input_output"))),
+    )
+
+
+def _tests(value: object, starter: str, repairs: set[Repair]) -> ParsedTests:
+    """Read the tests; that there are none is noted, anything unreadable is a defect."""
+    try:
+        parsed = read_input_output(value, starter_code=starter)
+    except RowDefect as defect:
+        if defect.rejection.reason is not Reason.NO_TESTS:
+            raise
+        mode = IoMode.FUNCTION if starter.strip() else IoMode.STDIN
+        parsed = ParsedTests(mode, None, (), frozenset())
+    repairs.update(parsed.repairs)
+    return parsed
+
+
+def _shown(statement: str, mode: IoMode, repairs: set[Repair]) -> tuple[TestCase, ...]:
+    shown = call_examples(statement) if mode is IoMode.FUNCTION else stdin_examples(statement)
+    repairs.add(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
+    return shown

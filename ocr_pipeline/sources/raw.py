@@ -1,0 +1,430 @@
+"""Raw files as streams of rows: Parquet, JSONL (also gzipped) and problem folders, in bounded memory.
+
+Paths become parts, each with the layout that its columns show. A part that fits no layout, or cannot be read, is an
+:class:`InputError`; a single row that cannot be read is data. Splits of a hub download are told apart by file name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.sources.folders import FOLDER_FORMS, FolderForm
+from ocr_pipeline.sources.model import Layout, Row
+from ocr_pipeline.sources.readers import describe_layouts, layout_for
+from ocr_pipeline.sources.rules import Reason, Rejection, Repair, RowDefect
+from ocr_pipeline.sources.values import parse_exact_json, quoted
+
+__all__ = ["Part", "PartScan", "RawRow", "hash_of_raw", "open_parts", "raw_json"]
+
+BATCH_BYTES: Final = 16 << 20
+MOST_BATCH_ROWS: Final = 512
+RAW_BYTES: Final = 64 << 10
+RAW_ITEMS: Final = 200
+RAW_DEPTH: Final = 8
+HASH_CHUNK_BYTES: Final = 1 << 20
+JSON_LINES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz")
+SPLIT_NAMES: Final = {
+    "train": "train",
+    "test": "test",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "dev": "valid",
+}
+SPLIT_IN_NAME: Final = re.compile(r"(?:^|[-_./])(train|test|valid|validation|val|dev)(?=-\d|\.|/)")
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One raw row: its columns, or why it cannot be read."""
+
+    row: Row
+    rejection: Rejection | None = None
+    repairs: frozenset[Repair] = frozenset()
+
+
+class Part(Protocol):
+    """Some raw rows of one layout."""
+
+    @property
+    def layout(self) -> Layout:
+        """The form of the rows."""
+
+    def rows(self) -> Iterator[RawRow]:
+        """Yield every row, in the order of the file."""
+
+    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the named columns of every readable row."""
+
+    def features(self) -> Mapping[str, object]:
+        """Return the hub library's features, by column; empty when the part has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetPart:
+    """A Parquet file."""
+
+    path: Path
+    layout: Layout
+
+    def rows(self) -> Iterator[RawRow]:
+        """Yield every row; text that is no UTF-8 is mended and noted."""
+        for batch in self._batches():
+            try:
+                batch.validate(full=True)
+            except pa.ArrowInvalid:
+                yield from map(_mended, _as_binary(batch).to_pylist())
+                continue
+            yield from map(RawRow, _rows_of(batch, self.layout.arrow_columns))
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                yield from file.iter_batches(batch_size=_batch_rows(file.metadata))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            message = f"`{self.path}` cannot be read to its end: {error}; fetch it again"
+            raise InputError(message) from error
+
+    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the named columns of every row."""
+        with pq.ParquetFile(self.path) as file:
+            present = [name for name in columns if name in file.schema_arrow.names]
+            for batch in file.iter_batches(columns=present):
+                yield from batch.to_pylist()
+
+    def features(self) -> Mapping[str, object]:
+        """Return the features that the hub's library left in the schema."""
+        written = (pq.read_schema(self.path).metadata or {}).get(b"huggingface")
+        try:
+            info = orjson.loads(written or b"{}").get("info", {})
+        except (orjson.JSONDecodeError, AttributeError):
+            return {}
+        features = info.get("features") if isinstance(info, dict) else None
+        return features if isinstance(features, dict) else {}
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    return max(1, min(MOST_BATCH_ROWS, BATCH_BYTES * max(metadata.num_rows, 1) // max(size, 1)))
+
+
+def _rows_of(batch: pa.RecordBatch, arrow_columns: frozenset[str]) -> Iterator[Row]:
+    kept = [
+        name
+        for name in batch.schema.names
+        if name in arrow_columns and _is_struct_of_lists(batch.schema.field(name).type)
+    ]
+    plain = batch.drop_columns(kept) if kept else batch
+    arrows = {name: _list_slices(batch.column(name)) for name in kept}
+    for number, row in enumerate(plain.to_pylist()):
+        for name, slices in arrows.items():
+            row[name] = {field: _slice(lists, number) for field, lists in slices.items()}
+        yield row
+
+
+def _is_struct_of_lists(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and all(
+        pa.types.is_list(field.type) or pa.types.is_large_list(field.type) for field in kind
+    )
+
+
+def _list_slices(column: pa.StructArray) -> dict[str, tuple[pa.Array, pa.Array, list[bool]]]:
+    """Return values, offsets and validity of each list of a struct column."""
+    fields = zip((field.name for field in column.type), column.flatten(), strict=True)
+    return {name: (lists.values, lists.offsets.to_pylist(), lists.is_valid().to_pylist()) for name, lists in fields}
+
+
+def _slice(lists: tuple[pa.Array, list[int], list[bool]], number: int) -> pa.Array | None:
+    values, offsets, valid = lists
+    return values.slice(offsets[number], offsets[number + 1] - offsets[number]) if valid[number] else None
+
+
+def _as_binary(batch: pa.RecordBatch) -> pa.Table:
+    schema = pa.schema([field.with_type(_binary_type(field.type)) for field in batch.schema])
+    return pa.table(
+        [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)], schema=schema
+    )
+
+
+def _binary_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(_binary_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_binary_type(field.type)) for field in kind])
+    return kind
+
+
+def _mended(row: Row) -> RawRow:
+    found: set[Repair] = set()
+    return RawRow({name: _decoded(value, found) for name, value in row.items()}, repairs=frozenset(found))
+
+
+def _decoded(value: object, found: set[Repair]) -> object:
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            found.add(Repair.INVALID_UTF8)
+            return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_decoded(item, found) for item in value]
+    if isinstance(value, dict):
+        return {key: _decoded(item, found) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesPart:
+    """A file with one JSON object per line."""
+
+    path: Path
+    layout: Layout
+
+    def rows(self) -> Iterator[RawRow]:
+        """Yield every line that is not blank."""
+        return _json_lines(self.path)
+
+    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the named columns of every readable line."""
+        for raw in self.rows():
+            if raw.rejection is None:
+                yield {name: raw.row.get(name) for name in columns}
+
+    def features(self) -> Mapping[str, object]:
+        """Return nothing: lines carry no features."""
+        return {}
+
+
+def _json_lines(path: Path) -> Iterator[RawRow]:
+    try:
+        with _open_lines(path) as file:
+            for line in file:
+                if line.strip():
+                    yield _json_line(line)
+    except (OSError, EOFError) as error:
+        message = f"`{path}` cannot be read to its end: {error}; fetch it again"
+        raise InputError(message) from error
+
+
+def _open_lines(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _json_line(line: bytes) -> RawRow:
+    repairs: set[Repair] = set()
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        text = _decoded(line, repairs)
+        try:
+            value = parse_exact_json(str(text), "the line", repairs)
+        except RowDefect as defect:
+            return RawRow({"line": text}, Rejection(Reason.UNREADABLE_ROW, defect.rejection.detail))
+    if isinstance(value, dict):
+        return RawRow(value, repairs=frozenset(repairs))
+    detail = f"the line is a JSON {type(value).__name__}, not an object: {quoted(value)}"
+    return RawRow({"line": value}, Rejection(Reason.UNREADABLE_ROW, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class RowsPart:
+    """The rows of problem folders that share one layout."""
+
+    layout: Layout
+    folders: Sequence[Path]
+    form: FolderForm
+
+    def rows(self) -> Iterator[RawRow]:
+        """Yield the rows of this layout, folder by folder."""
+        for folder in self.folders:
+            for row in self.form.rows(folder):
+                if self.layout.required <= set(row):
+                    yield RawRow(row)
+
+    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the named columns of every row."""
+        for raw in self.rows():
+            yield {name: raw.row.get(name) for name in columns}
+
+    def features(self) -> Mapping[str, object]:
+        """Return nothing: folders carry no features."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class PartScan:
+    """A look over several parts."""
+
+    parts: Sequence[Part]
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield the named columns of every readable row."""
+        for part in self.parts:
+            yield from part.some_columns(columns)
+
+    def features(self) -> Mapping[str, object]:
+        """Return the features of the first part, when all parts agree on them."""
+        every = [part.features() for part in self.parts]
+        return every[0] if every and all(features == every[0] for features in every) else {}
+
+
+def open_parts(dataset: str, paths: Sequence[Path], split: str) -> list[Part]:
+    """Find the raw files of a split and what layout each has.
+
+    Raises
+    ------
+    InputError
+        When a path does not exist, holds nothing for the split, or fits no layout of the data set.
+    """
+    if not paths:
+        message = f"no path given; give Parquet or JSONL files, or folders, of {dataset}"
+        raise InputError(message)
+    return [part for path in paths for part in _parts_of(dataset, Path(path), split)]
+
+
+def _parts_of(dataset: str, path: Path, split: str) -> list[Part]:
+    if not path.exists():
+        message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder, of {dataset}"
+        raise InputError(message)
+    if path.is_file():
+        return [_file_part(dataset, path)]
+    parts = [*_folder_parts(dataset, path), *(_file_part(dataset, file) for file in _files_of_split(path, split))]
+    if not parts:
+        message = (
+            f"`{path}` holds no rows: no Parquet or JSONL file and no problem folder of {dataset} for split `{split}`"
+        )
+        raise InputError(message)
+    return parts
+
+
+def _folder_parts(dataset: str, root: Path) -> list[Part]:
+    form = FOLDER_FORMS.get(dataset)
+    folders = form.find(root) if form else []
+    if form is None or not folders:
+        return []
+    layouts: dict[str, Layout] = {}
+    for folder in folders:
+        for row in form.rows(folder):
+            layout = layout_for(dataset, row)
+            if layout is not None:
+                layouts.setdefault(layout.name, layout)
+    return [RowsPart(layout, folders, form) for layout in layouts.values()]
+
+
+def _raw_files(root: Path) -> Iterator[Path]:
+    """Yield the files below a folder, sorted; hidden ones, such as a download's cache, are no raw files."""
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not any(name.startswith(".") for name in path.relative_to(root).parts):
+            yield path
+
+
+def _files_of_split(root: Path, split: str) -> list[Path]:
+    files = [path for path in _raw_files(root) if path.name.endswith((".parquet", *JSON_LINES))]
+    problem_folders = {path.parent for form in FOLDER_FORMS.values() for path in root.rglob(form.marker)}
+    files = [path for path in files if not problem_folders.intersection(path.parents)]
+    wanted = SPLIT_NAMES.get(split, split)
+    return [path for path in files if _split_of(path.relative_to(root)) in {None, wanted}]
+
+
+def _split_of(relative: Path) -> str | None:
+    """Return the split that a file's name or folder declares: ``train-00000-of-00009.parquet``, ``all/train/0000.parquet``."""
+    match = SPLIT_IN_NAME.search(relative.as_posix())
+    return SPLIT_NAMES[match.group(1)] if match else None
+
+
+def _file_part(dataset: str, path: Path) -> Part:
+    if path.name.endswith(JSON_LINES):
+        return JsonLinesPart(path, _json_lines_layout(dataset, path))
+    try:
+        columns = pq.read_schema(path).names
+    except (pa.ArrowInvalid, OSError) as error:
+        message = f"`{path}` is no Parquet file ({error}); give Parquet, JSONL or a folder"
+        raise InputError(message) from error
+    return ParquetPart(path, _known(dataset, path, columns))
+
+
+def _known(dataset: str, path: Path, columns: Iterable[str]) -> Layout:
+    layout = layout_for(dataset, columns)
+    if layout is None:
+        message = f"`{path}` is no file of {dataset}: it has the columns {', '.join(columns)}; expected {describe_layouts(dataset)}"
+        raise InputError(message)
+    return layout
+
+
+def _json_lines_layout(dataset: str, path: Path) -> Layout:
+    """Return the layout of the first line that fits one."""
+    columns: dict[str, None] = {}
+    for raw in _json_lines(path):
+        if raw.rejection is None:
+            columns.update(dict.fromkeys(map(str, raw.row)))
+            layout = layout_for(dataset, raw.row)
+            if layout is not None:
+                return layout
+    return _known(dataset, path, columns)
+
+
+def raw_json(row: Row) -> str:
+    """Return a raw row as JSON text of at most 64 kB, whatever it holds."""
+    text = json.dumps(_bounded(row, RAW_DEPTH), ensure_ascii=False, sort_keys=True)
+    data = text.encode("utf-8", "replace")
+    return (
+        text.encode("utf-8", "replace").decode()
+        if len(data) <= RAW_BYTES
+        else data[:RAW_BYTES].decode("utf-8", "ignore")
+    )
+
+
+def _bounded(value: object, depth: int) -> object:
+    if isinstance(value, pa.Array):
+        value = value.slice(0, RAW_ITEMS).to_pylist()
+    if isinstance(value, str):
+        return value[:RAW_BYTES]
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < RAW_ITEMS):
+        return value
+    if depth and isinstance(value, list | tuple):
+        return [_bounded(item, depth - 1) for item in islice(value, RAW_ITEMS)]
+    if depth and isinstance(value, Mapping):
+        return {str(key)[:RAW_ITEMS]: _bounded(item, depth - 1) for key, item in islice(value.items(), RAW_ITEMS)}
+    return quoted(value)
+
+
+def hash_of_raw(paths: Sequence[Path]) -> dict[str, str]:
+    """Return the SHA-256 of every raw file, by its name relative to the path that holds it.
+
+    Raises
+    ------
+    InputError
+        When a path does not exist.
+    """
+    hashes: dict[str, str] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            message = f"`{path}` does not exist; give a file or folder of raw data"
+            raise InputError(message)
+        for file in [path] if path.is_file() else _raw_files(path):
+            name = file.name if path.is_file() else file.relative_to(path).as_posix()
+            hashes[name if name not in hashes else file.as_posix()] = _sha256_of(file)
+    return dict(sorted(hashes.items()))
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

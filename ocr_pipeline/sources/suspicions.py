@@ -1,0 +1,112 @@
+"""What makes a test suspect, seen from the tests alone: column-wise over the tests of many problems at once.
+
+Whether the reference solutions pass a test is found out by running them, later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.sources.rules import Suspicion
+from ocr_pipeline.tables import TestKind
+
+__all__ = ["Suspicions", "find_suspicions"]
+
+Mask = npt.NDArray[np.bool_]
+
+ELLIPSES: Final = ("...", "...\n", "…", "…\n")
+BLANK_BYTES: Final = 64  # an expected output of nothing but white space is no longer than this
+INTEGER_KEY: Final = r'[{,]"-?[0-9]+":'
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicions:
+    """The suspicions of each test as a list column, and how many tests each rule hit."""
+
+    column: pa.ListArray
+    counts: dict[str, int]
+
+
+def find_suspicions(
+    tests: pa.Table, problem: npt.NDArray[np.int64], *, has_solution: Sequence[bool], is_function: Sequence[bool]
+) -> Suspicions:
+    """Find suspicions in the tests of several problems.
+
+    Parameters
+    ----------
+    tests
+        Columns ``kind``, ``input`` and ``expected``, without nulls.
+    problem
+        For each test, the number of its problem.
+    has_solution, is_function
+        For each problem, whether it has a correct solution, and whether it is call-based.
+    """
+    inputs, expected = tests["input"], tests["expected"]
+    duplicate, contradiction = _repeated(_codes(inputs), _codes(expected), problem)
+    generated = np.asarray(pc.equal(tests["kind"], TestKind.GENERATED.value))
+    masks = {
+        Suspicion.CONTRADICTION: contradiction,
+        Suspicion.DUPLICATE: duplicate,
+        Suspicion.EMPTY_EXPECTED: _blank(expected),
+        Suspicion.GENERATED_WITHOUT_SOLUTION: generated & ~np.asarray(has_solution, bool)[problem],
+        Suspicion.INTEGER_KEYS: _integer_keys(inputs, expected, np.asarray(is_function, bool)[problem]),
+        Suspicion.TRUNCATED: _truncated(inputs) | _truncated(expected),
+    }
+    counts = {name.value: int(mask.sum()) for name, mask in masks.items() if mask.any()}
+    return Suspicions(_listed(masks), counts)
+
+
+def _codes(texts: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Give each distinct text a number."""
+    return np.asarray(texts.combine_chunks().dictionary_encode().indices, dtype=np.int64)
+
+
+def _repeated(
+    inputs: npt.NDArray[np.int64], expected: npt.NDArray[np.int64], problem: npt.NDArray[np.int64]
+) -> tuple[Mask, Mask]:
+    """Say which tests repeat an earlier one, and which share their input with a test that expects something else."""
+    rows = len(problem)
+    if not rows:
+        return np.zeros(0, bool), np.zeros(0, bool)
+    same_input = np.unique(problem * rows + inputs, return_inverse=True)[1]
+    pairs = same_input * np.int64(rows) + expected
+    _, first, pair = np.unique(pairs, return_index=True, return_inverse=True)
+    answers = np.bincount(same_input[first], minlength=rows)  # distinct expected outputs per input
+    return first[pair] != np.arange(rows), answers[same_input] > 1
+
+
+def _blank(expected: pa.ChunkedArray) -> Mask:
+    mask = np.asarray(pc.less_equal(pc.binary_length(expected), BLANK_BYTES))
+    short = np.flatnonzero(mask)
+    trimmed = pc.utf8_trim_whitespace(expected.take(pa.array(short)))
+    mask[short] = np.asarray(pc.equal(pc.binary_length(trimmed), 0))
+    return mask
+
+
+def _truncated(texts: pa.ChunkedArray) -> Mask:
+    return np.logical_or.reduce([np.asarray(pc.ends_with(texts, end)) for end in ELLIPSES])
+
+
+def _integer_keys(inputs: pa.ChunkedArray, expected: pa.ChunkedArray, called: Mask) -> Mask:
+    mask = np.zeros(len(called), bool)
+    chosen = np.flatnonzero(called)
+    if len(chosen):
+        places = pa.array(chosen)
+        found = [pc.match_substring_regex(column.take(places), INTEGER_KEY) for column in (inputs, expected)]
+        mask[chosen] = np.asarray(pc.or_(*found))
+    return mask
+
+
+def _listed(masks: dict[Suspicion, Mask]) -> pa.ListArray:
+    """Turn one mask per rule into a list of names per test; the rules come sorted by name."""
+    table = np.column_stack(list(masks.values()))
+    offsets = np.concatenate(([0], np.cumsum(table.sum(axis=1)))).astype(np.int32)
+    names = pa.array([name.value for name in masks], pa.string()).take(pa.array(np.nonzero(table)[1]))
+    return pa.ListArray.from_arrays(pa.array(offsets), names)
