@@ -2,13 +2,15 @@
 
 Code is cut into tokens by a small lexer that also works on code that does not compile. Names, literals and order
 count; two programs that only do the same are not duplicates. The first sample of a problem is the one that the others
-point at, whatever order the rows came in.
+point at, whatever order the rows came in. The lexer is asked only about samples that a rough key could not tell apart.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +20,7 @@ import pyarrow as pa
 
 from ocr_pipeline.tables import Language
 
-__all__ = ["DuplicateIndex", "Repeats", "code_key", "normal_form"]
+__all__ = ["Candidate", "Repeats", "RoughIndex", "code_key", "find_repeats", "normal_form", "rough_key"]
 
 STRING: Final = (
     rb"[A-Za-z]{0,3}(?:'{3}(?:\\.|[^\\])*?'{3}|\"{3}(?:\\.|[^\\])*?\"{3}|'(?:\\.|[^\\'\n])*'|\"(?:\\.|[^\\\"\n])*\")"
@@ -35,25 +37,42 @@ CPP_TOKEN: Final = re.compile(
     + rb")",
     re.DOTALL,
 )
+PYTHON_COMMENT: Final = re.compile(rb"#[^\n]*|(" + STRING + rb")", re.DOTALL)
+CPP_COMMENT: Final = re.compile(
+    rb"//(?:\\\r?\n|[^\n])*|/\*.*?\*/|(" + b"|".join((RAW_CPP_STRING, STRING)) + rb")", re.DOTALL
+)
+WHITE_SPACE: Final = b" \t\r\n\f\v\\"
 SEPARATOR: Final = b"\x00"
 INDENT: Final = b"\x01"
 KEY_BYTES: Final = 16
 NEWLINE: Final = ord("\n")
-INDEX_COLUMNS: Final = ("key_high", "key_low", "sample_index", "sample_id", "row")
-INDEX_TYPES: Final = (pa.uint64(), pa.uint64(), pa.int32(), pa.string(), pa.int64())
-INDEX_SCHEMA: Final = pa.schema(list(zip(INDEX_COLUMNS, INDEX_TYPES, strict=True)))
 
 
-def normal_form(code: bytes, language: Language | None) -> bytes:
+def normal_form(code: bytes, language: str) -> bytes:
     """Return the tokens of ``code`` without comments and white space; in Python with the depth of each line."""
-    return _cpp_form(code) if language is Language.CPP else _python_form(code)
+    return _cpp_form(code) if language == Language.CPP else _python_form(code)
 
 
 def code_key(problem_id: str, language: str, code: bytes) -> bytes:
     """Return a key that two samples share when they solve the same problem with the same code."""
-    known = Language(language) if language in set(Language) else None
+    return _digest(problem_id, language, normal_form(code, language))
+
+
+def rough_key(problem_id: str, language: str, code: bytes) -> bytes:
+    """Return a key that costs a tenth; samples whose code is the same share it, and a few others do too."""
+    comments = CPP_COMMENT if language == Language.CPP else PYTHON_COMMENT
+    mark = b"/" if language == Language.CPP else b"#"
+    bare = comments.sub(_without_comment, code) if mark in code else code
+    return _digest(problem_id, language, bare.translate(None, WHITE_SPACE))
+
+
+def _without_comment(match: re.Match[bytes]) -> bytes:
+    return match.group(1) or b""
+
+
+def _digest(problem_id: str, language: str, code: bytes) -> bytes:
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
-    for part in (problem_id.encode(), language.encode(), normal_form(code, known)):
+    for part in (problem_id.encode(), language.encode(), code):
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.digest()
 
@@ -79,12 +98,12 @@ def _python_form(code: bytes) -> bytes:
     tokens: list[bytes] = []
     indents = [0]
     brackets, line = 0, b"\n"
-    for token in filter(None, PYTHON_TOKEN.findall(code.expandtabs())):
+    for token in filter(None, PYTHON_TOKEN.findall(code)):
         if token[0] == NEWLINE:
             line = token if brackets == 0 else line
             continue
         if line:
-            tokens.append(_indent(indents, len(line) - 1))
+            tokens.append(_indent(indents, len(line.expandtabs()) - 1))
             line = b""
         if token in b"([{":
             brackets += 1
@@ -103,6 +122,46 @@ def _indent(indents: list[int], width: int) -> bytes:
     return INDENT * len(indents)
 
 
+@dataclass
+class RoughIndex:
+    """Collects the rough keys of all samples of a stream, 24 bytes per row: 736,000 samples take 18 MB."""
+
+    _keys: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    _rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _seen: int = 0
+
+    def add(self, keys: list[bytes | None]) -> None:
+        """Add the keys of the next rows; None for a row without code."""
+        rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
+        halves = np.frombuffer(b"".join(key for key in keys if key is not None), np.uint64)
+        self._keys.append(halves.reshape(-1, 2))
+        self._rows.append(rows + self._seen)
+        self._seen += len(keys)
+
+    def candidates(self) -> npt.NDArray[np.int64]:
+        """Return the rows that share their key with another row, ascending."""
+        if not self._keys:
+            return np.empty(0, np.int64)
+        high, low = np.concatenate(self._keys).T
+        order = np.lexsort((low, high))
+        same = (high[order][1:] == high[order][:-1]) & (low[order][1:] == low[order][:-1])
+        shares = np.zeros(len(order), bool)
+        shares[order[1:]] |= same
+        shares[order[:-1]] |= same
+        rows: npt.NDArray[np.int64] = np.concatenate(self._rows)[shares]
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sample that may be a duplicate: fields in the order in which samples of one key are sorted."""
+
+    key: bytes
+    sample_index: int
+    sample_id: str
+    row: int
+
+
 @dataclass(frozen=True, slots=True)
 class Repeats:
     """The rows that repeat an earlier sample, ascending, and the id of the sample that each repeats."""
@@ -118,46 +177,13 @@ class Repeats:
         return self.originals.take(pa.array(where, mask=where < 0))
 
 
-@dataclass
-class DuplicateIndex:
-    """Collects the keys of all samples of a stream, then tells for each row which sample it repeats.
-
-    It holds about 110 bytes per row: 736,000 samples take 80 MB.
-    """
-
-    _chunks: list[pa.RecordBatch] = field(default_factory=list)
-    _rows: int = 0
-
-    def add(self, keys: list[bytes | None], sample_indexes: pa.Array, sample_ids: pa.Array) -> None:
-        """Add the next rows: the key of their code (None without code), number in their problem, and id."""
-        rows = np.array([row for row, key in enumerate(keys) if key is not None], np.int64)
-        halves = np.frombuffer(b"".join(key for key in keys if key is not None), "<u8").reshape(-1, 2)
-        taken = [column.take(pa.array(rows)) for column in (sample_indexes, sample_ids)]
-        columns = [pa.array(halves[:, 0]), pa.array(halves[:, 1]), *taken, pa.array(rows + self._rows)]
-        self._chunks.append(pa.RecordBatch.from_arrays(columns, names=INDEX_COLUMNS))
-        self._rows += len(keys)
-
-    def repeats(self) -> Repeats:
-        """Compare all rows that were added."""
-        members = _members(pa.Table.from_batches(self._chunks, INDEX_SCHEMA))
-        members = members.sort_by([(name, "ascending") for name in INDEX_COLUMNS]).combine_chunks()
-        high, low = (members.column(name).to_numpy() for name in INDEX_COLUMNS[:2])
-        is_first = np.ones(len(high), bool)
-        is_first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-        first = np.maximum.accumulate(np.where(is_first, np.arange(len(high)), 0))
-        rows = members.column("row").to_numpy()[~is_first]
-        order = np.argsort(rows)
-        originals = members.column("sample_id").take(pa.array(first[~is_first][order]))
-        return Repeats(rows[order], originals.combine_chunks())
-
-
-def _members(table: pa.Table) -> pa.Table:
-    """Return the rows whose key occurs more than once."""
-    high, low = (table.column(name).to_numpy() for name in INDEX_COLUMNS[:2])
-    order = np.lexsort((low, high))
-    high, low = high[order], low[order]
-    same = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
-    is_member = np.zeros(len(order), bool)
-    is_member[order[1:]] |= same
-    is_member[order[:-1]] |= same
-    return table.filter(pa.array(is_member))
+def find_repeats(candidates: Iterable[Candidate]) -> Repeats:
+    """Return which candidates repeat another one; the first of a key by sample index and id is no repeat."""
+    ordered = sorted(candidates, key=lambda one: (one.key, one.sample_index, one.sample_id, one.row))
+    repeats = []
+    for _, group in itertools.groupby(ordered, key=lambda one: one.key):
+        first, *others = group
+        repeats += [(other.row, first.sample_id) for other in others]
+    repeats.sort()
+    rows = np.array([row for row, _ in repeats], np.int64)
+    return Repeats(rows, pa.array([original for _, original in repeats], pa.string()))

@@ -23,11 +23,12 @@ FEWEST_COPIES: Final = 4  # with the next three from facts: 4 copies, 64 tokens 
 FEWEST_WORDS: Final = 64
 FEWEST_UNSPACED_BYTES: Final = 512  # a cycle without spaces (digits, CJK) has no words to count
 LONGEST_PERIOD_WORDS: Final = 1_024
-WORD_EDGE_BYTES: Final = 8
+WORD_BYTES: Final = 8  # of a word that are compared; two words of one length that differ later count as one
 MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2⁶⁴
 INVERSE: Final = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
 LENGTH_MULTIPLIER: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 END_MULTIPLIER: Final = np.uint64(0xFF51AFD7ED558CCD)
+HALF: Final = np.uint64(32)
 
 Words = npt.NDArray[np.uint64]
 _powers: list[Words] = []  # grown on demand: [MULTIPLIER⁰ …, INVERSE⁰ …]
@@ -82,27 +83,26 @@ def repeated_share(text: bytes) -> float:
     hashes = _gram_hashes(words)
     hashes.sort()
     same = hashes[1:] == hashes[:-1]
-    repeated = np.count_nonzero(same) + np.count_nonzero(same & ~np.concatenate(([False], same[:-1])))
-    return repeated / grams
+    pairs = np.count_nonzero(same)
+    if not pairs:
+        return 0.0
+    groups = pairs - np.count_nonzero(same[1:] & same[:-1])  # runs of equal neighbours; each has one member more
+    return (pairs + groups) / grams
 
 
 def _word_hashes(text: bytes) -> Words:
-    """Hash each word by its first and last eight bytes and its length; words end at white space."""
-    padded = text + b" " * WORD_EDGE_BYTES
-    is_word = np.frombuffer(padded, np.uint8) > ord(" ")
-    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
-    if is_word[0]:
-        edges = np.concatenate(([0], edges))
-    starts, ends = edges[0::2], edges[1::2]
-    lengths = np.minimum(ends - starts, WORD_EDGE_BYTES)
-    eight = np.ndarray(len(padded) - WORD_EDGE_BYTES + 1, "<u8", padded, strides=(1,))  # the eight bytes from each byte
-    shift = ((WORD_EDGE_BYTES - lengths) * 8).astype(np.uint64)
-    first = eight[starts] << shift
-    last = eight[ends - lengths] << shift
-    mixed = (first ^ (first >> np.uint64(29))) * MULTIPLIER
-    mixed ^= last * END_MULTIPLIER + (ends - starts).astype(np.uint64) * LENGTH_MULTIPLIER
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * END_MULTIPLIER
-    hashes: Words = mixed ^ (mixed >> np.uint64(29))
+    """Hash each word by its first eight bytes and its length; words end at white space."""
+    padded = b" " + text + b" " * WORD_BYTES
+    is_space = np.frombuffer(padded, np.uint8) <= ord(" ")
+    edges = np.flatnonzero(is_space[1:] != is_space[:-1]) + 1
+    starts = edges[0::2]
+    lengths = edges[1::2] - starts
+    eight = np.ndarray(len(padded) - WORD_BYTES + 1, "<u8", padded, strides=(1,))  # the eight bytes from each byte on
+    shift = (WORD_BYTES - np.minimum(lengths, WORD_BYTES)) << 3
+    hashes: Words = (eight[starts] << shift.view(np.uint64)) * MULTIPLIER + lengths.view(np.uint64) * LENGTH_MULTIPLIER
+    hashes ^= hashes >> HALF
+    hashes *= END_MULTIPLIER
+    hashes ^= hashes >> HALF
     return hashes
 
 

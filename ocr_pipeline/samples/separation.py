@@ -86,6 +86,8 @@ class _Thought:
     answer: Span | None
     reasons: tuple[Separation, ...] = ()
     cases: tuple[Case, ...] = ()
+    may_hold_fences: bool = True
+    """Whether it is worth looking for fences in the reasoning: one pass over most texts is enough to say no."""
 
 
 def separate_text(
@@ -109,7 +111,7 @@ def separate_text(
         return _without_code((Separation.EMPTY_RESPONSE,), bom=start > 0)
     thought = _find_thought(text, start)
     answer_reasons, fence, fences, cases = _read_answer(text, thought.answer, policy, language)
-    reasoning_fences, has_code = _reasoning_fences(text, thought.reasoning)
+    reasoning_fences, has_code = _reasoning_fences(text, thought)
     return Separated(
         reasons=((Separation.TRUNCATED,) if is_truncated else ()) + thought.reasons + answer_reasons,
         reasoning=thought.reasoning,
@@ -137,17 +139,20 @@ def _skip_space(text: bytes, start: int, end: int) -> int:
 def _find_thought(text: bytes, start: int) -> _Thought:
     end = len(text)
     last = text.rfind(CLOSING, start)
-    closings = _real_closings(text, start, last) if last >= 0 else []
+    may_hold_fences = has_fence_marker(text, start, last if last >= 0 else end)
+    closings = _real_closings(text, start, last, may_hold_fences=may_hold_fences) if last >= 0 else []
     quoted = (Case.QUOTED_TAG,) if last >= 0 and (not closings or closings[0] != last) else ()
-    if not closings:
-        opened = _opening(text, start, end)
-        if opened is None:
-            return _Thought(None, Span(start, end), (Separation.NO_THINK,), quoted)
-        return _Thought(Span(opened, end), None, (Separation.UNCLOSED_THINK,), quoted)
-    return _closed_thought(text, start, closings, quoted)
+    if closings:
+        return _closed_thought(text, start, closings, quoted, may_hold_fences=may_hold_fences)
+    opened = _opening(text, start, end)
+    if opened is None:
+        return _Thought(None, Span(start, end), (Separation.NO_THINK,), quoted)
+    return _Thought(Span(opened, end), None, (Separation.UNCLOSED_THINK,), quoted)
 
 
-def _closed_thought(text: bytes, start: int, closings: list[int], cases: tuple[Case, ...]) -> _Thought:
+def _closed_thought(
+    text: bytes, start: int, closings: list[int], cases: tuple[Case, ...], *, may_hold_fences: bool
+) -> _Thought:
     closing, end = closings[0], len(text)
     opened = _opening(text, start, closing)
     if opened is None:
@@ -159,17 +164,19 @@ def _closed_thought(text: bytes, start: int, closings: list[int], cases: tuple[C
         reasons.append(Separation.UNCLOSED_THINK)
     if _skip_space(text, opened, closing) == closing:
         reasons.append(Separation.EMPTY_REASONING)
-    return _Thought(Span(opened, closing), Span(closing + len(CLOSING), end), tuple(reasons), cases)
+    answer = Span(closing + len(CLOSING), end)
+    return _Thought(Span(opened, closing), answer, tuple(reasons), cases, may_hold_fences)
 
 
-def _real_closings(text: bytes, start: int, last: int) -> list[int]:
+def _real_closings(text: bytes, start: int, last: int, *, may_hold_fences: bool) -> list[int]:
     """Return the last closing tag that counts and, if there is one, another before it."""
     real: list[int] = []
     position = last
     for _ in range(MOST_CLOSINGS):
         if position < 0 or len(real) == 2:  # noqa: PLR2004 - the last decides, one more makes them several
             break
-        if not _is_quoted(text, position, CLOSING) and not _is_fenced(text, start, position, CLOSING):
+        is_fenced = may_hold_fences and _is_fenced(text, start, position, CLOSING)
+        if not is_fenced and not _is_quoted(text, position, CLOSING):
             real.append(position)
         position = text.rfind(CLOSING, start, position)
     return real
@@ -205,15 +212,13 @@ def _is_fenced(text: bytes, start: int, position: int, tag: bytes) -> bool:
 
     A fence that the reasoning forgot to close does not hide the tag: then the fences after it are balanced.
     """
-    if not has_fence_marker(text, start, position) or not find_fences(text, start, position).is_open:
-        return False
-    return find_fences(text, position + len(tag)).is_open
+    return find_fences(text, start, position).is_open and find_fences(text, position + len(tag)).is_open
 
 
-def _reasoning_fences(text: bytes, reasoning: Span | None) -> tuple[tuple[Fence, ...], bool]:
-    if reasoning is None or not has_fence_marker(text, reasoning.start, reasoning.end):
+def _reasoning_fences(text: bytes, thought: _Thought) -> tuple[tuple[Fence, ...], bool]:
+    if thought.reasoning is None or not thought.may_hold_fences:
         return (), False
-    found = find_fences(text, reasoning.start, reasoning.end)
+    found = find_fences(text, thought.reasoning.start, thought.reasoning.end)
     return found.complete, bool(found.complete) or found.is_open
 
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
-from ocr_pipeline.samples.duplicates import DuplicateIndex, Repeats, code_key
+from ocr_pipeline.samples.duplicates import Candidate, Repeats, RoughIndex, code_key, find_repeats, rough_key
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.separation import FAILED, Separated, Span, separate_text
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
@@ -29,7 +30,7 @@ from ocr_pipeline.samples.verdicts import KEPT, SYNTAX_REASONS, Case, FencePolic
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import SAMPLES, SPAN, Language
 
-__all__ = ["SampleConfig", "judge_responses", "separate"]
+__all__ = ["SampleConfig", "judge_responses", "separate", "separation_columns"]
 
 BATCH_ROWS: Final = 256  # enough to keep two processes busy 1.94 times as fast as one
 BATCH_BYTES: Final = 16 << 20
@@ -45,8 +46,8 @@ READ_COLUMNS: Final = (
     "completion_tokens",
 )
 SAMPLE_INDEX: Final = pa.field("sample_index", pa.int32())
-CODE_KEY: Final = pa.field("code_key", pa.binary())
-JUDGED_SCHEMA: Final = pa.schema([*SAMPLES.schema, SAMPLE_INDEX, CODE_KEY])
+ROUGH_KEY: Final = pa.field("rough_key", pa.binary())
+JUDGED_SCHEMA: Final = pa.schema([*SAMPLES.schema, SAMPLE_INDEX, ROUGH_KEY])
 SPANS: Final = pa.list_(SPAN)
 
 
@@ -100,16 +101,16 @@ def separate(
         Told of every batch.
     """
     function = functools.partial(judge_responses, config=config)
-    index, verdicts, notes = DuplicateIndex(), Counter[str](), Counter[str]()
+    index, verdicts, notes = RoughIndex(), Counter[str](), Counter[str]()
     with tempfile.TemporaryFile() as spill:
         with pa.ipc.new_stream(spill, JUDGED_SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as judged:
             for batch in engine.map(function, _small_batches(responses)):
-                index.add(batch["code_key"].to_pylist(), batch["sample_index"], batch["sample_id"])
+                index.add(batch["rough_key"].to_pylist())
                 judged.write_batch(batch)
                 verdicts.update(batch["verdict"].to_pylist())
                 notes.update(_notes(batch))
                 progress.advance(batch.num_rows)
-        repeats = index.repeats()
+        repeats = find_repeats(_candidates(spill, index.candidates()))
         _write_with_repeats(spill, repeats, writer)
     notes["duplicate"] = len(repeats.rows)
     return count_verdicts(verdicts.elements(), notes=notes).require_conserved("samples")
@@ -125,13 +126,14 @@ def judge_responses(batch: pa.RecordBatch, config: SampleConfig) -> pa.RecordBat
     reasons = [_reasons(row.parts, report) for row, report in judged]
     columns = {
         **_identity_columns(batch),
-        **_separation_columns(rows),
+        **separation_columns([row.parts for row in rows]),
+        "reasoning_tokens": [_reasoning_tokens(row) for row in rows],
         **_syntax_columns([report for _, report in judged]),
         **_repetition_columns(rows),
         "duplicate_of": pa.nulls(len(rows), pa.string()),
         "verdict": [row_reasons[0] if row_reasons else KEPT for row_reasons in reasons],
         "reasons": reasons,
-        "code_key": [_key(row) for row in rows],
+        "rough_key": [_rough_key(row) for row in rows],
     }
     arrays = [_array(columns[field.name], field) for field in JUDGED_SCHEMA]
     return pa.RecordBatch.from_arrays(arrays, schema=JUDGED_SCHEMA)
@@ -194,8 +196,8 @@ def _reasons(parts: Separated, report: SyntaxReport) -> list[str]:
     return reasons
 
 
-def _key(row: _Row) -> bytes | None:
-    return None if row.parts.code is None else code_key(row.problem_id, row.language, row.parts.code)
+def _rough_key(row: _Row) -> bytes | None:
+    return None if row.parts.code is None else rough_key(row.problem_id, row.language, row.parts.code)
 
 
 def _identity_columns(batch: pa.RecordBatch) -> dict[str, object]:
@@ -208,8 +210,8 @@ def _identity_columns(batch: pa.RecordBatch) -> dict[str, object]:
     return {"sample_index": index} | {ours: batch[theirs].cast(pa.string()) for ours, theirs in names.items()}
 
 
-def _separation_columns(rows: Sequence[_Row]) -> dict[str, object]:
-    parts = [row.parts for row in rows]
+def separation_columns(parts: Sequence[Separated]) -> dict[str, object]:
+    """Return the columns of samples that say how responses came apart."""
     return {
         "reasoning_span": _span_array([part.reasoning for part in parts]),
         "answer_span": _span_array([part.answer for part in parts]),
@@ -220,7 +222,6 @@ def _separation_columns(rows: Sequence[_Row]) -> dict[str, object]:
         "fence_language": [part.fence.language or None if part.fence else None for part in parts],
         "fence_spans": _span_lists([[Span(fence.start, fence.end) for fence in part.fences] for part in parts]),
         "cases": [[str(case) for case in part.cases] for part in parts],
-        "reasoning_tokens": [_reasoning_tokens(row) for row in rows],
     }
 
 
@@ -290,14 +291,29 @@ def _notes(batch: pa.RecordBatch) -> dict[str, int]:
     return notes
 
 
+def _candidates(spill: IO[bytes], rows: npt.NDArray[np.int64]) -> Iterator[Candidate]:
+    """Read the rows that may be duplicates again, and yield each with the key of its code."""
+    for first_row, batch in _judged(spill) if len(rows) else ():
+        within = rows[np.searchsorted(rows, first_row) : np.searchsorted(rows, first_row + batch.num_rows)]
+        for number, sample in zip(within, batch.take(pa.array(within - first_row)).to_pylist(), strict=True):
+            key = code_key(sample["problem_id"], sample["language"], sample["code"].encode())
+            yield Candidate(key, sample["sample_index"], sample["sample_id"], int(number))
+
+
 def _write_with_repeats(spill: IO[bytes], repeats: Repeats, writer: TableWriter) -> None:
     """Write the judged rows again, each with the sample that it repeats."""
+    column = SAMPLES.schema.get_field_index("duplicate_of")
+    for first_row, batch in _judged(spill):
+        originals = repeats.between(first_row, first_row + batch.num_rows)
+        samples = batch.select(SAMPLES.schema.names)
+        writer.write(samples.set_column(column, SAMPLES.schema.field(column), originals))
+
+
+def _judged(spill: IO[bytes]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Read the judged batches again, each with the number of its first row."""
     spill.seek(0)
-    row = 0
-    with pa.ipc.open_stream(spill) as judged:
-        for batch in judged:
-            column = SAMPLES.schema.get_field_index("duplicate_of")
-            originals = repeats.between(row, row + batch.num_rows)
-            samples = batch.select(SAMPLES.schema.names)
-            writer.write(samples.set_column(column, SAMPLES.schema.field(column), originals))
-            row += batch.num_rows
+    first_row = 0
+    with pa.ipc.open_stream(spill) as stream:
+        for batch in stream:
+            yield first_row, batch
+            first_row += batch.num_rows
