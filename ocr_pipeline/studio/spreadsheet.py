@@ -1,7 +1,7 @@
 """Reviews as a CSV file, for people who prefer a spreadsheet: the queue goes out, decisions come back.
 
-The file is UTF-8 with a byte order mark, which spreadsheets need to see. A line that cannot be used is reported with its
-number and left out; the others are stored. The file itself is never changed.
+The file is UTF-8 with a byte order mark, which spreadsheets need to see. A row that cannot be used is reported with the
+number a spreadsheet shows and left out; the others are stored. The file itself is never changed.
 """
 
 from __future__ import annotations
@@ -167,8 +167,7 @@ def _read(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
             if missing:
                 message = f"`{path}` has no column {' and no column '.join(missing)}; start from `reviews export`"
                 raise InputError(message)
-            for row in reader:
-                yield reader.line_num, row
+            yield from enumerate(reader, start=2)  # as a spreadsheet counts: the header is row 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         message = f"`{path}` cannot be read as CSV: {error}; save it as CSV in UTF-8"
         raise InputError(message) from error
@@ -207,10 +206,10 @@ class _Lines:
         except _LineError as error:
             self.dropped[error.reason] += 1
             if error.problem:
-                self.problems.append(f"line {number}: {error.problem}")
+                self.problems.append(f"row {number}: {error.problem}")
             return None
         if review.pair_key not in self._known:
-            self.problems.append(f"line {number}: no such pair in this data root; stored, it counts once it appears")
+            self.problems.append(f"row {number}: no such pair in this data root; stored, it counts once it appears")
         return review
 
     def _review(self, row: Mapping[str, str]) -> Review:
@@ -250,7 +249,7 @@ class _Lines:
             return
         if word == review.decision:
             raise _LineError("repeated")
-        message = f"`{review.reviewer}` says {review.decision} here and {word} in line {first}; keep one of them"
+        message = f"`{review.reviewer}` says {review.decision} here and {word} in row {first}; keep one of them"
         raise _LineError("conflict", message)
 
 
