@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.teacher.faults import Faults, parse_faults
+from ocr_pipeline.teacher.faults import parse_faults
 from ocr_pipeline.teacher.generate import GenerateConfig, generate
 from ocr_pipeline.teacher.recordings import Recording, Recordings
 from ocr_pipeline.teacher.replay import Replayer
@@ -174,9 +174,11 @@ def recordings(count: int = 4, *, characters: int = 200) -> Recordings:
 
 def world(faults: str = "", *, replicas: int = 1, **options: Any) -> World:
     """Return a world with replicas that misbehave alike."""
-    parsed: Faults = parse_faults(faults)
-    urls = [f"http://teacher-{number}:8000/v1" for number in range(replicas)]
-    return World({url: Replayer(recordings(), faults=parsed) for url in urls}, **options)
+    servers = {
+        f"http://teacher-{number}:8000/v1": Replayer(recordings(), faults=parse_faults(faults, seed=number))
+        for number in range(replicas)
+    }
+    return World(servers, **options)
 
 
 class Rows:
