@@ -7,8 +7,10 @@ limits, and neither runs what it reads. What an opinion means for a sample is de
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from ocr_pipeline.samples import compile_worker
 
 __all__ = ["Opinion", "PythonCompiler", "check_cpp", "has_cpp_compiler", "python_compiler"]
 
+WORKER: Final = Path(compile_worker.__file__)
 CPP_STANDARD: Final = "gnu++20"
 CPP_SECONDS: Final = 20
 CPP_MEMORY_KIB: Final = 2 << 20
@@ -35,7 +38,7 @@ CPP_FLAGS: Final = (
     "-fmax-errors=1",
     "-fno-diagnostics-color",
 )
-CPP_POSITION: Final = "<stdin>:"
+CPP_ERROR: Final = re.compile(r"<stdin>:(\d+):(?:(\d+):)? (?:fatal )?error:")
 MISSING_HEADER: Final = "No such file or directory"
 
 
@@ -50,9 +53,16 @@ class Opinion:
 
 
 class PythonCompiler:
-    """A worker process that compiles Python sources; started again whenever a source brings it down."""
+    """A worker process that compiles Python sources; started again whenever a source brings it down.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    program
+        The worker's program, which speaks the frames of :mod:`ocr_pipeline.samples.compile_worker`.
+    """
+
+    def __init__(self, program: Path = WORKER) -> None:
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: list[bytes] = []
 
@@ -87,18 +97,29 @@ class PythonCompiler:
         """End the worker, if there is one."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            for stream in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(BrokenPipeError):
+                    assert stream is not None  # noqa: S101 - for the type checker: it was started with pipes
+                    stream.close()
+            self._process.wait()
             self._process = None
 
     def _send(self, sources: Sequence[bytes]) -> None:
         if not sources:
             return
-        process = self._process = self._process or _start()
-        assert process.stdin is not None  # noqa: S101 - for the type checker: it was started with a pipe
         count = compile_worker.COUNT
         frames = [count.pack(len(sources)), *(count.pack(len(source)) + source for source in sources)]
-        process.stdin.write(b"".join(frames))
-        process.stdin.flush()
+        try:
+            self._write(b"".join(frames))
+        except BrokenPipeError:  # somebody ended the worker since the last question
+            self.close()
+            self._write(b"".join(frames))
+
+    def _write(self, frames: bytes) -> None:
+        self._process = self._process or _start(self._program)
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker: it was started with a pipe
+        self._process.stdin.write(frames)
+        self._process.stdin.flush()
 
     def _receive(self) -> Opinion | None:
         assert self._process is not None  # noqa: S101 - for the type checker: an answer is read after a question
@@ -112,8 +133,8 @@ class PythonCompiler:
         return Opinion(accepted, line or None, column or None, message)
 
 
-def _start() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-S", str(Path(compile_worker.__file__))]
+def _start(program: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", str(program)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={})
 
 
@@ -152,7 +173,6 @@ def _read_diagnosis(code: int, diagnosis: str) -> Opinion:
     error = next((line for line in diagnosis.splitlines() if "error:" in line), "")
     if not error or MISSING_HEADER in error or "internal compiler error" in error:
         return Opinion(accepted=None, message=error or "g++ could not judge")
-    if not error.startswith(CPP_POSITION):
-        return Opinion(accepted=False, message=error)
-    line, column = error.removeprefix(CPP_POSITION).split(":")[:2]
-    return Opinion(accepted=False, line=int(line), column=int(column), message=error)
+    place = CPP_ERROR.match(error)
+    line, column = (int(number) if number else None for number in place.groups()) if place else (None, None)
+    return Opinion(accepted=False, line=line, column=column, message=error)

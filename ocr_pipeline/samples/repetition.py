@@ -58,13 +58,11 @@ def _period_words(tail: bytes, period: int) -> int | None:
     covered = _matching_bytes(tail, period) + period
     if covered < FEWEST_COPIES * period:
         return None
-    words = len(tail[-period:].split())
-    in_spaces = any(byte <= ord(" ") for byte in tail[-period:])
-    if in_spaces and covered * words < FEWEST_WORDS * period:
-        return None
-    if not in_spaces and covered < FEWEST_UNSPACED_BYTES:
-        return None
-    return words if 1 <= words <= LONGEST_PERIOD_WORDS else None
+    is_word = np.frombuffer(tail[-period:], np.uint8) > ord(" ")
+    words = int(np.count_nonzero(is_word & ~np.roll(is_word, 1)))  # a word may wrap from the end to the beginning
+    if is_word.all():
+        return 1 if covered >= FEWEST_UNSPACED_BYTES else None
+    return words if 1 <= words <= LONGEST_PERIOD_WORDS and covered * words >= FEWEST_WORDS * period else None
 
 
 def _matching_bytes(tail: bytes, period: int) -> int:
