@@ -25,7 +25,7 @@ materialize 'duplicates and contamination' --select 'key:duplicate_pairs or key:
 for dataset in taco apps code_contests; do
     materialize "teacher, samples, executions, data set: $dataset" \
         --select 'key:responses or key:samples or key:executions or key:reasoning_patterns or key:sft_dataset' \
-        --partition-range "$dataset|cpp...$dataset|python"
+        --partition-range "$dataset|python...$dataset|cpp"
 done
 materialize 'solution plans' --select 'key:plans or key:plan_sft_dataset' --partition-range 'taco...code_contests'
 materialize 'funnel and data card' --select 'key:funnel or key:data_card'

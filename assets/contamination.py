@@ -1,11 +1,10 @@
 """Group contamination: unique problems against the benchmarks, and the problems that no benchmark holds."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from assets.materialize import materialize
+from assets.materialize import materialize_table
 from assets.metadata import table_asset
 from ocr_pipeline import contamination as step
 from ocr_pipeline.building import Build, Writers
@@ -31,7 +30,7 @@ def contamination(
     store: StoreResource,
     encoder: EncoderResource,
     benchmarks: BenchmarksResource,
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Compare every unique problem with every benchmark problem and store the evidence."""
     opened = store.open()
     targets = benchmarks.open(opened)
@@ -55,11 +54,11 @@ def contamination(
         inputs=[opened.reference(UNIQUE_PROBLEMS), *benchmarks.references(opened), store.reviews_reference()],
         run=run,
     )
-    yield from materialize(context, opened, lambda _: build)
+    return materialize_table(context, opened, lambda _: build)
 
 
 @table_asset(CLEAN_PROBLEMS, group=GROUP, code_version=step.VERSION, upstream=(UNIQUE_PROBLEMS, CONTAMINATION))
-def clean_problems(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult[Any]]:
+def clean_problems(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
     """Keep the problems that no benchmark holds."""
     opened = store.open()
     build = Build(
@@ -74,4 +73,4 @@ def clean_problems(context: dg.AssetExecutionContext, store: StoreResource) -> I
             writers[CLEAN_PROBLEMS.name],
         ),
     )
-    yield from materialize(context, opened, lambda _: build)
+    return materialize_table(context, opened, lambda _: build)

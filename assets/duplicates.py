@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from assets.materialize import materialize
+from assets.materialize import materialize_table
 from assets.metadata import table_asset
 from ocr_pipeline import duplicates
 from ocr_pipeline.building import Build, Writers
@@ -45,7 +45,7 @@ def _training(store: Store, table: Table) -> list[dict[str, str]]:
 @table_asset(DUPLICATE_PAIRS, group=GROUP, code_version=duplicates.VERSION, upstream=(PROBLEMS, TESTS))
 def duplicate_pairs(
     context: dg.AssetExecutionContext, config: DuplicatesConfig, store: StoreResource, encoder: EncoderResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Compare every problem with every other; people's reviews override the rules."""
     opened = store.open()
     settings = duplicates.DuplicateConfig(threshold=config.threshold)
@@ -70,11 +70,11 @@ def duplicate_pairs(
         inputs=[*training_references(opened, PROBLEMS, TESTS), store.reviews_reference()],
         run=run,
     )
-    yield from materialize(context, opened, lambda _: build)
+    return materialize_table(context, opened, lambda _: build)
 
 
 @table_asset(UNIQUE_PROBLEMS, group=GROUP, code_version=duplicates.VERSION, upstream=(PROBLEMS, DUPLICATE_PAIRS))
-def unique_problems(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult[Any]]:
+def unique_problems(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:
     """Keep one problem of each group of duplicates, with the provenance of all."""
     opened = store.open()
     build = Build(
@@ -89,4 +89,4 @@ def unique_problems(context: dg.AssetExecutionContext, store: StoreResource) -> 
             writers[UNIQUE_PROBLEMS.name],
         ),
     )
-    yield from materialize(context, opened, lambda _: build)
+    return materialize_table(context, opened, lambda _: build)

@@ -8,10 +8,11 @@ import dagster as dg
 
 from assets.metadata import materialization_metadata
 from ocr_pipeline.building import Build, Built, build_unless_current
-from ocr_pipeline.errors import PipelineError, TeacherError
+from ocr_pipeline.console import PlainProgress, Progress
+from ocr_pipeline.errors import InputError, PipelineError, TeacherError
 from ocr_pipeline.store import Store
 
-__all__ = ["fails_in_one_line", "materialize", "partitions_of"]
+__all__ = ["fails_in_one_line", "materialize", "materialize_table", "partitions_of", "watched"]
 
 Partition = dict[str, str]
 
@@ -20,7 +21,11 @@ def partitions_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionCont
     """Return the partitions that the run asks for, as keys of the store; ``[{}]`` for an asset without partitions."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return [{}]
-    return [_as_store_keys(key) for key in context.partition_keys]
+    keys = [_as_store_keys(key) for key in context.partition_keys]
+    if not keys:
+        message = "the range holds no partition; its ends follow the order of the partitions page, such as taco|python...taco|cpp"
+        raise InputError(message)
+    return keys
 
 
 def _as_store_keys(key: str) -> Partition:
@@ -32,8 +37,8 @@ def _as_store_keys(key: str) -> Partition:
 
 def materialize(
     context: dg.AssetExecutionContext, store: Store, plan: Callable[[Partition], Build]
-) -> Iterator[dg.MaterializeResult[Any]]:
-    """Build every partition of the run and yield one result per table.
+) -> list[dg.MaterializeResult[Any]]:
+    """Build every partition of the run and return one result per table.
 
     Partitions that were finished before a failure are recorded as materialized although the run fails.
 
@@ -51,7 +56,14 @@ def materialize(
         except PipelineError:
             _record_finished(context, store, finished)
             raise
-    yield from _results(context, store, finished)
+    return list(_results(context, store, finished))
+
+
+def materialize_table(
+    context: dg.AssetExecutionContext, store: Store, plan: Callable[[Partition], Build]
+) -> dg.MaterializeResult[Any]:
+    """Do what :func:`materialize` does for an asset that is one table."""
+    return materialize(context, store, plan)[0]
 
 
 @contextmanager
@@ -61,6 +73,11 @@ def fails_in_one_line() -> Iterator[None]:
         yield
     except PipelineError as error:
         raise dg.Failure(description=str(error), allow_retries=isinstance(error, TeacherError)) from None
+
+
+def watched(context: dg.AssetExecutionContext, description: str, unit: str) -> Progress:
+    """Return a progress whose lines stand in the run's log while it runs: rows, rate, time left, counts."""
+    return PlainProgress(description, None, unit, context.log.info)
 
 
 def _log(context: dg.AssetExecutionContext, tables: list[Built]) -> None:

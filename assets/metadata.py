@@ -44,7 +44,7 @@ def table_asset(
     **options: Any,  # noqa: ANN401 - what dg.asset takes
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return the decorator of an asset that is one table; a backfill of its partitions is one run."""
-    return dg.asset(
+    decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         name=table.name,
         deps=[source.name for source in upstream],
         description=table.description,
@@ -58,6 +58,7 @@ def table_asset(
         pool=pool,
         **options,
     )
+    return decorator
 
 
 def _column_schema(table: Table) -> dg.TableSchema:

@@ -13,5 +13,5 @@ BY_DATASET: Final = dg.StaticPartitionsDefinition(list(SOURCES))
 
 # Dagster sorts the dimensions by name, so that keys read `taco|python`.
 BY_DATASET_AND_LANGUAGE: Final = dg.MultiPartitionsDefinition(
-    {"dataset": BY_DATASET, "language": dg.StaticPartitionsDefinition(list(Language))}
+    {"dataset": BY_DATASET, "language": dg.StaticPartitionsDefinition([language.value for language in Language])}
 )

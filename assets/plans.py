@@ -1,12 +1,11 @@
 """Group plans: CodePLAN's solution plans and the multi-task rows made of them."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
 
-from assets.materialize import materialize
+from assets.materialize import materialize_table
 from assets.metadata import table_asset
 from assets.partitions import BY_DATASET
 from assets.responses import TEACHER_POOL, clean_rows
@@ -39,7 +38,7 @@ class PlansConfig(dg.Config):
 )
 def plans(
     context: dg.AssetExecutionContext, config: PlansConfig, store: StoreResource, teacher: TeacherResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Ask the teacher to read a plan out of correct solutions."""
     opened = store.open()
     settings = teacher.planning(policy=config.policy, with_statement=config.with_statement)
@@ -65,7 +64,7 @@ def plans(
                 repeat_when_dropped=True,
             )
 
-        yield from materialize(context, opened, plan)
+        return materialize_table(context, opened, plan)
 
 
 class MultitaskConfig(dg.Config):
@@ -84,7 +83,7 @@ class MultitaskConfig(dg.Config):
 )
 def plan_sft_dataset(
     context: dg.AssetExecutionContext, config: MultitaskConfig, store: StoreResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Write the code and plan rows of the joint objective."""
     opened = store.open()
     settings = step.MultitaskConfig(plan_share=config.plan_share, drawing=step.Drawing(config.drawing))
@@ -109,4 +108,4 @@ def plan_sft_dataset(
             ),
         )
 
-    yield from materialize(context, opened, plan)
+    return materialize_table(context, opened, plan)

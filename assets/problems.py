@@ -1,20 +1,17 @@
 """Group ingest: raw data sets become problems, tests, solutions, and rejected rows with a reason."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from assets.materialize import materialize
+from assets.materialize import materialize, watched
 from assets.metadata import OWNER, described
 from assets.partitions import BY_DATASET
 from ocr_pipeline import sources
 from ocr_pipeline.building import Build
-from ocr_pipeline.console import progress
-from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.store import InputRef, PartitionWriter, canonical_json
+from ocr_pipeline.store import InputRef, canonical_json
 from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS, Table
 from resources import RawResource, StoreResource
 
@@ -68,12 +65,13 @@ def ingested(
             config={"split": raw_files.split},
             code_version=sources.VERSION,
             inputs=[InputRef("raw", partition, _version(sources.hash_of_raw(paths)))],
-            run=lambda writers: _ingest(dataset, paths, raw_files.split, writers),
+            run=lambda writers: sources.ingest(
+                dataset,
+                paths,
+                split=raw_files.split,
+                writers=writers,
+                progress=watched(context, f"ingest {dataset}", "rows"),
+            ),
         )
 
     yield from materialize(context, store.open(), plan)
-
-
-def _ingest(dataset: str, paths: list[Path], split: str, writers: Mapping[str, PartitionWriter]) -> StageCounts:
-    with progress(f"ingest {dataset}") as bar:
-        return sources.ingest(dataset, paths, split=split, writers=writers, progress=bar)

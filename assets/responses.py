@@ -7,12 +7,11 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.materialize import materialize
+from assets.materialize import materialize_table, watched
 from assets.metadata import table_asset
 from assets.partitions import BY_DATASET_AND_LANGUAGE
 from ocr_pipeline import teacher as step
 from ocr_pipeline.building import Build, Writers
-from ocr_pipeline.console import progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import CLEAN_PROBLEMS, RESPONSES
@@ -50,7 +49,7 @@ def _identity(config: step.GenerateConfig) -> dict[str, Any]:
 )
 def responses(
     context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Ask the teacher; answers that the ledger holds are not asked again."""
     opened = store.open()
     with teacher.serving() as server:
@@ -59,16 +58,15 @@ def responses(
             config = teacher.generation(partition["language"])
 
             def run(writers: Writers) -> StageCounts:
-                with progress(f"responses {'|'.join(partition.values())}", unit="requests") as bar:
-                    return step.generate(
-                        lambda: clean_rows(opened, partition["dataset"]),
-                        config=config,
-                        server=server,
-                        ledger=store.side_folder("ledger"),
-                        dataset=partition["dataset"],
-                        writer=writers[RESPONSES.name],
-                        progress=bar,
-                    )
+                return step.generate(
+                    lambda: clean_rows(opened, partition["dataset"]),
+                    config=config,
+                    server=server,
+                    ledger=store.side_folder("ledger"),
+                    dataset=partition["dataset"],
+                    writer=writers[RESPONSES.name],
+                    progress=watched(context, f"responses {'|'.join(partition.values())}", "requests"),
+                )
 
             return Build(
                 tables=(RESPONSES,),
@@ -81,4 +79,4 @@ def responses(
                 repeat_when_dropped=True,
             )
 
-        yield from materialize(context, opened, plan)
+        return materialize_table(context, opened, plan)

@@ -1,19 +1,17 @@
 """Group samples: reasoning apart from code, verdicts, executions, patterns, and the data set that readers use."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
 import pyarrow.compute as pc
 
-from assets.materialize import materialize
+from assets.materialize import materialize_table, watched
 from assets.metadata import table_asset
 from assets.partitions import BY_DATASET_AND_LANGUAGE
 from ocr_pipeline import evidence, judge
 from ocr_pipeline import samples as step
 from ocr_pipeline.building import Build, Writers
-from ocr_pipeline.console import progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.sources import SOURCES
 from ocr_pipeline.store import InputRef, Store
@@ -44,7 +42,7 @@ Partition = dict[str, str]
 )
 def samples(
     context: dg.AssetExecutionContext, store: StoreResource, engine: EngineResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Take every response apart and give it a verdict."""
     opened = store.open()
     config = step.SampleConfig()
@@ -64,7 +62,7 @@ def samples(
             ),
         )
 
-    yield from materialize(context, opened, plan)
+    return materialize_table(context, opened, plan)
 
 
 @table_asset(
@@ -77,7 +75,7 @@ def samples(
 )
 def executions(
     context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Run the programs of the kept samples against the tests of their problems, in a sandbox."""
     opened = store.open()
     config = sandbox.config()
@@ -86,16 +84,15 @@ def executions(
         tests = {"dataset": partition["dataset"]}
 
         def run(writers: Writers) -> StageCounts:
-            with progress(f"executions {'|'.join(partition.values())}", unit="samples") as bar:
-                return judge.judge(
-                    opened.open(CLEAN_PROBLEMS).to_batches(),
-                    lambda ids: opened.open(TESTS, **tests).to_batches(filter=pc.field("problem_id").isin(list(ids))),
-                    opened.open(SAMPLES, **partition).to_batches(),
-                    config=config,
-                    writer=writers[EXECUTIONS.name],
-                    checkpoint=store.side_folder("judged"),
-                    progress=bar,
-                )
+            return judge.judge(
+                opened.open(CLEAN_PROBLEMS).to_batches(),
+                lambda ids: opened.open(TESTS, **tests).to_batches(filter=pc.field("problem_id").isin(list(ids))),
+                opened.open(SAMPLES, **partition).to_batches(),
+                config=config,
+                writer=writers[EXECUTIONS.name],
+                checkpoint=store.side_folder("judged"),
+                progress=watched(context, f"executions {'|'.join(partition.values())}", "samples"),
+            )
 
         return Build(
             tables=(EXECUTIONS,),
@@ -110,7 +107,7 @@ def executions(
             run=run,
         )
 
-    yield from materialize(context, opened, plan)
+    return materialize_table(context, opened, plan)
 
 
 @table_asset(
@@ -122,7 +119,7 @@ def executions(
 )
 def reasoning_patterns(
     context: dg.AssetExecutionContext, store: StoreResource, engine: EngineResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Count the moves that each reasoning makes."""
     opened = store.open()
 
@@ -141,7 +138,7 @@ def reasoning_patterns(
             ),
         )
 
-    yield from materialize(context, opened, plan)
+    return materialize_table(context, opened, plan)
 
 
 class SelectionConfig(dg.Config):
@@ -171,7 +168,7 @@ class SelectionConfig(dg.Config):
 )
 def sft_dataset(
     context: dg.AssetExecutionContext, config: SelectionConfig, store: StoreResource
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> dg.MaterializeResult[Any]:
     """Select the samples that readers train on, in the columns of the released data set."""
     opened = store.open()
     settings = config.settings()
@@ -195,7 +192,7 @@ def sft_dataset(
             ),
         )
 
-    yield from materialize(context, opened, plan)
+    return materialize_table(context, opened, plan)
 
 
 def _inputs(store: Store, partition: Partition, *, judged: bool) -> list[InputRef]:

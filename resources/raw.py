@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import dagster as dg
-from ocr_pipeline.sources.hub import fetch
 from pydantic import Field
 
 from ocr_pipeline import sample
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources import SOURCES
+from ocr_pipeline.sources.hub import fetch
 
 __all__ = ["RawResource"]
 
