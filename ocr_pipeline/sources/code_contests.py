@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -130,7 +131,7 @@ def _lists(value: object, column: str, names: tuple[str, str]) -> list[Sequence[
 
 def _texts(values: Sequence[object] | pa.Array, column: str, repairs: set[Repair]) -> pa.Array:
     if isinstance(values, pa.Array):
-        return values.cast(pa.large_string())
+        return values if pa.types.is_large_string(values.type) else values.cast(pa.large_string())
     if not all(value is None or isinstance(value, str) for value in values):
         raise RowDefect(Reason.WRONG_TYPE, f"{column} holds a value that is no text")
     if any(value is None for value in values):
@@ -149,8 +150,7 @@ def _present(columns: list[pa.Array], repairs: set[Repair]) -> list[pa.Array]:
 def _block(first: str | pa.Array, columns: Sequence[pa.Array], schema: pa.Schema) -> pa.RecordBatch:
     rows = len(columns[0])
     names = pa.repeat(first, rows) if isinstance(first, str) else first
-    order = pa.repeat(pa.scalar("", pa.large_string()), rows)
-    return pa.RecordBatch.from_arrays([names, order, *columns], schema=schema)
+    return pa.RecordBatch.from_arrays([names, *columns], schema=schema)
 
 
 def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
@@ -180,27 +180,37 @@ def _solution_part(
     repairs: set[Repair],
 ) -> pa.RecordBatch:
     listed = languages.to_pylist() if isinstance(languages, pa.Array) else languages
-    names = pa.array([_language(value, repairs) for value in listed], pa.string())
+    names = pa.array(_languages(listed, repairs), pa.string())
     code = _texts(programs, column, repairs)
     if code.null_count:
         repairs.add(Repair.UNREADABLE_SOLUTIONS_DROPPED)
         names, code = names.filter(code.is_valid()), code.drop_null()
-    if pc.any(pc.match_substring(code, "\r")).as_py():
+    if _holds_carriage_return(code):
         repairs.add(Repair.NEWLINES)
         code = pc.replace_substring(pc.replace_substring(code, "\r\n", "\n"), "\r", "\n")
     flags = pa.repeat(pa.scalar(is_correct), len(code))
     return _block(names, [code, flags], SOLUTION_BLOCK)
 
 
-def _language(value: object, repairs: set[Repair]) -> str:
-    known = (
-        LANGUAGES.get(value.upper() if isinstance(value, str) else value)
-        if not isinstance(value, list | dict)
-        else None
-    )
-    if known is None:
+def _languages(values: Sequence[object], repairs: set[Repair]) -> list[str]:
+    keys = [value.upper() if isinstance(value, str) else value for value in values]
+    if {*map(type, keys)} <= {int, str}:
+        names = [LANGUAGES.get(key, "") for key in keys]
+    else:
+        names = [LANGUAGES.get(key, "") if isinstance(key, int | str) else "" for key in keys]
+    if "" in names:
         repairs.add(Repair.UNKNOWN_ENUM)
-    return known or "unknown"
+        return [name or "unknown" for name in names]
+    return names
+
+
+def _holds_carriage_return(code: pa.LargeStringArray) -> bool:
+    """Look for carriage returns in the bytes of the texts themselves, which is much faster than a match per text."""
+    if not len(code):
+        return False
+    offsets = np.frombuffer(code.buffers()[1], np.int64)[code.offset : code.offset + len(code) + 1]
+    data = code.buffers()[2]
+    return data is not None and b"\r" in data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes()
 
 
 def _read_pairs(row: Row) -> RawProblem:

@@ -89,7 +89,7 @@ def _heading(line: str) -> str:
 def _first_paragraph_block(body: str) -> str:
     """Cut an output where prose begins: the last section of a statement is often followed by an explanation."""
     blocks = re.split(r"\n[ \t]*\n", body.strip("\n"))
-    kept = []
+    kept: list[str] = []
     for block in blocks:
         if kept and PROSE.search(block):
             break

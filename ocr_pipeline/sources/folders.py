@@ -102,7 +102,7 @@ def _package_rows(folder: Path) -> Iterator[Row]:
 def _package_problem(folder: Path) -> Row:
     settings = _settings(_text(folder / "problem.yaml") or "")
     limits = settings.get("limits")
-    limit = limits.get if isinstance(limits, Mapping) else {}.get
+    limit: Mapping[str, object] = limits if isinstance(limits, Mapping) else {}
     name = settings.get("name")
     return {
         "problem": folder.name,
@@ -112,8 +112,8 @@ def _package_problem(folder: Path) -> Row:
         "validation": settings.get("validation"),
         "validator_flags": settings.get("validator_flags"),
         "keywords": _words(settings.get("keywords")),
-        "time_limit": _text(folder / ".timelimit") or limit("time_limit"),
-        "memory_limit": limit("memory"),
+        "time_limit": _text(folder / ".timelimit") or limit.get("time_limit"),
+        "memory_limit": limit.get("memory"),
     }
 
 
@@ -122,7 +122,7 @@ def _words(value: object) -> object:
 
 
 def _settings(text: str) -> Mapping[str, object]:
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     try:
         value = yaml.safe_load(text)

@@ -32,6 +32,7 @@ from ocr_pipeline.sources.model import (
     TestCase,
     solution_block,
     test_block,
+    text_array,
 )
 from ocr_pipeline.sources.normal import NormalProblem, normalise
 from ocr_pipeline.sources.output import Output, RejectedRow
@@ -45,6 +46,7 @@ from ocr_pipeline.store import TableWriter
 __all__ = ["ingest"]
 
 ATTACHED_ROWS: Final = 4_096
+ORDER: Final = pa.field("order", pa.large_string())
 KIND_ORDER: Final = ("example", "public", "private", "generated")
 
 
@@ -178,11 +180,11 @@ def _set_aside_attachments(
     reader: _Reader, rows: Iterator[RawRow], attach: Callable[[Row], Attachment], progress: Progress
 ) -> None:
     """Set tests and solutions that come in tables of their own aside, by the id of their problem."""
-    waiting: dict[str, list[TestCase | SolutionText]] = defaultdict(list)
+    waiting: dict[str, list[Attachment]] = defaultdict(list)
     for number, raw in enumerate(rows, start=1):
         try:
             attachment = attach(raw.row)
-            waiting[attachment.native_id].append(attachment.item)
+            waiting[attachment.native_id].append(attachment)
         except RowDefect as defect:
             reader.tally.rows_in += 1  # a row that is lost is accounted for like a problem
             _reject(reader, raw, defect.rejection)
@@ -192,15 +194,21 @@ def _set_aside_attachments(
     _put_attachments(reader.shelf, waiting)
 
 
-def _put_attachments(shelf: Shelf, waiting: dict[str, list[TestCase | SolutionText]]) -> None:
-    for native_id, items in waiting.items():
-        tests = [item for item in items if isinstance(item, TestCase)]
-        solutions = [item for item in items if isinstance(item, SolutionText)]
+def _put_attachments(shelf: Shelf, waiting: dict[str, list[Attachment]]) -> None:
+    for native_id, attached in waiting.items():
+        tests = [(each.item, each.order) for each in attached if isinstance(each.item, TestCase)]
+        solutions = [(each.item, each.order) for each in attached if isinstance(each.item, SolutionText)]
         if tests:
-            shelf.tests[native_id].append(shelf.spill.put_batch(test_block(tests, set())))
+            block = test_block([item for item, _ in tests], set())
+            shelf.tests[native_id].append(shelf.spill.put_batch(_ordered(block, [order for _, order in tests])))
         if solutions:
-            shelf.solutions[native_id].append(shelf.spill.put_batch(solution_block(solutions, set())))
+            block = solution_block([item for item, _ in solutions], set())
+            shelf.solutions[native_id].append(shelf.spill.put_batch(_ordered(block, [order for _, order in solutions])))
     waiting.clear()
+
+
+def _ordered(block: pa.RecordBatch, order: Sequence[str]) -> pa.RecordBatch:
+    return block.append_column(ORDER, text_array(order, set()))
 
 
 def _without_duplicates(shelf: Shelf, parts: Sequence[Part]) -> dict[str, Seen]:
@@ -258,12 +266,12 @@ def _with_attached(shelf: Shelf, own: Place, attached: Sequence[Place], schema: 
     batch = shelf.spill.get_batch(own, schema)
     if not attached:
         return batch
-    loose = pa.concat_batches([shelf.spill.get_batch(place, schema) for place in attached])
+    loose = pa.concat_batches([shelf.spill.get_batch(place, schema.append(ORDER)) for place in attached])
+    sortable = pa.table(loose.columns, schema=loose.schema)
+    first = "order"
     if schema is TEST_BLOCK:
-        rank = pc.index_in(loose["kind"], pa.array(KIND_ORDER))
-        keys = [("rank", "ascending"), ("order", "ascending"), ("input", "ascending"), ("expected", "ascending")]
-        sortable = pa.table({"rank": rank, **{name: loose[name] for name in ("order", "input", "expected")}})
-    else:
-        keys = [(name, "ascending") for name in ("order", "language", "code", "is_correct")]
-        sortable = pa.table(loose.columns, schema=schema)
-    return pa.concat_batches([batch, loose.take(pc.sort_indices(sortable, keys))])
+        first = "rank"
+        sortable = sortable.append_column(first, pc.index_in(loose["kind"], pa.array(KIND_ORDER)))
+    names = list(dict.fromkeys((first, "order", *reversed(schema.names))))
+    places = pc.sort_indices(sortable, [(name, "ascending") for name in names if name != "kind"])
+    return pa.concat_batches([batch, loose.select(schema.names).take(places)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from ocr_pipeline.sources.model import TestCase
 from ocr_pipeline.sources.rules import Reason, Rejection, Repair, RowDefect
@@ -37,8 +37,14 @@ class ParsedTests:
 
     io_mode: IoMode
     function_name: str | None
-    tests: tuple[TestCase, ...]
+    inputs: Sequence[str]
+    expected: Sequence[str]
     repairs: frozenset[Repair]
+
+    @property
+    def tests(self) -> tuple[TestCase, ...]:
+        """The tests one by one."""
+        return tuple(map(TestCase, self.inputs, self.expected))
 
 
 def parse_input_output(text: object, *, starter_code: str = "") -> ParsedTests | Rejection:
@@ -67,14 +73,17 @@ def read_input_output(text: object, *, starter_code: str = "") -> ParsedTests:
     """
     repairs: set[Repair] = set()
     inputs, outputs, name = _lists(_field(text, repairs, exact=False), repairs)
-    if name is None and _all_text(inputs) and _all_text(outputs):
-        tests: tuple[TestCase, ...] = tuple(map(TestCase, inputs, outputs))
-    else:  # numbers outside of text: read again with every digit
-        inputs, outputs, name = _lists(_field(text, repairs, exact=True), repairs)
-        pairs = list(_without_nan(zip(inputs, outputs, strict=True), repairs))
-        tests = _calls(pairs, starter_code, repairs) if name is not None else _stdin(pairs, repairs)
+    if name is None and {*map(type, inputs), *map(type, outputs)} == {str}:
+        return ParsedTests(
+            IoMode.STDIN, None, cast("list[str]", inputs), cast("list[str]", outputs), frozenset(repairs)
+        )
+    # Numbers outside of text: read again with every digit.
+    inputs, outputs, name = _lists(_field(text, repairs, exact=True), repairs)
+    pairs = list(_without_nan(zip(inputs, outputs, strict=True), repairs))
+    tests = _calls(pairs, starter_code, repairs) if name is not None else _stdin(pairs, repairs)
     mode = IoMode.STDIN if name is None else IoMode.FUNCTION
-    return ParsedTests(mode, name, tests, frozenset(repairs))
+    given, expected = [test[0] for test in tests], [test[1] for test in tests]
+    return ParsedTests(mode, name, given, expected, frozenset(repairs))
 
 
 def _field(text: object, repairs: set[Repair], *, exact: bool) -> dict[str, Json]:
@@ -109,10 +118,6 @@ def _lists(value: dict[str, Json], repairs: set[Repair]) -> tuple[list[Json], li
     return inputs, outputs, name
 
 
-def _all_text(values: list[Json]) -> bool:
-    return all(type(value) is str for value in values)
-
-
 def _without_nan(pairs: Iterator[tuple[Json, Json]], repairs: set[Repair]) -> Iterator[tuple[Json, Json]]:
     for pair in pairs:
         if holds_nan(list(pair)):
@@ -121,16 +126,14 @@ def _without_nan(pairs: Iterator[tuple[Json, Json]], repairs: set[Repair]) -> It
             yield pair
 
 
-def _stdin(pairs: Sequence[tuple[Json, Json]], repairs: set[Repair]) -> tuple[TestCase, ...]:
+def _stdin(pairs: Sequence[tuple[Json, Json]], repairs: set[Repair]) -> list[tuple[str, str]]:
     tests = []
     for number, (given, expected) in enumerate(pairs):
         if given is None or expected is None:
             repairs.add(Repair.NULL_TESTS_DROPPED)
             continue
-        tests.append(
-            TestCase(_lines(given, f"inputs[{number}]", repairs), _lines(expected, f"outputs[{number}]", repairs))
-        )
-    return tuple(tests)
+        tests.append((_lines(given, f"inputs[{number}]", repairs), _lines(expected, f"outputs[{number}]", repairs)))
+    return tests
 
 
 def _lines(value: Json, field: str, repairs: set[Repair]) -> str:
@@ -156,7 +159,7 @@ def _line(value: Json, field: str, repairs: set[Repair]) -> str:
     raise RowDefect(Reason.WRONG_TYPE, f"{field} of a stdin test is {type(value).__name__}: {quoted(value)}")
 
 
-def _calls(pairs: Sequence[tuple[Json, Json]], starter_code: str, repairs: set[Repair]) -> tuple[TestCase, ...]:
+def _calls(pairs: Sequence[tuple[Json, Json]], starter_code: str, repairs: set[Repair]) -> list[tuple[str, str]]:
     unwrap = _is_wrapped([expected for _, expected in pairs], starter_code)
     if unwrap:
         repairs.add(Repair.UNWRAPPED_EXPECTED)
@@ -167,8 +170,8 @@ def _calls(pairs: Sequence[tuple[Json, Json]], starter_code: str, repairs: set[R
         arguments = given if isinstance(given, list) else [given]
         value = expected[0] if unwrap and isinstance(expected, list) else expected
         _note_shape([arguments, value], repairs)
-        tests.append(TestCase(json_text(arguments, f"inputs[{number}]"), json_text(value, f"outputs[{number}]")))
-    return tuple(tests)
+        tests.append((json_text(arguments, f"inputs[{number}]"), json_text(value, f"outputs[{number}]")))
+    return tests
 
 
 def _is_wrapped(expected: Sequence[Json], starter_code: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ocr_pipeline.sources.model import SolutionText
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.text import normal_code
 from ocr_pipeline.sources.values import parse_json, quoted, require_text
@@ -12,7 +11,7 @@ from ocr_pipeline.sources.values import parse_json, quoted, require_text
 __all__ = ["read_solutions"]
 
 
-def read_solutions(value: object, repairs: set[Repair]) -> Sequence[SolutionText]:
+def read_solutions(value: object, repairs: set[Repair]) -> Sequence[str]:
     """Return the accepted Python programs; none is a case that is noted.
 
     Raises
@@ -26,9 +25,11 @@ def read_solutions(value: object, repairs: set[Repair]) -> Sequence[SolutionText
         listed = []
     if not isinstance(listed, list):
         raise RowDefect(Reason.WRONG_TYPE, f"solutions is a JSON {type(listed).__name__}, not a list: {quoted(listed)}")
-    programs = [item for item in listed if isinstance(item, str) and item.strip()]
+    programs = [item for item in listed if isinstance(item, str) and not item.isspace() and item]
     if len(programs) < len(listed):
         repairs.add(Repair.UNREADABLE_SOLUTIONS_DROPPED)
     if not programs:
         repairs.add(Repair.NO_SOLUTIONS)
-    return [SolutionText(normal_code(program, repairs)) for program in programs]
+    if "\\r" in text or "\\u" in text or "\r" in text:  # without these escapes no program can need mending
+        return [normal_code(program, repairs) for program in programs]
+    return programs

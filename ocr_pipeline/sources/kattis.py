@@ -62,7 +62,7 @@ def _attach_test(row: Row) -> Attachment:
     if native_id is None or not isinstance(given, str) or not isinstance(expected, str):
         raise RowDefect(Reason.WRONG_TYPE, f"a test without problem, input or output: {quoted(name)}")
     kind = KINDS.get(str(row.get("kind")), TestKind.PRIVATE)
-    return Attachment(native_id, TestCase(given, expected, kind, order=str(name)))
+    return Attachment(native_id, TestCase(given, expected, kind), order=str(name))
 
 
 def _attach_submission(row: Row) -> Attachment:
@@ -71,7 +71,7 @@ def _attach_submission(row: Row) -> Attachment:
         raise RowDefect(Reason.WRONG_TYPE, f"a submission without problem or code: {quoted(name)}")
     language = optional_text(row.get("language"), set()) or "unknown"
     is_correct = row.get("expected") == "accepted"
-    return Attachment(native_id, SolutionText(normal_code(code, set()), language, is_correct, order=str(name)))
+    return Attachment(native_id, SolutionText(normal_code(code, set()), language, is_correct), order=str(name))
 
 
 LAYOUTS: Final = (

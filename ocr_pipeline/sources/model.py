@@ -6,7 +6,7 @@ through Python one by one. A layout says which columns a raw file has and which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Protocol
@@ -30,32 +30,29 @@ __all__ = [
     "Scan",
     "SolutionText",
     "TestCase",
+    "accepted_python",
     "solution_block",
     "test_block",
+    "tests_of",
     "text_array",
 ]
 
 Row = Mapping[str, object]
 """A raw row by column. Columns that a layout names as ``arrow_columns`` hold Arrow arrays when they come from Parquet."""
 
-TEST_BLOCK: Final = pa.schema(
-    [("kind", pa.string()), ("order", pa.large_string()), ("input", pa.large_string()), ("expected", pa.large_string())]
-)
-SOLUTION_BLOCK: Final = pa.schema(
-    [("language", pa.string()), ("order", pa.large_string()), ("code", pa.large_string()), ("is_correct", pa.bool_())]
-)
+TEST_BLOCK: Final = pa.schema([("kind", pa.string()), ("input", pa.large_string()), ("expected", pa.large_string())])
+SOLUTION_BLOCK: Final = pa.schema([("language", pa.string()), ("code", pa.large_string()), ("is_correct", pa.bool_())])
 
 
 @dataclass(frozen=True, slots=True)
 class TestCase:
-    """One test; ``order`` sorts tests that come from a table of their own."""
+    """One test."""
 
     __test__ = False  # not a test class, whatever its name says to pytest
 
     input: str
     expected: str
     kind: TestKind = TestKind.PRIVATE
-    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +62,10 @@ class SolutionText:
     code: str
     language: str = "python"
     is_correct: bool = True
-    order: str = ""
 
 
-def text_array(values: Iterable[str], repairs: set[Repair]) -> pa.LargeStringArray:
+def text_array(texts: Sequence[str], repairs: set[Repair]) -> pa.LargeStringArray:
     """Build an Arrow array, mending text that UTF-8 cannot hold."""
-    texts = list(values)
     try:
         return pa.array(texts, pa.large_string())
     except UnicodeEncodeError:
@@ -79,25 +74,39 @@ def text_array(values: Iterable[str], repairs: set[Repair]) -> pa.LargeStringArr
 
 def test_block(cases: Sequence[TestCase], repairs: set[Repair]) -> pa.RecordBatch:
     """Build the tests of one problem."""
-    columns = [
-        pa.array([case.kind.value for case in cases], pa.string()),
-        text_array((case.order for case in cases), repairs),
-        text_array((case.input for case in cases), repairs),
-        text_array((case.expected for case in cases), repairs),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=TEST_BLOCK)
+    kinds = pa.array([case.kind for case in cases], pa.string())
+    return tests_of(kinds, [case.input for case in cases], [case.expected for case in cases], repairs)
 
 
 test_block.__test__ = False  # type: ignore[attr-defined] # not a test function, whatever its name says to pytest
+
+
+def tests_of(
+    kind: TestKind | pa.Array, inputs: Sequence[str], expected: Sequence[str], repairs: set[Repair]
+) -> pa.RecordBatch:
+    """Build the tests of one problem from columns; one kind may stand for all of them."""
+    kinds = pa.repeat(kind.value, len(inputs)) if isinstance(kind, TestKind) else kind
+    return pa.RecordBatch.from_arrays(
+        [kinds, text_array(inputs, repairs), text_array(expected, repairs)], schema=TEST_BLOCK
+    )
 
 
 def solution_block(solutions: Sequence[SolutionText], repairs: set[Repair]) -> pa.RecordBatch:
     """Build the solutions of one problem."""
     columns = [
         pa.array([solution.language for solution in solutions], pa.string()),
-        text_array((solution.order for solution in solutions), repairs),
-        text_array((solution.code for solution in solutions), repairs),
+        text_array([solution.code for solution in solutions], repairs),
         pa.array([solution.is_correct for solution in solutions], pa.bool_()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)
+
+
+def accepted_python(programs: Sequence[str], repairs: set[Repair]) -> pa.RecordBatch:
+    """Build solutions that are all accepted Python programs."""
+    columns = [
+        pa.repeat("python", len(programs)),
+        text_array(programs, repairs),
+        pa.repeat(pa.scalar(value=True), len(programs)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)
 
@@ -139,10 +148,11 @@ class RawProblem:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A test or a solution from a table of its own, with the native id of its problem."""
+    """A test or a solution from a table of its own, with the native id of its problem and what it is sorted by."""
 
     native_id: str
     item: TestCase | SolutionText
+    order: str = ""
 
 
 class Scan(Protocol):

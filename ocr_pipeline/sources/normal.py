@@ -75,5 +75,8 @@ def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozense
 
 def _id_from(identity: tuple[str, ...]) -> str:
     """Name a problem by what it is, so that neither order nor file decides."""
-    data = "\0".join(identity).encode("utf-8", "surrogatepass")
-    return hashlib.sha256(data).hexdigest()[:HASHED_ID_CHARACTERS]
+    digest = hashlib.sha256()
+    for part in identity:
+        digest.update(part.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()[:HASHED_ID_CHARACTERS]

@@ -132,6 +132,8 @@ class Output:
 
     def _write_solutions(self, ids: pa.Array) -> None:
         solutions, owner, numbers = self._together(self._solutions)
+        if not solutions.num_rows:
+            return
         columns = [ids.take(pa.array(owner)), numbers]
         columns += [solutions[name] for name in ("language", "code", "is_correct")]
         self._writers["solutions"].write(pa.Table.from_arrays(columns, schema=SOLUTIONS.schema))

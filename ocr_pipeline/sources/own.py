@@ -87,7 +87,7 @@ def _attach_test(row: Row) -> Attachment:
     if native_id is None or not isinstance(given, str) or not isinstance(expected, str):
         raise RowDefect(Reason.WRONG_TYPE, f"a test without problem, input or expected output: {quoted(native_id)}")
     kind = _word(row.get("kind"), TestKind, set()) or TestKind.PRIVATE
-    return Attachment(native_id, TestCase(given, expected, kind, order=clean_id(row.get("test_id")) or ""))
+    return Attachment(native_id, TestCase(given, expected, kind), order=clean_id(row.get("test_id")) or "")
 
 
 def _attach_solution(row: Row) -> Attachment:
@@ -97,7 +97,7 @@ def _attach_solution(row: Row) -> Attachment:
     language = optional_text(row.get("language"), set()) or "python"
     order = clean_id(row.get("solution_id")) or ""
     return Attachment(
-        native_id, SolutionText(normal_code(code, set()), language, row.get("is_correct") is not False, order)
+        native_id, SolutionText(normal_code(code, set()), language, row.get("is_correct") is not False), order
     )
 
 

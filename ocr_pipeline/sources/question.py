@@ -9,11 +9,12 @@ import pyarrow as pa
 from ocr_pipeline.sources.examples import call_examples, stdin_examples
 from ocr_pipeline.sources.input_output import ParsedTests, read_input_output
 from ocr_pipeline.sources.json_solutions import read_solutions
-from ocr_pipeline.sources.model import Row, TestCase, solution_block, test_block
+from ocr_pipeline.sources.model import Row, TestCase, accepted_python, test_block, tests_of
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
+from ocr_pipeline.sources.starter import function_name_in
 from ocr_pipeline.sources.text import normal_code, require_statement
 from ocr_pipeline.sources.values import require_text
-from ocr_pipeline.tables import IoMode
+from ocr_pipeline.tables import IoMode, TestKind
 
 __all__ = ["Question", "read_question"]
 
@@ -44,14 +45,13 @@ def read_question(row: Row, repairs: set[Repair]) -> Question:
     parsed = _tests(row.get("input_output"), starter, repairs)
     solutions = read_solutions(row.get("solutions"), repairs)
     require_statement(statement)
-    tests = parsed.tests or _shown(statement, parsed.io_mode, repairs)
     return Question(
         statement=statement,
         starter_code=starter if starter.strip() else None,
         io_mode=parsed.io_mode,
         function_name=parsed.function_name,
-        tests=test_block(tests, repairs),
-        solutions=solution_block(solutions, repairs),
+        tests=_block(parsed, statement, repairs),
+        solutions=accepted_python(solutions, repairs),
         identity=(statement, starter, str(row.get("input_output"))),
     )
 
@@ -64,9 +64,15 @@ def _tests(value: object, starter: str, repairs: set[Repair]) -> ParsedTests:
         if defect.rejection.reason is not Reason.NO_TESTS:
             raise
         mode = IoMode.FUNCTION if starter.strip() else IoMode.STDIN
-        parsed = ParsedTests(mode, None, (), frozenset())
+        parsed = ParsedTests(mode, function_name_in(starter), (), (), frozenset())
     repairs.update(parsed.repairs)
     return parsed
+
+
+def _block(parsed: ParsedTests, statement: str, repairs: set[Repair]) -> pa.RecordBatch:
+    if parsed.inputs:
+        return tests_of(TestKind.PRIVATE, parsed.inputs, parsed.expected, repairs)
+    return test_block(_shown(statement, parsed.io_mode, repairs), repairs)
 
 
 def _shown(statement: str, mode: IoMode, repairs: set[Repair]) -> tuple[TestCase, ...]:

@@ -118,7 +118,7 @@ class ParquetPart:
 
 def _batch_rows(metadata: pq.FileMetaData) -> int:
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    return max(1, min(MOST_BATCH_ROWS, BATCH_BYTES * max(metadata.num_rows, 1) // max(size, 1)))
+    return int(max(1, min(MOST_BATCH_ROWS, BATCH_BYTES * max(metadata.num_rows, 1) // max(size, 1))))
 
 
 def _rows_of(batch: pa.RecordBatch, arrow_columns: frozenset[str]) -> Iterator[Row]:
@@ -144,7 +144,14 @@ def _is_struct_of_lists(kind: pa.DataType) -> bool:
 def _list_slices(column: pa.StructArray) -> dict[str, tuple[pa.Array, pa.Array, list[bool]]]:
     """Return values, offsets and validity of each list of a struct column."""
     fields = zip((field.name for field in column.type), column.flatten(), strict=True)
-    return {name: (lists.values, lists.offsets.to_pylist(), lists.is_valid().to_pylist()) for name, lists in fields}
+    return {
+        name: (_long(lists.values), lists.offsets.to_pylist(), lists.is_valid().to_pylist()) for name, lists in fields
+    }
+
+
+def _long(values: pa.Array) -> pa.Array:
+    """Give texts 64-bit offsets, once for all rows."""
+    return values.cast(pa.large_string()) if pa.types.is_string(values.type) else values
 
 
 def _slice(lists: tuple[pa.Array, list[int], list[bool]], number: int) -> pa.Array | None:

@@ -5,6 +5,7 @@ Whether the reference solutions pass a test is found out by running them, later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,8 @@ __all__ = ["Suspicions", "find_suspicions"]
 Mask = npt.NDArray[np.bool_]
 
 ELLIPSES: Final = ("...", "...\n", "…", "…\n")
+CUT_OFF: Final = re.compile(r"\w ?(?:\.\.\.|…)\n?\Z")
+TAIL_CHARACTERS: Final = 8
 BLANK_BYTES: Final = 64  # an expected output of nothing but white space is no longer than this
 INTEGER_KEY: Final = r'[{,]"-?[0-9]+":'
 
@@ -91,7 +94,11 @@ def _blank(expected: pa.ChunkedArray) -> Mask:
 
 
 def _truncated(texts: pa.ChunkedArray) -> Mask:
-    return np.logical_or.reduce([np.asarray(pc.ends_with(texts, end)) for end in ELLIPSES])
+    """Find texts that a judge's page cut: they end in dots right behind a word, which no grid of dots does."""
+    mask: Mask = np.logical_or.reduce([np.asarray(pc.ends_with(texts, end)) for end in ELLIPSES])
+    for number in np.flatnonzero(mask):
+        mask[number] = CUT_OFF.search(texts[int(number)].as_py()[-TAIL_CHARACTERS:]) is not None
+    return mask
 
 
 def _integer_keys(inputs: pa.ChunkedArray, expected: pa.ChunkedArray, called: Mask) -> Mask:

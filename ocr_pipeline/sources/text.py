@@ -49,6 +49,8 @@ def sha256_of_text(text: str) -> str:
 
 def without_surrogates(text: str, repairs: set[Repair]) -> str:
     """Return text that UTF-8 can hold: surrogate pairs joined, lone ones replaced."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -98,7 +100,7 @@ def has_image(statement: str) -> bool:
 
 def is_interactive(statement: str) -> bool:
     """Say whether the statement declares an interactive problem."""
-    return INTERACTIVE.search(statement) is not None
+    return "nteracti" in statement.lower() and INTERACTIVE.search(statement) is not None
 
 
 def require_statement(statement: str) -> None:
