@@ -7,10 +7,11 @@ decides nothing and is no step: which pairs are duplicates or contaminated is sa
 from ocr_pipeline.similarity.encoder import Encoder, PreciseEncoder, load_encoder
 from ocr_pipeline.similarity.neighbours import Pairs, neighbours, neighbours_between
 from ocr_pipeline.similarity.reviews import ReviewDecision, Reviews, read_reviews
-from ocr_pipeline.similarity.scores import similar_between, similar_pairs
+from ocr_pipeline.similarity.scores import COSINE_NOISE, settle_cosines, similar_pairs
 from ocr_pipeline.similarity.text import content_key, normalise, pair_key
 
 __all__ = [
+    "COSINE_NOISE",
     "Encoder",
     "Pairs",
     "PreciseEncoder",
@@ -23,6 +24,6 @@ __all__ = [
     "normalise",
     "pair_key",
     "read_reviews",
-    "similar_between",
+    "settle_cosines",
     "similar_pairs",
 ]

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ocr_pipeline.similarity.encoder import Encoder, PreciseEncoder
-from ocr_pipeline.similarity.neighbours import Pairs, neighbours, neighbours_between
+from ocr_pipeline.similarity.neighbours import Pairs, neighbours
 
-__all__ = ["COSINE_DIGITS", "COSINE_NOISE", "similar_between", "similar_pairs"]
+__all__ = ["COSINE_DIGITS", "COSINE_NOISE", "settle_cosines", "similar_pairs"]
 
 COSINE_DIGITS: Final = 4
 COSINE_NOISE: Final = 1e-6  # measured: at most 3e-7 between batchings, threads, AVX2 and AVX-512
@@ -26,31 +26,33 @@ TEXTS_PER_CHUNK: Final = 512
 def similar_pairs(texts: Sequence[str], encoder: Encoder, threshold: float) -> Pairs:
     """Return the pairs ``i < j`` of texts whose rounded cosine is at least ``threshold``."""
     found = neighbours(encoder.encode(texts), max(threshold - COSINE_NOISE, -1.0))
-    return _settled(found, texts, texts, encoder, threshold)
+    return settle_cosines(found, texts, texts, encoder, threshold)
 
 
-def similar_between(left: Sequence[str], right: Sequence[str], encoder: Encoder, threshold: float) -> Pairs:
-    """Return the pairs of a text of ``left`` and one of ``right`` whose rounded cosine is at least ``threshold``."""
-    vectors = encoder.encode([*left, *right])
-    found = neighbours_between(vectors[: len(left)], vectors[len(left) :], max(threshold - COSINE_NOISE, -1.0))
-    return _settled(found, left, right, encoder, threshold)
-
-
-def _settled(found: Pairs, left: Sequence[str], right: Sequence[str], encoder: Encoder, threshold: float) -> Pairs:
+def settle_cosines(
+    found: Pairs,
+    left: Sequence[str],
+    right: Sequence[str],
+    encoder: Encoder,
+    threshold: float,
+    *,
+    digits: int = COSINE_DIGITS,
+) -> Pairs:
+    """Return the pairs at or above ``threshold`` with rounded cosines, scoring again what noise could tip."""
     cosine = found.cosine.copy()
-    doubtful = np.flatnonzero(_doubtful(cosine, threshold))
+    doubtful = np.flatnonzero(_doubtful(cosine, threshold, digits))
     if len(doubtful) and isinstance(encoder, PreciseEncoder):
         cosine[doubtful] = _precise(
             [left[i] for i in found.left[doubtful]], [right[j] for j in found.right[doubtful]], encoder
         )
     kept = cosine >= threshold
-    rounded = np.maximum(np.round(cosine[kept], COSINE_DIGITS), threshold)
+    rounded = np.maximum(np.round(cosine[kept], digits), threshold)
     return Pairs(found.left[kept], found.right[kept], rounded)
 
 
-def _doubtful(cosine: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:
-    steps = cosine * 10**COSINE_DIGITS
-    to_border = np.abs(steps - np.floor(steps) - 0.5) / 10**COSINE_DIGITS
+def _doubtful(cosine: npt.NDArray[np.float64], threshold: float, digits: int) -> npt.NDArray[np.bool_]:
+    steps = cosine * 10**digits
+    to_border = np.abs(steps - np.floor(steps) - 0.5) / 10**digits
     result: npt.NDArray[np.bool_] = (to_border < COSINE_NOISE) | (np.abs(cosine - threshold) < COSINE_NOISE)
     return result
 

@@ -1,0 +1,22 @@
+"""Which problems a benchmark holds, with evidence, and the problems that are left.
+
+The machinery is :mod:`ocr_pipeline.similarity`, as in deduplication; here the other side is a versioned benchmark.
+"""
+
+from typing import Final
+
+from ocr_pipeline.contamination.benchmark import Benchmark, read_benchmark
+from ocr_pipeline.contamination.checking import ContaminationConfig, ContaminationDecision, check
+from ocr_pipeline.contamination.selection import select_clean
+
+__all__ = [
+    "VERSION",
+    "Benchmark",
+    "ContaminationConfig",
+    "ContaminationDecision",
+    "check",
+    "read_benchmark",
+    "select_clean",
+]
+
+VERSION: Final = "1"

@@ -1,0 +1,75 @@
+"""The command ``decontaminate``: problems and benchmarks in, evidence and clean problems out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import typer
+
+from ocr_pipeline.console import report
+from ocr_pipeline.contamination.benchmark import Benchmark, read_benchmark
+from ocr_pipeline.contamination.checking import ContaminationConfig, check
+from ocr_pipeline.contamination.selection import select_clean
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.similarity import Reviews, load_encoder, read_reviews
+from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION
+
+__all__ = ["decontaminate"]
+
+
+def decontaminate(
+    problems: Annotated[
+        list[str], typer.Argument(metavar="PROBLEMS…", help="problems or unique_problems: files or folders.")
+    ],
+    against: Annotated[list[str], typer.Option(metavar="NAME=FILE", help="A benchmark; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="Folder for contamination.parquet and clean_problems.parquet.")],
+    threshold: Annotated[float, typer.Option(help="Lowest cosine of a suspect.")] = 0.7,
+    reviews: Annotated[Path | None, typer.Option(help="What people decided: Parquet, JSONL or CSV.")] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id or folder; the default is the embedded model.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps embeddings between runs.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Find the problems that a benchmark holds, and keep the others."""
+    config = ContaminationConfig(threshold=threshold)
+    benchmarks = [_benchmark(named) for named in against]
+    opinions = read_reviews(reviews) if reviews else Reviews()
+    evidence = check(
+        _open(problems), benchmarks, config=config, encoder=load_encoder(model, cache=cache), reviews=opinions
+    )
+    with (
+        FileWriter(out / "contamination.parquet", CONTAMINATION) as evidence_file,
+        FileWriter(out / "clean_problems.parquet", CLEAN_PROBLEMS) as clean_file,
+    ):
+        evidence_file.write(evidence)
+        counts = select_clean(_open(problems), evidence, clean_file)
+    report(counts.require_conserved("decontaminate"), as_json=as_json, out=out)
+
+
+def _benchmark(named: str) -> Benchmark:
+    name, equals, path = named.partition("=")
+    if not (name and equals and path):
+        message = f"`--against {named}` is not NAME=FILE; write for example humaneval=humaneval.parquet"
+        raise InputError(message)
+    return read_benchmark(name, path)
+
+
+def _open(paths: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Stream unique problems; plain problems become their own only members."""
+    for batch in open_files(paths, CLEAN_PROBLEMS, required=["problem_id", "statement"]):
+        yield _with_provenance(batch)
+
+
+def _with_provenance(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Fill the lists that a plain problems table does not have."""
+    rows = pa.table(batch)
+    for column, single in (("member_ids", "problem_id"), ("datasets", "dataset"), ("licenses", "license")):
+        empty = pc.equal(pc.list_value_length(rows[column]), 0)
+        own = pa.array([[value] for value in rows[single].to_pylist()], rows.schema.field(column).type)
+        place = rows.schema.get_field_index(column)
+        rows = rows.set_column(place, rows.schema.field(column), pc.if_else(empty, own, rows[column].combine_chunks()))
+    return rows.combine_chunks().to_batches()[0] if rows.num_rows else batch

@@ -1,0 +1,40 @@
+"""From problems and the contamination table to the problems that no benchmark holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.contamination.checking import ContaminationDecision
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.store import TableWriter
+
+__all__ = ["select_clean"]
+
+ProblemSource: TypeAlias = "Iterable[pa.RecordBatch] | Callable[[], Iterable[pa.RecordBatch]]"
+
+
+def select_clean(problems: ProblemSource, contamination: pa.Table, writer: TableWriter) -> StageCounts:
+    """Write the problems that no benchmark holds, in the order given, and count the others by benchmark.
+
+    A problem in several benchmarks counts for the first by name.
+    """
+    contaminated = contamination.filter(pc.equal(contamination["decision"], ContaminationDecision.CONTAMINATED.value))
+    first: dict[str, str] = {}
+    for problem_id, benchmark in zip(
+        contaminated["problem_id"].to_pylist(), contaminated["benchmark"].to_pylist(), strict=True
+    ):
+        first[problem_id] = min(benchmark, first.get(problem_id, benchmark))
+    held = pa.array(list(first), pa.string())
+    kept, dropped = 0, Counter[str]()
+    for batch in problems() if callable(problems) else problems:
+        is_held = pc.is_in(batch.column("problem_id"), value_set=held)
+        clean = batch.filter(pc.invert(is_held))
+        writer.write(clean)
+        kept += clean.num_rows
+        dropped.update(f"in:{first[one]}" for one in batch.filter(is_held).column("problem_id").to_pylist())
+    return StageCounts(rows_in=kept + dropped.total(), kept=kept, dropped=dict(sorted(dropped.items())))
