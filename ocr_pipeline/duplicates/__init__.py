@@ -6,6 +6,7 @@ benchmarks is another step's question.
 
 from typing import Final
 
+from ocr_pipeline.duplicates.curve import LabelledPair, threshold_curve
 from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Rule
 from ocr_pipeline.duplicates.invariants import check_invariants
 from ocr_pipeline.duplicates.pairs import Comparison, DuplicateConfig, compare_problems, find_pairs
@@ -17,11 +18,13 @@ __all__ = [
     "DecidedBy",
     "Decision",
     "DuplicateConfig",
+    "LabelledPair",
     "Rule",
     "check_invariants",
     "compare_problems",
     "find_pairs",
     "select_unique",
+    "threshold_curve",
 ]
 
 VERSION: Final = "1"

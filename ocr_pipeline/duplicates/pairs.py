@@ -27,7 +27,7 @@ from ocr_pipeline.similarity.judging import PairJudge, judge_pairs
 from ocr_pipeline.similarity.text import pair_of_keys
 from ocr_pipeline.tables import DUPLICATE_PAIRS, TestKind
 
-__all__ = ["Comparison", "DuplicateConfig", "compare_problems", "find_pairs"]
+__all__ = ["Comparison", "DuplicateConfig", "compare_catalogue", "compare_problems", "find_pairs"]
 
 EXAMPLE_KINDS: Final = frozenset({TestKind.EXAMPLE, TestKind.PUBLIC, ""})  # "": a file that does not say
 MOST_SPELLED_OUT: Final = 100
@@ -118,6 +118,19 @@ def compare_problems(
 ) -> Comparison:
     """Do what :func:`find_pairs` does, and count."""
     catalogue = read_catalogue(problems)
+    return compare_catalogue(catalogue, tests=tests, config=config, encoder=encoder, reviews=reviews, judge=judge)
+
+
+def compare_catalogue(
+    catalogue: Catalogue,
+    *,
+    tests: Iterable[pa.RecordBatch] | None,
+    config: DuplicateConfig,
+    encoder: Encoder,
+    reviews: Reviews,
+    judge: PairJudge | None = None,
+) -> Comparison:
+    """Do what :func:`compare_problems` does with problems that have been read."""
     cosines = _cosines(catalogue, encoder, config.threshold, reviews)
     facts = _read_all_facts(catalogue, cosines, tests or ())
     decided = _decide_all(catalogue, cosines, facts, reviews, judge)
