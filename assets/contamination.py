@@ -14,7 +14,7 @@ from resources import BenchmarksResource, EncoderResource, StoreResource
 
 __all__ = ["ContaminationConfig", "clean_problems", "contamination"]
 
-GROUP = "contamination"
+GROUP = "3_contamination"
 
 
 class ContaminationConfig(dg.Config):

@@ -19,7 +19,7 @@ from resources import EncoderResource, StoreResource
 
 __all__ = ["DuplicatesConfig", "duplicate_pairs", "unique_problems"]
 
-GROUP = "duplicates"
+GROUP = "2_duplicates"
 
 
 class DuplicatesConfig(dg.Config):

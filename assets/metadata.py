@@ -1,6 +1,7 @@
 """What the user interface shows of a table and of one materialization."""
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -16,8 +17,10 @@ from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
 __all__ = ["OWNER", "described", "materialization_metadata", "table_asset"]
 
 EXAMPLE_ROWS: Final = 3
-EXAMPLE_CHARACTERS: Final = 80
+EXAMPLE_CHARACTERS: Final = 60
 EXAMPLE_COLUMNS: Final = 8
+HASH: Final = re.compile("[0-9a-f]{40,}")
+HASH_CHARACTERS: Final = 10
 STATEMENT_CHARACTERS: Final = 4_000
 SLOWEST: Final = 5
 OWNER: Final = "team:data"
@@ -184,5 +187,8 @@ def _examples(store: Store, table: Table, partition: Mapping[str, str]) -> str:
 
 
 def _clipped(value: object) -> str:
+    """Shorten a cell; of a hash nobody reads more than its beginning."""
+    if isinstance(value, str) and HASH.fullmatch(value):
+        return value[:HASH_CHARACTERS] + "…"
     text = " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
     return text if len(text) <= EXAMPLE_CHARACTERS else text[: EXAMPLE_CHARACTERS - 1] + "…"

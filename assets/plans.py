@@ -16,7 +16,7 @@ from resources import StoreResource, TeacherResource
 
 __all__ = ["MultitaskConfig", "PlansConfig", "plan_sft_dataset", "plans"]
 
-GROUP = "plans"
+GROUP = "7_plans"
 Partition = dict[str, str]
 
 

@@ -17,7 +17,7 @@ from resources import RawResource, StoreResource
 
 __all__ = ["ingested", "raw"]
 
-GROUP = "ingest"
+GROUP = "1_ingest"
 TABLES = (PROBLEMS, TESTS, SOLUTIONS, REJECTED)
 
 

@@ -15,7 +15,7 @@ from resources import StoreResource
 
 __all__ = ["data_card", "funnel"]
 
-GROUP = "report"
+GROUP = "9_report"
 EVERYTHING = (REJECTED, CLEAN_PROBLEMS, SAMPLES, EXECUTIONS, SFT_DATASET, PLAN_SFT_DATASET)
 
 

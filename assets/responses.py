@@ -38,7 +38,7 @@ def _identity(config: step.GenerateConfig) -> dict[str, Any]:
 
 @table_asset(
     RESPONSES,
-    group="teacher",
+    group="4_teacher",
     code_version=step.VERSION,
     upstream=(CLEAN_PROBLEMS,),
     partitions=BY_DATASET_AND_LANGUAGE,

@@ -28,7 +28,7 @@ from resources import EngineResource, SandboxResource, StoreResource
 
 __all__ = ["SelectionConfig", "executions", "reasoning_patterns", "samples", "sft_dataset"]
 
-GROUP = "samples"
+GROUP = "5_samples"
 Partition = dict[str, str]
 
 
@@ -161,7 +161,7 @@ class SelectionConfig(dg.Config):
 
 @table_asset(
     SFT_DATASET,
-    group="dataset",
+    group="6_dataset",
     code_version=step.VERSION,
     upstream=(SAMPLES, RESPONSES, CLEAN_PROBLEMS, EXECUTIONS),
     partitions=BY_DATASET_AND_LANGUAGE,
