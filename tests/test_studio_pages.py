@@ -256,12 +256,13 @@ def process_wait_a_moment(process: "subprocess.Popen[bytes]") -> None:
 @contextmanager
 def browser_page(address: str) -> Iterator["Page"]:
     """Open an address in Chromium."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 950})
         page.set_default_timeout(STEP_TIMEOUT_MS)
+        expect.set_options(timeout=STEP_TIMEOUT_MS)
         page.goto(address)
         yield page
         browser.close()
@@ -277,6 +278,7 @@ def test_three_pairs_reviewed_and_one_undone_in_a_browser(store: Store) -> None:
         decided = tab.get_by_text("decided by ann")
         for key, done in (("n", 1), ("d", 2), ("d", 3), ("u", 2)):
             expect(tab.locator(".statement").first).to_be_visible(timeout=STEP_TIMEOUT_MS)
+            expect(tab.get_by_role("button", name="Skip")).to_have_count(1)  # the last pair's buttons are gone
             expect(tab.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
             tab.keyboard.press(key)
             expect(decided).to_contain_text(f"{done} of 5")
