@@ -1,0 +1,164 @@
+"""How fast responses come apart, per CPU second, against a regular expression over the whole row.
+
+Rows are synthetic, 30 kB on average: seeded words as reasoning, a program in a fence. Every path reads the same Parquet
+and writes Parquet. Run: ``python benchmarks/separate.py [ROWS]``.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ocr_pipeline.engine import LocalEngine
+from ocr_pipeline.samples import FencePolicy, SampleConfig, separate, separate_text
+from ocr_pipeline.samples.compilers import python_compiler
+from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
+from ocr_pipeline.samples.step import separation_columns
+from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.tables import RESPONSES, SAMPLES, Language
+
+NEEDED = ("request_id", "problem_id", "language", "text")
+WHOLE_ROW = re.compile(r"<think>(.*?)</think>.*?```[^\n]*\n(.*?)\n```", re.DOTALL)
+WHOLE_ROW_ARROW = r"(?s)<think>(?P<reasoning>.*?)</think>.*?```[^\n]*\n(?P<code>.*?)\n```"
+REPEATS = 3
+
+
+def cpu_s() -> float:
+    """Return the CPU time of this process and the children that it has waited for."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def response(source: random.Random, words: list[str]) -> str:
+    """Return one response: about 30 kB of reasoning in lines, an explanation, a program of 40 lines."""
+    count = max(200, int(source.lognormvariate(8.45, 0.5)))
+    picked = source.choices(words, k=count)
+    lines = [" ".join(picked[start : start + 14]) for start in range(0, count, 14)]
+    body = "\n".join(f"    total += values[{line}] * {source.randrange(99)}" for line in range(40))
+    code = f"import sys\n\n\ndef main():\n    values = list(map(int, sys.stdin.read().split()))\n    total = 0\n{body}\n    print(total)\n\n\nmain()"
+    return f"<think>\n{chr(10).join(lines)}\n</think>\n\nThe answer:\n\n```python\n{code}\n```\n\nDone."
+
+
+def write_responses(path: Path, rows: int) -> int:
+    """Write responses and return the bytes of their text."""
+    source = random.Random(7)  # noqa: S311 - synthetic rows
+    words = ["".join(source.choices("etaoinshrdlucmfw", k=source.randrange(2, 9))) for _ in range(4_000)]
+    texts = [response(source, words) for _ in range(rows)]
+    ids = [f"{number:064x}" for number in range(rows)]
+    columns = {
+        "request_id": ids,
+        "problem_id": [f"p/train/{number // 20}" for number in range(rows)],
+        "language": ["python"] * rows,
+        "text": pa.array(texts, pa.large_string()),
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd", compression_level=1, row_group_size=512)
+    return sum(map(len, texts))
+
+
+def rows_of(path: Path) -> Iterator[pa.RecordBatch]:
+    """Stream the responses."""
+    return open_files([path], RESPONSES, required=NEEDED)
+
+
+def spans_only(path: Path, out: Path) -> None:
+    """Separate and write spans and code: what the regular expressions do, and all named cases."""
+    schema = pa.schema([SAMPLES.schema.field(name) for name in ("sample_id", "reasoning_span", "answer_span", "code")])
+    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1) as writer:
+        for batch in rows_of(path):
+            texts = batch["text"].cast(pa.large_binary()).to_pylist()
+            parts = [separate_text(text, Language.PYTHON, FencePolicy.LAST) for text in texts]
+            columns = separation_columns(parts) | {"sample_id": batch["request_id"]}
+            arrays = [pa.array(columns[field.name], field.type) for field in schema]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def python_regex(path: Path, out: Path) -> None:
+    """Match one regular expression over each row as text."""
+    schema = pa.schema([("sample_id", pa.string()), ("reasoning", pa.large_string()), ("code", pa.large_string())])
+    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1, use_dictionary=False) as writer:
+        for batch in rows_of(path):
+            found = [WHOLE_ROW.search(text) for text in batch["text"].to_pylist()]
+            groups = [match.groups() if match else (None, None) for match in found]
+            reasoning, code = zip(*groups, strict=True)
+            columns = [batch["request_id"], pa.array(reasoning, pa.large_string()), pa.array(code, pa.large_string())]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+
+
+def arrow_regex(path: Path, out: Path) -> None:
+    """Match one regular expression over the column in Arrow."""
+    writer = None
+    for batch in rows_of(path):
+        found = pc.extract_regex(batch["text"], WHOLE_ROW_ARROW)
+        table = pa.table(
+            {"sample_id": batch["request_id"], "reasoning": found.field("reasoning"), "code": found.field("code")}
+        )
+        writer = writer or pq.ParquetWriter(
+            out, table.schema, compression="zstd", compression_level=1, use_dictionary=False
+        )
+        writer.write_table(table)
+    if writer:
+        writer.close()
+
+
+def with_repetition(path: Path, out: Path) -> None:
+    """Separate, and measure the cycle at the end and the share of repeated sequences of every row."""
+    spans_only(path, out)
+    for batch in rows_of(path):
+        for text in batch["text"].cast(pa.large_binary()).to_pylist():
+            cycle_at_end(text)
+            repeated_share(text)
+
+
+def whole_step(path: Path, out: Path) -> None:
+    """Run the step as the pipeline runs it, both parsers and duplicates included."""
+    with FileWriter(out, SAMPLES) as writer:
+        separate(rows_of(path), config=SampleConfig(), engine=LocalEngine(), writer=writer)
+    python_compiler().close()
+
+
+def read_only(path: Path, out: Path) -> None:
+    """Read and decompress, nothing else."""
+    del out
+    for _ in rows_of(path):
+        pass
+
+
+PATHS: dict[str, Callable[[Path, Path], None]] = {
+    "read only": read_only,
+    "separate: spans, code, cases": spans_only,
+    "python regex over the row": python_regex,
+    "arrow regex over the row": arrow_regex,
+    "the same, read twice, repetition": with_repetition,
+    "whole step with syntax": whole_step,
+}
+
+
+def main() -> None:
+    """Print megabytes of text per CPU second, the best of three interleaved rounds."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "responses.parquet"
+        size = write_responses(path, rows)
+        print(f"{rows} rows, {size / rows / 1e3:.1f} kB each")
+        best = dict.fromkeys(PATHS, float("inf"))
+        for _ in range(REPEATS):
+            for name, run in PATHS.items():
+                start = cpu_s()
+                run(path, Path(folder) / "out.parquet")
+                best[name] = min(best[name], cpu_s() - start)
+    for name, seconds in best.items():
+        print(f"{name:32} {size / 1e6 / seconds:8.0f} MB/CPU-s  {seconds / rows * 1e6:8.0f} us/row")
+    print(f"largest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
