@@ -21,7 +21,10 @@ class RawResource(dg.ConfigurableResource[Path]):
         default_factory=lambda: os.environ.get("OCR_PIPELINE_RAW", str(sample.path("raw"))),
         description="Folder with one folder per data set; the default is OCR_PIPELINE_RAW, or the bundled sample.",
     )
-    split: str = Field(default="train", description="Split to ingest.")
+    split: str = Field(
+        default_factory=lambda: os.environ.get("OCR_PIPELINE_SPLIT", "train"),
+        description="Split to ingest; the default is OCR_PIPELINE_SPLIT, or train.",
+    )
     from_hub: bool = Field(default=False, description="Fetch a data set whose folder is absent from the hub.")
 
     revisions: dict[str, str] = Field(
