@@ -26,7 +26,7 @@ TEST_COLUMNS = ("problem_id", "test_id", "input", "expected")
 SAMPLE_COLUMNS = ("sample_id", "problem_id", "language", "code")
 
 
-def judge(  # noqa: PLR0913 - one parameter per option
+def judge(  # noqa: PLR0913, PLR0917 - one parameter per option
     problems: Annotated[list[Path], typer.Option(help="Problems: Parquet, JSONL or folders; needs problem_id.")],
     tests: Annotated[list[Path], typer.Option(help="Tests; needs " + ", ".join(TEST_COLUMNS) + ".")],
     samples: Annotated[list[Path], typer.Option(help="Samples; needs " + ", ".join(SAMPLE_COLUMNS) + ".")],
@@ -43,9 +43,7 @@ def judge(  # noqa: PLR0913 - one parameter per option
     cpp_factor: Annotated[float, typer.Option(min=0.1, help="Times a problem's own limit, for C++.")] = 1.0,
     max_tests: Annotated[int | None, typer.Option(min=1, help="Run only the first so many tests of a problem.")] = None,
     stop_at_first_failure: Annotated[bool, typer.Option(help="Leave out the tests after a failed one.")] = False,  # noqa: FBT002 - a flag
-    unsandboxed: Annotated[
-        bool, typer.Option("--unsandboxed", help="Run without isolation; every row says so.")
-    ] = False,  # noqa: FBT002
+    unsandboxed: Annotated[bool, typer.Option("--unsandboxed", help="No isolation; every row says so.")] = False,  # noqa: FBT002
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Run samples against the tests of their problems in a sandbox and give each its verdict and pass rate."""

@@ -21,8 +21,8 @@ from typing import Any, Final
 from ocr_pipeline.tables import Checker
 
 __all__ = [
-    "DEFAULT_TOLERANCE",
     "COMPARATOR_VERSION",
+    "DEFAULT_TOLERANCE",
     "Opaque",
     "Rule",
     "expected_value",
@@ -150,7 +150,7 @@ def same_value(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401 
         return False
 
 
-def _equal(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401, PLR0911 - one return per kind of value
+def _equal(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401, PLR0911 - one return per kind
     if isinstance(actual, _Link | _Tree):
         actual = values_of(actual)
     if isinstance(actual, bool) or isinstance(expected, bool):
@@ -225,7 +225,7 @@ def _build(rows: Any, number: int, built: dict[int, Any], depth: int = 0) -> Any
     return built[number]
 
 
-def _value(kind: str, payload: Any, child: Any) -> Any:  # noqa: ANN401
+def _value(kind: str, payload: Any, child: Any) -> Any:  # noqa: ANN401, PLR0911 - one return per kind
     containers = {"l": list, "t": tuple, "s": frozenset}
     if kind in containers:
         return containers[kind]([child(each) for each in payload])

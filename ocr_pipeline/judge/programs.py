@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import native
 from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.sandbox import MIB, Jail, JailKind, JailLimits, RawResult, Sandbox, Stop, memory_file
@@ -32,7 +31,7 @@ COMPILE_LIMITS: Final = JailLimits(
 )
 COMPILE_CPU_S: Final = 30.0
 WALL_FACTOR: Final = 3.0
-WALL_EXTRA_S: Final = 5.0
+WALL_EXTRA_S: Final = 2.0
 CACHE_BYTES: Final = 2 << 30
 SIGXFSZ: Final = 25
 
@@ -67,7 +66,7 @@ class Limits:
     memory_mib: float = 256.0
     output_mib: float = 64.0
     wall_s: float | None = None
-    """Default: three times the CPU time and five seconds; it only stops programs that sleep."""
+    """Default: three times the CPU time and two seconds; it only stops programs that sleep."""
 
     @property
     def wall(self) -> float:
@@ -129,12 +128,13 @@ class TestFiles:
 @contextmanager
 def test_files(stdin: bytes, program: int) -> Iterator[TestFiles]:
     """Open the files of one run and close them after it."""
-    opened = [memory_file(stdin), *(os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr", "result"))]
+    stdout, stderr, result = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr", "result"))
+    files = TestFiles(memory_file(stdin), stdout, stderr, result, program)
     os.lseek(program, 0, os.SEEK_SET)
     try:
-        yield TestFiles(*opened, program)
+        yield files
     finally:
-        for descriptor in opened:
+        for descriptor in files.all[:-1]:
             os.close(descriptor)
 
 

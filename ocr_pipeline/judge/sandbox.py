@@ -35,6 +35,8 @@ MIB: Final = 1 << 20
 REPLY: Final = struct.Struct("=9Q")
 JAIL_REQUEST: Final = struct.Struct("=6Q")
 TEST_REQUEST: Final = struct.Struct("=3Q")
+PROGRAM_STEP: Final = "start the program"
+CANNOT_START: Final = 126
 STEPS: Final = (
     "none", "request", "clone with namespaces", "mount /proc", "mount /tmp", "load the system call filter", "Landlock",
     "fork", "start the program", "read the output", "wait",
@@ -156,6 +158,8 @@ class Jail:
     def finish(self, wall_s: float) -> RawResult:
         """Wait for the test that :meth:`start` began."""
         values = _answer(self._channel, wall_s + ANSWER_GRACE_S)
+        if values is not None and values[0] and STEPS[values[1]] == PROGRAM_STEP:
+            return self._no_program()
         if values is None or values[0]:
             self.usable = False
             raise JudgeError(_failure(values))
@@ -170,6 +174,13 @@ class Jail:
             peak_memory_mib=peak_kib / 1024,
             stop=Stop(stop),
             dirty=bool(dirty),
+        )
+
+    def _no_program(self) -> RawResult:
+        """Return the result of an executable that cannot start or ends before it serves: the candidate's own failure."""
+        self.usable = False
+        return RawResult(
+            exit_code=CANNOT_START, signal=None, cpu_s=0.0, wall_s=0.0, peak_memory_mib=0.0, stop=Stop.NONE, dirty=True
         )
 
     def close(self) -> None:
@@ -324,7 +335,7 @@ def _template_plan(plan: SandboxPlan, parts: native.NativeParts, work: Path, con
 
 def _packages() -> list[str]:
     """Return the folders of the few packages that solutions import and contest judges offer, where installed."""
-    found = []
+    found: list[str] = []
     for folder in sys.path:
         for name in ("numpy", "numpy.libs", "sortedcontainers"):
             path = Path(folder) / name

@@ -30,6 +30,7 @@ from ocr_pipeline.judge.checkpoint import (
     result_key,
 )
 from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.programs import Runner, Tiers
 from ocr_pipeline.judge.verdicts import (
     Candidate,
@@ -38,6 +39,7 @@ from ocr_pipeline.judge.verdicts import (
     ProblemSpec,
     Reason,
     Test,
+    TestResult,
     Verdict,
     judge_candidate,
 )
@@ -113,29 +115,19 @@ def judge(
     JudgeError
         When no sandbox works here, or the checkpoint cannot be used.
     """
-    specs = {spec.problem_id: spec for batch in problems for spec in _specs(batch)}
-    tally = _Tally()
-    engine = engine or LocalEngine(config.workers)
-    store = Checkpoint(checkpoint) if checkpoint else None
     if config.tiers is not Tiers.UNSANDBOXED:
-        _require_sandbox(config)
+        choose_plan(str(config.tiers))  # refuse before anything is read
+    specs = {spec.problem_id: spec for batch in problems for spec in _specs(batch)}
+    run = _Run(specs, tests, config, checkpoint, engine or LocalEngine(config.workers), progress)
     try:
         for window in _windows(samples):
-            _judge_window(window, specs, tests, config, store, checkpoint, engine, progress, tally)
-            for rows in _rows(window, specs):
-                writer.write(rows)
-            tally.add(window)
+            run.judge_window(window)
+            writer.write(_rows(window, specs))
+            run.tally.add(window)
     finally:
-        _close_workplace()
-        if store:
-            store.close()
-    return tally.counts().require_conserved("judge")
-
-
-def _require_sandbox(config: JudgeConfig) -> None:
-    from ocr_pipeline.judge.probing import choose_plan
-
-    choose_plan(str(config.tiers))
+        _close_workplaces()
+        run.close()
+    return run.tally.counts().require_conserved("judge")
 
 
 def _specs(batch: pa.RecordBatch) -> Iterator[ProblemSpec]:
@@ -170,39 +162,66 @@ def _tests_of(source: TestSource, problem_ids: Collection[str]) -> dict[str, lis
     return found
 
 
-def _judge_window(  # noqa: PLR0913 - one window meets everything the run holds
-    window: _Window,
-    specs: dict[str, ProblemSpec],
-    source: TestSource,
-    config: JudgeConfig,
-    store: Checkpoint | None,
-    checkpoint: Path | None,
-    engine: Engine,
-    progress: Progress,
-    tally: _Tally,
-) -> None:
-    tests = _tests_of(source, {sample.problem_id for sample in window.samples if sample.problem_id in specs})
-    prefixes = {each: key_prefix(specs[each], cases, config, VERSION) for each, cases in tests.items()}
-    todo: dict[str, dict[str, Candidate]] = {}
-    for sample in window.samples:
-        candidate = Candidate(sample.language, sample.code)
-        key = result_key(prefixes.get(sample.problem_id, ""), candidate)
-        window.keys.append(key)
-        if sample.problem_id not in specs:
-            window.results[key] = Execution.not_run(Reason.NO_PROBLEM, f"no problem {sample.problem_id}")
-        elif key not in window.results and key not in todo.get(sample.problem_id, {}):
-            known = store.get(key) if store else None
-            if known is None:
+class _Run:
+    """One run of the step: where things come from and what is known so far."""
+
+    def __init__(
+        self,
+        specs: dict[str, ProblemSpec],
+        source: TestSource,
+        config: JudgeConfig,
+        checkpoint: Path | None,
+        engine: Engine,
+        progress: Progress,
+    ) -> None:
+        self._specs = specs
+        self._source = source
+        self._config = config
+        self._engine = engine
+        self._progress = progress
+        self._store = Checkpoint(checkpoint) if checkpoint else None
+        self._task = functools.partial(_judge_task, config=config, checkpoint=str(checkpoint) if checkpoint else None)
+        self.tally = _Tally()
+
+    def judge_window(self, window: _Window) -> None:
+        """Give every sample of a window its result: a stored one, or a new one."""
+        ids = {sample.problem_id for sample in window.samples if sample.problem_id in self._specs}
+        tests = _tests_of(self._source, ids)
+        todo = self._todo(window, tests)
+        self._progress.advance(len(window.samples) - sum(map(len, todo.values())))
+        for batch in self._engine.map(self._task, _tasks(todo, self._specs, tests)):
+            done = json.loads(batch.column("task")[0].as_py())
+            window.results.update({key: execution_from_json(text) for key, text in done.items()})
+            self._progress.advance(len(done))
+
+    def _todo(self, window: _Window, tests: dict[str, list[Test]]) -> dict[str, dict[str, Candidate]]:
+        """Return the candidates that nobody has judged yet, by problem and key; equal ones are judged once."""
+        prefixes = {each: key_prefix(self._specs[each], cases, self._config, VERSION) for each, cases in tests.items()}
+        todo: dict[str, dict[str, Candidate]] = {}
+        for sample in window.samples:
+            candidate = Candidate(sample.language, sample.code)
+            key = result_key(prefixes.get(sample.problem_id, ""), candidate)
+            window.keys.append(key)
+            if sample.problem_id not in self._specs:
+                window.results[key] = Execution.not_run(Reason.NO_PROBLEM, f"no problem {sample.problem_id}")
+            elif key in window.results or key in todo.get(sample.problem_id, {}):
+                self.tally.reused += 1
+            elif not self._remember(window, key):
                 todo.setdefault(sample.problem_id, {})[key] = candidate
-            else:
-                window.results[key] = known
-                tally.reused += 1
-    progress.advance(len(window.samples) - sum(map(len, todo.values())))
-    function = functools.partial(_judge_task, config=config, checkpoint=str(checkpoint) if checkpoint else None)
-    for batch in engine.map(function, _tasks(todo, specs, tests)):
-        done = json.loads(batch.column("task")[0].as_py())
-        window.results.update({key: execution_from_json(text) for key, text in done.items()})
-        progress.advance(len(done))
+        return todo
+
+    def _remember(self, window: _Window, key: str) -> bool:
+        known = self._store.get(key) if self._store else None
+        if known is None:
+            return False
+        window.results[key] = known
+        self.tally.reused += 1
+        return True
+
+    def close(self) -> None:
+        """Close the checkpoint."""
+        if self._store:
+            self._store.close()
 
 
 def _tasks(
@@ -240,7 +259,7 @@ def _workplace(tiers: Tiers) -> _Workplace:
     return _workplaces[tiers]
 
 
-def _close_workplace() -> None:
+def _close_workplaces() -> None:
     for workplace in _workplaces.values():
         workplace.runner.close()
         workplace.gate.close()
@@ -294,12 +313,12 @@ def _sick_languages(config: JudgeConfig, languages: Collection[str]) -> dict[str
 # ---- rows and counts ----
 
 
-def _rows(window: _Window, specs: dict[str, ProblemSpec]) -> Iterator[pa.RecordBatch]:
+def _rows(window: _Window, specs: dict[str, ProblemSpec]) -> pa.RecordBatch:
     rows = [
         _row(sample, window.results[key], specs.get(sample.problem_id))
         for sample, key in zip(window.samples, window.keys, strict=True)
     ]
-    yield pa.RecordBatch.from_pylist(rows, schema=EXECUTIONS.schema)
+    return pa.RecordBatch.from_pylist(rows, schema=EXECUTIONS.schema)
 
 
 def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None) -> dict[str, Any]:
@@ -318,17 +337,18 @@ def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None) -> 
         "cpu_time_s": max((result.cpu_time_s or 0.0 for result in results), default=None),
         "peak_memory_mib": max((result.peak_memory_mib or 0.0 for result in results), default=None),
         "detail": execution.detail,
-        "results": [
-            {
-                "test_id": each.test_id,
-                "verdict": str(each.verdict),
-                "cpu_time_s": each.cpu_time_s,
-                "peak_memory_mib": each.peak_memory_mib,
-            }
-            for each in results
-        ],  # fmt: skip
+        "results": [_result(result) for result in results],
         "needs_checker": problem is not None and problem.needs_checker,
         "sandbox_tier": execution.tier,
+    }
+
+
+def _result(result: TestResult) -> dict[str, Any]:
+    return {
+        "test_id": result.test_id,
+        "verdict": str(result.verdict),
+        "cpu_time_s": result.cpu_time_s,
+        "peak_memory_mib": result.peak_memory_mib,
     }
 
 

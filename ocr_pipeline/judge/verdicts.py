@@ -33,6 +33,7 @@ __all__ = [
 
 DETAIL_CHARACTERS: Final = 2_000
 NEAR_LIMIT: Final = 1.5
+ASLEEP_SHARE: Final = 0.1
 
 
 class Verdict(StrEnum):
@@ -228,7 +229,8 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
     if asserts is not None:
         results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
         return _summary(results, len(tests))
-    what = {"do": "call", "function": job.problem.function_name} if job.problem.io_mode == IoMode.FUNCTION else None
+    call: dict[str, object] = {"do": "call", "function": job.problem.function_name}
+    what = call if job.problem.io_mode == IoMode.FUNCTION else None
     program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, what)
     if isinstance(program, RunResult):
         return _not_compiled(program, len(tests))
@@ -263,10 +265,15 @@ def _run_test(job: _Job, program: Program, test: Test) -> TestResult:
     with job.gate.shared():
         run = program.run(stdin, generous, through_files=through_files)
     near = run.status is not RunStatus.TIME_LIMIT and (run.cpu_time_s or 0.0) > job.limits.cpu_s
-    if near or run.stopped_by_wall:
+    if near or _was_starved(run):
         with job.gate.alone():
             run = program.run(stdin, job.limits, through_files=through_files)
     return _result(job, test, run)
+
+
+def _was_starved(run: RunResult) -> bool:
+    """Say whether the wall clock stopped a program that was working; one that slept would only sleep again."""
+    return run.stopped_by_wall and (run.cpu_time_s or 0.0) > ASLEEP_SHARE * (run.wall_time_s or 0.0)
 
 
 def _result(job: _Job, test: Test, run: RunResult) -> TestResult:

@@ -8,6 +8,10 @@ which runs a checker of the data set in a jail where no candidate is.
 A test process finds its files on descriptors 0 to 4: standard input, output and error, ``RESULT`` and ``PROGRAM``.
 The program is one line of JSON (what to do) followed by code: source to ``compile``, marshalled code for the rest.
 """
+# A script, not a module of the library: its values are whatever a candidate made, it stands in for the interpreter's
+# own start and end, and it prints as one does.
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, D105, ICN001, INP001, PLR0911, S606, SLF001, T201, TRY004
+# mypy: ignore-errors
 
 import array  # noqa: F401 - imported here and below so that candidates find them warm
 import atexit
@@ -182,7 +186,8 @@ def _status_of(code):
 
 def _shut_down(main, status):
     """Join threads, run exit functions, drop the program's objects and flush, in the order of the interpreter."""
-    failed = _guarded(threading._shutdown) or _guarded(atexit._run_exitfuncs) and 0
+    failed = _guarded(threading._shutdown)
+    _guarded(atexit._run_exitfuncs)
     main.__dict__.clear()
     for stream in (sys.stdout, sys.stderr, sys.__stdout__):
         if stream is not None and not getattr(stream, "closed", False):

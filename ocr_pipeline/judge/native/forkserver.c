@@ -20,6 +20,7 @@ static void serve_tests(void)
         if (child == 0) {
             if (install_files(files, 3) < 0 || confine_test_process() < 0)
                 syscall(SYS_exit_group, 127);
+            use_usual_thread_stacks();
             return; /* into the program's constructors and main */
         }
         for (int i = 0; i < n_files; i++)

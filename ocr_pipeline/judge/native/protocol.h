@@ -10,6 +10,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,7 +54,7 @@ struct reply {
     uint64_t dirty; /* the test wrote files: the next one needs a fresh jail */
 };
 
-enum { TEST_FILES = 5, FORK_SERVER_FD = 198 };
+enum { TEST_FILES = 5, FORK_SERVER_FD = 198, THREAD_STACK_BYTES = 8 << 20 };
 
 #define CONTROL_SPACE CMSG_SPACE(TEST_FILES * sizeof(int))
 
@@ -106,6 +107,14 @@ static inline int install_files(const int *files, int n_files)
         if (syscall(SYS_dup3, high[i], i, 0) < 0)
             return -1;
     return (int)syscall(SYS_close_range, n_files, ~0U, 0);
+}
+
+/* Threads get the usual stack: the C library would give each as much as the wide limit of the main thread allows. */
+static inline void use_usual_thread_stacks(void)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0)
+        pthread_setattr_default_np(&attributes);
 }
 
 /* ---- the filter of a test process: a second layer over the allowlist of its jail ---- */

@@ -284,7 +284,7 @@ static const uint32_t process_calls[] = { CALL(fork), CALL(vfork), CALL(clone3),
 static const uint32_t process_calls[] = { CALL(clone3), CALL(fchown) };
 #endif
 static const uint32_t harmless_controls[] = { 0x5401 /* TCGETS */, 0x541B /* FIONREAD */, 0x5413 /* TIOCGWINSZ */,
-                                              0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */ };
+                                              0x5421 /* FIONBIO */, 0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */ };
 
 enum { MAX_RULES = 400 };
 static struct sock_filter rules[MAX_RULES];
@@ -630,6 +630,7 @@ static unsigned long jail_flags(void)
 /* Make a jail per request. Returns 1 in a test process of a Python candidate, 0 when the supervisor is gone. */
 int serve(int control_fd)
 {
+    use_usual_thread_stacks();
     signal(SIGCHLD, SIG_IGN); /* the kernel reaps the jails */
     prctl(PR_SET_DUMPABLE, 0);
     for (;;) {
