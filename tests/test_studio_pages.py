@@ -1,5 +1,6 @@
 """The pages in a simulated session and in a real browser: keys decide, undo takes back, the decisions are on disk."""
 
+import json
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import ReviewDecision
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio import standing, stored_reviews
+from ocr_pipeline.tables import CONTAMINATION
 from tests import evidence_root, studio_root
 
 if TYPE_CHECKING:
@@ -83,6 +85,17 @@ def test_decision_is_stored_and_the_next_pair_comes(store: Store) -> None:
     assert (row["pair_key"], row["decision"], row["reviewer"]) == (studio_root.key_of(1), "distinct", "ann")
     assert app.subheader[0].value == "Is the problem on the left in humaneval?"
     assert "letters of a word" in texts(app)
+
+
+def test_statement_of_a_benchmark_file_is_shown(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A benchmark that was never ingested is read from its file."""
+    lines = {"problem_id": "mine/1", "statement": "Count every letter of a word."}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(lines) + "\n")
+    monkeypatch.setenv("OCR_PIPELINE_BENCHMARKS", str(tmp_path))
+    row = studio_root.contaminated() | {"benchmark": "mine", "benchmark_id": "mine/1", "cosine": 0.7}
+    evidence_root.put(store, CONTAMINATION, [row], config={"threshold": studio_root.THRESHOLD})
+    shown = texts(open_page())
+    assert "<mark>every letter</mark>" in shown
 
 
 def test_note_is_stored_with_the_decision(store: Store) -> None:

@@ -47,7 +47,7 @@ def decide(store: Store, tmp_path: Path, rows: list[dict[str, str]], minute: int
 
 def test_export_lists_every_pair_with_room_for_a_decision(store: Store, tmp_path: Path) -> None:
     """One line per pair, in the order of the queue, with evidence and the start of both texts."""
-    counts = export_reviews(store, tmp_path / "out.csv")
+    counts = export_reviews(store, tmp_path / "out.csv", benchmarks=tmp_path)
     rows = read_rows(tmp_path / "out.csv")
     assert (counts.kept, counts.notes) == (5, {"decided": 0, "open": 5})
     assert {row["decision"] for row in rows} == {""}
@@ -57,7 +57,7 @@ def test_export_lists_every_pair_with_room_for_a_decision(store: Store, tmp_path
 
 def test_no_cell_is_a_formula(store: Store, tmp_path: Path) -> None:
     """A statement that begins like a formula is quoted, so that no spreadsheet runs it."""
-    export_reviews(store, tmp_path / "out.csv")
+    export_reviews(store, tmp_path / "out.csv", benchmarks=tmp_path)
     cells = [cell for row in read_rows(tmp_path / "out.csv") for cell in row.values()]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
     assert any(cell.startswith("'=SUM") for cell in cells)
@@ -66,7 +66,7 @@ def test_no_cell_is_a_formula(store: Store, tmp_path: Path) -> None:
 def test_round_trip_changes_nothing(store: Store, tmp_path: Path) -> None:
     """What was exported and comes back unedited adds no row."""
     decide(store, tmp_path, [{"pair_key": studio_root.key_of(1), "decision": "distinct"}])
-    export_reviews(store, tmp_path / "out.csv")
+    export_reviews(store, tmp_path / "out.csv", benchmarks=tmp_path)
     before = stored_reviews(store)
     imported = import_reviews(store, tmp_path / "out.csv", reviewer=None, now=NOW)
     assert stored_reviews(store).equals(before)
@@ -76,7 +76,7 @@ def test_round_trip_changes_nothing(store: Store, tmp_path: Path) -> None:
 
 def test_filled_in_export_is_stored(store: Store, tmp_path: Path) -> None:
     """Decisions that a person typed into the sheet stand in the table, with ids and note."""
-    export_reviews(store, tmp_path / "out.csv")
+    export_reviews(store, tmp_path / "out.csv", benchmarks=tmp_path)
     rows = read_rows(tmp_path / "out.csv")
     rows[1] |= {"decision": "Duplicate ", "reviewer": "bob", "note": "same story"}
     write_rows(tmp_path / "out.csv", rows, delimiter=";")
@@ -90,7 +90,7 @@ def test_filled_in_export_is_stored(store: Store, tmp_path: Path) -> None:
 def test_edited_decision_replaces_the_old_one(store: Store, tmp_path: Path) -> None:
     """A decision changed in the sheet counts from the import on, though its time cell is the old one."""
     decide(store, tmp_path, [{"pair_key": studio_root.key_of(1), "decision": "distinct"}])
-    export_reviews(store, tmp_path / "out.csv")
+    export_reviews(store, tmp_path / "out.csv", benchmarks=tmp_path)
     rows = [row | {"decision": "duplicate"} for row in read_rows(tmp_path / "out.csv") if row["decision"]]
     decide(store, tmp_path, rows, minute=5)
     assert standing(store).decision(studio_root.key_of(1)) == ReviewDecision.DUPLICATE
@@ -152,13 +152,13 @@ def test_file_that_is_no_list_of_reviews_is_one_clear_line(store: Store, tmp_pat
 def test_missing_folder_is_one_clear_line(store: Store, tmp_path: Path) -> None:
     """An export that cannot be written says why."""
     with pytest.raises(InputError, match="cannot be written"):
-        export_reviews(store, tmp_path / "none" / "out.csv")
+        export_reviews(store, tmp_path / "none" / "out.csv", benchmarks=tmp_path)
 
 
 def test_exported_file_is_what_dedup_reads(store: Store, tmp_path: Path) -> None:
     """``dedup --reviews FILE`` reads the same file; undecided lines are no votes."""
     decide(store, tmp_path, [{"pair_key": studio_root.key_of(1), "decision": "distinct"}])
-    export_reviews(store, tmp_path / "out.csv")
+    export_reviews(store, tmp_path / "out.csv", benchmarks=tmp_path)
     assert read_reviews(tmp_path / "out.csv").votes == standing(store).votes
 
 

@@ -327,10 +327,31 @@ def _reasoned(store: Store, place: _SamplePlace) -> Iterator[Event]:
 def _selected(store: Store, place: _SamplePlace) -> Iterator[Event]:
     if place.partition not in store.partitions(SFT_DATASET):
         return
+    if _of_sample(store, SFT_DATASET, place):
+        yield Event(SFT_DATASET.name, KEPT, _selection(store, place))
+        return
+    (sample,) = _of_sample(store, SAMPLES, place)
+    if sample["verdict"] != KEPT:
+        yield Event(SFT_DATASET.name, "dropped", f"its verdict is {sample['verdict']}: no selection would keep it")
+    else:
+        yield Event(
+            SFT_DATASET.name, "dropped", f"by the {_selection(store, place)}", (_selectable(store, sample, place),)
+        )
+
+
+def _selection(store: Store, place: _SamplePlace) -> str:
     manifest = store.manifest(SFT_DATASET, **place.partition)
-    chosen = bool(_of_sample(store, SFT_DATASET, place))
-    config = ", ".join(f"{name}={value}" for name, value in sorted((manifest.config if manifest else {}).items()))
-    yield Event(SFT_DATASET.name, KEPT if chosen else "dropped", f"selection: {config}" if config else "")
+    config = manifest.config if manifest else {}
+    switched_on = [f"{name}={value}" for name, value in sorted(config.items()) if value not in (None, False)]
+    return f"selection {', '.join(switched_on)}".rstrip()
+
+
+def _selectable(store: Store, sample: Mapping[str, Any], place: _SamplePlace) -> dict[str, Any]:
+    """Return what a selection may look at: another one may keep the sample."""
+    names = ("reasoning_has_code", "duplicate_of", "loop_period", "repeated_share")
+    facts = {name: sample[name] for name in names if sample[name] is not None}
+    rates = [row["pass_rate"] for row in _of_sample(store, EXECUTIONS, place) if row["pass_rate"] is not None]
+    return facts | ({"pass_rate": rates[0]} if rates else {})
 
 
 def _of_sample(store: Store, table: Table, place: _SamplePlace) -> list[dict[str, Any]]:

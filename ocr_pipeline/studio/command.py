@@ -35,9 +35,11 @@ def export_file(
     as_json: AsJson = False,  # noqa: FBT002 - a flag of the command line
 ) -> None:
     """Write the uncertain pairs with their evidence and decisions, the least certain first."""
+    from ocr_pipeline.studio.session import benchmark_folder
     from ocr_pipeline.studio.spreadsheet import export_reviews
 
-    report(export_reviews(Store(data), file), as_json=as_json, out=file)
+    counts = export_reviews(Store(data), file, benchmarks=benchmark_folder())
+    report(counts, as_json=as_json, out=file)
 
 
 @reviews.command("import")

@@ -23,7 +23,7 @@ from ocr_pipeline.similarity import ReviewDecision
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio.decisions import PairKind, Review, append_reviews, stored_reviews
 from ocr_pipeline.studio.queue import Pair, uncertain_pairs
-from ocr_pipeline.studio.texts import problem_statement
+from ocr_pipeline.studio.texts import excerpts_of
 
 __all__ = ["Imported", "export_reviews", "import_reviews"]
 
@@ -59,8 +59,17 @@ class Imported:
     """One line for each line of the file that was not stored or is worth a look, in the order of the file."""
 
 
-def export_reviews(store: Store, path: Path) -> StageCounts:
+def export_reviews(store: Store, path: Path, *, benchmarks: Path) -> StageCounts:
     """Write the queue with all standing decisions: a line per decision, and one to fill in per undecided pair.
+
+    Parameters
+    ----------
+    store
+        The data root.
+    path
+        The CSV file to write.
+    benchmarks
+        Folder of the benchmarks that were not ingested, for their statements.
 
     Raises
     ------
@@ -69,13 +78,14 @@ def export_reviews(store: Store, path: Path) -> StageCounts:
     """
     latest = _latest(stored_reviews(store))
     pairs = uncertain_pairs(store)
+    excerpts = excerpts_of(store, pairs, benchmarks, EXCERPT_CHARACTERS)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             for pair in pairs:
-                writer.writerows(_lines(store, pair, latest.get(pair.pair_key, [])))
+                writer.writerows(_lines(excerpts, pair, latest.get(pair.pair_key, [])))
         temporary.replace(path)
     except OSError as error:
         message = f"`{path}` cannot be written: {error.strerror}; name a file in a folder that exists and is yours"
@@ -96,7 +106,9 @@ def _latest(stored: pa.Table) -> dict[str, list[Mapping[str, object]]]:
     return found
 
 
-def _lines(store: Store, pair: Pair, rows: Sequence[Mapping[str, object]]) -> Iterator[dict[str, object]]:
+def _lines(
+    excerpts: Mapping[str, str], pair: Pair, rows: Sequence[Mapping[str, object]]
+) -> Iterator[dict[str, object]]:
     evidence = {
         "pair_key": pair.pair_key,
         "kind": pair.kind.value,
@@ -107,8 +119,8 @@ def _lines(store: Store, pair: Pair, rows: Sequence[Mapping[str, object]]) -> It
         "tests_equal": "" if pair.tests_equal is None else str(pair.tests_equal).lower(),
         "pipeline_decision": pair.decision.value,
         "decided_by": pair.decided_by,
-        "left_statement": _excerpt(store, pair.left_id),
-        "right_statement": _excerpt(store, pair.right_id, pair.benchmark),
+        "left_statement": _no_formula(excerpts.get(pair.left_id, "")),
+        "right_statement": _no_formula(excerpts.get(pair.right_id, "")),
     }
     for row in rows or [{}]:
         moment = row.get("reviewed_at")
@@ -116,10 +128,8 @@ def _lines(store: Store, pair: Pair, rows: Sequence[Mapping[str, object]]) -> It
         yield evidence | stated | {"reviewed_at": moment.isoformat() if isinstance(moment, datetime) else ""}
 
 
-def _excerpt(store: Store, problem_id: str, dataset: str | None = None) -> str:
-    """Return the start of a statement, such that no spreadsheet takes it for a formula."""
-    statement = problem_statement(store, problem_id, dataset)
-    text = statement.text[:EXCERPT_CHARACTERS] if statement else ""
+def _no_formula(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
