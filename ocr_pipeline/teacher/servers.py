@@ -7,6 +7,7 @@ however that happens.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from ocr_pipeline.errors import TeacherError
 
 __all__ = ["ManagedVllm", "Replay", "Server", "VllmConfig", "attach", "vllm_command"]
 
+MARK_NAME: Final = "OCR_PIPELINE_SERVER"
 SUPERVISOR: Final = Path(__file__).with_name("supervise.py")
 LOG_LINES_KEPT: Final = 40
 STOP_TIMEOUT_S: Final = 20.0
@@ -83,6 +86,7 @@ class _Process:
 
     def __init__(self, command: Sequence[str], *, environment: dict[str, str], on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
+        self._mark = f"{MARK_NAME}={uuid.uuid4().hex}"
         self.last_lines: deque[str] = deque(maxlen=LOG_LINES_KEPT)
         try:
             self._popen = subprocess.Popen(
@@ -90,7 +94,7 @@ class _Process:
                 stdin=subprocess.PIPE,  # its end tells the supervisor that we are gone
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=os.environ | environment,
+                env=os.environ | environment | dict([self._mark.split("=")]),
                 text=True,
                 errors="replace",
                 start_new_session=True,
@@ -130,10 +134,20 @@ class _Process:
         if self.wait(STOP_TIMEOUT_S) is None:
             self._popen.kill()  # its children get SIGKILL from the kernel
             self._popen.wait()
+        _end_marked(self._mark)  # nothing is left, unless the supervisor itself was killed
+        self._reader.join()
         for stream in (self._popen.stdin, self._popen.stdout):
             if stream is not None:
-                self._reader.join(timeout=1.0)
                 stream.close()
+
+
+def _end_marked(mark: str) -> None:
+    """End every process that inherited the mark in its environment."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 class Replay:

@@ -33,7 +33,7 @@ __all__ = ["OUTSIDE", "Call", "Outside", "Totals", "converse", "look_up_model"]
 
 LOOKUP_CALLS: Final = 64
 COMMIT_EVERY_S: Final = 0.005  # at full speed this gathers groups of 32 and more, which cost half of single commits
-PROGRESS_EVERY_S: Final = 0.5
+PROGRESS_EVERY_S: Final = 1.0
 FIRST_REFUSALS: Final = 20
 CHARACTERS_PER_TOKEN: Final = 3.6
 T = TypeVar("T")
