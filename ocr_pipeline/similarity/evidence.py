@@ -49,6 +49,9 @@ _EXAMPLE_END: Final = re.compile(
     r"memory limit|tags|follow[ -]?up|use standard input|use call-based|read the inputs|解释|提示|示例)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_BLANKS: Final = re.compile(r"[ \t\r\f\v\u00a0]+")
+_RULES: Final = re.compile(r"([-=#*])\1{3,}")
+_EMPTY_LINES: Final = re.compile(r"\n(?: ?\n){2,}")
 _CHINESE: Final = {"输入": "input", "输出": "output"}
 _PROGRAM: Final = re.compile(
     r"^\s*(?:def |class \w+[:(]|function |#include|import \w|from \w+ import|```)", re.MULTILINE
@@ -116,7 +119,7 @@ class ExampleComparison:
 
 def read_facts(statement: str, *, title: str | None = None, tests: Mapping[str, str] | None = None) -> Facts:
     """Read a statement; ``tests`` are its example tests where a table holds them, which then count as its examples."""
-    text = unicodedata.normalize("NFKC", statement[:FACT_CHARACTERS])
+    text = _without_runs(unicodedata.normalize("NFKC", statement[:FACT_CHARACTERS]))
     normal = normalise(statement[:FACT_CHARACTERS])
     examples, style = (dict(tests), "stdin") if tests else _read_examples(text)
     return Facts(
@@ -129,6 +132,11 @@ def read_facts(statement: str, *, title: str | None = None, tests: Mapping[str, 
         version=_first_group(_VERSION, normal),
         title=normalise(title or ""),
     )
+
+
+def _without_runs(text: str) -> str:
+    """Shorten runs of blanks, rules and empty lines, on which the patterns above would take quadratic time."""
+    return _EMPTY_LINES.sub("\n\n", _RULES.sub(r"\1\1\1", _BLANKS.sub(" ", text)))
 
 
 def canonical_example(text: str) -> str:

@@ -46,8 +46,14 @@ def settle_cosines(
             [left[i] for i in found.left[doubtful]], [right[j] for j in found.right[doubtful]], encoder
         )
     kept = cosine >= threshold
-    rounded = np.maximum(np.round(cosine[kept], digits), threshold)
+    rounded = np.maximum(np.round(cosine[kept], digits), _float32_at_least(threshold))
     return Pairs(found.left[kept], found.right[kept], rounded)
+
+
+def _float32_at_least(threshold: float) -> float:
+    """Return the smallest float32 that is not below the threshold: tables store cosines so, and 0.7 is none."""
+    nearest = np.float32(threshold)
+    return float(nearest if float(nearest) >= threshold else np.nextafter(nearest, np.float32(2)))
 
 
 def _doubtful(cosine: npt.NDArray[np.float64], threshold: float, digits: int) -> npt.NDArray[np.bool_]:

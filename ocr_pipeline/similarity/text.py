@@ -53,15 +53,14 @@ _SIGNS: Final = str.maketrans(
         "\N{DOT OPERATOR}": "*",
     }
 )
-_COMPARISON: Final = re.compile(r"\s*(<=|>=|!=|≤|≥|≠|<|>)\s*")
+_COMPARISON: Final = re.compile(r" ?(<=|>=|!=|≤|≥|≠|<|>) ?")
 _COMPARISON_SIGN: Final = {"<=": "≤", ">=": "≥", "!=": "≠"}
 
 
 def normalise(statement: str) -> str:
     """Return the normal form: NFKC, no mark-up, one spelling of signs and powers, single spaces, lower case."""
-    text = "\n".join(
-        " ".join(line.split()) for line in statement.splitlines()
-    )  # no pattern below may meet long runs of spaces
+    # No pattern below may meet a long run of white space: its time would be quadratic.
+    text = "\n".join(line for line in (" ".join(line.split()) for line in statement.splitlines()) if line)
     text = _HTML_SUPERSCRIPT.sub(r"^\1", _BULLET.sub("", text))
     text = _SUPERSCRIPT.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
     text = unicodedata.normalize("NFKC", text)
@@ -71,6 +70,7 @@ def normalise(statement: str) -> str:
     text = _TEX_SPACING.sub(" ", text)
     text = _TEX_WORD.sub(lambda match: f" {_TEX_WORDS[match[1]]} ", text)
     text = _GROUPED.sub(r"\1\2", text.translate(_MARKUP).translate(_SIGNS).replace("**", ""))
+    text = " ".join(text.split())
     text = _COMPARISON.sub(lambda match: f" {_COMPARISON_SIGN.get(match[1], match[1])} ", text)
     return " ".join(text.split()).casefold()
 
