@@ -16,7 +16,6 @@ import orjson
 
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.errors import BudgetError
-from ocr_pipeline.store import canonical_json
 from ocr_pipeline.teacher.budget import NO_CAPS, Account, Budget
 from ocr_pipeline.teacher.client import ClientConfig, wire_body
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
@@ -147,13 +146,13 @@ def require_room(totals: Totals) -> None:
         raise BudgetError(message)
 
 
-def prepared_call(request: Request, identity: Identity, key: str) -> Call:
+def prepared_call(request: Request, identity: Identity, key: str, prompt_sha256: str) -> Call:
     """Return a request ready to be sent."""
     return Call(
         request_id=key,
         body=wire_body(request, identity.model),
-        prompt_sha256=request.prompt_sha256,
-        params=canonical_json(dict(request.params)),
+        prompt_sha256=prompt_sha256,
+        params=request.params_json,
         subject=request.subject,
         max_tokens=int(request.params.get("max_tokens") or request.params.get("max_completion_tokens") or 0),
     )
@@ -163,7 +162,7 @@ def _calls(requests: Iterable[Request], identity: Identity, wanted: Wanted) -> I
     for request in requests:
         key = request_id(request, identity)
         if wanted.add(key, orjson.dumps(asdict(request))):
-            yield prepared_call(request, identity, key)
+            yield prepared_call(request, identity, key, request.prompt_sha256)
 
 
 def _replies(rows: Sequence[WantedRow], ledger: Ledger, identity: Identity, totals: Totals) -> Iterator[Reply]:

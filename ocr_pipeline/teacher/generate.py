@@ -20,7 +20,7 @@ import pyarrow as pa
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, TeacherError
-from ocr_pipeline.store import TableWriter, canonical_json
+from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import RESPONSES, Language
 from ocr_pipeline.teacher.ask import RESERVE_BYTES_PER_CALL, moment, prepared_call, require_room
 from ocr_pipeline.teacher.budget import NO_CAPS, Account, Budget
@@ -29,7 +29,7 @@ from ocr_pipeline.teacher.ledger import Ledger, Record, batched
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy, Subject
 from ocr_pipeline.teacher.prompts import prompt_hashes, solve_prompt
 from ocr_pipeline.teacher.reply import Answer, ErrorKind
-from ocr_pipeline.teacher.request import Identity, Message, Request, conversation_sha256, request_id
+from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import OUTSIDE, Call, Outside, Totals, converse, look_up_model
 from ocr_pipeline.teacher.tokens import load_tokenizer
@@ -140,6 +140,7 @@ class Asked:
     sample_index: int
     request_id: str
     request: Request
+    prompt_sha256: str
     prompt_tokens: int | None
 
 
@@ -247,11 +248,12 @@ class Enumeration:
         """Note every request in ``wanted`` and yield those that are to be asked."""
         for asked in self:
             too_long = self.is_too_long(asked)
-            params = canonical_json(dict(asked.request.params))
-            note = orjson.dumps([asked.request.prompt_sha256, params, asked.prompt_tokens if too_long else None])
+            note = orjson.dumps(
+                [asked.prompt_sha256, asked.request.params_json, asked.prompt_tokens if too_long else None]
+            )
             is_new = wanted.add(asked.request_id, note, problem_id=asked.problem_id, sample_index=asked.sample_index)
             if is_new and not too_long:
-                yield prepared_call(asked.request, self.identity, asked.request_id)
+                yield prepared_call(asked.request, self.identity, asked.request_id, asked.prompt_sha256)
 
     def is_too_long(self, asked: Asked) -> bool:
         """Whether the prompt leaves no room for the answer."""
@@ -271,7 +273,7 @@ class Enumeration:
             function_name=row["function_name"],
         )
         messages = (Message("user", prompt),)
-        conversation = conversation_sha256(messages)
+        prompt_sha256 = hashlib.sha256(prompt.encode()).hexdigest()
         tokens = self._counter(prompt) if self._counter else None
         subject = Subject(row["problem_id"], row["rating"], row["difficulty"])
         for sample_index in range(self._policy.samples(subject, config.samples)):
@@ -280,8 +282,8 @@ class Enumeration:
                 config.params(subject, self._policy, sample_index),
                 subject={"problem_id": subject.problem_id, "language": config.language, "sample_index": sample_index},
             )
-            key = request_id(request, self.identity, conversation=conversation)
-            yield Asked(subject.problem_id, sample_index, key, request, tokens)
+            key = request_id(request, self.identity, prompt=[prompt_sha256])
+            yield Asked(subject.problem_id, sample_index, key, request, prompt_sha256, tokens)
 
 
 def require_context(served: Served, config: GenerateConfig) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from ocr_pipeline.store import canonical_json
@@ -17,6 +18,7 @@ from ocr_pipeline.store import canonical_json
 __all__ = ["Identity", "Message", "Request", "request_id"]
 
 KEY_FORMAT: Final = "ocr_pipeline request 1"
+Prehashed = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """One question to the teacher.
 
@@ -48,10 +50,15 @@ class Request:
     key: Mapping[str, str | int] = field(default_factory=dict)
     subject: Mapping[str, str | int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def prompt_sha256(self) -> str:
         """Hash of the rendered prompt: of all message contents, joined."""
-        return hashlib.sha256("".join(message.content for message in self.messages).encode()).hexdigest()
+        return _sha256("".join(message.content for message in self.messages))
+
+    @cached_property
+    def params_json(self) -> str:
+        """Canonical JSON of the parameters; whole floats are integers, so a temperature of 1 and of 1.0 is one question."""
+        return canonical_json(_plain(self.params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +73,7 @@ class Identity:
         return f"{self.model}@{self.revision}" if self.revision else self.model
 
 
-def conversation_sha256(messages: Sequence[Message]) -> str:
-    """Hash roles and contents."""
-    return _sha256(canonical_json([[message.role, message.content] for message in messages]))
-
-
-def request_id(request: Request, identity: Identity, *, conversation: str | None = None) -> str:
+def request_id(request: Request, identity: Identity, *, prompt: Prehashed | None = None) -> str:
     """Return the key of a request.
 
     Parameters
@@ -80,22 +82,23 @@ def request_id(request: Request, identity: Identity, *, conversation: str | None
         What is asked.
     identity
         Who is asked.
-    conversation
-        :func:`conversation_sha256` of the messages, when the caller has it already (several samples of one prompt).
+    prompt
+        Hashes of the messages, when the caller has them already (several samples of one prompt).
     """
+    hashes = prompt or [_sha256(message.content) for message in request.messages]
     parts = [
         KEY_FORMAT,
         identity.model,
         identity.revision,
-        conversation or conversation_sha256(request.messages),
-        _plain(request.params),
+        [[message.role, digest] for message, digest in zip(request.messages, hashes, strict=True)],
+        request.params_json,
         dict(request.key),
     ]
     return _sha256(canonical_json(parts))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Write whole floats as integers, so that a temperature of 1 and of 1.0 is one question."""
+    """Write whole floats as integers."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

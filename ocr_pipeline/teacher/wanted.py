@@ -44,7 +44,7 @@ class Wanted:
 
     def __enter__(self) -> Self:
         """Open the temporary file."""
-        self._file = sqlite3.connect("", isolation_level=None)
+        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._file.execute("PRAGMA journal_mode = OFF")
         self._file.execute("PRAGMA synchronous = OFF")
         self._file.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
