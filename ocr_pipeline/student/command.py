@@ -1,19 +1,27 @@
-"""The commands of the student: evaluate judged samples, compare two evaluations."""
+"""The commands of the student: ``train``, ``evaluate``, and under ``student`` what works on students and their tables."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import typer
 
-from ocr_pipeline.console import report
+from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.student.adapters import write_evalplus, write_lcb
+from ocr_pipeline.student.config import PRESETS, Heads, Objective, preset
 from ocr_pipeline.student.evaluation import (
     NEEDED,
     EvaluationConfig,
@@ -22,10 +30,23 @@ from ocr_pipeline.student.evaluation import (
     Window,
     benchmark_problems,
 )
-from ocr_pipeline.student.pass_at_k import summarize
-from ocr_pipeline.tables import EVALUATION_SUMMARY, EXECUTIONS, PROBLEMS, SAMPLES, STUDENT_EVALUATION
+from ocr_pipeline.student.pass_at_k import paired_difference, summarize
+from ocr_pipeline.student.rows import TrainingRow, read_rows
+from ocr_pipeline.student.training import train as train_student
+from ocr_pipeline.student.trial import TryConfig, run_trial, summarize_trial
+from ocr_pipeline.tables import (
+    EVALUATION_SUMMARY,
+    EXECUTIONS,
+    PLAN_SFT_DATASET,
+    PROBLEMS,
+    SAMPLES,
+    SFT_DATASET,
+    STUDENT_CANDIDATES,
+    STUDENT_EVALUATION,
+    TESTS,
+)
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "student", "train"]
 
 DAYS: Final = ["%Y-%m-%d"]
 
@@ -108,6 +129,173 @@ def _report(counts: StageCounts, summary: pa.Table, *, as_json: bool, out: Path)
     report(counts, as_json=as_json, out=out)
     if not as_json:
         typer.echo(summary_text(summary))
+
+
+def train(  # noqa: PLR0913 - one parameter per option
+    rows: Annotated[list[Path], typer.Argument(help="plan_sft_dataset or sft_dataset: Parquet, JSONL or folders.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the student; an unfinished run in it is continued.")],
+    preset_name: Annotated[str, typer.Option("--preset", help=f"Recipe: {', '.join(PRESETS)}.")] = "tiny",
+    objective: Annotated[Objective, typer.Option(help="Plain or joint.")] = Objective.SFT,
+    heads: Annotated[Heads, typer.Option(help="One head for both tasks, or a plan head.")] = Heads.SHARED,
+    plan_weight: Annotated[float, typer.Option("--lambda", help="λ of the joint objective.")] = 0.5,
+    base_model: Annotated[str | None, typer.Option(help="Hub id or folder instead of the recipe's.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Epochs instead of the recipe's.")] = None,
+    max_steps: Annotated[int, typer.Option(help="Optimizer steps; -1: by epochs.")] = -1,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest row; longer ones are dropped and counted.")] = None,
+    lora_rank: Annotated[
+        int | None, typer.Option(help="Train LoRA adapters of this rank instead of all weights.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Train a student on prompt and completion rows; only completions are learned, nothing is cut."""
+    recipe = preset(preset_name)
+    config = replace(
+        recipe,
+        objective=objective,
+        heads=heads,
+        plan_weight=plan_weight,
+        base_model=base_model or recipe.base_model,
+        epochs=recipe.epochs if epochs is None else epochs,
+        max_steps=max_steps,
+        max_tokens=max_tokens or recipe.max_tokens,
+        lora_rank=lora_rank,
+        seed=seed,
+    )
+    with progress("training", unit="steps") as bar:
+        result = train_student(read_training_rows(rows), config, out, progress=bar)
+    report(result.counts, as_json=as_json, out=out)
+    if not as_json and result.curve:
+        first, last = result.curve[0], result.curve[-1]
+        typer.echo(f"{result.steps} steps, {result.parameters:,} parameters, loss {first.loss:.3f} -> {last.loss:.3f}")
+
+
+def read_training_rows(paths: list[Path]) -> Iterator[TrainingRow]:
+    """Stream training rows from files of either table, told by their columns."""
+    for path in paths:
+        table = SFT_DATASET if _has_column(path, "output") else PLAN_SFT_DATASET
+        required = ["sample_id", "input", "output"] if table is SFT_DATASET else ["id", "task", "prompt", "completion"]
+        yield from read_rows(open_files([path], table, required=required))
+
+
+def _has_column(path: Path, name: str) -> bool:
+    if path.suffix in {".jsonl", ".ndjson", ".json"} and path.is_file():
+        with path.open(encoding="utf-8") as file:
+            return f'"{name}"' in file.readline()
+    return path.exists() and name in ds.dataset(path, format="parquet").schema.names
+
+
+student = typer.Typer(help="Try students, compare them, hand their programs to other judges.", no_args_is_help=True)
+
+
+@student.command("try")
+def try_students(  # noqa: PLR0913 - one parameter per option
+    rows: Annotated[list[Path], typer.Argument(help="plan_sft_dataset: Parquet, JSONL or folders.")],
+    *,
+    problems: Annotated[list[Path], typer.Option(help="The problems of the rows.")],
+    tests: Annotated[list[Path], typer.Option(help="Their tests.")],
+    out: Annotated[Path, typer.Option(help="Folder for the students and their tables.")],
+    n: Annotated[int, typer.Option(min=1, help="Programs per problem by direct sampling.")] = 5,
+    k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1,5",
+    plans: Annotated[int, typer.Option(min=0, help="Plans per problem; 0 leaves plan sampling out.")] = 2,
+    codes_per_plan: Annotated[int, typer.Option(min=1, help="Programs that try each plan.")] = 2,
+    epochs: Annotated[float | None, typer.Option(help="Epochs instead of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Train tiny students on the rows with every objective, judge what they write, print pass@k beside an untrained one."""
+    recipe = preset("tiny")
+    config = TryConfig(
+        train=replace(recipe, epochs=epochs or recipe.epochs, seed=seed),
+        n=n,
+        plans=plans,
+        codes_per_plan=codes_per_plan,
+        seed=seed,
+    )
+    ks = _parsed_ks(k)
+    tried = run_trial(
+        list(read_training_rows(rows)),
+        list(open_files(problems, PROBLEMS, required=["problem_id", "statement"])),
+        list(open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"])),
+        config=config,
+        folder=out / "students",
+    )
+    summary = summarize_trial(tried.evaluation, ks)
+    with FileWriter(out / "student_candidates.parquet", STUDENT_CANDIDATES) as writer:
+        writer.write(tried.candidates)
+    _write(out, tried.evaluation, summary)
+    report(tried.counts, as_json=as_json, out=out)
+    if not as_json:
+        typer.echo(summary_text(summary))
+
+
+@student.command("compare")
+def compare(
+    evaluation: Annotated[list[Path], typer.Argument(help="student_evaluation of both students.")],
+    *,
+    left: Annotated[str, typer.Option(help="One student.")],
+    right: Annotated[str, typer.Option(help="The other.")],
+    benchmark: Annotated[str, typer.Option(help="Benchmark that both were tried on.")] = "benchmark",
+    method: Annotated[Method, typer.Option(help="How the answers were chosen.")] = Method.DIRECT,
+    k: Annotated[int, typer.Option("--k", min=1, help="The k of pass@k.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,
+) -> None:
+    """Print the paired difference of two students: mean over problems, with its standard error."""
+    rows = pa.Table.from_batches(open_files(evaluation, STUDENT_EVALUATION), schema=STUDENT_EVALUATION.schema)
+    sides = [_side(rows, name, benchmark, method) for name in (left, right)]
+    found = paired_difference(sides[0], sides[1], k)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), sort_keys=True))
+        return
+    error = "unknown" if found.standard_error is None else f"{found.standard_error:.3f}"
+    typer.echo(
+        f"pass@{k} of {left} minus {right}: {found.difference:+.3f} ± {error} over {found.n_problems} problems "
+        f"({found.n_left_better} better, {found.n_right_better} worse, {found.n_unpaired} on one side only)"
+    )
+
+
+def _side(rows: pa.Table, name: str, benchmark: str, method: Method) -> pa.Table:
+    wanted = (pc.field("student") == name) & (pc.field("benchmark") == benchmark) & (pc.field("method") == method.value)
+    side = rows.filter(wanted)
+    if not side.num_rows:
+        known = sorted({tuple(row.values()) for row in rows.select(["student", "benchmark", "method"]).to_pylist()})
+        there = "; ".join(" / ".join(each) for each in known) or "nothing"
+        raise InputError(f"no rows of {name} on {benchmark} ({method.value}); the file holds {there}")
+    return side
+
+
+class JudgeFormat(StrEnum):
+    """Whose judge the programs are written for."""
+
+    LCB = "lcb"
+    EVALPLUS = "evalplus"
+
+
+@student.command("export")
+def export(
+    candidates: Annotated[list[Path], typer.Argument(help="student_candidates.")],
+    *,
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    form: Annotated[JudgeFormat, typer.Option("--for", help="lcb_runner's custom evaluator, or EvalPlus.")],
+    name: Annotated[str | None, typer.Option("--student", help="Only this student's programs.")] = None,
+    sampling: Annotated[str, typer.Option(help="direct or plan_sampling.")] = "direct",
+) -> None:
+    """Write a student's programs as input of LiveCodeBench's runner or EvalPlus; ids are the problems' native ones."""
+    codes: dict[str, list[str]] = {}
+    for batch in open_files(candidates, STUDENT_CANDIDATES, required=["problem_id", "code"]):
+        for row in batch.to_pylist():
+            if name in {None, row["student"]} and row["sampling"] in {"", sampling}:
+                codes.setdefault(_native_id(row["problem_id"]), []).append(row["code"])
+    if not codes:
+        raise InputError("no programs to export; check --student and --sampling")
+    (write_lcb if form is JudgeFormat.LCB else write_evalplus)(codes, out)
+    typer.echo(f"{sum(map(len, codes.values()))} programs of {len(codes)} problems written to {out}")
+
+
+def _native_id(problem_id: str) -> str:
+    """Take the dataset and the split off: ``humaneval/test/HumanEval/0`` is HumanEval's ``HumanEval/0``."""
+    return problem_id.split("/", 2)[-1]
 
 
 def summary_text(summary: pa.Table) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from ocr_pipeline.student.config import Heads
 from ocr_pipeline.student.encoding import render_prompt
-from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student
+from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, single_threaded
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.teacher.ask import AskConfig, ask
 from ocr_pipeline.teacher.request import Message, Request
@@ -69,7 +69,7 @@ class Student(Protocol):
 class ServedStudent:
     """A student behind an OpenAI-compatible server, asked through the teacher's client and ledger.
 
-    A plan head is served as a model of its own (see :func:`ocr_pipeline.student.model.export_plan_model`).
+    A plan head is served as a model of its own: load it with ``load_student`` and save it as a folder.
     """
 
     name: str
@@ -106,7 +106,7 @@ class ServedStudent:
 class LocalStudent:
     """A student in this process, for models that a CPU can run."""
 
-    def __init__(self, folder: Path, *, name: str | None = None, batch_rows: int = 32) -> None:
+    def __init__(self, folder: Path, *, name: str | None = None, batch_rows: int = 64) -> None:
         """Load it.
 
         Raises
@@ -149,7 +149,7 @@ class LocalStudent:
         if sampling.temperature > 0:
             draws = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
         torch.manual_seed(seed)
-        with torch.inference_mode():
+        with torch.inference_mode(), single_threaded():
             output = model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],

@@ -6,6 +6,8 @@ joined and minimised stands in ``training``; how text is sampled stands in ``gen
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["build_network", "load_base", "load_student", "make_tiny", "save_student"]
+__all__ = ["build_network", "load_base", "load_student", "make_tiny", "save_student", "single_threaded"]
 
 END: Final = "<|im_end|>"
 START: Final = "<|im_start|>"
@@ -92,6 +94,19 @@ def build_network(model: Any, *, plan_head: bool, chunk_tokens: int) -> torch.nn
             return torch.stack([total, weights.sum()])
 
     return Network()
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Let tiny models work on one thread: more of them wait for each other longer than they work (measured: 7 to 1)."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _base(model: Any) -> Any:  # noqa: ANN401 - a transformers or a peft model

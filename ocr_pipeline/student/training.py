@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,13 +22,13 @@ from ocr_pipeline.errors import TrainingError
 from ocr_pipeline.store import canonical_json
 from ocr_pipeline.student.config import Heads, Objective, Precision, TrainConfig
 from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows
-from ocr_pipeline.student.model import build_network, load_base, save_student
+from ocr_pipeline.student.model import build_network, load_base, save_student, single_threaded
 from ocr_pipeline.student.rows import TrainingRow
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LossPoint", "TrainResult", "joint_loss", "train"]
+__all__ = ["LossPoint", "TrainResult", "joint_loss", "save_untrained", "train"]
 
 RUN_FILE: Final = "run.json"
 COMPLETE: Final = "complete"
@@ -81,11 +81,9 @@ def train(
         When the base model cannot be loaded.
     """
     from transformers import set_seed
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    kept = sorted(rows, key=lambda row: hashlib.sha256(f"{config.seed}:{row.row_id}".encode()).digest())
+    _quiet()
+    kept = _shuffled(rows, config)
     _claim(folder, config, kept)
     set_seed(config.seed)
     model, tokenizer = load_base(config, (text for row in kept for text in (row.prompt, row.completion)))
@@ -111,6 +109,31 @@ def train(
     return result
 
 
+def save_untrained(rows: Iterable[TrainingRow], config: TrainConfig, folder: Path) -> None:
+    """Write the student as it is before its first step: what every trained one is compared with."""
+    from transformers import set_seed
+
+    _quiet()
+    set_seed(config.seed)
+    model, tokenizer = load_base(
+        config, (text for row in _shuffled(rows, config) for text in (row.prompt, row.completion))
+    )
+    save_student(build_network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens), tokenizer, folder)
+
+
+def _quiet() -> None:
+    """Leave the terminal to our own progress."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _shuffled(rows: Iterable[TrainingRow], config: TrainConfig) -> list[TrainingRow]:
+    """Put the rows in an order that the seed decides and their order does not."""
+    return sorted(rows, key=lambda row: hashlib.sha256(f"{config.seed}:{row.row_id}".encode()).digest())
+
+
 def _claim(folder: Path, config: TrainConfig, rows: Sequence[TrainingRow]) -> None:
     """Write down what the folder is for, or make sure that it says the same."""
     content = hashlib.sha256()
@@ -130,22 +153,15 @@ def _claim(folder: Path, config: TrainConfig, rows: Sequence[TrainingRow]) -> No
 
 @contextmanager
 def _threads(config: TrainConfig) -> Iterator[None]:
-    """Give a tiny model one thread: more of them wait for each other longer than they work (measured: 7 to 1)."""
-    import torch
-
-    before = torch.get_num_threads()
-    if config.base_model is None:
-        torch.set_num_threads(1)
-    try:
+    """Give a tiny model one thread."""
+    with single_threaded() if config.base_model is None else nullcontext():
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _adapted(model: Any, config: TrainConfig) -> Any:  # noqa: ANN401 - a transformers or a peft model
     model.config.use_cache = False
     if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     if config.lora_rank is None:
         return model
     from peft import LoraConfig, get_peft_model
