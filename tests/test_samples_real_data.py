@@ -95,7 +95,7 @@ def test_separated_answers_give_the_same_code(real_data: Path) -> None:
 
 
 def test_loops_of_real_traces(real_data: Path) -> None:
-    """Five of 488 traces end in a cycle; all five never closed their thought, and no finished one is flagged."""
+    """Five of 488 traces end in a cycle, and none of those that reached an answer."""
     loops = []
     for row in rows(real_data, "traces/reasoning_traces_cc0.parquet"):
         text = row["thinking"] or row["output"]
