@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def prepared_call(request: Request, identity: Identity, key: str, prompt_sha256:
 def _calls(requests: Iterable[Request], identity: Identity, wanted: Wanted) -> Iterator[Call]:
     for request in requests:
         key = request_id(request, identity)
-        if wanted.add(key, orjson.dumps(asdict(request))):
+        if wanted.add(key, _note(request)):
             yield prepared_call(request, identity, key, request.prompt_sha256)
 
 
@@ -173,9 +173,14 @@ def _replies(rows: Sequence[WantedRow], ledger: Ledger, identity: Identity, tota
         yield _reply(request, record) if record else _unasked(request, row.request_id, identity, totals)
 
 
+def _note(request: Request) -> bytes:
+    messages = [[message.role, message.content] for message in request.messages]
+    return orjson.dumps([messages, dict(request.params), dict(request.key), dict(request.subject)])
+
+
 def _request(note: bytes) -> Request:
-    raw = orjson.loads(note)
-    return Request(tuple(Message(**message) for message in raw["messages"]), raw["params"], raw["key"], raw["subject"])
+    messages, params, key, subject = orjson.loads(note)
+    return Request(tuple(Message(*message) for message in messages), params, key, subject)
 
 
 def _reply(request: Request, record: Record) -> Reply:
