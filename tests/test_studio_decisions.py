@@ -21,8 +21,9 @@ from ocr_pipeline.studio import (
     stored_reviews,
 )
 from ocr_pipeline.studio.queue import progress_of, queue_for, uncertain_pairs
-from ocr_pipeline.tables import REVIEWS
+from ocr_pipeline.tables import CONTAMINATION, REVIEWS
 from tests import studio_root
+from tests.evidence_root import put
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DUPLICATE, DISTINCT, WITHDRAWN = ReviewDecision.DUPLICATE, ReviewDecision.DISTINCT, ReviewDecision.WITHDRAWN
@@ -165,6 +166,19 @@ def test_equal_texts_are_not_asked(tmp_path: Path) -> None:
     """What is exact needs no person."""
     store = studio_root.build_root(tmp_path, studio_root.pair(1, decided_by="exact"))
     assert [pair.kind for pair in uncertain_pairs(store)] == [PairKind.CONTAMINATION]
+
+
+def test_nearest_but_far_pairs_are_not_asked(tmp_path: Path) -> None:
+    """The contamination check stores each problem's nearest benchmark problem; one far below the threshold is no doubt."""
+    store = studio_root.build_root(tmp_path)
+    near, far = ({"cosine": cosine, "decision": "clean"} for cosine in (0.65, 0.45))
+    rows = [
+        studio_root.contaminated() | near,
+        studio_root.contaminated() | far | {"problem_id": "apps/train/4", "pair_key": "far"},
+    ]
+    put(store, CONTAMINATION, rows, config={"threshold": studio_root.THRESHOLD})
+    asked = [pair.left_id for pair in uncertain_pairs(store) if pair.kind is PairKind.CONTAMINATION]
+    assert asked == ["apps/train/3"]
 
 
 def test_the_same_two_texts_are_asked_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,15 @@ import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
+from ocr_pipeline.duplicates import DuplicateConfig, find_pairs
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import ReviewDecision
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio import standing, stored_reviews
-from ocr_pipeline.tables import CONTAMINATION
+from ocr_pipeline.tables import CONTAMINATION, PROBLEMS
+from resources import StoreResource
 from tests import evidence_root, studio_root
+from tests.similarity_stub import WordEncoder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -281,6 +285,28 @@ def browser_page(address: str) -> Iterator["Page"]:
         browser.close()
 
 
+def decided_by_the_next_run(store: Store) -> dict[str, tuple[str, str]]:
+    """Deduplicate again, as the asset does, and return decision and decider of each pair by its key."""
+    pairs = find_pairs(
+        chain.from_iterable(store.open(PROBLEMS, dataset=name).to_batches() for name in ("apps", "taco")),
+        tests=None,
+        config=DuplicateConfig(threshold=studio_root.THRESHOLD),
+        encoder=WordEncoder(),
+        reviews=StoreResource(root=store.root).reviews(),
+    )
+    return {row["pair_key"]: (row["decision"], row["decided_by"]) for row in pairs.to_pylist()}
+
+
+def test_next_run_follows_the_page(store: Store, page: "AppTest") -> None:
+    """What a reviewer decides overrides the pipeline when it runs again, until it is taken back."""
+    key = studio_root.key_of(1)
+    before = decided_by_the_next_run(store).get(key)
+    press(page, "Distinct")
+    assert decided_by_the_next_run(store)[key] == ("distinct", "review")
+    press(page, "Undo")
+    assert decided_by_the_next_run(store).get(key) == before != ("distinct", "review")
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_three_pairs_reviewed_and_one_undone_in_a_browser(store: Store) -> None:
@@ -306,3 +332,6 @@ def test_three_pairs_reviewed_and_one_undone_in_a_browser(store: Store) -> None:
     assert rows[2]["pair_key"] == rows[3]["pair_key"] == studio_root.key_of(3)
     assert standing(store).decision(studio_root.key_of(1)) == ReviewDecision.DISTINCT
     assert standing(store).decision(studio_root.key_of(3)) is None
+    after = decided_by_the_next_run(store)
+    assert after[studio_root.key_of(1)] == ("distinct", "review")
+    assert after.get(studio_root.key_of(3), ("", ""))[1] != "review"

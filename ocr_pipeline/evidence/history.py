@@ -184,9 +184,11 @@ def _decider(pair: Mapping[str, Any]) -> str:
 
 def _what_if(pair: Mapping[str, Any]) -> str:
     """Say what another threshold would change; only what the threshold decided depends on it."""
-    if pair["decided_by"] == "threshold":
+    if pair["decided_by"] != "threshold":
+        return "no threshold would change that"
+    if pair["decision"] in {"duplicate", "contaminated"}:
         return f"a threshold above {pair['cosine']:.4f} would let it stay"
-    return "no threshold would change that"
+    return f"a threshold of {pair['cosine']:.4f} or less would drop it"
 
 
 def _next_duplicate(pairs: Sequence[Mapping[str, Any]]) -> str:
@@ -214,7 +216,7 @@ def _contamination(store: Store, problem_id: str) -> Iterator[Event]:
 def _benchmark_line(row: Mapping[str, Any]) -> str:
     return (
         f"{row['benchmark']} {row['benchmark_version']} `{row['benchmark_id']}`: cosine {row['cosine']:.4f}, "
-        f"lexical {row['lexical']:.2f}, decided by {row['decided_by']}"
+        f"lexical {row['lexical']:.2f}, decided by {row['decided_by']}; {_what_if(row)}"
     )
 
 
@@ -381,8 +383,14 @@ def _is(column: str, value: str) -> pc.Expression:
 
 
 def _narrow(table: Table) -> list[str]:
-    """Return the columns that are no long text, and no lists of results."""
-    return [name for name in table.schema.names if name not in {*table.text_columns, "results"}]
+    """Return the columns that are no long text, and no lists of places or results."""
+    return [
+        column.name for column in table.schema if not pa.types.is_large_string(column.type) and not _is_rows(column)
+    ]
+
+
+def _is_rows(column: pa.Field) -> bool:
+    return bool(pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type))
 
 
 def _place_of(store: Store, identifier: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The queue of a reviewer: which pairs to decide, the least certain first.
 
-Only narrow columns are read; the statements of a pair are fetched when it is shown. Equal texts decide nothing (they
-are duplicates), so exact pairs are never asked. What decided a pair says how certain it is: the threshold alone least, a
+Only narrow columns are read; the statements of a pair are fetched when it is shown. Equal texts need nobody, and
+neither do pairs far below the threshold, which the contamination check stores as the nearest ones. What decided a pair says how certain it is: the threshold alone least, a
 judge more, a rule with measured precision most; among equals, the pair nearest to the threshold comes first.
 """
 
@@ -20,7 +20,9 @@ __all__ = ["Pair", "Progress", "progress_of", "queue_for", "uncertain_pairs"]
 
 CERTAINTY: Final = {"review": 0, "threshold": 0, "judge": 1, "rule": 2}
 EXACT: Final = "exact"
+THRESHOLD: Final = "threshold"
 DEFAULT_THRESHOLD: Final = 0.7
+DOUBT_BELOW: Final = 0.1  # further below the threshold nobody doubts that it is another problem
 SAME: Final = {"duplicate": ReviewDecision.DUPLICATE, "contaminated": ReviewDecision.DUPLICATE}
 
 
@@ -103,7 +105,8 @@ def _pairs(store: Store, table: Table, build: Any) -> Iterator[Pair]:  # noqa: A
     threshold = float(manifest.config.get("threshold", DEFAULT_THRESHOLD))
     for batch in store.open(table).to_batches():
         for row in batch.to_pylist():
-            if row["decided_by"] != EXACT:
+            far_below = row["decided_by"] == THRESHOLD and row["cosine"] < threshold - DOUBT_BELOW
+            if row["decided_by"] != EXACT and not far_below:
                 yield build(row, abs(row["cosine"] - threshold))
 
 
