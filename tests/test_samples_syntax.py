@@ -53,6 +53,11 @@ CPP = [
         '#include "testlib.h"\n#define FOR(T) while (T--)\nint main() { FOR(3) f(); }',
         SyntaxVerdict.OK,
     ),
+    (
+        "valid in one dialect only",
+        "#define rep(i, n) for (int i = 0; i < n; i++)\nint concept; int main() { rep(i, 2) {} }",
+        SyntaxVerdict.OK,
+    ),
     ("broken", "int main() { return 0 }", SyntaxVerdict.ERROR),
     ("cut off", "int main() { for (", SyntaxVerdict.ERROR),
     ("Python", "for i in range(3):\n    print(i)", SyntaxVerdict.WRONG_LANGUAGE),

@@ -6,6 +6,7 @@ checkpoint. Every node needs this library installed; how a cluster is started, a
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from ocr_pipeline.errors import PipelineError
 __all__ = ["RayEngine"]
 
 BATCHES_PER_CPU: Final = 2
+PROBE_TIMEOUT_S: Final = 10.0
 MOST_RETRIES: Final = 8  # of one batch, when the nodes that hold it keep dying
 
 
@@ -92,6 +94,13 @@ class RayEngine:
     def _room(self, ray: Any) -> int:  # noqa: ANN401 - as above
         cpus = ray.cluster_resources().get("CPU", 1.0)
         return max(1, int(BATCHES_PER_CPU * cpus / self.num_cpus))
+
+
+def _probe(address: str) -> None:
+    """Fail at once where nobody listens: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=PROBE_TIMEOUT_S).close()
 
 
 def _call(function: BatchFunction, data: bytes) -> bytes:

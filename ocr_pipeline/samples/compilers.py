@@ -25,14 +25,13 @@ from ocr_pipeline.samples import compile_worker
 __all__ = ["Opinion", "PythonCompiler", "check_cpp", "has_cpp_compiler", "python_compiler"]
 
 WORKER: Final = Path(compile_worker.__file__)
-CPP_STANDARD: Final = "gnu++20"
+CPP_DIALECTS: Final = ("gnu++17", "gnu++20", "gnu++14")  # accepted by one of them is accepted, as in the judge
 CPP_SECONDS: Final = 20
 CPP_MEMORY_KIB: Final = 2 << 20
 CPP_LIMITS: Final = f'ulimit -t {CPP_SECONDS}; ulimit -v {CPP_MEMORY_KIB}; ulimit -c 0; exec "$@"'
 CPP_FLAGS: Final = (
     "-x",
     "c++",
-    f"-std={CPP_STANDARD}",
     "-fsyntax-only",
     "-w",
     "-fmax-errors=1",
@@ -156,7 +155,15 @@ def check_cpp(source: bytes) -> Opinion:
     """Return what g++ says; it cannot judge without g++, without a header of the program, or beyond its limits."""
     if not has_cpp_compiler():
         return Opinion(accepted=None, message="g++ is not installed")
-    command = ["sh", "-c", CPP_LIMITS, "sh", "g++", *CPP_FLAGS, "-"]
+    first = _check_dialect(source, CPP_DIALECTS[0])
+    if first.accepted is not False:
+        return first
+    others = (_check_dialect(source, dialect) for dialect in CPP_DIALECTS[1:])
+    return next((opinion for opinion in others if opinion.accepted), first)
+
+
+def _check_dialect(source: bytes, dialect: str) -> Opinion:
+    command = ["sh", "-c", CPP_LIMITS, "sh", "g++", f"-std={dialect}", *CPP_FLAGS, "-"]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         done = subprocess.run(
