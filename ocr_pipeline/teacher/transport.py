@@ -44,7 +44,7 @@ class DeadlineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A whole reply; header names are in lower case."""
+    """A whole reply; headers are looked up in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -79,6 +79,7 @@ class AiohttpTransport:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
         self._session: aiohttp.ClientSession | None = None
+        self._last_timeout: aiohttp.ClientTimeout | None = None
 
     async def __aenter__(self) -> Self:
         """Open the session inside the running loop."""
@@ -106,16 +107,24 @@ class AiohttpTransport:
         """Return the reply to a GET."""
         return await self._send("GET", url, None, timeout_s)
 
+    def _timeout(self, total_s: float) -> aiohttp.ClientTimeout:
+        """Return the same object for the same time: nearly all requests have one deadline."""
+        import aiohttp
+
+        if self._last_timeout is None or self._last_timeout.total != total_s:
+            self._last_timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_TIMEOUT_S)
+        return self._last_timeout
+
     async def _send(self, method: str, url: str, body: bytes | None, timeout_s: float) -> HttpReply:
         import aiohttp
 
         assert self._session is not None, "a transport is used inside its `async with`"  # noqa: S101 - narrows the type
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        timeout = self._timeout(timeout_s)
         # Named by its class: finding the class for bytes takes aiohttp longer than sending them.
         payload = None if body is None else aiohttp.BytesPayload(body, content_type="application/json")
         try:
             async with self._session.request(method, url, data=payload, timeout=timeout) as reply:
-                return HttpReply(reply.status, _lower(reply.headers), await reply.read())
+                return HttpReply(reply.status, reply.headers, await reply.read())
         except aiohttp.ClientConnectorError as error:
             raise UnreachableError(error.os_error.strerror or str(error)) from error
         except aiohttp.ConnectionTimeoutError as error:
@@ -126,7 +135,3 @@ class AiohttpTransport:
             raise DeadlineError(message) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise BrokenConnectionError(str(error) or type(error).__name__) from error
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
