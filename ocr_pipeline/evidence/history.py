@@ -55,6 +55,10 @@ class Event:
     details: tuple[Mapping[str, Any], ...] = ()
     """The stored rows it rests on, without their long text."""
 
+    def lines(self) -> list[str]:
+        """Return each of the details in one line."""
+        return ["  ".join(f"{name} {_value(value)}" for name, value in row.items()) for row in self.details]
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -74,7 +78,7 @@ class Explanation:
         lines = [f"{self.kind} {self.identifier}"]
         for event in self.events:
             lines.append(f"  {event.stage:<18} {event.verdict:<14} {event.summary}".rstrip())
-            lines.extend(f"  {'':<18} {'':<14}   {_row_line(row)}" for row in event.details)
+            lines.extend(f"  {'':<18} {'':<14}   {line}" for line in event.lines())
         return "\n".join(lines)
 
 
@@ -421,10 +425,6 @@ def _unknown(store: Store, identifier: str) -> str:
 def _clipped(text: str) -> str:
     plain = " ".join(text.split())
     return plain if len(plain) <= LONGEST_TEXT else plain[: LONGEST_TEXT - 1] + "…"
-
-
-def _row_line(row: Mapping[str, Any]) -> str:
-    return "  ".join(f"{name} {_value(value)}" for name, value in row.items())
 
 
 def _value(value: object) -> str:

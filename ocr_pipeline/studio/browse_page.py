@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from typing import Final
 
 import pyarrow as pa
 
@@ -15,6 +16,14 @@ from ocr_pipeline.studio.texts import problem_statement
 from ocr_pipeline.tables import PROBLEMS, REJECTED, SAMPLES
 
 __all__ = ["browse_page"]
+
+STYLE: Final = """<style>
+.life { border-collapse: collapse; width: 100%; font-size: .9rem; }
+.life td { border-top: 1px solid rgba(128, 128, 128, .3); padding: .35rem .8rem .35rem 0; vertical-align: top; overflow-wrap: anywhere; }
+.life td:first-child, .life td:nth-child(2) { white-space: nowrap; overflow-wrap: normal; }
+.stMainBlockContainer { padding-top: 3.5rem; }
+.life .detail { opacity: .75; font-size: .82rem; }
+</style>"""
 
 
 def browse_page() -> None:
@@ -97,16 +106,4 @@ def _events_html(events: tuple[Event, ...]) -> str:
 
 
 def _details_html(event: Event) -> str:
-    lines = (" · ".join(f"{name} {_shown(value)}" for name, value in row.items()) for row in event.details)
-    return "".join(f"<div class='detail'>{html.escape(line)}</div>" for line in lines)
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-STYLE = """<style>
-.life { border-collapse: collapse; width: 100%; font-size: .9rem; }
-.life td { border-top: 1px solid rgba(128, 128, 128, .3); padding: .35rem .8rem .35rem 0; vertical-align: top; overflow-wrap: anywhere; }
-.life .detail { opacity: .75; font-size: .82rem; }
-</style>"""
+    return "".join(f"<div class='detail'>{html.escape(line)}</div>" for line in event.lines())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +15,7 @@ from ocr_pipeline.studio.session import open_store
 
 __all__ = ["funnel_page"]
 
-EVERYTHING = "all data sets"
+EVERYTHING: Final = "all data sets"
 
 
 def funnel_page() -> None:

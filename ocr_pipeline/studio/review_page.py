@@ -233,8 +233,9 @@ def _store(store: Store, review: Review, message: str) -> None:
 def _statement_html(name: str, statement: Statement | None, marked: str) -> str:
     if statement is None:
         return f"<p class='facts'><b>{html.escape(name)}</b> · its statement is not in this data root</p>"
-    history = f"<b><a href='browse?id={quote(name)}' target='_blank'>{html.escape(name)}</a></b>"
-    facts = " · ".join([history, *(_fact(fact, value) for fact, value in statement.facts.items())])
+    shown = html.escape(name)  # only what was ingested has a history
+    history = f"<a href='browse?id={quote(name)}' target='_blank'>{shown}</a>" if statement.facts else shown
+    facts = " · ".join([f"<b>{history}</b>", *(_fact(fact, value) for fact, value in statement.facts.items())])
     return f"<p class='facts'>{facts}</p><div class='statement'>{marked}</div>"
 
 
