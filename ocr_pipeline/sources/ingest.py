@@ -36,6 +36,7 @@ from ocr_pipeline.sources.model import (
 )
 from ocr_pipeline.sources.normal import NormalProblem, normalise
 from ocr_pipeline.sources.output import Output, RejectedRow
+from ocr_pipeline.sources.overlap import Behind
 from ocr_pipeline.sources.raw import Part, PartScan, RawRow, open_parts, raw_json
 from ocr_pipeline.sources.rules import Reason, Rejection, RowDefect
 from ocr_pipeline.sources.spill import Place, Spill
@@ -124,8 +125,8 @@ def ingest(
             message = f"{', '.join(f'`{path}`' for path in paths)}: no rows; there is nothing to ingest"
             raise InputError(message)
         kept = _without_duplicates(shelf, parts)
-        output = Output(dataset, split, writers, tally)
-        _write(shelf, kept, output)
+        with Behind() as behind:
+            _write(shelf, kept, Output(dataset, split, writers, tally, behind))
     return tally.counts().require_conserved(f"ingest {dataset}")
 
 

@@ -16,6 +16,7 @@ from ocr_pipeline.tables import IoMode
 __all__ = ["NormalProblem", "normalise"]
 
 HASHED_ID_CHARACTERS = 16
+END_CHARACTERS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,9 @@ def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozense
 
 
 def _id_from(identity: tuple[str, ...]) -> str:
-    """Name a problem by what it is, so that neither order nor file decides."""
+    """Name a problem by what it is, so that neither order nor file decides; of long parts both ends and the length."""
     digest = hashlib.sha256()
     for part in identity:
-        digest.update(part.encode("utf-8", "surrogatepass"))
-        digest.update(b"\0")
+        shown = part if len(part) <= 2 * END_CHARACTERS else f"{part[:END_CHARACTERS]}{part[-END_CHARACTERS:]}"
+        digest.update(f"{len(part)}:{shown}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:HASHED_ID_CHARACTERS]

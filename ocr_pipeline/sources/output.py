@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ocr_pipeline.sources.overlap import Behind
 from ocr_pipeline.sources.suspicions import find_suspicions
 from ocr_pipeline.sources.tally import Tally
 from ocr_pipeline.store import TableWriter
@@ -36,6 +37,14 @@ class RejectedRow(NamedTuple):
     raw: str
 
 
+class _Collected(NamedTuple):
+    """Problems that are written together."""
+
+    problems: list[dict[str, object]]
+    tests: list[pa.RecordBatch]
+    solutions: list[pa.RecordBatch]
+
+
 class _Numbers:
     """Zero-padded numbers as an Arrow array that grows as needed."""
 
@@ -52,10 +61,13 @@ class _Numbers:
 
 
 class Output:
-    """Collects finished problems and writes them."""
+    """Collects finished problems and writes them, while the next ones are collected."""
 
-    def __init__(self, dataset: str, split: str, writers: Mapping[str, TableWriter], tally: Tally) -> None:
+    def __init__(
+        self, dataset: str, split: str, writers: Mapping[str, TableWriter], tally: Tally, behind: Behind
+    ) -> None:
         self.tally = tally
+        self._behind = behind
         self._dataset = dataset
         self._split = split
         self._writers = writers
@@ -99,6 +111,7 @@ class Output:
         """Write what is left."""
         self._flush()
         self._flush_rejected()
+        self._behind.wait()
 
     def _flush_rejected(self) -> None:
         self._writers["rejected"].write(pa.Table.from_pylist(self._rejected, schema=REJECTED.schema))
@@ -107,22 +120,26 @@ class Output:
     def _flush(self) -> None:
         if not self._problems:
             return
-        ids = pa.array([problem["problem_id"] for problem in self._problems], pa.string())
-        self._write_tests(ids)
-        self._write_solutions(ids)
-        self._writers["problems"].write(pa.Table.from_pylist(self._problems, schema=PROBLEMS.schema))
+        collected = _Collected(self._problems, self._tests, self._solutions)
         self._problems, self._tests, self._solutions = [], [], []
         self._rows = self._bytes = 0
+        self._behind.call(lambda: self._write(collected))
 
-    def _write_tests(self, ids: pa.Array) -> None:
-        tests, owner, numbers = self._together(self._tests)
+    def _write(self, collected: _Collected) -> None:
+        ids = pa.array([problem["problem_id"] for problem in collected.problems], pa.string())
+        self._write_tests(ids, collected)
+        self._write_solutions(ids, collected)
+        self._writers["problems"].write(pa.Table.from_pylist(collected.problems, schema=PROBLEMS.schema))
+
+    def _write_tests(self, ids: pa.Array, collected: _Collected) -> None:
+        tests, owner, numbers = self._together(collected.tests)
         if not tests.num_rows:
             return
         found = find_suspicions(
             tests,
             owner,
-            has_solution=[bool(problem["n_solutions"]) for problem in self._problems],
-            is_function=[problem["io_mode"] == IoMode.FUNCTION for problem in self._problems],
+            has_solution=[bool(problem["n_solutions"]) for problem in collected.problems],
+            is_function=[problem["io_mode"] == IoMode.FUNCTION for problem in collected.problems],
         )
         columns = [ids.take(pa.array(owner)), numbers, tests["kind"], tests["input"], tests["expected"], found.column]
         self._writers["tests"].write(pa.Table.from_arrays(columns, schema=TESTS.schema))
@@ -130,8 +147,8 @@ class Output:
         for name, count in found.counts.items():
             self.tally.notes[f"suspicion:{name}"] += count
 
-    def _write_solutions(self, ids: pa.Array) -> None:
-        solutions, owner, numbers = self._together(self._solutions)
+    def _write_solutions(self, ids: pa.Array, collected: _Collected) -> None:
+        solutions, owner, numbers = self._together(collected.solutions)
         if not solutions.num_rows:
             return
         columns = [ids.take(pa.array(owner)), numbers]

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources.folders import FOLDER_FORMS, FolderForm
 from ocr_pipeline.sources.model import Layout, Row
+from ocr_pipeline.sources.overlap import ahead
 from ocr_pipeline.sources.readers import describe_layouts, layout_for
 from ocr_pipeline.sources.rules import Reason, Rejection, Repair, RowDefect
 from ocr_pipeline.sources.values import parse_exact_json, quoted
@@ -82,18 +83,17 @@ class ParquetPart:
 
     def rows(self) -> Iterator[RawRow]:
         """Yield every row; text that is no UTF-8 is mended and noted."""
-        for batch in self._batches():
-            try:
-                batch.validate(full=True)
-            except pa.ArrowInvalid:
+        for batch, is_valid in ahead(self._batches()):
+            if is_valid:
+                yield from map(RawRow, _rows_of(batch, self.layout.arrow_columns))
+            else:
                 yield from map(_mended, _as_binary(batch).to_pylist())
-                continue
-            yield from map(RawRow, _rows_of(batch, self.layout.arrow_columns))
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def _batches(self) -> Iterator[tuple[pa.RecordBatch, bool]]:
         try:
             with pq.ParquetFile(self.path) as file:
-                yield from file.iter_batches(batch_size=_batch_rows(file.metadata))
+                for batch in file.iter_batches(batch_size=_batch_rows(file.metadata)):
+                    yield batch, _is_valid(batch)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             message = f"`{self.path}` cannot be read to its end: {error}; fetch it again"
             raise InputError(message) from error
@@ -114,6 +114,15 @@ class ParquetPart:
             return {}
         features = info.get("features") if isinstance(info, dict) else None
         return features if isinstance(features, dict) else {}
+
+
+def _is_valid(batch: pa.RecordBatch) -> bool:
+    """Say whether all text is UTF-8, which Parquet does not promise."""
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _batch_rows(metadata: pq.FileMetaData) -> int:

@@ -13,6 +13,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -218,6 +219,7 @@ def literal_names(value: object, repairs: set[Repair]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+@lru_cache(maxsize=4_096)  # the same few lists of tags stand in thousands of rows
 def _listed(text: str) -> object:
     stripped = text.strip()
     if stripped in {"", "[]", "None", "null"}:
