@@ -211,7 +211,7 @@ def unflatten(rows: Any) -> Any:  # noqa: ANN401 - hostile JSON in, a plain valu
         raise ValueError(message) from error
 
 
-DEEPEST: Final = 900
+DEEPEST: Final = 150  # each level takes four frames of the interpreter
 
 
 def _build(rows: Any, number: int, built: dict[int, Any], depth: int = 0) -> Any:  # noqa: ANN401

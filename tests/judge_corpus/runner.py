@@ -37,7 +37,7 @@ def main() -> None:
     programs = tomllib.loads((HERE / f"{options.corpus}.toml").read_text(encoding="utf-8"))["program"]
     with tempfile.TemporaryDirectory() as name, Runner(Tiers(options.tier)) as runner:
         target = Path(name)
-        target.chmod(0o777)  # noqa: S103 - an invitation to the hostile programs
+        target.chmod(0o777)
         (target / "a-secret-of-the-host.txt").write_text(MARKER, encoding="utf-8")
         judging = Judging(runner, Gate(target.parent), target)
         for program in programs:

@@ -170,7 +170,8 @@ def _guarded(work, *arguments):
         return _status_of(stop.code)
     except BaseException as error:  # noqa: BLE001 - the top of a program: an interpreter reports and ends
         where = error.__traceback__
-        sys.excepthook(type(error), error, where.tb_next and where.tb_next.tb_next)
+        error.__traceback__ = where.tb_next and where.tb_next.tb_next  # what is the candidate's own
+        sys.excepthook(type(error), error, error.__traceback__)
         return RAISED if getattr(error, "from_candidate", False) else 1
     return 0
 
@@ -212,8 +213,7 @@ def call_function(main, job, body, _dumps=_dumps, _write_all=_write_all):
     """Call a function with the arguments on standard input and write its typed result to RESULT."""
     arguments = _loads(_read_all(0))
     main.__dict__.update(usual_names())
-    _define(main, body)
-    function = _find_function(main.__dict__, job["function"])
+    function = _find_function(_define(main, body), job["function"])
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT + 6))
     result = function(*_adapted(function, arguments))
     sys.setrecursionlimit(100_000)
@@ -329,11 +329,13 @@ def _other_row(item, number_of):
 
 
 def _define(main, body):
-    """Run a program as an imported module: its ``__main__`` guard stays closed."""
+    """Run a program as an imported module: its ``__main__`` guard stays closed. Return the names that are its own."""
+    before = dict(main.__dict__)
     main.__name__ = "solution"
     sys.modules["solution"] = main
     sys.setrecursionlimit(RECURSION_LIMIT + 6)
     exec(_unmarshal(body), main.__dict__)  # noqa: S102
+    return {name: value for name, value in main.__dict__.items() if name not in before or before[name] is not value}
 
 
 # ---- asserts: the program of asserts and the candidate run in two jails and exchange plain values ----
@@ -414,12 +416,12 @@ def _read_exactly(size):
 
 def serve_objects(main, job, body):
     """Define the candidate's program and answer calls until the checking process is gone."""
-    exec(compile(job["prelude"], "prelude.py", "exec"), main.__dict__)  # noqa: S102
-    _define(main, body)
+    _prepare(main, job)
+    own = _define(main, body)
     paths = {}
     while (request := _hear()) is not None:
         if request["op"] == "names":
-            _say({name: _kind(main.__dict__, name) for name in request["names"]})
+            _say({name: _kind(own, name) for name in request["names"]})
             continue
         try:
             path = request["path"]
@@ -430,6 +432,12 @@ def serve_objects(main, job, body):
         except Exception as error:  # noqa: BLE001 - it travels to whoever called
             answer = {"error": [type(error).__name__, str(error)[:1000]]}
         _say(answer)
+
+
+def _prepare(main, job):
+    """Give both sides the usual imports, which every published harness of such tests had, and the data set's prelude."""
+    main.__dict__.update(usual_names())
+    exec(compile(job["prelude"], "prelude.py", "exec"), main.__dict__)  # noqa: S102
 
 
 def _kind(names, name):
@@ -447,11 +455,10 @@ def _kind(names, name):
 def check_candidate(main, job, body):
     """Run a program of asserts whose candidate is in another jail; exit codes tell how it ended."""
     sys.setrecursionlimit(100_000)
-    exec(compile(job["prelude"], "prelude.py", "exec"), main.__dict__)  # noqa: S102
+    _prepare(main, job)
     code = compile(body, "asserts.py", "exec", dont_inherit=True)
-    wanted = sorted(name for name in _global_names(code) if name not in main.__dict__ and not hasattr(builtins, name))
     try:
-        for name, (kind, *rows) in _ask({"op": "names", "names": wanted}).items():
+        for name, (kind, *rows) in _ask({"op": "names", "names": sorted(_global_names(code))}).items():
             if kind in ("class", "object"):
                 sys.exit(INSEPARABLE)
             if kind == "function":
@@ -505,7 +512,7 @@ def _global_names(code):
 
 def check_together(main, job, body):
     """Run candidate and asserts in one process, where values cannot travel: weaker, and said so."""
-    exec(compile(job["prelude"], "prelude.py", "exec"), main.__dict__)  # noqa: S102
+    _prepare(main, job)
     _define(main, body)
     main.__dict__["__entry_point__"] = eval(job["entry_point"], main.__dict__)  # noqa: S307
     try:

@@ -1,0 +1,189 @@
+"""Judging a table: one row per sample, in order; results survive a kill and are never made twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, command, judge
+from ocr_pipeline.judge.checkpoint import FILE
+from ocr_pipeline.tables import EXECUTIONS
+
+SUM = "print(sum(map(int, input().split())))"
+PROBLEMS = pa.table({"problem_id": ["sum", "empty", "special"], "checker": ["tokens", "tokens", "special"]})
+TESTS = pa.table(
+    {
+        "problem_id": ["sum", "special", "sum"],
+        "test_id": ["000000", "000000", "000001"],
+        "input": ["1 2", "1", "3 4"],
+        "expected": ["3", "1", "7"],
+    }
+)
+
+
+class Rows:
+    """A writer that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Keep rows."""
+        assert rows.schema.equals(EXECUTIONS.schema)
+        self.rows += rows.to_pylist()
+
+
+def samples(*programs: tuple[str, str, str]) -> pa.Table:
+    """Return samples of problem, language and code."""
+    return pa.table(
+        {
+            "sample_id": [f"s{number}" for number in range(len(programs))],
+            "problem_id": [problem for problem, _, _ in programs],
+            "language": [language for _, language, _ in programs],
+            "code": pa.array([code for _, _, code in programs], pa.large_string()),
+        }
+    )
+
+
+def run(table: pa.Table, *, checkpoint: Path | None = None, workers: int = 0) -> tuple[list[dict[str, Any]], Any]:
+    """Judge a table."""
+    rows = Rows()
+    config = JudgeConfig(workers=workers)
+    counts = judge(
+        PROBLEMS.to_batches(), all_tests, table.to_batches(), config=config, writer=rows, checkpoint=checkpoint
+    )
+    return rows.rows, counts
+
+
+def all_tests(_: Collection[str]) -> list[pa.RecordBatch]:
+    """Give all tests, whatever is asked for."""
+    return TESTS.to_batches()
+
+
+def test_every_sample_gets_a_row_in_its_order() -> None:
+    """Judged or not; rates are null where nothing was run."""
+    table = samples(
+        ("special", "python", "print(1)"), ("sum", "python", SUM), ("empty", "python", SUM), ("sum", "python", "print(3)"),
+        ("sum", "python", ""), ("nowhere", "python", SUM), ("sum", "python", SUM),
+    )  # fmt: skip
+    rows, counts = run(table)
+    assert [row["sample_id"] for row in rows] == [f"s{number}" for number in range(7)]
+    assert [row["verdict"] for row in rows] == [
+        "accepted", "accepted", "not_run", "wrong_answer", "not_run", "not_run", "accepted",
+    ]  # fmt: skip
+    assert [row["pass_rate"] for row in rows] == [1.0, 1.0, None, 0.5, None, None, 1.0]
+    assert rows[3]["first_failed_test"] == "000001"
+    assert [row["needs_checker"] for row in rows][:2] == [True, False]
+    assert (counts.rows_in, counts.kept) == (7, 4)
+    assert counts.dropped == {"no_code": 1, "no_tests": 1, "no_problem": 1}
+    assert counts.notes["results reused"] == 1
+
+
+def test_processes_give_the_same_rows() -> None:
+    """Two workers and none agree but for the times."""
+    table = samples(
+        *[("sum", "python", f"{SUM}\n# {number}") for number in range(9)], ("special", "python", "print(2)")
+    )
+    plain = [{**row, "cpu_time_s": 0, "peak_memory_mib": 0, "results": 0} for row in run(table)[0]]
+    spread = [{**row, "cpu_time_s": 0, "peak_memory_mib": 0, "results": 0} for row in run(table, workers=2)[0]]
+    assert plain == spread
+
+
+def test_a_second_run_judges_nothing_again(tmp_path: Path) -> None:
+    """Finished results are taken from the checkpoint, times included."""
+    table = samples(("sum", "python", SUM), ("sum", "python", "print(1)"))
+    first, _ = run(table, checkpoint=tmp_path)
+    second, counts = run(table, checkpoint=tmp_path)
+    assert first == second
+    assert counts.notes["results reused"] == 2
+
+
+def test_a_changed_test_is_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are keyed by what they depend on."""
+    table = samples(("sum", "python", SUM))
+    run(table, checkpoint=tmp_path)
+    changed = TESTS.set_column(3, "expected", pa.array(["4", "1", "7"]))
+    monkeypatch.setattr(sys.modules[__name__], "TESTS", changed)
+    rows, counts = run(table, checkpoint=tmp_path)
+    assert rows[0]["verdict"] == "wrong_answer"
+    assert counts.notes["results reused"] == 0
+
+
+def test_a_killed_run_loses_nothing_and_judges_nothing_twice(tmp_path: Path) -> None:
+    """Killed after some results, the next run makes only the others."""
+    slow = "import time\ntime.sleep(0.2)\n" + SUM
+    table = samples(*[("sum", "python", f"{slow}\n# {number}") for number in range(12)])
+    for name, rows in (("problems", PROBLEMS), ("tests", TESTS), ("samples", table)):
+        pq.write_table(rows, tmp_path / f"{name}.parquet")
+    arguments = [f"--{name}={tmp_path / name}.parquet" for name in ("problems", "tests", "samples")]
+    code = "from ocr_pipeline.cli import main; import sys; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "judge", *arguments, f"--out={tmp_path}", "--workers=0"],
+        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    database = tmp_path / ".judge" / FILE
+    while process.poll() is None and stored(database) < 3:
+        os.sched_yield()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = stored(database)
+    assert 3 <= before < 12
+    assert not (tmp_path / "executions.parquet").exists()
+    rows, counts = run(table, checkpoint=tmp_path / ".judge")
+    assert counts.notes["results reused"] == before
+    assert [row["verdict"] for row in rows] == ["accepted"] * 12
+
+
+def stored(database: Path) -> int:
+    """Count the stored results."""
+    if not database.exists():
+        return 0
+    connection = sqlite3.connect(database)
+    try:
+        return int(connection.execute("SELECT count(*) FROM executions").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_benchmark_asserts_become_problems_and_tests() -> None:
+    """The adapter's rows are judged like any others."""
+    problems, tests = assert_tests([AssertProblem("bench/1", "def check(f):\n    assert f(2) == 4", "double")])
+    table = samples(
+        ("bench/1", "python", "def double(n):\n    return 2 * n"), ("bench/1", "python", "def double(n): return n")
+    )
+    rows = Rows()
+    judge(problems.to_batches(), lambda _: tests.to_batches(), table.to_batches(), config=JudgeConfig(), writer=rows)
+    assert [row["verdict"] for row in rows.rows] == ["accepted", "wrong_answer"]
+
+
+def test_the_command_reads_files_and_prints_counts(tmp_path: Path) -> None:
+    """Files in, one table out; the row says how it was isolated."""
+    app = typer.Typer()
+    app.command()(command.judge)
+    pq.write_table(PROBLEMS, tmp_path / "problems.parquet")
+    pq.write_table(samples(("sum", "python", SUM)), tmp_path / "samples.parquet")
+    lines = [json.dumps(row) for row in TESTS.to_pylist()]
+    (tmp_path / "tests.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    arguments = ["--problems", str(tmp_path / "problems.parquet"), "--tests", str(tmp_path / "tests.jsonl"),
+                 "--samples", str(tmp_path / "samples.parquet"), "--out", str(tmp_path), "--json", "--workers", "0",
+                 "--unsandboxed"]  # fmt: skip
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["kept"] == 1
+    row = pq.read_table(tmp_path / "executions.parquet").to_pylist()[0]
+    assert (row["verdict"], row["sandbox_tier"]) == ("accepted", "C")

@@ -1,0 +1,294 @@
+"""Programs in the sandbox and the verdicts they get."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge import JudgeConfig, Limits, Runner, RunStatus, Tiers, probe, probing, programs, run_program
+from ocr_pipeline.judge import native as native_module
+from ocr_pipeline.judge.asserting import parse_assert_test, run_assert_test
+from ocr_pipeline.judge.canaries import failing_canary
+from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Reason, Test, Verdict, judge_candidate
+
+needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+SUM = "print(sum(map(int, input().split())))"
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    """Return one sandbox for the module."""
+    with Runner() as opened:
+        yield opened
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Return a gate of the test's own."""
+    opened = Gate(tmp_path)
+    yield opened
+    opened.close()
+
+
+def judged(
+    runner: Runner,
+    gate: Gate,
+    code: str,
+    *tests: Test,
+    problem: ProblemSpec | None = None,
+    config: JudgeConfig | None = None,
+) -> Execution:
+    """Judge a Python program."""
+    spec = problem or ProblemSpec("p", time_limit_s=2.0)
+    settings = config or JudgeConfig(time_factor={})
+    return judge_candidate(runner, spec, tests, Candidate("python", code), settings, gate)
+
+
+def test_a_program_is_run_on_each_input(runner: Runner) -> None:
+    """Each run sees its own input and a fresh program."""
+    results = run_program(
+        f"seen = []\nseen.append(1)\n{SUM[:-1]} + len(seen))", "python", ["1 2\n", b"3 4\n"], runner=runner
+    )
+    assert [result.stdout for result in results] == [b"4\n", b"8\n"]
+    assert all(result.status is RunStatus.OK and result.cpu_time_s for result in results)
+
+
+@needs_gxx
+def test_a_cpp_program_is_run_on_each_input(runner: Runner) -> None:
+    """One compilation serves all tests; memory and static state start anew each time."""
+    code = '#include <cstdio>\nstatic int n; int main() { int a; std::scanf("%d", &a); n += a; std::printf("%d", n); }'
+    results = run_program(code, "cpp", ["1", "2", "3"], runner=runner)
+    assert [result.stdout for result in results] == [b"1", b"2", b"3"]
+
+
+@needs_gxx
+def test_a_cpp_program_that_does_not_compile_says_where(runner: Runner) -> None:
+    """The compiler's message is kept."""
+    result = run_program("int main() { return missing; }", "cpp", [""], runner=runner)[0]
+    assert result.status is RunStatus.COMPILE_ERROR
+    assert "main.cpp:1" in result.stderr
+
+
+def test_without_a_cpp_compiler_cpp_is_not_run_and_python_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing compiler is nobody's wrong answer."""
+    monkeypatch.setattr(native_module, "cpp_compiler", lambda: None)
+    with Runner() as runner:
+        assert run_program("int main() {}", "cpp", [""], runner=runner)[0].status is RunStatus.NOT_RUN
+        assert run_program("print(1)", "python", [""], runner=runner)[0].status is RunStatus.OK
+        assert failing_canary(runner, "cpp") is None
+
+
+def test_the_verdict_is_that_of_the_first_failed_test(runner: Runner, gate: Gate) -> None:
+    """Later tests still run and count."""
+    execution = judged(
+        runner, gate, SUM, Test("a", "1 2", "3"), Test("b", "x", "3"), Test("c", "2 2", "5"), Test("d", "0", "0")
+    )
+    assert execution.verdict is Verdict.RUNTIME_ERROR
+    assert execution.tests_passed == 2
+    assert [result.verdict for result in execution.results][2] is Verdict.WRONG_ANSWER
+    assert "ValueError" in (execution.detail or "")
+
+
+def test_stopping_at_the_first_failure_leaves_the_rest_out(runner: Runner, gate: Gate) -> None:
+    """Tests that were not run count as failed, and the detail says so."""
+    config = JudgeConfig(stop_at_first_failure=True)
+    execution = judged(runner, gate, SUM, Test("a", "1", "2"), Test("b", "1", "1"), config=config)
+    assert len(execution.results) == 1
+    assert execution.tests_total == 2
+    assert "1 tests were not run" in (execution.detail or "")
+
+
+def test_time_is_cpu_time_and_the_judge_gives_up_after_some(runner: Runner, gate: Gate) -> None:
+    """An endless program is stopped on each test until the judge gives up."""
+    config = JudgeConfig(time_factor={"python": 0.1}, give_up_after_time_limits=2)
+    execution = judged(runner, gate, "while True: pass", *(Test(str(i), "", "") for i in range(5)), config=config)
+    assert execution.verdict is Verdict.TIME_LIMIT
+    assert len(execution.results) == 2
+    assert all(0.2 <= (result.cpu_time_s or 0) < 0.5 for result in execution.results)
+
+
+def test_a_run_near_its_limit_is_run_once_more_alone(
+    runner: Runner, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the limit and one and a half times it, the second run decides."""
+    alone = []
+    real = gate.alone
+    monkeypatch.setattr(gate, "alone", lambda: alone.append(1) or real())
+    code = "import time\nwhile time.process_time() < 0.6: pass\nprint(1)"
+    execution = judged(runner, gate, code, Test("a", "", "1"), problem=ProblemSpec("p", time_limit_s=0.5))
+    assert alone == [1]
+    assert execution.verdict is Verdict.TIME_LIMIT
+
+
+def test_memory_is_peak_memory_even_when_the_program_hides_it(runner: Runner) -> None:
+    """A freed block counts; a reserved and untouched one does not."""
+    limits = Limits(memory_mib=64.0)
+    greedy = "block = bytearray(80 << 20)\ndel block\nprint(1)"
+    modest = "import mmap\nblock = mmap.mmap(-1, 300 << 20)\nprint(1)"
+    assert run_program(greedy, "python", [""], limits, runner=runner)[0].status is RunStatus.MEMORY_LIMIT
+    assert run_program(modest, "python", [""], limits, runner=runner)[0].status is RunStatus.OK
+
+
+def test_output_beyond_the_cap_is_an_output_limit(runner: Runner) -> None:
+    """The cap is exact and nothing beyond it is read."""
+    result = run_program("print('x' * (3 << 20))", "python", [""], Limits(output_mib=1.0), runner=runner)[0]
+    assert result.status is RunStatus.OUTPUT_LIMIT
+    assert len(result.stdout) == 1 << 20
+
+
+def test_a_syntax_error_is_a_compile_error(runner: Runner, gate: Gate) -> None:
+    """Also where the code is no text that Python could read."""
+    for code in ("print 'x'", "def f(:", "x = '\0'"):
+        assert judged(runner, gate, code, Test("a", "", "")).verdict is Verdict.COMPILE_ERROR
+
+
+def test_file_problems_read_and_write_files(runner: Runner, gate: Gate) -> None:
+    """``input.txt`` and ``output.txt`` stand in the working folder; each test gets fresh ones."""
+    code = "text = open('input.txt').read()\nopen('output.txt', 'x').write(text[::-1])"
+    problem = ProblemSpec("p", io_mode="file")
+    execution = judged(runner, gate, code, Test("a", "abc", "cba"), Test("b", "de", "ed"), problem=problem)
+    assert execution.verdict is Verdict.ACCEPTED
+
+
+def test_what_a_test_wrote_never_meets_the_next(runner: Runner) -> None:
+    """The scratch folder is empty at the start of every test."""
+    code = "import os\nprint(os.listdir('.'))\nopen('left', 'w').write('x')"
+    results = run_program(code, "python", ["", ""], runner=runner)
+    assert [result.stdout for result in results] == [b"[]\n", b"[]\n"]
+
+
+def test_a_function_is_called_with_typed_values(runner: Runner, gate: Gate) -> None:
+    """As a method of ``Solution`` with the usual imports, or as a plain function; prints are not the result."""
+    problem = ProblemSpec("p", io_mode="function", function_name="add")
+    method = "class Solution:\n    def add(self, a: List[int], b: int) -> int:\n        print('no')\n        return reduce(lambda x, y: x + y, a, b)"
+    plain = "def add(a, b):\n    return sum(a) + b"
+    for code in (method, plain):
+        assert judged(runner, gate, code, Test("a", "[[1, 2], 3]", "6"), problem=problem).verdict is Verdict.ACCEPTED
+    missing = judged(runner, gate, "def other(): pass", Test("a", "[[1], 3]", "6"), problem=problem)
+    assert missing.verdict is Verdict.RUNTIME_ERROR
+    assert "no function 'add'" in (missing.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("def add(a, b):\n    return a + b", "accepted"),
+        ("def add(a, b):\n    return a - b", "wrong_answer"),
+        ("def add(a, b):\n    raise KeyError(a)", "runtime_error"),
+        ("import os\ndef add(a, b):\n    os._exit(0)", "runtime_error"),
+        ("class Any(int):\n    def __eq__(self, other): return True\ndef add(a, b): return Any(0)", "wrong_answer"),
+        ("import builtins\nbuiltins.AssertionError = KeyError\ndef add(a, b): return 0", "wrong_answer"),
+        ("def add(a, b):\n    while True: pass", "time_limit"),
+    ],
+)
+def test_asserts_run_where_the_candidate_cannot_reach_them(runner: Runner, gate: Gate, code: str, verdict: str) -> None:
+    """Only plain values come back; patches, exits and odd equalities change nothing."""
+    problem = ProblemSpec("p", io_mode="function", function_name="add", time_limit_s=1.0)
+    program = "def check(candidate):\n    assert candidate(20, 22) == 42\n    assert candidate((1,), (2,)) == (1, 2) or candidate(0, 1) == 1\n"
+    assert judged(runner, gate, code, Test("a", program, ""), problem=problem).verdict == verdict
+
+
+def test_a_candidate_cannot_read_the_asserts(runner: Runner) -> None:
+    """No object of the candidate's process holds the expected values."""
+    code = "import gc\ndef add(a, b):\n    needle = bytes.fromhex('5345435245542d4558').decode()\n    return 42 if needle in str(gc.get_objects()) else 0"
+    parsed = parse_assert_test("assert add(1, 2) != 'SECRET-EXPECTED' and add(1, 2) == 42", "add")
+    assert parsed is not None
+    run, passed = run_assert_test(runner, code, parsed, Limits())
+    assert run.status is RunStatus.OK
+    assert not passed
+
+
+def test_asserts_with_classes_of_the_candidate_run_together(runner: Runner) -> None:
+    """What cannot travel between processes is run in one, and the run says so."""
+    code = "class Pair:\n    def __init__(self, a): self.a = a\ndef total(pairs): return sum(p.a for p in pairs)"
+    parsed = parse_assert_test("assert total([Pair(1), Pair(2)]) == 3", "total")
+    assert parsed is not None
+    run, passed = run_assert_test(runner, code, parsed, Limits())
+    assert passed
+    assert "own process" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("problem", "language", "code", "n_tests", "reason"),
+    [
+        (ProblemSpec("p"), "python", " \n", 1, Reason.NO_CODE),
+        (ProblemSpec("p"), "python", SUM, 0, Reason.NO_TESTS),
+        (ProblemSpec("p", io_mode="interactive"), "python", SUM, 1, Reason.INTERACTIVE),
+        (ProblemSpec("p", io_mode="function"), "cpp", "int f();", 1, Reason.LANGUAGE),
+        (ProblemSpec("p"), "java", "class A {}", 1, Reason.LANGUAGE),
+    ],
+)
+def test_what_nobody_can_judge_is_not_run(
+    runner: Runner, gate: Gate, problem: ProblemSpec, language: str, code: str, n_tests: int, reason: Reason
+) -> None:
+    """It gets a reason, never a failed test."""
+    tests = [Test("a", "1", "1")] * n_tests
+    execution = judge_candidate(runner, problem, tests, Candidate(language, code), JudgeConfig(), gate)
+    assert execution.verdict is Verdict.NOT_RUN
+    assert execution.reason is reason
+    assert execution.results == ()
+
+
+def test_a_failing_sandbox_is_tried_again_and_then_not_run(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An infrastructure failure is nobody's wrong answer."""
+    with Runner() as runner:
+        restarts = []
+        monkeypatch.setattr(runner, "restart", lambda: restarts.append(1))
+
+        def broken(*_: object) -> None:
+            message = "the sandbox is on fire"
+            raise JudgeError(message)
+
+        monkeypatch.setattr(runner, "open", broken)
+        execution = judged(runner, gate, SUM, Test("a", "1", "1"))
+    assert execution.reason is Reason.INFRASTRUCTURE
+    assert execution.detail == "the sandbox is on fire"
+    assert len(restarts) == 2
+
+
+def test_canaries_tell_a_broken_comparison_from_a_broken_program(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A harness that lets everything pass, or nothing, is found out."""
+    assert failing_canary(runner, "python") is None
+    monkeypatch.setattr(programs, "_status", lambda *_, **__: RunStatus.OK)
+    assert "wrong python program" in (failing_canary(runner, "python") or "")
+    monkeypatch.setattr(programs, "_status", lambda *_, **__: RunStatus.RUNTIME_ERROR)
+    assert "python" in (failing_canary(runner, "python") or "")
+
+
+def test_without_any_sandbox_the_judge_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never runs unsandboxed silently, and says what to do."""
+    monkeypatch.setattr(probing, "failure_of", lambda _: "forbidden here")
+    probing.probe.cache_clear()
+    probing.choose_plan.cache_clear()
+    try:
+        assert probe().tier == "C"
+        with pytest.raises(JudgeError, match="--unsandboxed"):
+            Runner()
+    finally:
+        probing.probe.cache_clear()
+        probing.choose_plan.cache_clear()
+
+
+@pytest.mark.parametrize("tiers", [Tiers.B, Tiers.UNSANDBOXED])
+def test_weaker_tiers_judge_the_same_and_say_what_they_are(tiers: Tiers, gate: Gate) -> None:
+    """The tier stands in every result."""
+    with Runner(tiers) as runner:
+        execution = judged(runner, gate, SUM, Test("a", "1 2", "3"))
+    assert execution.verdict is Verdict.ACCEPTED
+    assert execution.tier == {"B": "B", "unsandboxed": "C"}[tiers]
+
+
+def test_limits_follow_problem_and_language() -> None:
+    """A problem's own limit gets the factor of the language; the default limit does not."""
+    config = JudgeConfig()
+    assert config.limits_for(ProblemSpec("p", time_limit_s=2.0), "python").cpu_s == 10.0
+    assert config.limits_for(ProblemSpec("p", time_limit_s=2.0), "cpp").cpu_s == 2.0
+    assert config.limits_for(ProblemSpec("p"), "python").cpu_s == 10.0
+    assert config.limits_for(ProblemSpec("p", memory_limit_mib=16.0), "cpp").memory_mib == 64.0
