@@ -7,20 +7,39 @@ from __future__ import annotations
 
 from typing import Final
 
+from ocr_pipeline.student.config import PRESETS, Heads, Objective, TrainConfig, preset
 from ocr_pipeline.student.evaluation import EvaluationConfig, Evaluator, Method, Window, benchmark_problems
 from ocr_pipeline.student.pass_at_k import PairedDifference, paired_difference, pass_at_k, summarize
+from ocr_pipeline.student.rows import Task, TrainingRow, read_rows
+from ocr_pipeline.student.sampling import Candidate, read_problems, sample_codes, sample_plans
+from ocr_pipeline.student.training import LossPoint, TrainResult, train
 
 __all__ = [
+    "PRESETS",
     "VERSION",
+    "Candidate",
     "EvaluationConfig",
     "Evaluator",
+    "Heads",
+    "LossPoint",
     "Method",
+    "Objective",
     "PairedDifference",
+    "Task",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingRow",
     "Window",
     "benchmark_problems",
     "paired_difference",
     "pass_at_k",
+    "preset",
+    "read_problems",
+    "read_rows",
+    "sample_codes",
+    "sample_plans",
     "summarize",
+    "train",
 ]
 
 VERSION: Final = "1"

@@ -200,6 +200,7 @@ def try_students(  # noqa: PLR0913 - one parameter per option
     k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1,5",
     plans: Annotated[int, typer.Option(min=0, help="Plans per problem; 0 leaves plan sampling out.")] = 2,
     codes_per_plan: Annotated[int, typer.Option(min=1, help="Programs that try each plan.")] = 2,
+    with_plan_head: Annotated[bool, typer.Option(help="Also train a student with a plan head.")] = False,
     epochs: Annotated[float | None, typer.Option(help="Epochs instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
@@ -212,6 +213,7 @@ def try_students(  # noqa: PLR0913 - one parameter per option
         plans=plans,
         codes_per_plan=codes_per_plan,
         seed=seed,
+        with_plan_head=with_plan_head,
     )
     ks = _parsed_ks(k)
     tried = run_trial(

@@ -50,15 +50,14 @@ class TryConfig:
     codes_per_plan: int = 2
     temperature: float = 0.6
     seed: int = 0
+    with_plan_head: bool = False
+    """Also train one with a plan head: as long again as the joint one."""
 
     def students(self) -> Mapping[str, TrainConfig]:
         """Return the recipe of every student, by name."""
         joint = replace(self.train, objective=Objective.JOINT)
-        return {
-            "sft": replace(self.train, objective=Objective.SFT),
-            "joint": joint,
-            "joint_plan_head": replace(joint, heads=Heads.PLAN_HEAD),
-        }
+        students = {"sft": replace(self.train, objective=Objective.SFT), "joint": joint}
+        return students | ({"joint_plan_head": replace(joint, heads=Heads.PLAN_HEAD)} if self.with_plan_head else {})
 
     @property
     def assess(self) -> AssessConfig:
