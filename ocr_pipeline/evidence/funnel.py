@@ -147,4 +147,4 @@ def print_funnel(funnel: pa.Table, console: Console) -> None:
 
 def _reasons(counts: StageCounts) -> str:
     by_frequency = sorted(counts.dropped.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{rows:,}\N{NO-BREAK SPACE}{reason}" for reason, rows in by_frequency if rows)
+    return "\n".join(f"{rows:,} {reason}" for reason, rows in by_frequency if rows)

@@ -57,7 +57,10 @@ class Event:
 
     def lines(self) -> list[str]:
         """Return each of the details in one line."""
-        return ["  ".join(f"{name} {_value(value)}" for name, value in row.items()) for row in self.details]
+        return [
+            " · ".join(f"{name} {_value(value)}" for name, value in row.items() if value not in ("", []))
+            for row in self.details
+        ]
 
 
 @dataclass(frozen=True, slots=True)
