@@ -92,7 +92,7 @@ _SOURCES: Final = (
         name="kattis",
         description="Contest problem packages in the Kattis/ICPC format, from folders.",
         role=Role.TRAIN,
-        license="cc-by-sa-3.0",
+        license="unknown",
         may_redistribute=True,
     ),
     Source(

@@ -14,10 +14,10 @@ from ocr_pipeline.sources.catalogue import SOURCES
 
 __all__ = ["license_of"]
 
-# The package format's own key words, and common spellings, as SPDX identifiers in lower case.
+# The package format's own key words: it names no version, so none is made up.
 SPELLINGS: Final = {
-    "cc by": "cc-by-4.0",
-    "cc by-sa": "cc-by-sa-3.0",
+    "cc by": "cc-by",
+    "cc by-sa": "cc-by-sa",
     "cc0": "cc0-1.0",
     "public domain": "public-domain",
     "apache 2.0": "apache-2.0",
