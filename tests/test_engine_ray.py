@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,8 +73,10 @@ def test_no_cluster() -> None:
     """An address where nobody listens is one clear line."""
     from ocr_pipeline.engine.ray import RayEngine
 
-    with pytest.raises(PipelineError, match=r"no Ray cluster at `127\.0\.0\.1:1`"):
-        list(RayEngine("127.0.0.1:1").map(_same, batches([])))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(PipelineError, match=f"no Ray cluster at `127.0.0.1:{port}`"):
+        list(RayEngine(f"127.0.0.1:{port}").map(_same, batches([])))
 
 
 def _same(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -63,8 +63,9 @@ class RayEngine:
             yield
             return
         try:
+            _probe(self.address)
             ray.init(address=self.address, log_to_driver=False, logging_level="error")
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             message = (
                 f"no Ray cluster at `{self.address}`: {error}; start one, and set RAY_AUTH_MODE as its head has it"
             )
