@@ -569,7 +569,6 @@ TABLES: Final[dict[str, Table]] = {
         PLANS,
         PLAN_SFT_DATASET,
         REASONING_PATTERNS,
-        STUDENT_CANDIDATES,
         STUDENT_EVALUATION,
         EVALUATION_SUMMARY,
         FUNNEL,
