@@ -81,7 +81,11 @@ def main() -> None:
     settings = json.loads((folder / "settings.json").read_text())
     for line in sys.stdin:
         name, *rest = line.split()
-        answer = os.waitstatus_to_exitcode(os.waitpid(int(rest[0]), 0)[1]) if name == "wait" else child(name, folder, settings)
+        answer = (
+            os.waitstatus_to_exitcode(os.waitpid(int(rest[0]), 0)[1])
+            if name == "wait"
+            else child(name, folder, settings)
+        )
         sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
 
