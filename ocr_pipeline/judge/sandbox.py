@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -198,6 +199,7 @@ class Sandbox:
         self._parts = native.build()
         self._work = Path(tempfile.mkdtemp(prefix="ocr-judge-"))
         self._work.chmod(0o711)
+        Finalize(None, shutil.rmtree, (str(self._work), True), exitpriority=1)  # pool workers run no atexit functions
         if plan.tier is not Tier.A:  # the cache may lie where the candidates' user cannot go
             self._parts = native.NativeParts(shutil.copytree(self._parts.folder, self._work / "parts"))
         self.scratch = self._work / "scratch"
