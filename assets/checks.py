@@ -26,9 +26,7 @@ CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
     ),
 }
 MOST_SHOWN: Final = 20
-ASSET_TABLES: Final = tuple(
-    name for name in TABLES if name not in {"reviews", "evaluation_summary", "student_evaluation"}
-)
+ASSET_TABLES: Final = tuple(name for name in TABLES if name != "reviews")
 
 
 def build_checks(tables: Iterable[str] = ASSET_TABLES) -> Iterator[dg.AssetChecksDefinition]:

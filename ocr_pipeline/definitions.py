@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import contamination, duplicates, plans, problems, report, responses, samples, schedules
+from assets import contamination, duplicates, plans, problems, report, responses, samples, schedules, student
 from assets.checks import build_checks
 from resources import (
     BenchmarksResource,
@@ -18,7 +18,7 @@ from resources import (
 
 __all__ = ["build_defs", "defs"]
 
-MODULES = (problems, duplicates, contamination, responses, samples, plans, report)
+MODULES = (problems, duplicates, contamination, responses, samples, plans, student, report)
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:  # noqa: ANN401 - resources of any type

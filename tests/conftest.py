@@ -34,6 +34,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
         if request.config.getoption("--update-golden"):
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        assert text == path.read_text(encoding="utf-8"), f"{path} differs; rewrite it with --update-golden if that is right"
+        assert text == path.read_text(encoding="utf-8"), (
+            f"{path} differs; rewrite it with --update-golden if that is right"
+        )
 
     return compare

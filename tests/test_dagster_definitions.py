@@ -10,10 +10,8 @@ import pytest
 from ocr_pipeline.definitions import build_defs
 from ocr_pipeline.tables import TABLES
 
-pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
-
-HEAVY = ("torch", "transformers", "sentence_transformers", "ray", "streamlit", "trl", "pandas", "matplotlib")
-NOT_ASSETS = {"reviews", "evaluation_summary"}
+HEAVY = ("torch", "transformers", "sentence_transformers", "ray", "streamlit", "trl", "matplotlib")
+NOT_ASSETS = {"reviews"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,9 @@ def test_asset_graph_is_the_published_one(defs: dg.Definitions, golden: Callable
         key.to_user_string(): {
             "group": graph.get(key).group_name,
             "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
-            "partitions": graph.get(key).partitions_def.get_partition_keys()[:3] if graph.get(key).partitions_def else [],
+            "partitions": graph.get(key).partitions_def.get_partition_keys()[:3]
+            if graph.get(key).partitions_def
+            else [],
             "checks": sorted(check.name for check in graph.get_check_keys_for_assets({key})),
         }
         for key in graph.get_all_asset_keys()
@@ -60,7 +60,7 @@ def test_every_asset_shows_its_columns_and_owner(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     for name in set(TABLES) - NOT_ASSETS:
         node = graph.get(dg.AssetKey(name))
-        columns = node.metadata["dagster/column_schema"].value.columns
+        columns = node.metadata["dagster/column_schema"].columns
         assert node.owners
         assert node.description
         assert [column.name for column in columns] == TABLES[name].schema.names

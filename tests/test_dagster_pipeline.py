@@ -12,10 +12,7 @@ from ocr_pipeline.store import Store
 from ocr_pipeline.tables import SFT_DATASET
 from resources import StoreResource
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning"),
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.timeout(900)
 
 DATASETS = ("taco", "apps", "code_contests")
 BY_DATASET = ("problems", "tests", "solutions", "rejected")
@@ -34,7 +31,9 @@ class Pipeline:
         self.defs = build_defs(store=StoreResource(root=str(root)))
         self.instance = dg.DagsterInstance.ephemeral()
 
-    def run(self, names: tuple[str, ...], first: str | None = None, last: str | None = None) -> dg.ExecuteInProcessResult:
+    def run(
+        self, names: tuple[str, ...], first: str | None = None, last: str | None = None
+    ) -> dg.ExecuteInProcessResult:
         """Materialize assets with their checks, for a range of partitions."""
         keys = [dg.AssetKey(name) for name in names]
         job = self.defs.resolve_implicit_job_def_def_for_assets(keys)
@@ -61,7 +60,8 @@ class Pipeline:
 def parquet_hashes(root: Path) -> dict[str, str]:
     """Return the hash of every Parquet file under a root."""
     return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.rglob("*.parquet"))
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*.parquet"))
     }
 
 

@@ -1,5 +1,6 @@
 """What starts by itself: the weekly schedule, and the sensor on the folder of raw files."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -7,8 +8,6 @@ import pytest
 
 from assets.schedules import raw_files_changed, weekly_ingest
 from resources import RawResource
-
-pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
 
 
 @pytest.fixture
@@ -48,6 +47,6 @@ def test_sensor_starts_only_what_changed(raw_root: Path) -> None:
 
 def test_weekly_ingest_asks_for_every_present_data_set(raw_root: Path) -> None:
     """Data sets without raw files are left alone."""
-    context = dg.build_schedule_context()
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 23, 3, tzinfo=UTC))
     requests = list(weekly_ingest(context, raw_files=RawResource(root=str(raw_root))))
     assert [request.partition_key for request in requests] == ["taco"]
