@@ -33,6 +33,8 @@ __all__ = [
 
 DETAIL_CHARACTERS: Final = 2_000
 NEAR_LIMIT: Final = 1.5
+ASSERTS_TIME_FACTOR: Final = 3.0  # one program holds up to a hundred cases, all in one process
+ASSERTS_MEMORY_FACTOR: Final = 4.0  # and its caches grow from case to case
 ASLEEP_SHARE: Final = 0.1
 
 
@@ -328,8 +330,13 @@ def _assert_tests(job: _Job, tests: Sequence[Test]) -> list[AssertTest] | None:
 
 
 def _assert_result(job: _Job, test: Test, parsed: AssertTest) -> TestResult:
+    wider = replace(
+        job.limits,
+        cpu_s=ASSERTS_TIME_FACTOR * job.limits.cpu_s,
+        memory_mib=ASSERTS_MEMORY_FACTOR * job.limits.memory_mib,
+    )
     with job.gate.shared():
-        run, passed = run_assert_test(job.runner, job.candidate.code, parsed, job.limits)
+        run, passed = run_assert_test(job.runner, job.candidate.code, parsed, wider)
     verdict = (
         Verdict(run.status) if run.status is not RunStatus.OK else Verdict.ACCEPTED if passed else Verdict.WRONG_ANSWER
     )
