@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["build_network", "load_base", "load_student", "make_tiny", "save_student", "single_threaded"]
+__all__ = ["build_network", "keep_quiet", "load_base", "load_student", "make_tiny", "save_student", "single_threaded"]
 
 END: Final = "<|im_end|>"
 START: Final = "<|im_start|>"
@@ -96,6 +96,14 @@ def build_network(model: Any, *, plan_head: bool, chunk_tokens: int) -> torch.nn
     return Network()
 
 
+def keep_quiet() -> None:
+    """Leave the terminal to our own progress."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Let tiny models work on one thread: more of them wait for each other longer than they work (measured: 7 to 1)."""
@@ -113,7 +121,7 @@ def _base(model: Any) -> Any:  # noqa: ANN401 - a transformers or a peft model
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
-def load_base(config: TrainConfig, texts: Iterable[str]) -> tuple[Any, Any]:
+def load_base(config: TrainConfig, texts: Iterable[str], folder: Path) -> tuple[Any, Any]:
     """Return model and tokenizer: the base model's, or a tiny one made from the texts.
 
     Raises
@@ -124,7 +132,8 @@ def load_base(config: TrainConfig, texts: Iterable[str]) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if config.base_model is None:
-        return make_tiny(config.tiny, texts, seed=config.seed, max_tokens=config.max_tokens)
+        tokenizer = _tiny_tokenizer(config.tiny, texts, folder)
+        return _tiny_model(config.tiny, tokenizer, seed=config.seed, max_tokens=config.max_tokens), tokenizer
     try:
         tokenizer = AutoTokenizer.from_pretrained(config.base_model, revision=config.revision)
         model = AutoModelForCausalLM.from_pretrained(
@@ -153,9 +162,22 @@ def _dtype(config: TrainConfig) -> torch.dtype:
 
 def make_tiny(shape: TinyShape, texts: Iterable[str], *, seed: int, max_tokens: int) -> tuple[Any, Any]:
     """Make a Qwen2 with random weights and a byte-level BPE tokenizer learned from ``texts``."""
-    import torch
+    tokenizer = _learned_tokenizer(shape, texts)
+    return _tiny_model(shape, tokenizer, seed=seed, max_tokens=max_tokens), tokenizer
+
+
+def _tiny_tokenizer(shape: TinyShape, texts: Iterable[str], folder: Path) -> Any:  # noqa: ANN401 - a tokenizer
+    """Return the tokenizer that the folder's run began with: learning it again breaks ties another way."""
+    from transformers import PreTrainedTokenizerFast
+
+    if not (folder / "tokenizer.json").is_file():
+        _learned_tokenizer(shape, texts).save_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def _learned_tokenizer(shape: TinyShape, texts: Iterable[str]) -> Any:  # noqa: ANN401 - a tokenizer
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+    from transformers import PreTrainedTokenizerFast
 
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -163,12 +185,19 @@ def make_tiny(shape: TinyShape, texts: Iterable[str], *, seed: int, max_tokens: 
     trainer = trainers.BpeTrainer(
         vocab_size=shape.vocabulary,
         special_tokens=[PAD, START, END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     raw.train_from_iterator(texts, trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=END, pad_token=PAD)  # type: ignore[no-untyped-call]
     tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def _tiny_model(shape: TinyShape, tokenizer: Any, *, seed: int, max_tokens: int) -> Any:  # noqa: ANN401
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
     torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -183,7 +212,7 @@ def make_tiny(shape: TinyShape, texts: Iterable[str], *, seed: int, max_tokens: 
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return Qwen2ForCausalLM(config), tokenizer
+    return Qwen2ForCausalLM(config)
 
 
 def save_student(network: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401 - torch module, tokenizer
@@ -210,6 +239,7 @@ def load_student(folder: Path, heads: Heads = Heads.SHARED) -> tuple[Any, Any]:
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    keep_quiet()
     if not (folder / "config.json").is_file():
         raise ModelError(f"`{folder}` holds no student; train one with `ocr-pipeline train … --out {folder}`")
     model = AutoModelForCausalLM.from_pretrained(folder)

@@ -22,7 +22,7 @@ from ocr_pipeline.errors import TrainingError
 from ocr_pipeline.store import canonical_json
 from ocr_pipeline.student.config import Heads, Objective, Precision, TrainConfig
 from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows
-from ocr_pipeline.student.model import build_network, load_base, save_student, single_threaded
+from ocr_pipeline.student.model import build_network, keep_quiet, load_base, save_student, single_threaded
 from ocr_pipeline.student.rows import TrainingRow
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def train(
     """
     from transformers import set_seed
 
-    _quiet()
+    keep_quiet()
     kept = _shuffled(rows, config)
     _claim(folder, config, kept)
     set_seed(config.seed)
-    model, tokenizer = load_base(config, (text for row in kept for text in (row.prompt, row.completion)))
+    model, tokenizer = load_base(config, (text for row in kept for text in (row.prompt, row.completion)), folder)
     encoded = encode_rows(kept, tokenizer, max_tokens=config.max_tokens)
     if not encoded.rows:
         raise TrainingError(f"no row to train on: {dict(encoded.counts.dropped)}; raise max_tokens or give other rows")
@@ -113,20 +113,11 @@ def save_untrained(rows: Iterable[TrainingRow], config: TrainConfig, folder: Pat
     """Write the student as it is before its first step: what every trained one is compared with."""
     from transformers import set_seed
 
-    _quiet()
+    keep_quiet()
     set_seed(config.seed)
-    model, tokenizer = load_base(
-        config, (text for row in _shuffled(rows, config) for text in (row.prompt, row.completion))
-    )
+    texts = (text for row in _shuffled(rows, config) for text in (row.prompt, row.completion))
+    model, tokenizer = load_base(config, texts, folder)
     save_student(build_network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens), tokenizer, folder)
-
-
-def _quiet() -> None:
-    """Leave the terminal to our own progress."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _shuffled(rows: Iterable[TrainingRow], config: TrainConfig) -> list[TrainingRow]:
