@@ -51,7 +51,7 @@ def contamination(
         partition={},
         config={"threshold": config.threshold, "benchmarks": {one.name: one.version for one in targets}},
         code_version=step.VERSION,
-        inputs=[opened.reference(UNIQUE_PROBLEMS), *benchmarks.references(opened), store.reviews_reference()],
+        inputs=[opened.reference(UNIQUE_PROBLEMS), *benchmarks.references(opened), *store.reviews_references()],
         run=run,
     )
     return materialize_table(context, opened, lambda _: build)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from assets.materialize import materialize_table
-from assets.metadata import table_asset
+from assets.materialize import fails_in_one_line, materialize_table
+from assets.metadata import markdown_table, table_asset
 from ocr_pipeline import duplicates
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
@@ -19,7 +20,8 @@ from resources import EncoderResource, StoreResource
 
 __all__ = ["DuplicatesConfig", "duplicate_pairs", "unique_problems"]
 
-GROUP = "2_duplicates"
+GROUP: Final = "2_duplicates"
+NEAREST: Final = 8
 
 
 class DuplicatesConfig(dg.Config):
@@ -67,10 +69,31 @@ def duplicate_pairs(
         partition={},
         config={"threshold": config.threshold, "encoder": encoder.model},
         code_version=duplicates.VERSION,
-        inputs=[*training_references(opened, PROBLEMS, TESTS), store.reviews_reference()],
+        inputs=[*training_references(opened, PROBLEMS, TESTS), *store.reviews_references()],
         run=run,
     )
-    return materialize_table(context, opened, lambda _: build)
+    result = materialize_table(context, opened, lambda _: build)
+    if (result.metadata or {}).get("unchanged"):
+        return result
+    with fails_in_one_line():
+        curve = duplicates.threshold_curve(
+            training_rows(opened, PROBLEMS),
+            tests=training_rows(opened, TESTS),
+            encoder=encoder.load(store.side_folder("embeddings")),
+            reviews=store.reviews(),
+        )
+    return result._replace(metadata={**(result.metadata or {}), **_shown(curve, opened, config.threshold)})
+
+
+def _shown(curve: pa.Table, store: Store, threshold: float) -> dict[str, Any]:
+    """Show what other thresholds would keep, and the pairs that lie nearest to this one."""
+    pairs = store.open(DUPLICATE_PAIRS).to_table(columns=["left_id", "right_id", "cosine", "lexical", "decision"])
+    distance = pc.abs(pc.subtract(pairs["cosine"].cast(pa.float64()), threshold))
+    nearest = pairs.append_column("distance", distance).sort_by("distance").drop_columns("distance").slice(0, NEAREST)
+    return {
+        "threshold_curve": dg.MetadataValue.md(markdown_table(curve)),
+        "pairs_near_the_threshold": dg.MetadataValue.md(markdown_table(nearest)),
+    }
 
 
 @table_asset(UNIQUE_PROBLEMS, group=GROUP, code_version=duplicates.VERSION, upstream=(PROBLEMS, DUPLICATE_PAIRS))

@@ -14,7 +14,7 @@ from ocr_pipeline.evidence import bar_chart, histogram
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
 
-__all__ = ["OWNER", "described", "materialization_metadata", "table_asset"]
+__all__ = ["OWNER", "described", "markdown_table", "materialization_metadata", "table_asset"]
 
 EXAMPLE_ROWS: Final = 3
 EXAMPLE_CHARACTERS: Final = 60
@@ -180,9 +180,14 @@ def _markdown_counts(counts: Mapping[str, int]) -> str:
 
 def _examples(store: Store, table: Table, partition: Mapping[str, str]) -> str:
     columns = table.schema.names[:EXAMPLE_COLUMNS]
-    rows = store.open(table, **partition).head(EXAMPLE_ROWS, columns=columns, batch_size=EXAMPLE_ROWS).to_pylist()
+    return markdown_table(store.open(table, **partition).head(EXAMPLE_ROWS, columns=columns, batch_size=EXAMPLE_ROWS))
+
+
+def markdown_table(rows: pa.Table) -> str:
+    """Lay out a few rows as Markdown, each cell shortened."""
+    columns = rows.column_names
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(_clipped(row[name]) for name in columns) + " |" for row in rows]
+    lines += ["| " + " | ".join(_clipped(row[name]) for name in columns) + " |" for row in rows.to_pylist()]
     return "\n".join(lines)
 
 
@@ -190,5 +195,7 @@ def _clipped(value: object) -> str:
     """Shorten a cell; of a hash nobody reads more than its beginning."""
     if isinstance(value, str) and HASH.fullmatch(value):
         return value[:HASH_CHARACTERS] + "…"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     text = " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
     return text if len(text) <= EXAMPLE_CHARACTERS else text[: EXAMPLE_CHARACTERS - 1] + "…"

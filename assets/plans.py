@@ -61,7 +61,7 @@ def plans(
                     dataset=partition["dataset"],
                 ),
                 model=settings.model,
-                repeat_when_dropped=True,
+                repeat_for=frozenset({"teacher_error"}),
             )
 
         return materialize_table(context, opened, plan)

@@ -15,25 +15,21 @@ from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import CLEAN_PROBLEMS, RESPONSES
-from ocr_pipeline.teacher.prompts import prompt_hashes
+from ocr_pipeline.teacher.reply import ErrorKind
 from resources import StoreResource, TeacherResource
 
 __all__ = ["TEACHER_POOL", "clean_rows", "responses"]
 
 TEACHER_POOL: Final = "teacher"
 LONGEST_RUN_S: Final = 7 * 24 * 3600
-KEYED: Final = ("model", "revision", "samples", "temperature", "top_p", "max_tokens", "base_seed", "thinking_budget")
+TRANSIENT: Final = frozenset(
+    kind.value for kind in ErrorKind if not kind.is_permanent and kind is not ErrorKind.SAME_REQUEST
+)
 
 
 def clean_rows(store: Store, dataset: str) -> Iterator[pa.RecordBatch]:
     """Stream the clean problems whose kept member is of one data set."""
     return iter(store.open(CLEAN_PROBLEMS).to_batches(filter=pc.field("dataset") == dataset))
-
-
-def _identity(config: step.GenerateConfig) -> dict[str, Any]:
-    """Return what decides the answers; how many are in flight does not."""
-    asked = {name: getattr(config, name) for name in KEYED} | dict(config.extra)
-    return asked | {"prompts": prompt_hashes(config.language)}
 
 
 @table_asset(
@@ -71,12 +67,12 @@ def responses(
             return Build(
                 tables=(RESPONSES,),
                 partition=partition,
-                config=_identity(config),
+                config=config.asked,
                 code_version=step.VERSION,
                 inputs=[opened.reference(CLEAN_PROBLEMS)],
                 run=run,
                 model=config.model,
-                repeat_when_dropped=True,
+                repeat_for=TRANSIENT,
             )
 
         return materialize_table(context, opened, plan)

@@ -35,8 +35,8 @@ class Build:
     run: Callable[[Writers], StageCounts]
     """Writes all tables and returns the account, which stands in every manifest."""
     model: str | None = None
-    repeat_when_dropped: bool = False
-    """Build again although nothing changed when rows were dropped: for dropped rows that may succeed next time."""
+    repeat_for: frozenset[str] = frozenset()
+    """Reasons that may be gone next time: rows dropped for one make the partition built again though nothing changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,11 @@ def build_unless_current(store: Store, build: Build) -> list[Built]:
         for table in build.tables
     ]
     found = [manifest for manifest in current if manifest is not None]
-    if len(found) == len(build.tables) and not (build.repeat_when_dropped and any(_dropped(one) for one in found)):
+    if len(found) == len(build.tables) and not build.repeat_for.intersection(
+        *(one.stage_counts.dropped for one in found)
+    ):
         return [Built(table, manifest, reused=True) for table, manifest in zip(build.tables, found, strict=True)]
     return _build(store, build)
-
-
-def _dropped(manifest: Manifest) -> bool:
-    return bool(manifest.stage_counts.dropped)
 
 
 def _build(store: Store, build: Build) -> list[Built]:
@@ -107,7 +105,7 @@ def schema_violations(store: Store, table: Table, partition: Mapping[str, str]) 
             violations.append(f"{fragment.path}: the columns are {found.names}, not {table.schema.names}")
     if violations:
         return violations
-    nulls = {name: 0 for name in table.required}
+    nulls = dict.fromkeys(table.required, 0)
     for batch in dataset.to_batches(columns=list(table.required)):
         for name in nulls:
             nulls[name] += batch.column(name).null_count

@@ -1,6 +1,5 @@
 """Where the Parquet lies."""
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from pydantic import Field
 
 from ocr_pipeline.similarity.reviews import Reviews, read_reviews
 from ocr_pipeline.store import InputRef, Store
+from ocr_pipeline.tables import REVIEWS
 
 __all__ = ["StoreResource"]
 
@@ -27,17 +27,12 @@ class StoreResource(dg.ConfigurableResource[Store]):
 
     def reviews(self) -> Reviews:
         """Return what people decided on pairs; none when there is no review yet."""
-        folder = self._reviews_folder()
-        return read_reviews(folder) if folder.is_dir() else Reviews()
+        opened = self.open()
+        return read_reviews(opened.open(REVIEWS)) if opened.partitions(REVIEWS) else Reviews()
 
-    def reviews_reference(self) -> InputRef:
-        """Return a reference to the reviews, so that a new one makes the assets follow it."""
-        files = sorted(self._reviews_folder().glob("*"))
-        digest = hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
-        return InputRef("reviews", {}, digest.hexdigest())
-
-    def _reviews_folder(self) -> Path:
-        return (self.open().local_root or Path("data")) / "reviews"
+    def reviews_references(self) -> list[InputRef]:
+        """Return references to the reviews, so that a new one makes the assets follow it."""
+        return self.open().references(REVIEWS)
 
     def side_folder(self, name: str) -> Path:
         """Return a local folder for what is no table: ledgers, caches, checkpoints."""
