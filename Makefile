@@ -1,6 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. Everything is installed into .venv from the lock file.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint ui bench lock clean
+.PHONY: help install demo student test test-all test-vllm readme lint ui bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,15 @@ test: install ## Run the tests
 
 test-all: install ## Run the slow tests and those in a browser, too
 	$(BIN)/python -m pytest -m 'not vllm'
+
+test-vllm: install ## Run the tests against a real vLLM server; VLLM_PYTHON names the Python that has it
+	$(BIN)/python -m pytest -m vllm tests/vllm
+
+student: demo ## Train tiny students on the sample with every objective, judge them, print pass@k
+	$(BIN)/ocr-pipeline student try data/plan_sft_dataset --problems data/problems --tests data/tests --out data/students
+
+readme: install ## Run the commands of the README as they stand there
+	@./run-readme.sh
 
 lint: install ## Check style, formatting and types
 	$(BIN)/ruff check .
