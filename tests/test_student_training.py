@@ -185,6 +185,19 @@ def test_the_plan_head_writes_the_plans(tmp_path: Path) -> None:
         load_student(tmp_path, Heads.PLAN_HEAD)
 
 
+def test_a_stored_student_has_the_loss_that_it_was_trained_to(tmp_path: Path) -> None:
+    """Weights and tokenizer of a folder belong together: the loaded student's loss is the last logged one's, or lower."""
+    config = replace(TINY, batch_rows=len(ROWS), max_steps=20)
+    rows = [replace(row, completion=f"{row.completion}\n    # two  words") for row in ROWS]
+    last = train(rows, config, tmp_path).curve[-1]
+    model, tokenizer = load_student(tmp_path)
+    encoded = encode_rows(rows, tokenizer, max_tokens=config.max_tokens).rows
+    network = build_network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens)
+    with torch.no_grad():
+        sums = network(**Collator(tokenizer.pad_token_id)([Pack((row,)) for row in encoded])).sum(dim=0)
+    assert (sums[0] / sums[1]).item() == pytest.approx(last.loss, rel=0.05)
+
+
 def weights(folder: Path) -> dict[str, Any]:
     """Return the stored weights of a student."""
     from safetensors.torch import load_file

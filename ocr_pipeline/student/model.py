@@ -176,12 +176,13 @@ def _tiny_tokenizer(shape: TinyShape, texts: Iterable[str], folder: Path) -> Any
 
 
 def _learned_tokenizer(shape: TinyShape, texts: Iterable[str]) -> Any:  # noqa: ANN401 - a tokenizer
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
+    # Qwen2's own way to split text: whoever loads the folder of a Qwen2 model gets it, whatever the folder says.
+    qwen2 = Qwen2Tokenizer().backend_tokenizer
     raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
+    raw.normalizer, raw.pre_tokenizer, raw.decoder = qwen2.normalizer, qwen2.pre_tokenizer, qwen2.decoder
     trainer = trainers.BpeTrainer(
         vocab_size=shape.vocabulary,
         special_tokens=[PAD, START, END],
