@@ -28,6 +28,8 @@ class DuplicatesConfig(dg.Config):
     """What counts as the same problem."""
 
     threshold: float = 0.7
+    curve_problems_max: int = 3_000
+    """Draw the threshold curve for at most so many problems: it compares every pair down to a cosine of 0.6."""
 
 
 def training_rows(store: Store, table: Table) -> Iterator[pa.RecordBatch]:
@@ -73,7 +75,8 @@ def duplicate_pairs(
         run=run,
     )
     result = materialize_table(context, opened, lambda _: build)
-    if (result.metadata or {}).get("unchanged"):
+    problems = sum(opened.open(PROBLEMS, **keys).count_rows() for keys in _training(opened, PROBLEMS))
+    if (result.metadata or {}).get("unchanged") or problems > config.curve_problems_max:
         return result
     with fails_in_one_line():
         curve = duplicates.threshold_curve(

@@ -569,6 +569,7 @@ TABLES: Final[dict[str, Table]] = {
         PLANS,
         PLAN_SFT_DATASET,
         REASONING_PATTERNS,
+        STUDENT_CANDIDATES,
         STUDENT_EVALUATION,
         EVALUATION_SUMMARY,
         FUNNEL,

@@ -109,9 +109,10 @@ def _duplicates(store: Store) -> Iterator[str]:
 
 
 def _training_problems(store: Store) -> pa.ChunkedArray:
-    """Return the problems of every data set but those that serve as benchmarks only."""
-    benchmarks = _read_by(store, CONTAMINATION) - _read_by(store, UNIQUE_PROBLEMS)
-    datasets = [keys["dataset"] for keys in store.partitions(PROBLEMS) if keys["dataset"] not in benchmarks]
+    """Return the problems that deduplication read: neither benchmarks nor data sets that came after it."""
+    present = [keys["dataset"] for keys in store.partitions(PROBLEMS)]
+    read = _read_by(store, UNIQUE_PROBLEMS)
+    datasets = [dataset for dataset in present if dataset in read] or present
     parts = [_column(store, PROBLEMS, "problem_id", dataset=dataset) for dataset in datasets]
     return pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string())
 

@@ -108,8 +108,8 @@ def _build_into(target: Path, sources: dict[str, bytes], compiler: str) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as name:
         work = Path(name)
         work.chmod(0o755)
-        for file, content in sources.items():
-            (work / file).write_bytes(content)
+        for source, content in sources.items():
+            (work / source).write_bytes(content)
         _compile([compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", "sandbox.so", "sandbox.c"], work)
         _compile([compiler, "-O2", "-Wall", "-c", "-o", "forkserver.o", "forkserver.c"], work)
         for file in work.iterdir():
