@@ -149,23 +149,25 @@ def materialization_metadata(store: Store, built: Built) -> dict[str, Any]:
     counts = manifest.stage_counts
     shown: dict[str, Any] = {
         "dagster/row_count": manifest.rows,
-        "dagster/uri": store.uri(built.table, **manifest.partition),
         "rows_in": counts.rows_in,
         "rows_kept": counts.kept,
         "rows_dropped": sum(counts.dropped.values()),
-        "bytes": manifest.bytes,
-        "content_sha256": manifest.content_sha256,
-        "config": dg.MetadataValue.json(manifest.config),
-        "unchanged": built.reused,
-        "examples": dg.MetadataValue.md(_examples(store, built.table, manifest.partition)),
     }
     if counts.dropped:
         shown["dropped_by_reason"] = dg.MetadataValue.md(_markdown_counts(counts.dropped))
     if counts.notes:
         shown["notes"] = dg.MetadataValue.md(_markdown_counts(counts.notes))
+    shown |= OF_ONE_TABLE.get(built.table.name, _nothing_more)(store, built)
     outcomes = {"kept": counts.kept, **counts.dropped}
-    shown["plot"] = _picture(bar_chart(outcomes, title=f"{built.table.name}: kept and dropped"))
-    return shown | OF_ONE_TABLE.get(built.table.name, _nothing_more)(store, built)
+    return shown | {
+        "plot": _picture(bar_chart(outcomes, title=f"{built.table.name}: kept and dropped")),
+        "examples": dg.MetadataValue.md(_examples(store, built.table, manifest.partition)),
+        "unchanged": built.reused,
+        "dagster/uri": store.uri(built.table, **manifest.partition),
+        "bytes": manifest.bytes,
+        "content_sha256": manifest.content_sha256,
+        "config": dg.MetadataValue.json(manifest.config),
+    }
 
 
 def _nothing_more(store: Store, built: Built) -> dict[str, Any]:
