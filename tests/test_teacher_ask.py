@@ -97,8 +97,12 @@ def test_interrupted_by_the_keyboard_it_keeps_what_came(tmp_path: Path) -> None:
             if rows and sum(here.arrived.values()) >= 12:
                 signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        asked(here, requests(100), tmp_path, progress=Impatient())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            asked(here, requests(100), tmp_path, progress=Impatient())
+    finally:
+        signal.signal(signal.SIGINT, before)
     with Ledger(tmp_path / "own.sqlite") as ledger:
         assert ledger.summary().answers == sum(here.arrived.values()) >= 12
 
