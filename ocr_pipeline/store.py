@@ -549,6 +549,28 @@ def _replace_folder(new: Path, target: Path) -> None:
     new.rename(target)
 
 
+def _held_files(folder: Path) -> list[pa.NativeFile]:
+    """Open every part file of one version: a partition that is replaced during a scan is still read as it was.
+
+    Raises
+    ------
+    StoreError
+        When the manifest names a file that is not there.
+    """
+    while True:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        held = Path(f"/dev/fd/{handle}")  # this very folder, even when another one takes over its name
+        try:
+            manifest = Manifest.from_json((held / MANIFEST).read_text(encoding="utf-8"), str(folder / MANIFEST))
+            return [pa.OSFile(str(held / file.name)) for file in manifest.files]
+        except FileNotFoundError as error:
+            if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
+                message = f"partition `{folder}` is damaged: {error}; remove it and build it again"
+                raise StoreError(message) from error
+        finally:
+            os.close(handle)
+
+
 class Store:
     """The data root: tables as folders of partitions.
 
@@ -647,15 +669,17 @@ class Store:
         return ds.FileSystemDataset(fragments, schema, ds.ParquetFileFormat(), self._filesystem)
 
     def _fragments(self, table: Table, keys: dict[str, str], extra: Sequence[str]) -> Iterator[ds.Fragment]:
-        manifest = self.manifest(table, **keys)
-        folder = self.path(table, **keys)
         guarantee = pc.scalar(True)  # noqa: FBT003 - an Arrow literal
         for key in extra:
             guarantee = guarantee & (pc.field(key) == keys[key])
-        for file in manifest.files if manifest else ():
-            yield ds.ParquetFileFormat().make_fragment(
-                f"{folder}/{file.name}", self._filesystem, partition_expression=guarantee
-            )
+        make = ds.ParquetFileFormat().make_fragment
+        if self.local_root is not None:
+            for file in _held_files(Path(self.path(table, **keys))):
+                yield make(file, partition_expression=guarantee)
+            return
+        manifest = self.manifest(table, **keys)
+        for part in manifest.files if manifest else ():
+            yield make(f"{self.path(table, **keys)}/{part.name}", self._filesystem, partition_expression=guarantee)
 
     def reference(self, table: Table, **partition: str) -> InputRef:
         """Return a reference to a partition for the manifest of what is built from it.
@@ -787,7 +811,8 @@ def open_table(root: str | Path, name: str, **partition: str) -> ds.Dataset:
     Returns
     -------
     pyarrow.dataset.Dataset
-        With the table's columns, and the partition keys that are no columns of it.
+        With the table's columns, and the partition keys that are no columns of it. On a local root it holds the files
+        open, so what it reads stays one version even while the partition is replaced; it cannot be pickled.
 
     Raises
     ------

@@ -189,7 +189,11 @@ REJECTED: Final = Table(
     schema=_schema(
         _column("dataset", NAME, "Source data set."),
         _column("split", NAME, "Split of the source data set."),
-        _column("native_id", NAME, "Id inside the split, or row:<hash> where the row has none; a repeated one ends in #2, #3, …"),
+        _column(
+            "native_id",
+            NAME,
+            "Id inside the split, or row:<hash> where the row has none; a repeated one ends in #2, #3, …",
+        ),
         _column("reason", NAME, "Named rule that rejected the row."),
         _column("detail", TEXT, "What was wrong, with the value."),
         _column("raw", TEXT, "The raw row as JSON, cut at 64 kB."),
