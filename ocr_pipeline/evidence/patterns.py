@@ -1,6 +1,6 @@
 """Which moves a reasoning makes: a fixed taxonomy, found sentence by sentence by rules, with the entropy of the mix.
 
-The taxonomy follows what the field names (facts B.4): the moves that OpenCodeReasoning and Xolver compare (rephrasing,
+The taxonomy follows what the field names: the moves that OpenCodeReasoning and Xolver compare (rephrasing,
 new approach, self-evaluation, verification, backtracking, sub-goals, a simpler problem first), and the worked
 example, without which traces about code are mostly unlabelled. A sentence has the most specific move whose
 cue it holds, or none. The rules read English and know nothing of meaning: they compare groups of traces, they do not

@@ -19,7 +19,7 @@ PROBE_BYTES: Final = (
     32  # the end of the text that is looked for before it; shorter finds chance hits, longer short loops
 )
 MOST_CANDIDATES: Final = 64
-FEWEST_COPIES: Final = 4  # with the next three from facts: 4 copies, 64 tokens covered, period up to 1,024 tokens
+FEWEST_COPIES: Final = 4  # with the next three: 4 copies, 64 tokens covered, period up to 1,024 tokens
 FEWEST_WORDS: Final = 64
 FEWEST_UNSPACED_BYTES: Final = 512  # a cycle without spaces (digits, CJK) has no words to count
 LONGEST_PERIOD_WORDS: Final = 1_024

@@ -1,6 +1,6 @@
 """Plan sampling: try several plans on the problem's examples, let the best one guide the final programs.
 
-The procedure of the CodePLAN paper (arXiv 2403.13271, §3.5 of the facts: 20 plans, 10 programs each, temperature 0.6).
+The procedure of the CodePLAN paper (arXiv 2403.13271 and its released code: 20 plans, 10 programs each, temperature 0.6).
 Which plan is best is decided by example tests alone; the hidden tests are never looked at.
 """
 
