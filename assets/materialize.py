@@ -116,6 +116,8 @@ def _results(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     for column in zip(*finished, strict=True):
         table = column[0].table
+        if dg.AssetKey(table.name) not in context.selected_asset_keys:
+            continue
         if len(column) == 1:
             yield dg.MaterializeResult(
                 asset_key=table.name,

@@ -38,6 +38,7 @@ def _spec(table: Table) -> dg.AssetSpec:
         deps=["raw"],
         description=table.description,
         group_name=GROUP,
+        skippable=True,
         owners=[OWNER],
         kinds={"parquet"},
         metadata=described(table),
@@ -50,11 +51,15 @@ def _spec(table: Table) -> dg.AssetSpec:
     partitions_def=BY_DATASET,
     backfill_policy=dg.BackfillPolicy.single_run(),
     name="ingest",
+    can_subset=True,
 )
 def ingested(
     context: dg.AssetExecutionContext, store: StoreResource, raw_files: RawResource
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Read raw data sets into normal form; what cannot be used is rejected with a reason."""
+    """Read raw data sets into normal form; what cannot be used is rejected with a reason.
+
+    One pass writes all four tables, whichever of them are selected.
+    """
 
     def plan(partition: dict[str, str]) -> Build:
         dataset = partition["dataset"]

@@ -40,7 +40,7 @@ def clean_rows(store: Store, dataset: str) -> Iterator[pa.RecordBatch]:
     partitions=BY_DATASET_AND_LANGUAGE,
     kinds=("vllm",),
     pool=TEACHER_POOL,
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL),
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
     op_tags={"dagster/max_runtime": str(LONGEST_RUN_S)},
 )
 def responses(

@@ -127,6 +127,7 @@ def _spec(table: Table) -> dg.AssetSpec:
         deps=["student", PROBLEMS.name, TESTS.name],
         description=table.description,
         group_name=GROUP,
+        skippable=True,
         owners=[OWNER],
         kinds={"parquet"},
         metadata=described(table),
@@ -134,7 +135,9 @@ def _spec(table: Table) -> dg.AssetSpec:
     )
 
 
-@dg.multi_asset(specs=[_spec(table) for table in EVALUATION_TABLES], name="evaluate_student", pool=GPU_POOL)
+@dg.multi_asset(
+    specs=[_spec(table) for table in EVALUATION_TABLES], name="evaluate_student", pool=GPU_POOL, can_subset=True
+)
 def evaluated(
     context: dg.AssetExecutionContext, config: StudentEvaluationConfig, store: StoreResource, sandbox: SandboxResource
 ) -> Iterator[dg.MaterializeResult[Any]]:

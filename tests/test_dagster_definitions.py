@@ -79,3 +79,11 @@ def test_definitions_import_nothing_heavy() -> None:
     code = f"import ocr_pipeline.definitions, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_one_of_several_tables_can_be_selected(defs: dg.Definitions) -> None:
+    """`--select problems` works although one pass writes four tables."""
+    keys = [dg.AssetKey("problems")]
+    job = defs.resolve_implicit_job_def_def_for_assets(keys)
+    assert job is not None
+    assert job.get_subset(asset_selection=set(keys)).asset_layer.executable_asset_keys == set(keys)
