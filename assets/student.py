@@ -79,10 +79,11 @@ def student(
     with fails_in_one_line():
         opened, recipe = store.open(), config.recipe()
         table = SFT_DATASET if recipe.objective is step.Objective.SFT else PLAN_SFT_DATASET
-        folder = _students(store) / config.name / _key(recipe, opened.references(table))
+        key = _key(recipe, opened.references(table))
+        folder = _students(store) / config.name / key / config.name  # the last part is the student's name in the tables
         rows = step.read_rows(opened.open(table).to_batches())
         result = step.train(rows, recipe, folder, progress=watched(context, f"training {config.name}", "steps"))
-        (_students(store) / config.name / "current").write_text(folder.name, encoding="utf-8")
+        (_students(store) / config.name / "current").write_text(key, encoding="utf-8")
     curve = [asdict(point) for point in result.curve]
     return dg.MaterializeResult(
         metadata={
@@ -95,7 +96,7 @@ def student(
             "loss_curve": dg.MetadataValue.json(curve[:: max(1, len(curve) // 100)]),
             "final_loss": curve[-1]["loss"] if curve else None,
         },
-        data_version=dg.DataVersion(folder.name),
+        data_version=dg.DataVersion(key),
     )
 
 
@@ -148,7 +149,7 @@ def evaluated(
     build = Build(
         tables=EVALUATION_TABLES,
         partition={},
-        config=config.model_dump() | {"weights": folder.name},
+        config=config.model_dump() | {"weights": folder.parent.name},
         code_version=step.VERSION,
         inputs=[*opened.references(PROBLEMS), *opened.references(TESTS)],
         run=lambda writers: _evaluate(opened, folder, config, sandbox, writers),
@@ -162,7 +163,7 @@ def _current(store: StoreResource, name: str) -> Path:
     if not pointer.is_file():
         message = f"there is no student `{name}` under `{_students(store)}`; materialize the asset `student` first"
         raise InputError(message)
-    return pointer.with_name(pointer.read_text(encoding="utf-8"))
+    return pointer.with_name(pointer.read_text(encoding="utf-8")) / name
 
 
 def _evaluate(
