@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ocr_pipeline.engine.processes import worker_pool
 from ocr_pipeline.engine.protocol import BatchFunction
-from ocr_pipeline.errors import PipelineError
 
 __all__ = ["LocalEngine", "from_ipc", "to_ipc"]
 
@@ -42,15 +40,9 @@ class LocalEngine:
         if self.workers <= 1:
             yield from map(function, batches)
             return
-        # Spawn: a forked copy of a process that holds threads (Arrow's, gRPC's) may deadlock.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.workers, mp_context=context) as pool:
-            try:
-                for result in self._in_order(pool, function, batches):
-                    yield from_ipc(result)
-            except BrokenProcessPool as error:
-                message = f"a worker process died ({error}); it was killed or ran out of memory: use fewer workers or smaller batches"
-                raise PipelineError(message) from error
+        with worker_pool(self.workers) as pool:
+            for result in self._in_order(pool, function, batches):
+                yield from_ipc(result)
 
     def _in_order(
         self, pool: ProcessPoolExecutor, function: BatchFunction, batches: Iterable[pa.RecordBatch]
