@@ -135,7 +135,7 @@ def _converse(candidate: Program, checker: Program, limits: Limits) -> tuple[Run
     """Run both with a socket between them."""
     left, right = socket.socketpair()
     generous = replace(limits, cpu_s=2 * limits.cpu_s, memory_mib=4 * limits.memory_mib)
-    with test_files(b"", candidate.descriptor) as files, test_files(b"", checker.descriptor) as checker_files:
+    with test_files(b"") as files, test_files(b"") as checker_files:
         jail = candidate.begin(_with_result(files, left), limits)
         checker_jail = checker.begin(_with_result(checker_files, right), generous)
         left.close()

@@ -150,10 +150,11 @@ def failure_of(plan: SandboxPlan) -> str | None:
 
 
 def _run(sandbox: Sandbox, opened: ExitStack, header: bytes, body: bytes, stdin: bytes) -> tuple[bytes, bytes]:
-    jail = sandbox.open_jail(JailKind.PYTHON, PROBE_LIMITS)
-    files = [memory_file(stdin), *(os.memfd_create("probe") for _ in range(3)), memory_file(header + b"\n" + body)]
-    for descriptor in files:
+    program = memory_file(header + b"\n" + body)
+    files = [memory_file(stdin), *(os.memfd_create("probe") for _ in range(3))]
+    for descriptor in (*files, program):
         opened.callback(os.close, descriptor)
+    jail = sandbox.open_jail(JailKind.PYTHON, PROBE_LIMITS, program)
     jail.run(files, cpu_s=5, wall_s=20)
     jail.close()
     return os.pread(files[1], MIB, 0), os.pread(files[3], MIB, 0)

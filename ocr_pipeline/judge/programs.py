@@ -21,7 +21,18 @@ from typing import Final, Self
 
 from ocr_pipeline.judge import native
 from ocr_pipeline.judge.probing import choose_plan
-from ocr_pipeline.judge.sandbox import MIB, Jail, JailKind, JailLimits, RawResult, Sandbox, Stop, memory_file
+from ocr_pipeline.judge.sandbox import (
+    MIB,
+    NO_FILES,
+    Jail,
+    JailFiles,
+    JailKind,
+    JailLimits,
+    RawResult,
+    Sandbox,
+    Stop,
+    memory_file,
+)
 
 __all__ = ["CompileResult", "Limits", "Program", "RunResult", "RunStatus", "Runner", "Tiers", "run_program"]
 
@@ -88,7 +99,7 @@ class RunResult:
     stdout: bytes = b""
     stderr: str = ""
     result: bytes = b""
-    """What a function returned, flattened; or ``output.txt``."""
+    """What a function returned, flattened; or the output file."""
     exit_code: int | None = None
     signal: int | None = None
     cpu_time_s: float | None = None
@@ -117,24 +128,24 @@ class TestFiles:
     stdout: int
     stderr: int
     result: int
-    program: int
+    more: tuple[int, ...] = ()
+    """What a checker also reads: the test's input and its answer."""
 
     @property
-    def all(self) -> tuple[int, int, int, int, int]:
+    def all(self) -> tuple[int, ...]:
         """In the order of the protocol."""
-        return self.stdin, self.stdout, self.stderr, self.result, self.program
+        return self.stdin, self.stdout, self.stderr, self.result, *self.more
 
 
 @contextmanager
-def test_files(stdin: bytes, program: int) -> Iterator[TestFiles]:
+def test_files(stdin: bytes, *more: bytes) -> Iterator[TestFiles]:
     """Open the files of one run and close them after it."""
     stdout, stderr, result = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr", "result"))
-    files = TestFiles(memory_file(stdin), stdout, stderr, result, program)
-    os.lseek(program, 0, os.SEEK_SET)
+    files = TestFiles(memory_file(stdin), stdout, stderr, result, tuple(map(memory_file, more)))
     try:
         yield files
     finally:
-        for descriptor in files.all[:-1]:
+        for descriptor in files.all:
             os.close(descriptor)
 
 
@@ -144,43 +155,40 @@ test_files.__test__ = False  # type: ignore[attr-defined]
 class Program:
     """A compiled candidate in its jail. Close it when its tests are done."""
 
-    def __init__(self, sandbox: Sandbox, kind: JailKind, program: int, limits: Limits) -> None:
+    def __init__(
+        self, sandbox: Sandbox, kind: JailKind, program: int, limits: Limits, files: JailFiles = NO_FILES
+    ) -> None:
         self._sandbox = sandbox
         self._kind = kind
         self._program = program
+        self._files = files
         self._walls = limits.walls
         self._jail: Jail | None = None
 
-    def run(self, stdin: bytes, limits: Limits, *, through_files: bool = False) -> RunResult:
-        """Run it once.
+    def run(self, stdin: bytes, limits: Limits, *more: bytes) -> RunResult:
+        """Run it once; ``more`` is what a checker also reads.
 
         Raises
         ------
         JudgeError
             When the sandbox failed.
         """
-        with test_files(stdin, self._program) as files:
-            jail = self.begin(files, limits, through_files=through_files)
+        with test_files(stdin, *more) as files:
+            jail = self.begin(files, limits)
             return read_result(jail.finish(limits.wall), files, limits)
 
-    def begin(self, files: TestFiles, limits: Limits, *, through_files: bool = False) -> Jail:
+    def begin(self, files: TestFiles, limits: Limits) -> Jail:
         """Begin a run with files of the caller's; :meth:`Jail.finish` waits for it."""
         jail = self._fresh_jail(limits)
-        jail.start(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall, through_files=through_files)
+        jail.start(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall)
         return jail
-
-    @property
-    def descriptor(self) -> int:
-        """The file of the program."""
-        return self._program
 
     def _fresh_jail(self, limits: Limits) -> Jail:
         """Return a jail that no test has written to, with these limits."""
         if self._jail is None or not self._jail.usable or self._walls != limits.walls:
             self.leave()
             self._walls = limits.walls
-            binary = self._program if self._kind is JailKind.BINARY else None
-            self._jail = self._sandbox.open_jail(self._kind, self._walls, binary)
+            self._jail = self._sandbox.open_jail(self._kind, self._walls, self._program, self._files)
         return self._jail
 
     def leave(self) -> None:
@@ -267,11 +275,17 @@ class Runner:
         self.close()
 
     def open(
-        self, code: str, language: str, limits: Limits, job: dict[str, object] | None = None
+        self,
+        code: str,
+        language: str,
+        limits: Limits,
+        job: dict[str, object] | None = None,
+        files: JailFiles = NO_FILES,
     ) -> Program | RunResult:
         """Compile a program; return it, or a result that says why it cannot run.
 
         ``job`` is what the driver does with a Python program; default: run it with standard input and output.
+        ``files`` are those of its working folder.
         """
         if language == "cpp":
             compiled = self._compile_cpp(code)
@@ -284,7 +298,7 @@ class Runner:
             kind = JailKind.PYTHON
         if compiled.program is None:
             return RunResult(compiled.status, stderr=compiled.message)
-        return Program(self._sandbox, kind, compiled.program, limits)
+        return Program(self._sandbox, kind, compiled.program, limits, files)
 
     def trusted(self, header: dict[str, object], source: str, limits: Limits) -> Program:
         """Return a program of the data set's own, such as a checker, in a jail of its own."""
@@ -326,9 +340,9 @@ class Runner:
                    "output", f"{self._sandbox.inside}/forkserver.o", "-x", "c++", "-"]  # fmt: skip
         arguments = memory_file("\0".join(command).encode() + b"\0")
         limits = Limits(cpu_s=COMPILE_CPU_S, memory_mib=3072)
-        jail = self._sandbox.open_jail(JailKind.COMMAND, COMPILE_LIMITS)
+        jail = self._sandbox.open_jail(JailKind.COMMAND, COMPILE_LIMITS, arguments, JailFiles(output_name="output"))
         try:
-            with test_files(code.encode("utf-8", "surrogatepass"), arguments) as files:
+            with test_files(code.encode("utf-8", "surrogatepass")) as files:
                 raw = jail.run(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall)
                 done = read_result(raw, files, limits)
                 if done.status is RunStatus.OK and os.fstat(files.result).st_size:

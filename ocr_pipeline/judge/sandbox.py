@@ -30,12 +30,25 @@ from typing import Any, Final, Self
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import native
 
-__all__ = ["Jail", "JailKind", "JailLimits", "RawResult", "Sandbox", "SandboxPlan", "Stop", "Tier", "memory_file"]
+__all__ = [
+    "Jail",
+    "JailFiles",
+    "JailKind",
+    "JailLimits",
+    "RawResult",
+    "Sandbox",
+    "SandboxPlan",
+    "Stop",
+    "Tier",
+    "memory_file",
+]
 
 MIB: Final = 1 << 20
 REPLY: Final = struct.Struct("=9Q")
-JAIL_REQUEST: Final = struct.Struct("=6Q")
-TEST_REQUEST: Final = struct.Struct("=3Q")
+JAIL_REQUEST: Final = struct.Struct("=6Q64s64s128s")
+TEST_REQUEST: Final = struct.Struct("=2Q")
+LONGEST_NAME: Final = 63
+LONGEST_ARGUMENTS: Final = 126
 PROGRAM_STEP: Final = "start the program"
 CANNOT_START: Final = 126
 STEPS: Final = (
@@ -104,6 +117,39 @@ class JailLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class JailFiles:
+    """The files of a working folder that a program reads and writes, and what a binary is started with."""
+
+    input_name: str = ""
+    """Also holds the standard input; empty: no such file."""
+    output_name: str = ""
+    """Becomes the result; empty: no such file."""
+    arguments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse names that do not lie in the working folder.
+
+        Raises
+        ------
+        JudgeError
+            When a name is a path or too long.
+        """
+        for name in (self.input_name, self.output_name):
+            if "/" in name or "\0" in name or name in {".", ".."} or len(os.fsencode(name)) > LONGEST_NAME:
+                message = f"`{name}` is no name of a file in a working folder"
+                raise JudgeError(message)
+
+    @property
+    def packed(self) -> tuple[bytes, bytes, bytes]:
+        """As the protocol sends them."""
+        arguments = b"".join(os.fsencode(each) + b"\0" for each in self.arguments)
+        if len(arguments) > LONGEST_ARGUMENTS:
+            message = f"the arguments {self.arguments} are too long"
+            raise JudgeError(message)
+        return os.fsencode(self.input_name), os.fsencode(self.output_name), arguments
+
+
+@dataclass(frozen=True, slots=True)
 class RawResult:
     """What the kernel says of one test process."""
 
@@ -115,6 +161,9 @@ class RawResult:
     peak_memory_mib: float
     stop: Stop
     dirty: bool
+
+
+NO_FILES: Final = JailFiles()
 
 
 def memory_file(data: bytes | memoryview, *, name: str = "input") -> int:
@@ -136,20 +185,20 @@ class Jail:
         self._channel = channel
         self.usable = True
 
-    def run(self, files: Sequence[int], *, cpu_s: float, wall_s: float, through_files: bool = False) -> RawResult:
-        """Run one test with files for stdin, stdout, stderr, result and program.
+    def run(self, files: Sequence[int], *, cpu_s: float, wall_s: float) -> RawResult:
+        """Run one test with files for stdin, stdout, stderr and result; for a checker also the input and the answer.
 
         Raises
         ------
         JudgeError
             When the sandbox failed; the candidate is not to blame.
         """
-        self.start(files, cpu_s=cpu_s, wall_s=wall_s, through_files=through_files)
+        self.start(files, cpu_s=cpu_s, wall_s=wall_s)
         return self.finish(wall_s)
 
-    def start(self, files: Sequence[int], *, cpu_s: float, wall_s: float, through_files: bool = False) -> None:
+    def start(self, files: Sequence[int], *, cpu_s: float, wall_s: float) -> None:
         """Begin a test; :meth:`finish` waits for it."""
-        request = TEST_REQUEST.pack(int(cpu_s * 1e6), int(wall_s * 1e6), int(through_files))
+        request = TEST_REQUEST.pack(int(cpu_s * 1e6), int(wall_s * 1e6))
         try:
             _send(self._channel, request, files)
         except OSError as error:
@@ -243,8 +292,8 @@ class Sandbox:
         """Folder of the precompiled headers, as processes in a jail see it."""
         return HEADERS_INSIDE if self.plan.tier is Tier.A else str(native.headers_folder())
 
-    def open_jail(self, kind: JailKind, limits: JailLimits, program: int | None = None) -> Jail:
-        """Make a jail; ``program`` is the executable file of a binary candidate.
+    def open_jail(self, kind: JailKind, limits: JailLimits, program: int, files: JailFiles = NO_FILES) -> Jail:
+        """Make a jail for a program: an executable, the driver's job and code, or the arguments of a command.
 
         Raises
         ------
@@ -254,10 +303,11 @@ class Sandbox:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         processes = limits.processes if self.plan.tier is Tier.A or os.geteuid() == 0 else UNLIMITED
         request = JAIL_REQUEST.pack(
-            kind, limits.address_space_bytes, limits.file_bytes, limits.cpu_s, limits.scratch_bytes, processes
-        )
+            kind, limits.address_space_bytes, limits.file_bytes, limits.cpu_s, limits.scratch_bytes, processes,
+            *files.packed,
+        )  # fmt: skip
         try:
-            _send(self._control, request, [theirs.fileno()] if program is None else [theirs.fileno(), program])
+            _send(self._control, request, [theirs.fileno(), program])
         except OSError as error:
             ours.close()
             raise JudgeError(self._explain(str(error))) from error

@@ -17,6 +17,7 @@ from ocr_pipeline.judge.asserting import AssertTest, parse_assert_test, run_asse
 from ocr_pipeline.judge.comparing import Rule, expected_value, rule_for, same_text, same_value, unflatten
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
+from ocr_pipeline.judge.sandbox import NO_FILES, JailFiles
 from ocr_pipeline.tables import Checker, IoMode
 
 __all__ = [
@@ -117,6 +118,15 @@ class ProblemSpec:
     memory_limit_mib: float | None = None
     checker: str = Checker.TOKENS
     float_tolerance: float | None = None
+    input_file: str | None = None
+    output_file: str | None = None
+
+    @property
+    def files(self) -> JailFiles:
+        """The files that programs read and write."""
+        if self.io_mode != IoMode.FILE:
+            return NO_FILES
+        return JailFiles(self.input_file or "input.txt", self.output_file or "output.txt")
 
     @property
     def needs_checker(self) -> bool:
@@ -233,7 +243,7 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
         return _summary(results, len(tests))
     call: dict[str, object] = {"do": "call", "function": job.problem.function_name}
     what = call if job.problem.io_mode == IoMode.FUNCTION else None
-    program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, what)
+    program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, what, job.problem.files)
     if isinstance(program, RunResult):
         return _not_compiled(program, len(tests))
     with program:
@@ -262,14 +272,13 @@ def _run_tests(job: _Job, program: Program, tests: Sequence[Test]) -> list[TestR
 def _run_test(job: _Job, program: Program, test: Test) -> TestResult:
     """Run a test; one that ends near its time limit, or only slept, is run once more while nothing else runs."""
     generous = replace(job.limits, cpu_s=job.limits.cpu_s * NEAR_LIMIT)
-    through_files = job.problem.io_mode == IoMode.FILE
     stdin = test.input.encode("utf-8", "surrogatepass")
     with job.gate.shared():
-        run = program.run(stdin, generous, through_files=through_files)
+        run = program.run(stdin, generous)
     near = run.status is not RunStatus.TIME_LIMIT and (run.cpu_time_s or 0.0) > job.limits.cpu_s
     if near or _was_starved(run):
         with job.gate.alone():
-            run = program.run(stdin, job.limits, through_files=through_files)
+            run = program.run(stdin, job.limits)
     return _result(job, test, run)
 
 

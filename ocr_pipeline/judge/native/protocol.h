@@ -1,7 +1,7 @@
 /* What the supervisor, the sandbox and the fork server say to each other, and the filter of a test process.
  *
  * All messages are fixed structs of 64-bit words over SOCK_SEQPACKET sockets of one machine; files travel as
- * SCM_RIGHTS. Python packs them with `struct` ("=6Q" and so on): keep both sides together.
+ * SCM_RIGHTS. Python packs them with `struct` ("=2Q" and so on): keep both sides together.
  */
 #ifndef OCR_JUDGE_PROTOCOL_H
 #define OCR_JUDGE_PROTOCOL_H
@@ -22,7 +22,7 @@
 
 enum jail_kind { JAIL_PYTHON = 1, JAIL_BINARY = 2, JAIL_COMMAND = 3 };
 
-/* Supervisor to template. Files: the jail's socket; for JAIL_BINARY also the program. */
+/* Supervisor to template. Files: the jail's socket and the program (for JAIL_COMMAND its arguments). Texts end with 0. */
 struct jail_request {
     uint64_t kind;
     uint64_t address_space_bytes;
@@ -30,13 +30,15 @@ struct jail_request {
     uint64_t cpu_s;        /* the kernel's own stop, in whole seconds; the exact limit stands in each test */
     uint64_t scratch_bytes; /* size of /tmp */
     uint64_t processes;
+    char input_name[64];  /* file that also holds the standard input; empty: none */
+    char output_name[64]; /* file that is copied to the result; empty: none */
+    char arguments[128];  /* of a binary, each ending with 0 */
 };
 
-/* Supervisor to jail. Files: stdin, stdout, stderr, result, program. */
+/* Supervisor to jail. Files: stdin, stdout, stderr, result; for a checker also the test's input and its answer. */
 struct test_request {
     uint64_t cpu_limit_us;
     uint64_t wall_limit_us;
-    uint64_t through_files; /* stdin also stands in input.txt, and output.txt is copied to result */
 };
 
 enum stop_reason { STOP_NONE = 0, STOP_CPU = 1, STOP_WALL = 2 };
@@ -54,7 +56,7 @@ struct reply {
     uint64_t dirty; /* the test wrote files: the next one needs a fresh jail */
 };
 
-enum { TEST_FILES = 5, FORK_SERVER_FD = 198, THREAD_STACK_BYTES = 8 << 20 };
+enum { LEAST_FILES = 4, TEST_FILES = 6, FORK_SERVER_FD = 198, THREAD_STACK_BYTES = 8 << 20 };
 
 #define CONTROL_SPACE CMSG_SPACE(TEST_FILES * sizeof(int))
 
@@ -96,7 +98,7 @@ static inline long send_message(int socket_fd, const void *data, size_t size, co
     return syscall(SYS_sendmsg, socket_fd, &message, MSG_NOSIGNAL);
 }
 
-/* Put the test's files on descriptors 0 to 4 and close everything else. They are moved out of the way first. */
+/* Put files on the descriptors from 0 on and close everything else. They are moved out of the way first. */
 static inline int install_files(const int *files, int n_files)
 {
     int high[TEST_FILES];

@@ -41,6 +41,13 @@ static struct {
     char scratch[PATH_MAX];
 } sandbox = { .second_ruleset = -1 };
 
+/* The jail that this process is the first of. */
+static struct {
+    struct jail_request request;
+    int socket;
+    int program;
+} jail;
+
 /* ---- moving the template into its root ---- */
 
 static int write_file(const char *path, const char *text)
@@ -325,10 +332,10 @@ static int filter_jail(int may_start_processes)
 
 /* ---- the first process of a jail ---- */
 
-static _Noreturn void fail(int socket_fd, enum step step)
+static _Noreturn void fail(enum step step)
 {
     struct reply reply = { .error = (uint64_t)(errno ? errno : EINVAL), .step = step };
-    send_message(socket_fd, &reply, sizeof reply, NULL, 0);
+    send_message(jail.socket, &reply, sizeof reply, NULL, 0);
     _exit(1);
 }
 
@@ -338,12 +345,12 @@ static void set_limit(int resource, uint64_t soft, uint64_t hard)
     setrlimit(resource, &limit);
 }
 
-static void set_limits(const struct jail_request *jail)
+static void set_limits(void)
 {
-    set_limit(RLIMIT_AS, jail->address_space_bytes, jail->address_space_bytes);
-    set_limit(RLIMIT_FSIZE, jail->file_bytes, jail->file_bytes);
-    set_limit(RLIMIT_CPU, jail->cpu_s, jail->cpu_s + 1);
-    set_limit(RLIMIT_NPROC, jail->processes, jail->processes);
+    set_limit(RLIMIT_AS, jail.request.address_space_bytes, jail.request.address_space_bytes);
+    set_limit(RLIMIT_FSIZE, jail.request.file_bytes, jail.request.file_bytes);
+    set_limit(RLIMIT_CPU, jail.request.cpu_s, jail.request.cpu_s + 1);
+    set_limit(RLIMIT_NPROC, jail.request.processes, jail.request.processes);
     set_limit(RLIMIT_NOFILE, 256, 256);
     set_limit(RLIMIT_CORE, 0, 0);
     set_limit(RLIMIT_MEMLOCK, 0, 0);
@@ -383,30 +390,30 @@ static int mount_scratch(uint64_t bytes)
     return mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options);
 }
 
-static void enter_jail(int socket_fd, const struct jail_request *jail)
+static void enter_jail(void)
 {
     signal(SIGCHLD, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_DUMPABLE, 0);
     if (sandbox.namespaces) {
         if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=invisible") < 0)
-            fail(socket_fd, STEP_PROC);
-        if (mount_scratch(jail->scratch_bytes) < 0 || chdir("/tmp") < 0)
-            fail(socket_fd, STEP_SCRATCH);
+            fail(STEP_PROC);
+        if (mount_scratch(jail.request.scratch_bytes) < 0 || chdir("/tmp") < 0)
+            fail(STEP_SCRATCH);
         for (int capability = 0; capability <= 63; capability++)
             prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-    } else if (chdir(jail->kind == JAIL_COMMAND || !sandbox.confined ? sandbox.scratch : "/") < 0) {
-        fail(socket_fd, STEP_SCRATCH);
+    } else if (chdir(jail.request.kind == JAIL_COMMAND || !sandbox.confined ? sandbox.scratch : "/") < 0) {
+        fail(STEP_SCRATCH);
     }
     if (!sandbox.confined)
         return;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        fail(socket_fd, STEP_FILTER);
-    if (!sandbox.namespaces && jail->kind != JAIL_COMMAND
+        fail(STEP_FILTER);
+    if (!sandbox.namespaces && jail.request.kind != JAIL_COMMAND
         && syscall(SYS_landlock_restrict_self, sandbox.second_ruleset, 0) < 0)
-        fail(socket_fd, STEP_LANDLOCK);
-    if (filter_jail(jail->kind == JAIL_COMMAND) < 0)
-        fail(socket_fd, STEP_FILTER);
+        fail(STEP_LANDLOCK);
+    if (filter_jail(jail.request.kind == JAIL_COMMAND) < 0)
+        fail(STEP_FILTER);
 }
 
 /* Whether a test left files behind: they must not meet the next test. */
@@ -429,12 +436,12 @@ static clockid_t cpu_clock_of(pid_t pid) { return (clockid_t)((~(unsigned)pid <<
 static uint64_t at_least(uint64_t value, uint64_t least) { return value > least ? value : least; }
 
 /* Wait for a test; kill it when its CPU time or the wall clock runs out, or when the supervisor is gone. */
-static void watch(pid_t child, int socket_fd, const struct test_request *test, struct reply *reply)
+static void watch(pid_t child, const struct test_request *test, struct reply *reply)
 {
     uint64_t start = microseconds(CLOCK_MONOTONIC);
     uint64_t n_cores = (uint64_t)at_least((uint64_t)sysconf(_SC_NPROCESSORS_ONLN), 1);
     int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
-    struct pollfd events[2] = { { pidfd, POLLIN, 0 }, { socket_fd, 0, 0 } };
+    struct pollfd events[2] = { { pidfd, POLLIN, 0 }, { jail.socket, 0, 0 } };
     while (pidfd >= 0) {
         uint64_t cpu = microseconds(cpu_clock_of(child)), wall = microseconds(CLOCK_MONOTONIC) - start;
         if (cpu > test->cpu_limit_us)
@@ -457,13 +464,13 @@ static void watch(pid_t child, int socket_fd, const struct test_request *test, s
         close(pidfd);
 }
 
-static void reap(pid_t child, int socket_fd, struct reply *reply)
+static void reap(pid_t child, struct reply *reply)
 {
     struct rusage usage;
     int status;
     while (wait4(child, &status, __WALL, &usage) < 0)
         if (errno != EINTR)
-            fail(socket_fd, STEP_WAIT);
+            fail(STEP_WAIT);
     reply->wait_status = (uint64_t)status;
     reply->user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec;
     reply->system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec;
@@ -471,11 +478,11 @@ static void reap(pid_t child, int socket_fd, struct reply *reply)
 }
 
 /* What survived the test dies here. In tier B a test cannot fork, and a compiler's processes share its group. */
-static void kill_strays(const struct jail_request *jail, pid_t child)
+static void kill_strays(pid_t child)
 {
-    if (sandbox.namespaces && jail->kind != JAIL_BINARY)
+    if (sandbox.namespaces && jail.request.kind != JAIL_BINARY)
         kill(-1, SIGKILL);
-    else if (jail->kind == JAIL_COMMAND || !sandbox.confined)
+    else if (jail.request.kind == JAIL_COMMAND || !sandbox.confined)
         kill(-child, SIGKILL);
     else
         return;
@@ -488,7 +495,7 @@ static _Noreturn void start_command(const int *files)
     static char text[1 << 16], folder[PATH_MAX + 8];
     char *arguments[256], *environment[] = { "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", folder, NULL };
     snprintf(folder, sizeof folder, "TMPDIR=%s", sandbox.namespaces ? "/tmp" : sandbox.scratch);
-    long size = pread(files[4], text, sizeof text - 1, 0);
+    long size = pread(jail.program, text, sizeof text - 1, 0);
     int count = 0;
     for (char *word = text; size > 0 && word < text + size && count < 255; word += strlen(word) + 1)
         arguments[count++] = word;
@@ -500,24 +507,24 @@ static _Noreturn void start_command(const int *files)
     _exit(127);
 }
 
-/* Copy what was left as `name` into the result file; a link or anything else but a file is not followed. */
-static void copy_output(const char *name, int result)
+/* Copy the output file into the result; a link or anything else but a file is not followed. */
+static void copy_output(int result)
 {
     struct stat info;
-    int output = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int output = open(jail.request.output_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (output < 0)
         return;
     if (fstat(output, &info) == 0 && S_ISREG(info.st_mode))
         while (sendfile(result, output, NULL, 1 << 20) > 0)
             ;
     close(output);
-    unlink(name);
+    unlink(jail.request.output_name);
 }
 
 static void copy_input(int input)
 {
     off_t start = 0;
-    int copy = open("input.txt", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int copy = open(jail.request.input_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     while (copy >= 0 && sendfile(copy, input, &start, 1 << 20) > 0)
         ;
     if (copy >= 0)
@@ -525,18 +532,20 @@ static void copy_input(int input)
 }
 
 /* Start the candidate's program, which stops at its fork server. */
-static int start_fork_server(int program, const struct jail_request *jail)
+static int start_fork_server(void)
 {
-    int pair[2];
-    char *arguments[] = { "main", NULL }, *environment[] = { NULL };
+    int pair[2], count = 1;
+    char *arguments[8] = { "main", NULL }, *environment[] = { NULL };
+    for (char *word = jail.request.arguments; *word && count < 7; word += strlen(word) + 1)
+        arguments[count++] = word;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -1;
     pid_t server = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
     if (server == 0) {
         default_signals();
-        set_limits(jail);
-        if (syscall(SYS_dup3, program, FORK_SERVER_FD + 1, O_CLOEXEC) < 0 || syscall(SYS_dup3, pair[1], FORK_SERVER_FD, 0) < 0
-            || become_candidate() < 0)
+        set_limits();
+        if (syscall(SYS_dup3, jail.program, FORK_SERVER_FD + 1, O_CLOEXEC) < 0
+            || syscall(SYS_dup3, pair[1], FORK_SERVER_FD, 0) < 0 || become_candidate() < 0)
             _exit(126);
         syscall(SYS_close_range, 3, FORK_SERVER_FD - 1, 0);
         syscall(SYS_close_range, FORK_SERVER_FD + 2, ~0U, 0);
@@ -560,46 +569,63 @@ static pid_t fork_binary(int server, const struct test_request *test, const int 
 }
 
 /* Serve the tests of one candidate. Returns only in the test process of a Python candidate. */
-static void serve_tests(int socket_fd, const struct jail_request *jail, int server)
+static void serve_tests(int server)
 {
+    uint64_t kind = jail.request.kind;
     for (;;) {
         struct test_request test;
         struct reply reply = { 0 };
         int files[TEST_FILES], n_files;
-        if (receive_message(socket_fd, &test, sizeof test, files, &n_files) != sizeof test || n_files != TEST_FILES)
+        if (receive_message(jail.socket, &test, sizeof test, files, &n_files) != sizeof test || n_files < LEAST_FILES)
             _exit(0);
-        if (test.through_files)
+        if (*jail.request.input_name)
             copy_input(files[0]);
         uint64_t start = microseconds(CLOCK_MONOTONIC);
-        pid_t child = jail->kind == JAIL_BINARY ? fork_binary(server, &test, files, n_files)
-                                                : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-        if (child == 0 && jail->kind != JAIL_BINARY) {
+        pid_t child = kind == JAIL_BINARY ? fork_binary(server, &test, files, n_files)
+                                          : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+        if (child == 0 && kind != JAIL_BINARY) {
             default_signals();
-            set_limits(jail);
+            set_limits();
             if (sandbox.confined ? become_candidate() : setpgid(0, 0))
                 _exit(126);
-            if (jail->kind == JAIL_COMMAND)
+            if (kind == JAIL_COMMAND)
                 start_command(files);
-            if (install_files(files, TEST_FILES) < 0 || (sandbox.confined && confine_test_process() < 0))
+            if (install_files(files, n_files) < 0 || (sandbox.confined && confine_test_process() < 0))
                 _exit(126);
             return;
         }
         if (child <= 0) {
-            errno = jail->kind == JAIL_BINARY ? ECHILD : errno;
-            fail(socket_fd, jail->kind == JAIL_BINARY ? STEP_START : STEP_FORK);
+            errno = kind == JAIL_BINARY ? ECHILD : errno;
+            fail(kind == JAIL_BINARY ? STEP_START : STEP_FORK);
         }
-        watch(child, socket_fd, &test, &reply);
-        reap(child, socket_fd, &reply);
+        watch(child, &test, &reply);
+        reap(child, &reply);
         reply.wall_us = microseconds(CLOCK_MONOTONIC) - start;
-        kill_strays(jail, child);
-        if (jail->kind == JAIL_COMMAND || test.through_files)
-            copy_output(test.through_files ? "output.txt" : "output", files[3]);
+        kill_strays(child);
+        if (*jail.request.output_name)
+            copy_output(files[3]);
+        if (*jail.request.input_name)
+            unlink(jail.request.input_name);
         reply.dirty = scratch_is_dirty();
         for (int i = 0; i < n_files; i++)
             close(files[i]);
-        if (send_message(socket_fd, &reply, sizeof reply, NULL, 0) < 0)
+        if (send_message(jail.socket, &reply, sizeof reply, NULL, 0) < 0)
             _exit(0);
     }
+}
+
+/* The file of the jail's program. */
+int program_file(void) { return jail.program; }
+
+/* Say that the jail is ready, and serve its tests. Returns only in the test process of a Python candidate. */
+void serve_jail(void)
+{
+    struct reply ready = { 0 };
+    int server = jail.request.kind == JAIL_BINARY ? start_fork_server() : -1;
+    if (jail.request.kind == JAIL_BINARY && server < 0)
+        fail(STEP_START);
+    send_message(jail.socket, &ready, sizeof ready, NULL, 0);
+    serve_tests(server);
 }
 
 /* ---- the template ---- */
@@ -627,34 +653,35 @@ static unsigned long jail_flags(void)
     return CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (sandbox.net_namespace ? CLONE_NEWNET : 0);
 }
 
-/* Make a jail per request. Returns 1 in a test process of a Python candidate, 0 when the supervisor is gone. */
+/* Make a jail per request. Returns 1 in the first process of a Python jail, which then calls serve_jail; 0 when the
+ * supervisor is gone. */
 int serve(int control_fd)
 {
     use_usual_thread_stacks();
     signal(SIGCHLD, SIG_IGN); /* the kernel reaps the jails */
     prctl(PR_SET_DUMPABLE, 0);
     for (;;) {
-        struct jail_request jail;
         int files[TEST_FILES], n_files;
-        if (receive_message(control_fd, &jail, sizeof jail, files, &n_files) != sizeof jail || n_files < 1)
+        if (receive_message(control_fd, &jail.request, sizeof jail.request, files, &n_files) != sizeof jail.request
+            || n_files != 2)
             return 0;
+        jail.socket = files[0];
+        jail.program = files[1];
         long child = syscall(SYS_clone, jail_flags() | SIGCHLD, 0, 0, 0, 0);
         if (child == 0) {
-            struct reply ready = { 0 };
             close(control_fd);
-            enter_jail(files[0], &jail);
-            int server = jail.kind == JAIL_BINARY ? start_fork_server(files[1], &jail) : -1;
-            if (jail.kind == JAIL_BINARY && server < 0)
-                fail(files[0], STEP_START);
-            send_message(files[0], &ready, sizeof ready, NULL, 0);
-            serve_tests(files[0], &jail, server);
-            return 1;
+            enter_jail();
+            if (jail.request.kind == JAIL_PYTHON) {
+                set_limit(RLIMIT_AS, jail.request.address_space_bytes, jail.request.address_space_bytes);
+                return 1;
+            }
+            serve_jail();
         }
         if (child < 0) {
             struct reply refused = { .error = (uint64_t)errno, .step = STEP_CLONE };
-            send_message(files[0], &refused, sizeof refused, NULL, 0);
+            send_message(jail.socket, &refused, sizeof refused, NULL, 0);
         }
-        for (int i = 0; i < n_files; i++)
-            close(files[i]);
+        close(jail.socket);
+        close(jail.program);
     }
 }
