@@ -16,6 +16,7 @@ import pyarrow as pa
 __all__ = [
     "TABLES",
     "Checker",
+    "CheckerProtocol",
     "IoMode",
     "Language",
     "Table",
@@ -53,6 +54,17 @@ class Checker(StrEnum):
     UNORDERED = "unordered"
     SPECIAL = "special"
     UNKNOWN = "unknown"
+
+
+class CheckerProtocol(StrEnum):
+    """How a source's own checker is started and says what it found."""
+
+    KATTIS = "kattis"
+    """Arguments: input, answer, a folder, flags; the output on standard input; exit status 42 accepts, 43 rejects."""
+    TESTLIB = "testlib"
+    """Arguments: input, output, answer; exit status 0 accepts, 1 and 2 reject."""
+    OPEN_R1 = "open_r1"
+    """Arguments: input, answer, output; prints 1 to accept and 0 to reject."""
 
 
 class TestKind(StrEnum):
@@ -136,6 +148,10 @@ PROBLEMS: Final = Table(
             "checker", NAME, "How outputs are compared: tokens, float, case_insensitive, unordered, special, unknown."
         ),
         _column("float_tolerance?", pa.float64(), "Tolerance for float outputs, absolute and relative."),
+        _column("checker_language?", NAME, "Language of the source's own checker: python or cpp."),
+        _column("checker_protocol?", NAME, "How that checker is started and answers: kattis, testlib or open_r1."),
+        _column("checker_flags?", NAME, "Further arguments of that checker, separated by spaces."),
+        _column("checker_code?", TEXT, "Source code of that checker, in one file."),
         _column("difficulty?", NAME, "Difficulty word of the source."),
         _column("rating?", pa.int32(), "Difficulty rating on the scale of the site."),
         _column("tags", NAMES, "Topic tags of the source, sorted."),
@@ -368,6 +384,29 @@ SAMPLES: Final = Table(
     ),
 )
 
+TEST_TRUST: Final = Table(
+    name="test_trust",
+    description="What correct reference solutions say of the tests: one row per problem, and one per test they fail.",
+    key=("problem_id", "test_id"),
+    partition_by=("dataset",),
+    row_group_rows=8_192,
+    schema=_schema(
+        _column("problem_id", NAME, "Problem whose tests were checked."),
+        _column("test_id?", NAME, "Test that is not trusted; null in the row of the problem itself."),
+        _column(
+            "flag",
+            NAME,
+            "Of a problem: trusted, tests_flagged, no_solution_passes, or unchecked (no solution could be run). "
+            "Of a test: rejects_solutions, or no_solution_passes.",
+        ),
+        _column("n_solutions_run", pa.int32(), "Reference solutions that were run on it.", unit="solutions"),
+        _column(
+            "n_passed", pa.int32(), "Those of them that passed; of a problem: its trusted tests.", unit="solutions"
+        ),
+        _column("detail?", TEXT, "What the failing solutions got."),
+    ),
+)
+
 EXECUTIONS: Final = Table(
     name="executions",
     description="Samples that were run against the tests of their problem.",
@@ -381,6 +420,12 @@ EXECUTIONS: Final = Table(
         _column("verdict", NAME, "accepted, or the verdict of the first failed test, compile_error or not_run."),
         _column("tests_total", pa.int32(), "Tests of the problem that were to be run.", unit="tests"),
         _column("tests_passed", pa.int32(), "Tests passed.", unit="tests"),
+        _column(
+            "tests_untrusted?",
+            pa.int32(),
+            "Tests left out because correct reference solutions fail them; null when nobody checked the tests.",
+            unit="tests",
+        ),
         _column("pass_rate?", pa.float64(), "tests_passed / tests_total; null when it was not run."),
         _column("first_failed_test?", NAME, "test_id of the first failed test."),
         _column("cpu_time_s?", pa.float64(), "Largest CPU time of a test.", unit="s"),

@@ -1,7 +1,8 @@
 """open-r1/codeforces: the hub's columns, its table of generated tests, and a rendering with statement and tests.
 
 The statement is put together as the released reasoning data does it: description, then the sections Input, Output,
-Examples and Note, each if present. An interactive problem keeps its mode; its protocol is not part of that text.
+Examples and Note, each if present. An interactive problem keeps its mode; its protocol is not part of that text. The
+checkers are Python programs of the data set's own, which print 1 or 0.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Attachment, Layout, RawProblem, Row, TestCase, test_block
+from ocr_pipeline.sources.model import Attachment, CheckerProgram, Layout, RawProblem, Row, TestCase, test_block
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.text import require_statement
 from ocr_pipeline.sources.values import (
@@ -26,7 +27,7 @@ from ocr_pipeline.sources.values import (
     require_text,
     whole_number,
 )
-from ocr_pipeline.tables import Checker, IoMode, TestKind
+from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = ["LAYOUTS"]
 
@@ -48,6 +49,7 @@ def _read(row: Row) -> RawProblem:
     if not tests:
         repairs.add(Repair.NO_TESTS)
     year = row.get("contest_start_year")
+    checker = optional_text(row.get("generated_checker"), repairs)
     return RawProblem(
         native_id=clean_id(row.get("id")),
         identity=(description,),
@@ -58,7 +60,8 @@ def _read(row: Row) -> RawProblem:
         title=optional_text(row.get("title"), repairs),
         time_limit_s=leading_number(row.get("time_limit"), repairs),
         memory_limit_mib=leading_number(row.get("memory_limit"), repairs),
-        checker=Checker.SPECIAL if optional_text(row.get("generated_checker"), repairs) else None,
+        checker=Checker.SPECIAL if checker else None,
+        checker_program=CheckerProgram("python", CheckerProtocol.OPEN_R1, checker) if checker else None,
         rating=whole_number(row.get("rating"), repairs),
         tags=literal_names(row.get("tags"), repairs),
         contest_date=_day(row.get("contest_start"), year, repairs),

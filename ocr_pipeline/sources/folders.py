@@ -7,6 +7,7 @@ missing is a null column; what is in the files is judged by the reader.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -41,6 +42,8 @@ STATEMENTS: Final = (
     "statement/problem.en.md",
 )
 LANGUAGE_OF_TEXT: Final = "en"
+CHECKER_LANGUAGES: Final = ("cpp", "python")
+INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)".*$', re.MULTILINE)
 
 
 class FolderForm:
@@ -104,6 +107,7 @@ def _package_problem(folder: Path) -> Row:
     limits = settings.get("limits")
     limit: Mapping[str, object] = limits if isinstance(limits, Mapping) else {}
     name = settings.get("name")
+    checker = _checker_file(folder)
     return {
         "problem": folder.name,
         "statement": next((text for path in STATEMENTS if (text := _text(folder / path)) is not None), None),
@@ -111,10 +115,36 @@ def _package_problem(folder: Path) -> Row:
         "license": settings.get("license"),
         "validation": settings.get("validation"),
         "validator_flags": settings.get("validator_flags"),
+        "checker_language": checker and LANGUAGES[checker.suffix.lower()],
+        "checker_code": checker and _with_headers(checker, set()),
         "keywords": _words(settings.get("keywords")),
         "time_limit": _text(folder / ".timelimit") or limit.get("time_limit"),
         "memory_limit": limit.get("memory"),
     }
+
+
+def _checker_file(folder: Path) -> Path | None:
+    """Return the one source file of the package's own validator; null where there is none, or more than one."""
+    places = [folder / "output_validator", *sorted((folder / "output_validators").glob("[!.]*"))]
+    found = [place for place in places if place.exists()]
+    if len(found) != 1:
+        return None
+    files = sorted(found[0].iterdir()) if found[0].is_dir() else found
+    sources = [path for path in files if LANGUAGES.get(path.suffix.lower()) in CHECKER_LANGUAGES]
+    return sources[0] if len(sources) == 1 else None
+
+
+def _with_headers(path: Path, seen: set[Path]) -> str:
+    """Return a source with the headers beside it in the place of their first inclusion."""
+    seen.add(path)
+
+    def included(match: re.Match[str]) -> str:
+        header = path.parent / match[1]
+        if header in seen:
+            return ""
+        return _with_headers(header, seen) if header.parent == path.parent and header.is_file() else match[0]
+
+    return INCLUDE.sub(included, _text(path) or "")
 
 
 def _words(value: object) -> object:

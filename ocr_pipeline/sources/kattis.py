@@ -10,11 +10,11 @@ import re
 from typing import Final
 
 from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Attachment, Layout, RawProblem, Row, SolutionText, TestCase
+from ocr_pipeline.sources.model import Attachment, CheckerProgram, Layout, RawProblem, Row, SolutionText, TestCase
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.text import normal_code, require_statement
 from ocr_pipeline.sources.values import clean_id, leading_number, literal_names, optional_text, quoted, require_text
-from ocr_pipeline.tables import Checker, IoMode, TestKind
+from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = ["LAYOUTS"]
 
@@ -28,7 +28,9 @@ def _read(row: Row) -> RawProblem:
     statement = require_text(row.get("statement"), "statement")
     require_statement(statement)
     validation = optional_text(row.get("validation"), repairs) or ""
-    checker, tolerance = _checker(validation, require_text(row.get("validator_flags"), "validator_flags"))
+    flags = require_text(row.get("validator_flags"), "validator_flags")
+    program = None if "interactive" in validation else _checker_program(row, flags)
+    checker, tolerance = (Checker.SPECIAL, None) if program else _checker(validation, flags)
     heading = NAME.search(statement)
     return RawProblem(
         native_id=clean_id(row.get("problem")),
@@ -42,9 +44,17 @@ def _read(row: Row) -> RawProblem:
         memory_limit_mib=leading_number(row.get("memory_limit"), repairs),
         checker=checker,
         float_tolerance=tolerance,
+        checker_program=program,
         tags=literal_names(row.get("keywords"), repairs),
         repairs=frozenset(repairs),
     )
+
+
+def _checker_program(row: Row, flags: str) -> CheckerProgram | None:
+    code, language = optional_text(row.get("checker_code"), set()), row.get("checker_language")
+    if not code or not isinstance(language, str):
+        return None
+    return CheckerProgram(language, CheckerProtocol.KATTIS, code, flags or None)
 
 
 def _checker(validation: str, flags: str) -> tuple[Checker, float | None]:

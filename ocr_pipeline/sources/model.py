@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ocr_pipeline.sources.rules import Repair
 from ocr_pipeline.sources.text import without_surrogates
-from ocr_pipeline.tables import Checker, IoMode, TestKind
+from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = [
     "NO_SOLUTIONS",
@@ -23,6 +23,7 @@ __all__ = [
     "SOLUTION_BLOCK",
     "TEST_BLOCK",
     "Attachment",
+    "CheckerProgram",
     "Layout",
     "RawProblem",
     "Read",
@@ -62,6 +63,16 @@ class SolutionText:
     code: str
     language: str = "python"
     is_correct: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckerProgram:
+    """The source's own program that accepts or rejects an output."""
+
+    language: str
+    protocol: CheckerProtocol
+    code: str
+    flags: str | None = None
 
 
 def text_array(texts: Sequence[str], repairs: set[Repair]) -> pa.LargeStringArray:
@@ -136,6 +147,7 @@ class RawProblem:
     memory_limit_mib: float | None = None
     checker: Checker | None = None
     float_tolerance: float | None = None
+    checker_program: CheckerProgram | None = None
     difficulty: str | None = None
     rating: int | None = None
     tags: tuple[str, ...] = ()

@@ -45,6 +45,7 @@ def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozense
         io_mode = IoMode.INTERACTIVE
         repairs.add(Repair.INTERACTIVE_FROM_STATEMENT)
     checker, tolerance = (raw.checker, raw.float_tolerance) if raw.checker else checker_of(statement)
+    program = raw.checker_program
     native_id = raw.native_id or _id_from(raw.identity)
     columns: dict[str, object] = {
         "problem_id": f"{dataset}/{split}/{native_id}",
@@ -62,6 +63,10 @@ def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozense
         "memory_limit_mib": raw.memory_limit_mib,
         "checker": checker.value,
         "float_tolerance": tolerance,
+        "checker_language": program and program.language,
+        "checker_protocol": program and program.protocol.value,
+        "checker_flags": program and program.flags,
+        "checker_code": program and program.code,
         "difficulty": raw.difficulty,
         "rating": raw.rating,
         "tags": list(raw.tags),

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from ocr_pipeline.sources import kattis
 from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Attachment, Layout, RawProblem, Row, SolutionText, TestCase
+from ocr_pipeline.sources.model import Attachment, CheckerProgram, Layout, RawProblem, Row, SolutionText, TestCase
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.sites import site_of
 from ocr_pipeline.sources.starter import function_name_in
@@ -27,7 +27,7 @@ from ocr_pipeline.sources.values import (
     require_text,
     whole_number,
 )
-from ocr_pipeline.tables import Checker, IoMode, TestKind
+from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = ["LAYOUTS"]
 
@@ -73,6 +73,7 @@ def _read(row: Row) -> RawProblem:
         memory_limit_mib=leading_number(row.get("memory_limit_mib"), repairs),
         checker=_word(row.get("checker"), Checker, repairs),
         float_tolerance=leading_number(row.get("float_tolerance"), repairs),
+        checker_program=_checker_program(row, repairs),
         difficulty=optional_text(row.get("difficulty"), repairs),
         rating=whole_number(row.get("rating"), repairs),
         tags=literal_names(row.get("tags"), repairs),
@@ -80,6 +81,17 @@ def _read(row: Row) -> RawProblem:
         contest_date=date_of(row.get("contest_date"), repairs),
         repairs=frozenset(repairs),
     )
+
+
+def _checker_program(row: Row, repairs: set[Repair]) -> CheckerProgram | None:
+    code, language = (
+        optional_text(row.get("checker_code"), repairs),
+        optional_text(row.get("checker_language"), repairs),
+    )
+    protocol = _word(row.get("checker_protocol"), CheckerProtocol, repairs)
+    if not code or not language or protocol is None:
+        return None
+    return CheckerProgram(language, protocol, code, optional_text(row.get("checker_flags"), repairs))
 
 
 def _attach_test(row: Row) -> Attachment:
