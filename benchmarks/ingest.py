@@ -174,7 +174,7 @@ def ingested(folder: Path, dataset: str) -> None:
         writers = {
             name: stack.enter_context(FileWriter(Path(out) / f"{name}.parquet", table_named(name))) for name in tables
         }
-        ingest(dataset, [folder], split="train", writers=writers)
+        ingest(dataset, [folder], split="train", writers=writers, workers=2)
 
 
 def measure(work: Callable[[Path, str], None], folder: Path, dataset: str) -> tuple[float, float, float]:

@@ -30,10 +30,16 @@ class Progress(Protocol):
     def advance(self, rows: int = 1, **counts: float) -> None:
         """Note that ``rows`` more are done; ``counts`` are shown beside, such as ``retries=3``."""
 
+    def expect(self, rows: int | None) -> None:
+        """Note how many rows there will be, once that is known."""
+
 
 class _Silent:
     def advance(self, rows: int = 1, **counts: float) -> None:
         """Show nothing."""
+
+    def expect(self, rows: int | None) -> None:
+        """Expect nothing."""
 
 
 SILENT: Final[Progress] = _Silent()
@@ -65,6 +71,10 @@ class PlainProgress:
             self._last = now
             self.write(self.line(now))
 
+    def expect(self, rows: int | None) -> None:
+        """Note the total, for the time left."""
+        self.total = rows
+
     def line(self, now: float) -> str:
         """Describe the state at ``now``."""
         rate = self.done / max(now - self._start, 1e-9)
@@ -89,6 +99,10 @@ class _RichProgress:
         beside = "  ".join(f"{name} {value:g}" for name, value in counts.items())
         self._beside = beside or self._beside
         self._bars.update(self._task, advance=rows, rate=f"{rate:,.1f}/s", beside=self._beside)
+
+    def expect(self, rows: int | None) -> None:
+        """Give the bar its end."""
+        self._bars.update(self._task, total=rows)
 
 
 def _duration(seconds: float) -> str:

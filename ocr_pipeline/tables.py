@@ -142,6 +142,8 @@ PROBLEMS: Final = Table(
         _column("starter_code?", TEXT, "Code the answer has to start from, for function problems."),
         _column("io_mode", NAME, "How input arrives: stdin, function, file or interactive."),
         _column("function_name?", NAME, "Function to call when io_mode is function."),
+        _column("input_file?", NAME, "File the input stands in when io_mode is file; null is input.txt."),
+        _column("output_file?", NAME, "File the output goes to when io_mode is file; null is output.txt."),
         _column("time_limit_s?", pa.float64(), "Time limit per test.", unit="s"),
         _column("memory_limit_mib?", pa.float64(), "Memory limit per test.", unit="MiB"),
         _column(

@@ -46,20 +46,20 @@ class Ingested:
         return {table: (self.folder / f"{table}.parquet").read_bytes() for table in TABLES}
 
 
-def run(dataset: str, paths: Sequence[Path], out: Path, *, split: str = "train") -> Ingested:
+def run(dataset: str, paths: Sequence[Path], out: Path, *, split: str = "train", workers: int = 1) -> Ingested:
     """Ingest into a folder."""
     with ExitStack() as stack:
         writers = {
             table: stack.enter_context(FileWriter(out / f"{table}.parquet", table_named(table))) for table in TABLES
         }
-        counts = ingest(dataset, paths, split=split, writers=writers)
+        counts = ingest(dataset, paths, split=split, writers=writers, workers=workers)
     return Ingested(counts, out)
 
 
-def parquet(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema | None = None) -> Path:
+def parquet(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema | None = None, **options: Any) -> Path:
     """Write rows as Parquet."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, **options)
     return path
 
 
@@ -174,3 +174,63 @@ def livecodebench(**changes: Any) -> dict[str, Any]:
         "metadata": "{}",
         **changes,
     }
+
+
+def labelled_contest(**changes: Any) -> dict[str, Any]:
+    """Return a row of the rendering of CodeContests whose tests and labels are JSON texts."""
+    return {
+        "id": 5,
+        "content": "Count the shelves that hold at least one box and print the count.",
+        "labels": json.dumps({"name": "77_A. Shelves", "source": "CODEFORCES", "difficulty": "A"}),
+        "test": json.dumps([{"input": {"stdin": "2\n"}, "output": {"stdout": "1\n"}}]),
+        **changes,
+    }
+
+
+def leetcode(**changes: Any) -> dict[str, Any]:
+    """Return a row in the columns of LeetCodeDataset."""
+    return {
+        "task_id": "count-shelves",
+        "question_id": 9001,
+        "difficulty": "Easy",
+        "tags": ["Array"],
+        "problem_description": "Count the shelves that hold at least one box.",
+        "starter_code": "class Solution:\n    def count(self, shelves: List[int]) -> int:\n        ",
+        "estimated_date": "2024-08-03",
+        "prompt": "from typing import *\n",
+        "completion": "class Solution:\n    def count(self, shelves):\n        return sum(map(bool, shelves))",
+        "entry_point": "Solution().count",
+        "test": "def check(candidate):\n    assert candidate(shelves = [1, 0]) == 1\n",
+        "input_output": [{"input": "shelves = [1, 0]", "output": "1"}],
+        **changes,
+    }
+
+
+def mbpp(**changes: Any) -> dict[str, Any]:
+    """Return a row in the columns of MBPP."""
+    return {
+        "task_id": 9001,
+        "text": "Write a function to count the shelves that hold a box.",
+        "code": "def count(shelves):\r\n  return sum(map(bool, shelves))",
+        "test_list": ["assert count([1, 0]) == 1"],
+        "test_setup_code": "",
+        "challenge_test_list": [],
+        **changes,
+    }
+
+
+def humaneval(**changes: Any) -> dict[str, Any]:
+    """Return a row in the columns of HumanEval."""
+    return {
+        "task_id": "HumanEval/9001",
+        "prompt": 'def count(shelves):\n    """Count the shelves that hold a box.\n    >>> count([1, 0])\n    1\n    """\n',
+        "canonical_solution": "    return sum(map(bool, shelves))\n",
+        "test": "def check(candidate):\n    assert candidate([1, 0]) == 1\n",
+        "entry_point": "count",
+        **changes,
+    }
+
+
+def own(**changes: Any) -> dict[str, Any]:
+    """Return a row of our own problems table."""
+    return {"problem_id": "shelves", "statement": "Count the shelves that hold a box and print the count.", **changes}

@@ -32,8 +32,9 @@ def checker_of(paths: Path, out: Path, dataset: str = "kattis") -> tuple[object,
 
 def test_a_generated_checker_keeps_its_code(tmp_path: Path) -> None:
     """The open-r1 checkers are Python programs that print their verdict."""
-    rows = raw.parquet(tmp_path / "rows.parquet", [raw.codeforces(generated_checker="print(1)")])
-    assert checker_of(rows, tmp_path / "out", "codeforces") == ("special", "python", "open_r1", None, "print(1)")
+    rows = raw.parquet(tmp_path / "rows.parquet", [raw.codeforces(generated_checker="if 1:\r\n    print(1)\n")])
+    code = "if 1:\n    print(1)\n"
+    assert checker_of(rows, tmp_path / "out", "codeforces") == ("special", "python", "open_r1", None, code)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,19 @@ def test_headers_of_a_validator_stand_in_its_one_file(tmp_path: Path) -> None:
         "output_validators/any/two.h": "int two;\n",
     }
     code = checker_of(package(tmp_path / "in", files), tmp_path / "out")[-1]
-    assert str(code).split() == ["#include", "<cstdio>", "int", "two;", "int", "one;", "#include", '"../up.h"', "int", "main()", "{}"]
+    assert str(code).split() == [
+        "#include",
+        "<cstdio>",
+        "int",
+        "two;",
+        "int",
+        "one;",
+        "#include",
+        '"../up.h"',
+        "int",
+        "main()",
+        "{}",
+    ]
 
 
 def test_what_is_no_single_checker_is_left_out(tmp_path: Path) -> None:

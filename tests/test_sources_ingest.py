@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import random
 import tempfile
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources import SOURCES, hash_of_raw
+from ocr_pipeline.sources.raw import open_parts, rows_of
 from ocr_pipeline.sources.rules import Reason, Repair, Suspicion
 from tests import sources_rows as raw
 from tests.sources_rows import run
@@ -28,7 +30,22 @@ JSON_FIELDS = [
     ("taco", raw.taco, ("input_output", "solutions", "raw_tags", "tags", "skill_types", "time_limit", "date")),
     ("apps", raw.apps, ("input_output", "solutions", "starter_code", "url")),
     ("livecodebench", raw.livecodebench, ("public_test_cases", "private_test_cases", "metadata", "contest_date")),
+    ("code_contests", raw.contest, ("public_tests", "generated_tests", "solutions", "source", "time_limit", "cf_tags")),
+    ("code_contests", raw.labelled_contest, ("content", "labels", "test")),
+    ("codeforces", raw.codeforces, ("examples", "official_tests", "contest_start", "tags", "generated_checker")),
+    ("leetcode", raw.leetcode, ("input_output", "completion", "estimated_date", "tags", "starter_code", "test")),
+    ("mbpp", raw.mbpp, ("code", "test_list", "test_setup_code", "challenge_test_list")),
+    ("humaneval", raw.humaneval, ("prompt", "canonical_solution", "test", "entry_point")),
+    ("own", raw.own, ("statement", "tags", "checker", "time_limit_s", "checker_code", "input_file", "io_mode")),
 ]
+VALUES = GARBAGE | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["input", "output", "solution", "language"]), inner)
+    ),
+    max_leaves=6,
+)
 
 
 @pytest.mark.parametrize(("dataset", "make", "fields"), JSON_FIELDS)
@@ -38,7 +55,7 @@ def test_garbage_in_a_field_is_kept_or_rejected_with_a_reason(
     dataset: str, make: Any, fields: tuple[str, ...], data: st.DataObject
 ) -> None:
     """Whatever stands in a JSON field, the row is found again: as a problem, or rejected with a known reason."""
-    rows = [make(**{field: data.draw(GARBAGE)}) for field in fields]
+    rows = [make(**{field: data.draw(VALUES)}) for field in fields]
     with tempfile.TemporaryDirectory() as folder:
         path = raw.json_lines(Path(folder) / "rows.jsonl", rows)
         result = run(dataset, [path], Path(folder) / "out")
@@ -81,6 +98,30 @@ def test_neither_order_nor_files_show_in_the_bytes(tmp_path: Path) -> None:
     third = run("taco", [raw.json_lines(tmp_path / "c.jsonl", rows)], tmp_path / "out3")
     assert first.bytes() == second.bytes() == third.bytes()
     assert first.counts == second.counts
+
+
+def test_neither_processes_nor_portions_show_in_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that share the row groups of several files write the same four files as one that reads them all."""
+    rows = mixed_rows()
+    for part in range(3):
+        raw.parquet(tmp_path / "raw" / f"{part}.parquet", rows[part::3], row_group_size=4)
+    raw.json_lines(tmp_path / "raw" / "more.jsonl", [raw.taco(question=f"Print {n} twice, please.") for n in range(9)])
+    alone = run("taco", [tmp_path / "raw"], tmp_path / "out1")
+    module = importlib.import_module("ocr_pipeline.sources.ingest")
+    monkeypatch.setattr(module, "PARALLEL_BYTES", 0)
+    monkeypatch.setattr("ocr_pipeline.sources.raw.PORTION_BYTES", 1)
+    shared = run("taco", [tmp_path / "raw"], tmp_path / "out2", workers=2)
+    assert alone.bytes() == shared.bytes()
+    assert alone.counts == shared.counts
+
+
+def test_the_number_of_rows_is_known_before_they_are_read(tmp_path: Path) -> None:
+    """Progress gets a total from Parquet and from plain lines, and none from compressed ones."""
+    raw.parquet(tmp_path / "raw" / "a.parquet", [raw.taco()] * 3)
+    raw.json_lines(tmp_path / "raw" / "b.jsonl", [raw.taco()] * 2)
+    assert rows_of(open_parts("taco", [tmp_path / "raw"], "train")) == 5
+    (tmp_path / "raw" / "c.jsonl.gz").write_bytes(gzip.compress(json.dumps(raw.taco()).encode()))
+    assert rows_of(open_parts("taco", [tmp_path / "raw"], "train")) is None
 
 
 def test_every_row_is_accounted_for(tmp_path: Path) -> None:

@@ -86,14 +86,16 @@ def test_contest_rows_are_the_same_from_lines_and_from_parquet(tmp_path: Path) -
     empty = {"input": [], "output": []}
     none = dict.fromkeys(("public_tests", "private_tests", "generated_tests"), empty)
     bad = raw.contest(name="uneven", public_tests={"input": ["1"], "output": []})
-    files = raw.contest(name="files", input_file="input.txt", time_limit=None)
+    files = raw.contest(name="files", input_file="shelves.in", output_file="../out", time_limit=None)
     rows = [raw.contest(), bad, files, raw.contest(name="none", **none)]
     one = run("code_contests", [raw.parquet(tmp_path / "rows.parquet", rows)], tmp_path / "out1")
     two = run("code_contests", [raw.json_lines(tmp_path / "rows.jsonl", rows)], tmp_path / "out2")
     for table in ("problems", "tests", "solutions"):
         assert one.rows(table) == two.rows(table)
     assert one.counts.dropped == two.counts.dropped == {"mismatched_counts": 1}
-    assert {row["native_id"]: row["io_mode"] for row in one.rows("problems")}["files"] == "file"
+    problem = next(row for row in one.rows("problems") if row["native_id"] == "files")
+    assert (problem["io_mode"], problem["input_file"], problem["output_file"]) == ("file", "shelves.in", None)
+    assert "unreadable_file_name" in problem["repairs"]
 
 
 @pytest.mark.parametrize(

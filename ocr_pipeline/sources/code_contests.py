@@ -35,6 +35,7 @@ from ocr_pipeline.sources.sites import site_of
 from ocr_pipeline.sources.text import require_statement
 from ocr_pipeline.sources.values import (
     clean_id,
+    file_name,
     leading_number,
     literal_names,
     optional_text,
@@ -74,6 +75,8 @@ def _read(row: Row, *, enums: Enums) -> RawProblem:
         statement=statement,
         license=license_of("code_contests"),
         io_mode=IoMode.FILE if files else IoMode.STDIN,
+        input_file=file_name(row.get("input_file"), repairs),
+        output_file=file_name(row.get("output_file"), repairs),
         site=enums.site(row.get("source"), repairs),
         title=title,
         time_limit_s=_seconds(row.get("time_limit"), repairs),
@@ -179,8 +182,7 @@ def _solution_part(
     column: str,
     repairs: set[Repair],
 ) -> pa.RecordBatch:
-    listed = languages.to_pylist() if isinstance(languages, pa.Array) else languages
-    names = pa.array(_languages(listed, repairs), pa.string())
+    names = _language_column(languages, repairs)
     code = _texts(programs, column, repairs)
     if code.null_count:
         repairs.add(Repair.UNREADABLE_SOLUTIONS_DROPPED)
@@ -190,6 +192,14 @@ def _solution_part(
         code = pc.replace_substring(pc.replace_substring(code, "\r\n", "\n"), "\r", "\n")
     flags = pa.repeat(pa.scalar(is_correct), len(code))
     return _block(names, [code, flags], SOLUTION_BLOCK)
+
+
+def _language_column(values: Sequence[object] | pa.Array, repairs: set[Repair]) -> pa.Array:
+    if not isinstance(values, pa.Array):
+        return pa.array(_languages(values, repairs), pa.string())
+    encoded = values.dictionary_encode(null_encoding="encode")
+    names = _languages(encoded.dictionary.to_pylist(), repairs)
+    return pa.array(names, pa.string()).take(encoded.indices)
 
 
 def _languages(values: Sequence[object], repairs: set[Repair]) -> list[str]:

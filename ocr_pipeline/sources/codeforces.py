@@ -21,6 +21,7 @@ from ocr_pipeline.sources.values import (
     date_of,
     leading_number,
     literal_names,
+    optional_code,
     optional_text,
     parse_json,
     quoted,
@@ -49,7 +50,7 @@ def _read(row: Row) -> RawProblem:
     if not tests:
         repairs.add(Repair.NO_TESTS)
     year = row.get("contest_start_year")
-    checker = optional_text(row.get("generated_checker"), repairs)
+    checker = optional_code(row.get("generated_checker"), repairs)
     return RawProblem(
         native_id=clean_id(row.get("id")),
         identity=(description,),

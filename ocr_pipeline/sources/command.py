@@ -23,6 +23,7 @@ def ingest(
     dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")],
     paths: Annotated[list[Path], typer.Argument(help="Parquet or JSONL files, problem folders, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for problems, tests, solutions and rejected, as Parquet.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read; each takes some 0.5 GB of memory.")] = 2,
     split: Annotated[str, typer.Option(help="Split the rows belong to.")] = "train",
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -33,5 +34,5 @@ def ingest(
         writers = {
             name: stack.enter_context(FileWriter(out / f"{name}.parquet", table_named(name))) for name in OUTPUTS
         }
-        counts = ingest_files(dataset, paths, split=split, writers=writers, progress=bar)
+        counts = ingest_files(dataset, paths, split=split, writers=writers, workers=workers, progress=bar)
     report(counts, as_json=as_json, out=out)

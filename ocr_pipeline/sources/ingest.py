@@ -1,8 +1,9 @@
 """Ingest: the raw files of a data set become problems, tests, solutions, and rejected rows with a reason.
 
-Two passes over what matters: every raw row is read once and set aside in normal form, then the tables are written in
-the order of the ids. Memory holds one batch of raw rows, one batch of output rows, and the places of the rest; neither
-the order of the rows nor that of the files shows in the result.
+Two passes over what matters: every raw row is read once and set aside in normal form, by several processes if wanted,
+then the tables are written in the order of the ids. Memory holds one batch of raw rows per process, one batch of output
+rows, and the places of the rest; neither the order of the rows, nor that of the files, nor the number of processes
+shows in the result.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine.processes import worker_pool
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources.catalogue import source_named
 from ocr_pipeline.sources.model import (
@@ -37,9 +39,9 @@ from ocr_pipeline.sources.model import (
 from ocr_pipeline.sources.normal import NormalProblem, normalise
 from ocr_pipeline.sources.output import Output, RejectedRow
 from ocr_pipeline.sources.overlap import Behind
-from ocr_pipeline.sources.raw import Part, PartScan, RawRow, open_parts, raw_json
+from ocr_pipeline.sources.raw import Part, PartScan, RawRow, open_parts, raw_json, rows_of
 from ocr_pipeline.sources.rules import Reason, Rejection, RowDefect
-from ocr_pipeline.sources.spill import Place, Spill
+from ocr_pipeline.sources.spill import Place, Spills, SpillWriter, open_spills
 from ocr_pipeline.sources.tally import Tally
 from ocr_pipeline.sources.values import clean_id
 from ocr_pipeline.store import TableWriter
@@ -47,6 +49,7 @@ from ocr_pipeline.store import TableWriter
 __all__ = ["ingest"]
 
 ATTACHED_ROWS: Final = 4_096
+PARALLEL_BYTES: Final = 32 << 20  # below this a worker process takes longer to start than to read
 ORDER: Final = pa.field("order", pa.large_string())
 KIND_ORDER: Final = ("example", "public", "private", "generated")
 
@@ -63,24 +66,30 @@ class Seen(NamedTuple):
 
 @dataclass
 class Shelf:
-    """Everything that was set aside, by native id."""
+    """Where everything is that was set aside, by native id."""
 
-    spill: Spill
+    rows_in: int = 0
     problems: dict[str, list[Seen]] = field(default_factory=lambda: defaultdict(list))
     tests: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))
     solutions: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))
     rejected: list[tuple[str, str, bytes, Place]] = field(default_factory=list)
 
-    def put_problem(self, part: int, row: int, problem: NormalProblem) -> None:
-        """Set a problem aside."""
-        columns = self.spill.put(orjson.dumps(problem.columns))
-        places = self.spill.put_batch(problem.tests), self.spill.put_batch(problem.solutions)
-        self.problems[problem.native_id].append(Seen(part, row, columns, *places))
-
-    def put_rejected(self, row: RejectedRow) -> None:
-        """Set a rejected row aside; ``sort`` is its content, so that its place in the file decides nothing."""
+    def put_rejected(self, spill: SpillWriter, row: RejectedRow) -> None:
+        """Set a rejected row aside; it is sorted by its content, so that its place in the file decides nothing."""
         blob = orjson.dumps(row._asdict())
-        self.rejected.append((row.native_id, row.reason, hashlib.sha256(blob).digest(), self.spill.put(blob)))
+        self.rejected.append((row.native_id, row.reason, hashlib.sha256(blob).digest(), spill.put(blob)))
+
+    def add(self, other: Shelf) -> None:
+        """Take over what another one holds."""
+        self.rows_in += other.rows_in
+        self.rejected += other.rejected
+        for mine, theirs in (
+            (self.problems, other.problems),
+            (self.tests, other.tests),
+            (self.solutions, other.solutions),
+        ):
+            for native_id, places in theirs.items():
+                mine[native_id].extend(places)  # type: ignore[arg-type]
 
 
 def ingest(
@@ -89,6 +98,7 @@ def ingest(
     *,
     split: str,
     writers: Mapping[str, TableWriter],
+    workers: int = 1,
     progress: Progress = SILENT,
 ) -> StageCounts:
     """Read raw files of one data set and write its four tables, sorted by id.
@@ -103,6 +113,8 @@ def ingest(
         Name of the split; in a folder whose file names carry splits, only the files of this one are read.
     writers
         Where the rows go: ``problems``, ``tests``, ``solutions`` and ``rejected``.
+    workers
+        Processes that read; each takes some 0.5 GB of memory. Small data sets are read by this process alone.
 
     Returns
     -------
@@ -116,33 +128,63 @@ def ingest(
     """
     source_named(dataset)
     parts = open_parts(dataset, paths, split)
+    progress.expect(rows_of(parts))
     tally = Tally()
-    with Spill() as spill:
-        shelf = Shelf(spill)
-        for number, part, read in _bound(parts):
-            _set_aside(_Reader(dataset, split, number, read, part.layout.id_column, shelf, tally), part, progress)
-        if tally.rows_in == 0:
+    with open_spills(len(parts) + 1) as spills:
+        shelf = _read_parts(dataset, split, parts, spills, workers, progress)
+        if shelf.rows_in == 0:
             message = f"{', '.join(f'`{path}`' for path in paths)}: no rows; there is nothing to ingest"
             raise InputError(message)
-        kept = _without_duplicates(shelf, parts)
-        with Behind() as behind:
-            _write(shelf, kept, Output(dataset, split, writers, tally, behind))
+        tally.rows_in = shelf.rows_in
+        kept = _without_duplicates(shelf, parts, spills)
+        with Behind() as first, Behind() as second:
+            _write(shelf, kept, spills, Output(dataset, split, writers, tally, first, second))
     return tally.counts().require_conserved(f"ingest {dataset}")
 
 
+def _read_parts(
+    dataset: str, split: str, parts: Sequence[Part], spills: Spills, workers: int, progress: Progress
+) -> Shelf:
+    tasks = [_Reading(dataset, split, number, part, read, spills.path(number)) for number, part, read in _bound(parts)]
+    shelf = Shelf()
+    large = sum(part.size for part in parts) >= PARALLEL_BYTES
+    if workers <= 1 or len(tasks) <= 1 or not large:
+        for task in tasks:
+            shelf.add(_set_aside(task, progress))
+        return shelf
+    with worker_pool(min(workers, len(tasks))) as pool:
+        for found in pool.map(_set_aside, tasks):
+            shelf.add(found)
+            progress.advance(found.rows_in)
+    return shelf
+
+
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reading:
+    """One part to be read, and the spill file that takes its rows."""
+
     dataset: str
     split: str
-    part: int
+    number: int
+    part: Part
     read: Read | None
-    id_column: str
-    shelf: Shelf
-    tally: Tally
+    spill_path: str
+
+    def problem(self, raw: RawRow) -> NormalProblem:
+        if raw.rejection is not None or self.read is None:
+            rejection = raw.rejection or Rejection(Reason.UNREADABLE_ROW, "no reader")
+            raise RowDefect(rejection.reason, rejection.detail)
+        return normalise(self.dataset, self.split, self.read(raw.row), raw.repairs)
+
+    def rejected(self, raw: RawRow, rejection: Rejection) -> RejectedRow:
+        text = raw_json(raw.row)
+        native_id = clean_id(raw.row.get(self.part.layout.id_column))
+        native_id = native_id or f"row:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return RejectedRow(native_id, rejection.reason.value, rejection.detail, text)
 
 
 def _bound(parts: Sequence[Part]) -> Iterator[tuple[int, Part, Read | None]]:
-    """Yield the parts with their reading functions; problems come before what is attached to them."""
+    """Yield the parts with their reading functions."""
     reads: dict[str, Read | None] = {}
     for layout in {part.layout.name: part.layout for part in parts}.values():
         scan = PartScan([part for part in parts if part.layout.name == layout.name])
@@ -151,60 +193,60 @@ def _bound(parts: Sequence[Part]) -> Iterator[tuple[int, Part, Read | None]]:
         yield number, part, reads[part.layout.name]
 
 
-def _set_aside(reader: _Reader, part: Part, progress: Progress) -> None:
-    if part.layout.attach is not None:
-        _set_aside_attachments(reader, part.rows(), part.layout.attach, progress)
-        return
-    for number, raw in enumerate(part.rows()):
-        reader.tally.rows_in += 1
+def _set_aside(task: _Reading, progress: Progress = SILENT) -> Shelf:
+    """Read one part; its rows are in the spill file when this returns."""
+    shelf = Shelf()
+    with open(task.spill_path, "r+b") as file:  # noqa: PTH123 - a descriptor's path, which pathlib would resolve
+        spill = SpillWriter(file, task.number)
+        if task.part.layout.attach is not None:
+            _set_aside_attachments(task, task.part.layout.attach, shelf, spill, progress)
+        else:
+            _set_aside_problems(task, shelf, spill, progress)
+    return shelf
+
+
+def _set_aside_problems(task: _Reading, shelf: Shelf, spill: SpillWriter, progress: Progress) -> None:
+    for number, raw in enumerate(task.part.rows()):
+        shelf.rows_in += 1
         try:
-            reader.shelf.put_problem(reader.part, number, _problem(reader, raw))
+            problem = task.problem(raw)
         except RowDefect as defect:
-            _reject(reader, raw, defect.rejection)
+            shelf.put_rejected(spill, task.rejected(raw, defect.rejection))
+        else:
+            columns = spill.put(orjson.dumps(problem.columns))
+            places = spill.put_batch(problem.tests), spill.put_batch(problem.solutions)
+            shelf.problems[problem.native_id].append(Seen(task.number, number, columns, *places))
         progress.advance(1)
 
 
-def _problem(reader: _Reader, raw: RawRow) -> NormalProblem:
-    if raw.rejection is not None or reader.read is None:
-        rejection = raw.rejection or Rejection(Reason.UNREADABLE_ROW, "no reader")
-        raise RowDefect(rejection.reason, rejection.detail)
-    return normalise(reader.dataset, reader.split, reader.read(raw.row), raw.repairs)
-
-
-def _reject(reader: _Reader, raw: RawRow, rejection: Rejection) -> None:
-    text = raw_json(raw.row)
-    native_id = clean_id(raw.row.get(reader.id_column)) or f"row:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    reader.shelf.put_rejected(RejectedRow(native_id, rejection.reason.value, rejection.detail, text))
-
-
 def _set_aside_attachments(
-    reader: _Reader, rows: Iterator[RawRow], attach: Callable[[Row], Attachment], progress: Progress
+    task: _Reading, attach: Callable[[Row], Attachment], shelf: Shelf, spill: SpillWriter, progress: Progress
 ) -> None:
     """Set tests and solutions that come in tables of their own aside, by the id of their problem."""
     waiting: dict[str, list[Attachment]] = defaultdict(list)
-    for number, raw in enumerate(rows, start=1):
+    for number, raw in enumerate(task.part.rows(), start=1):
         try:
             attachment = attach(raw.row)
             waiting[attachment.native_id].append(attachment)
         except RowDefect as defect:
-            reader.tally.rows_in += 1  # a row that is lost is accounted for like a problem
-            _reject(reader, raw, defect.rejection)
+            shelf.rows_in += 1  # a row that is lost is accounted for like a problem
+            shelf.put_rejected(spill, task.rejected(raw, defect.rejection))
         if number % ATTACHED_ROWS == 0:
-            _put_attachments(reader.shelf, waiting)
+            _put_attachments(shelf, spill, waiting)
         progress.advance(0, attached=number)
-    _put_attachments(reader.shelf, waiting)
+    _put_attachments(shelf, spill, waiting)
 
 
-def _put_attachments(shelf: Shelf, waiting: dict[str, list[Attachment]]) -> None:
+def _put_attachments(shelf: Shelf, spill: SpillWriter, waiting: dict[str, list[Attachment]]) -> None:
     for native_id, attached in waiting.items():
         tests = [(each.item, each.order) for each in attached if isinstance(each.item, TestCase)]
         solutions = [(each.item, each.order) for each in attached if isinstance(each.item, SolutionText)]
         if tests:
             block = test_block([item for item, _ in tests], set())
-            shelf.tests[native_id].append(shelf.spill.put_batch(_ordered(block, [order for _, order in tests])))
+            shelf.tests[native_id].append(spill.put_batch(_ordered(block, [order for _, order in tests])))
         if solutions:
             block = solution_block([item for item, _ in solutions], set())
-            shelf.solutions[native_id].append(shelf.spill.put_batch(_ordered(block, [order for _, order in solutions])))
+            shelf.solutions[native_id].append(spill.put_batch(_ordered(block, [order for _, order in solutions])))
     waiting.clear()
 
 
@@ -212,23 +254,28 @@ def _ordered(block: pa.RecordBatch, order: Sequence[str]) -> pa.RecordBatch:
     return block.append_column(ORDER, text_array(order, set()))
 
 
-def _without_duplicates(shelf: Shelf, parts: Sequence[Part]) -> dict[str, Seen]:
+def _without_duplicates(shelf: Shelf, parts: Sequence[Part], spills: Spills) -> dict[str, Seen]:
     """Return one row per native id; the others are rejected. Content decides which stays, never the order."""
     kept = {native_id: rows[0] for native_id, rows in shelf.problems.items()}
     repeated = {native_id: rows for native_id, rows in shelf.problems.items() if len(rows) > 1}
-    raw = _raw_again(shelf.spill, repeated, parts) if repeated else {}
+    if not repeated:
+        return kept
+    spill = SpillWriter(spills.files[len(parts)], len(parts))
+    raw = _raw_again(spill, repeated, parts)
+    spill.flush()
     for native_id, rows in repeated.items():
-        ranked = sorted(rows, key=lambda seen: (_content(shelf.spill, seen), shelf.spill.get(raw[seen.part, seen.row])))
+        ranked = sorted(rows, key=lambda seen: (_content(spills, seen), spills.get(raw[seen.part, seen.row])))
         kept[native_id] = ranked[0]
         for seen in ranked[1:]:
             detail = f"{len(rows)} raw rows have the id `{native_id}`; another one was kept"
-            text = shelf.spill.get(raw[seen.part, seen.row]).decode()
-            shelf.put_rejected(RejectedRow(native_id, Reason.DUPLICATE_ID.value, detail, text))
+            text = spills.get(raw[seen.part, seen.row]).decode()
+            shelf.put_rejected(spill, RejectedRow(native_id, Reason.DUPLICATE_ID.value, detail, text))
+    spill.flush()
     return kept
 
 
 def _raw_again(
-    spill: Spill, repeated: Mapping[str, Sequence[Seen]], parts: Sequence[Part]
+    spill: SpillWriter, repeated: Mapping[str, Sequence[Seen]], parts: Sequence[Part]
 ) -> dict[tuple[int, int], Place]:
     """Read the raw rows of repeated ids again, to hold them against each other and to show them."""
     wanted = {(seen.part, seen.row) for rows in repeated.values() for seen in rows}
@@ -240,34 +287,34 @@ def _raw_again(
     return found
 
 
-def _content(spill: Spill, seen: Seen) -> bytes:
+def _content(spills: Spills, seen: Seen) -> bytes:
     digest = hashlib.sha256()
     for place in (seen.columns, seen.tests, seen.solutions):
-        digest.update(spill.get(place))
+        digest.update(spills.get(place))
     return digest.digest()
 
 
-def _write(shelf: Shelf, kept: Mapping[str, Seen], output: Output) -> None:
+def _write(shelf: Shelf, kept: Mapping[str, Seen], spills: Spills, output: Output) -> None:
     for native_id in sorted(kept):
         seen = kept[native_id]
-        columns = orjson.loads(shelf.spill.get(seen.columns))
-        tests = _with_attached(shelf, seen.tests, shelf.tests.get(native_id, ()), TEST_BLOCK)
-        solutions = _with_attached(shelf, seen.solutions, shelf.solutions.get(native_id, ()), SOLUTION_BLOCK)
+        columns = orjson.loads(spills.get(seen.columns))
+        tests = _with_attached(spills, seen.tests, shelf.tests.get(native_id, ()), TEST_BLOCK)
+        solutions = _with_attached(spills, seen.solutions, shelf.solutions.get(native_id, ()), SOLUTION_BLOCK)
         output.add_problem(columns, tests, solutions)
     orphans = sum(len(places) for name in (shelf.tests.keys() - kept.keys()) for places in (shelf.tests[name],))
     if orphans:
         output.tally.notes["tests_of_unknown_problems"] += orphans
     for _, _, _, place in sorted(shelf.rejected):
-        output.add_rejected(RejectedRow(**orjson.loads(shelf.spill.get(place))))
+        output.add_rejected(RejectedRow(**orjson.loads(spills.get(place))))
     output.finish()
 
 
-def _with_attached(shelf: Shelf, own: Place, attached: Sequence[Place], schema: pa.Schema) -> pa.RecordBatch:
+def _with_attached(spills: Spills, own: Place, attached: Sequence[Place], schema: pa.Schema) -> pa.RecordBatch:
     """Return a problem's rows with those from tables of their own, which are put into an order of their content."""
-    batch = shelf.spill.get_batch(own, schema)
+    batch = spills.get_batch(own, schema)
     if not attached:
         return batch
-    loose = pa.concat_batches([shelf.spill.get_batch(place, schema.append(ORDER)) for place in attached])
+    loose = pa.concat_batches([spills.get_batch(place, schema.append(ORDER)) for place in attached])
     sortable = pa.table(loose.columns, schema=loose.schema)
     first = "order"
     if schema is TEST_BLOCK:

@@ -13,7 +13,15 @@ from ocr_pipeline.sources.licenses import license_of
 from ocr_pipeline.sources.model import Attachment, CheckerProgram, Layout, RawProblem, Row, SolutionText, TestCase
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.text import normal_code, require_statement
-from ocr_pipeline.sources.values import clean_id, leading_number, literal_names, optional_text, quoted, require_text
+from ocr_pipeline.sources.values import (
+    clean_id,
+    leading_number,
+    literal_names,
+    optional_code,
+    optional_text,
+    quoted,
+    require_text,
+)
 from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = ["LAYOUTS"]
@@ -51,7 +59,7 @@ def _read(row: Row) -> RawProblem:
 
 
 def _checker_program(row: Row, flags: str) -> CheckerProgram | None:
-    code, language = optional_text(row.get("checker_code"), set()), row.get("checker_language")
+    code, language = optional_code(row.get("checker_code"), set()), row.get("checker_language")
     if not code or not isinstance(language, str):
         return None
     return CheckerProgram(language, CheckerProtocol.KATTIS, code, flags or None)

@@ -143,6 +143,8 @@ class RawProblem:
     title: str | None = None
     starter_code: str | None = None
     function_name: str | None = None
+    input_file: str | None = None
+    output_file: str | None = None
     time_limit_s: float | None = None
     memory_limit_mib: float | None = None
     checker: Checker | None = None

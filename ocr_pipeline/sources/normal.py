@@ -59,6 +59,8 @@ def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozense
         "starter_code": raw.starter_code,
         "io_mode": io_mode.value,
         "function_name": raw.function_name,
+        "input_file": raw.input_file,
+        "output_file": raw.output_file,
         "time_limit_s": raw.time_limit_s,
         "memory_limit_mib": raw.memory_limit_mib,
         "checker": checker.value,

@@ -1,7 +1,7 @@
 """The four tables as they are written: problems in the order of their ids, tests and solutions numbered inside them.
 
 Rows are collected to a few thousand before they are written, and the suspicions of tests are found over such a
-collection at once.
+collection at once. Tests are written by one thread, the rest by another.
 """
 
 from __future__ import annotations
@@ -64,14 +64,22 @@ class Output:
     """Collects finished problems and writes them, while the next ones are collected."""
 
     def __init__(
-        self, dataset: str, split: str, writers: Mapping[str, TableWriter], tally: Tally, behind: Behind
+        self,
+        dataset: str,
+        split: str,
+        writers: Mapping[str, TableWriter],
+        tally: Tally,
+        tests_behind: Behind,
+        rest_behind: Behind,
     ) -> None:
         self.tally = tally
-        self._behind = behind
+        self._tests_behind = tests_behind
+        self._rest_behind = rest_behind
         self._dataset = dataset
         self._split = split
         self._writers = writers
-        self._numbers = _Numbers()
+        self._test_numbers = _Numbers()
+        self._solution_numbers = _Numbers()
         self._problems: list[dict[str, object]] = []
         self._tests: list[pa.RecordBatch] = []
         self._solutions: list[pa.RecordBatch] = []
@@ -111,7 +119,8 @@ class Output:
         """Write what is left."""
         self._flush()
         self._flush_rejected()
-        self._behind.wait()
+        self._tests_behind.wait()
+        self._rest_behind.wait()
 
     def _flush_rejected(self) -> None:
         self._writers["rejected"].write(pa.Table.from_pylist(self._rejected, schema=REJECTED.schema))
@@ -123,16 +132,12 @@ class Output:
         collected = _Collected(self._problems, self._tests, self._solutions)
         self._problems, self._tests, self._solutions = [], [], []
         self._rows = self._bytes = 0
-        self._behind.call(lambda: self._write(collected))
-
-    def _write(self, collected: _Collected) -> None:
         ids = pa.array([problem["problem_id"] for problem in collected.problems], pa.string())
-        self._write_tests(ids, collected)
-        self._write_solutions(ids, collected)
-        self._writers["problems"].write(pa.Table.from_pylist(collected.problems, schema=PROBLEMS.schema))
+        self._tests_behind.call(lambda: self._write_tests(ids, collected))
+        self._rest_behind.call(lambda: self._write_rest(ids, collected))
 
     def _write_tests(self, ids: pa.Array, collected: _Collected) -> None:
-        tests, owner, numbers = self._together(collected.tests)
+        tests, owner, numbers = _together(collected.tests, self._test_numbers)
         if not tests.num_rows:
             return
         found = find_suspicions(
@@ -147,8 +152,9 @@ class Output:
         for name, count in found.counts.items():
             self.tally.notes[f"suspicion:{name}"] += count
 
-    def _write_solutions(self, ids: pa.Array, collected: _Collected) -> None:
-        solutions, owner, numbers = self._together(collected.solutions)
+    def _write_rest(self, ids: pa.Array, collected: _Collected) -> None:
+        self._writers["problems"].write(pa.Table.from_pylist(collected.problems, schema=PROBLEMS.schema))
+        solutions, owner, numbers = _together(collected.solutions, self._solution_numbers)
         if not solutions.num_rows:
             return
         columns = [ids.take(pa.array(owner)), numbers]
@@ -156,11 +162,8 @@ class Output:
         self._writers["solutions"].write(pa.Table.from_arrays(columns, schema=SOLUTIONS.schema))
         self.tally.notes["solutions"] += solutions.num_rows
 
-    def _together(self, batches: Sequence[pa.RecordBatch]) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Array]:
-        """Return the rows of all problems, the number of the problem of each, and its number inside that problem."""
-        lengths = np.array([batch.num_rows for batch in batches], np.int64)
-        return (
-            pa.Table.from_batches(batches),
-            np.repeat(np.arange(len(batches)), lengths),
-            self._numbers.up_to(lengths),
-        )
+
+def _together(batches: Sequence[pa.RecordBatch], numbers: _Numbers) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Array]:
+    """Return the rows of all problems, the number of the problem of each, and its number inside that problem."""
+    lengths = np.array([batch.num_rows for batch in batches], np.int64)
+    return pa.Table.from_batches(batches), np.repeat(np.arange(len(batches)), lengths), numbers.up_to(lengths)

@@ -20,8 +20,10 @@ from ocr_pipeline.sources.text import normal_code, require_statement
 from ocr_pipeline.sources.values import (
     clean_id,
     date_of,
+    file_name,
     leading_number,
     literal_names,
+    optional_code,
     optional_text,
     quoted,
     require_text,
@@ -69,6 +71,8 @@ def _read(row: Row) -> RawProblem:
         title=optional_text(row.get("title"), repairs),
         starter_code=starter if starter.strip() else None,
         function_name=optional_text(row.get("function_name"), repairs) or function_name_in(starter),
+        input_file=file_name(row.get("input_file"), repairs),
+        output_file=file_name(row.get("output_file"), repairs),
         time_limit_s=leading_number(row.get("time_limit_s"), repairs),
         memory_limit_mib=leading_number(row.get("memory_limit_mib"), repairs),
         checker=_word(row.get("checker"), Checker, repairs),
@@ -85,7 +89,7 @@ def _read(row: Row) -> RawProblem:
 
 def _checker_program(row: Row, repairs: set[Repair]) -> CheckerProgram | None:
     code, language = (
-        optional_text(row.get("checker_code"), repairs),
+        optional_code(row.get("checker_code"), repairs),
         optional_text(row.get("checker_language"), repairs),
     )
     protocol = _word(row.get("checker_protocol"), CheckerProtocol, repairs)

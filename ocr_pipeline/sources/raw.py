@@ -28,14 +28,15 @@ from ocr_pipeline.sources.readers import describe_layouts, layout_for
 from ocr_pipeline.sources.rules import Reason, Rejection, Repair, RowDefect
 from ocr_pipeline.sources.values import parse_exact_json, quoted
 
-__all__ = ["Part", "PartScan", "RawRow", "hash_of_raw", "open_parts", "raw_json"]
+__all__ = ["Part", "PartScan", "RawRow", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
 
 BATCH_BYTES: Final = 16 << 20
+PORTION_BYTES: Final = 128 << 20
 MOST_BATCH_ROWS: Final = 512
 RAW_BYTES: Final = 64 << 10
 RAW_ITEMS: Final = 200
 RAW_DEPTH: Final = 8
-HASH_CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 20
 JSON_LINES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz")
 SPLIT_NAMES: Final = {
     "train": "train",
@@ -64,6 +65,13 @@ class Part(Protocol):
     def layout(self) -> Layout:
         """The form of the rows."""
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk; 0 for problem folders, which are small."""
+
+    def count(self) -> int | None:
+        """Return the number of rows, where that is cheap to know."""
+
     def rows(self) -> Iterator[RawRow]:
         """Yield every row, in the order of the file."""
 
@@ -76,10 +84,24 @@ class Part(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ParquetPart:
-    """A Parquet file."""
+    """Some row groups of a Parquet file; all of them by default."""
 
     path: Path
     layout: Layout
+    row_groups: Sequence[int] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.path.stat().st_size
+
+    def count(self) -> int | None:
+        """Return the number of rows."""
+        metadata = pq.read_metadata(self.path)
+        return sum(int(metadata.row_group(number).num_rows) for number in self._groups(metadata))
+
+    def _groups(self, metadata: pq.FileMetaData) -> Sequence[int]:
+        return range(metadata.num_row_groups) if self.row_groups is None else self.row_groups
 
     def rows(self) -> Iterator[RawRow]:
         """Yield every row; text that is no UTF-8 is mended and noted."""
@@ -92,7 +114,7 @@ class ParquetPart:
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, bool]]:
         try:
             with pq.ParquetFile(self.path) as file:
-                for batch in file.iter_batches(batch_size=_batch_rows(file.metadata)):
+                for batch in file.iter_batches(_batch_rows(file.metadata), self._groups(file.metadata)):
                     yield batch, _is_valid(batch)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             message = f"`{self.path}` cannot be read to its end: {error}; fetch it again"
@@ -102,7 +124,7 @@ class ParquetPart:
         """Yield the named columns of every row."""
         with pq.ParquetFile(self.path) as file:
             present = [name for name in columns if name in file.schema_arrow.names]
-            for batch in file.iter_batches(columns=present):
+            for batch in file.iter_batches(row_groups=self._groups(file.metadata), columns=present):
                 yield from batch.to_pylist()
 
     def features(self) -> Mapping[str, object]:
@@ -211,6 +233,18 @@ class JsonLinesPart:
     path: Path
     layout: Layout
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size
+
+    def count(self) -> int | None:
+        """Return the number of lines of a file that is not compressed."""
+        if self.path.suffix == ".gz":
+            return None
+        with self.path.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
+
     def rows(self) -> Iterator[RawRow]:
         """Yield every line that is not blank."""
         return _json_lines(self.path)
@@ -265,6 +299,15 @@ class RowsPart:
     folders: Sequence[Path]
     form: FolderForm
 
+    @property
+    def size(self) -> int:
+        """Nothing that counts."""
+        return 0
+
+    def count(self) -> int | None:
+        """Return nothing: a folder's rows are known when it is read."""
+        return None
+
     def rows(self) -> Iterator[RawRow]:
         """Yield the rows of this layout, folder by folder."""
         for folder in self.folders:
@@ -318,8 +361,11 @@ def _parts_of(dataset: str, path: Path, split: str) -> list[Part]:
         message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder, of {dataset}"
         raise InputError(message)
     if path.is_file():
-        return [_file_part(dataset, path)]
-    parts = [*_folder_parts(dataset, path), *(_file_part(dataset, file) for file in _files_of_split(path, split))]
+        return _file_parts(dataset, path)
+    parts = [
+        *_folder_parts(dataset, path),
+        *(part for file in _files_of_split(path, split) for part in _file_parts(dataset, file)),
+    ]
     if not parts:
         message = (
             f"`{path}` holds no rows: no Parquet or JSONL file and no problem folder of {dataset} for split `{split}`"
@@ -363,15 +409,36 @@ def _split_of(relative: Path) -> str | None:
     return SPLIT_NAMES[match.group(1)] if match else None
 
 
-def _file_part(dataset: str, path: Path) -> Part:
+def rows_of(parts: Sequence[Part]) -> int | None:
+    """Return how many rows the parts have together; ``None`` when one does not know."""
+    counts = [part.count() for part in parts]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def _file_parts(dataset: str, path: Path) -> list[Part]:
     if path.name.endswith(JSON_LINES):
-        return JsonLinesPart(path, _json_lines_layout(dataset, path))
+        return [JsonLinesPart(path, _json_lines_layout(dataset, path))]
     try:
-        columns = pq.read_schema(path).names
+        metadata = pq.read_metadata(path)
+        columns = metadata.schema.to_arrow_schema().names
     except (pa.ArrowInvalid, OSError) as error:
         message = f"`{path}` is no Parquet file ({error}); give Parquet, JSONL or a folder"
         raise InputError(message) from error
-    return ParquetPart(path, _known(dataset, path, columns))
+    layout = _known(dataset, path, columns)
+    return [ParquetPart(path, layout, groups) for groups in _portions(metadata)] or [ParquetPart(path, layout)]
+
+
+def _portions(metadata: pq.FileMetaData) -> list[list[int]]:
+    """Put row groups together into portions that one process reads in a second or two."""
+    portions: list[list[int]] = []
+    size = PORTION_BYTES
+    for number in range(metadata.num_row_groups):
+        if size >= PORTION_BYTES:
+            portions.append([])
+            size = 0
+        portions[-1].append(number)
+        size += metadata.row_group(number).total_byte_size
+    return portions
 
 
 def _known(dataset: str, path: Path, columns: Iterable[str]) -> Layout:
@@ -441,6 +508,6 @@ def hash_of_raw(paths: Sequence[Path]) -> dict[str, str]:
 def _sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(HASH_CHUNK_BYTES):
+        while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

@@ -56,6 +56,7 @@ class Repair(StrEnum):
     UNREADABLE_LIMIT = "unreadable_limit"
     UNREADABLE_DATE = "unreadable_date"
     UNREADABLE_RATING = "unreadable_rating"
+    UNREADABLE_FILE_NAME = "unreadable_file_name"
     UNKNOWN_ENUM = "unknown_enum"
     STARTER_CODE_SPLIT = "starter_code_split"
     INTERACTIVE_FROM_STATEMENT = "interactive_from_statement"

@@ -1,41 +1,43 @@
-"""What ingest sets aside while it has not seen all rows: blobs in a temporary file, found again by their place.
+"""What ingest sets aside while it has not seen all rows: blobs in temporary files, found again by their place.
 
 Sources come in any order and the tables are sorted, so every row waits here. A blob is one problem with its tests:
-memory holds only places, some hundred bytes per problem.
+memory holds only places, some hundred bytes per problem. The files have no name, so a run that is killed leaves none
+behind; a worker process reaches its file through the descriptor of the process that made it.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from types import TracebackType
-from typing import NamedTuple, Self
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import IO, NamedTuple
 
 import pyarrow as pa
 
-__all__ = ["Place", "Spill"]
+__all__ = ["Place", "SpillWriter", "Spills", "open_spills"]
 
 
 class Place(NamedTuple):
     """Where a blob stands."""
 
+    file: int
     offset: int
     length: int
 
 
-class Spill:
-    """An append-only temporary file, gone when the block ends."""
+class SpillWriter:
+    """Appends blobs to one spill file; one writer at a time."""
 
-    def __enter__(self) -> Self:
-        """Open a file that has no name."""
-        self._file = tempfile.TemporaryFile(prefix="ocr_pipeline_ingest_")
-        self._end = 0
-        self._flushed = 0
-        return self
+    def __init__(self, file: IO[bytes], number: int) -> None:
+        self._file = file
+        self._number = number
+        self._end = file.seek(0, os.SEEK_END)
 
     def put(self, blob: bytes | pa.Buffer) -> Place:
         """Append a blob."""
-        place = Place(self._end, memoryview(blob).nbytes)
+        place = Place(self._number, self._end, memoryview(blob).nbytes)
         self._file.write(memoryview(blob))
         self._end += place.length
         return place
@@ -44,19 +46,32 @@ class Spill:
         """Append a record batch."""
         return self.put(batch.serialize())
 
+    def flush(self) -> None:
+        """Let readers see everything that was put."""
+        self._file.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Spills:
+    """Spill files without names."""
+
+    files: Sequence[IO[bytes]]
+
     def get(self, place: Place) -> bytes:
-        """Return a blob."""
-        if place.offset + place.length > self._flushed:
-            self._file.flush()
-            self._flushed = self._end
-        return os.pread(self._file.fileno(), place.length, place.offset)
+        """Return a blob that was flushed."""
+        return os.pread(self.files[place.file].fileno(), place.length, place.offset)
 
     def get_batch(self, place: Place, schema: pa.Schema) -> pa.RecordBatch:
-        """Return a record batch."""
+        """Return a record batch that was flushed."""
         return pa.ipc.read_record_batch(pa.py_buffer(self.get(place)), schema)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file, which removes it."""
-        self._file.close()
+    def path(self, number: int) -> str:
+        """Return a path under which this and other processes of this user open a file, while this process lives."""
+        return f"/proc/{os.getpid()}/fd/{self.files[number].fileno()}"
+
+
+@contextmanager
+def open_spills(count: int) -> Iterator[Spills]:
+    """Open empty spill files; they are gone when the block ends."""
+    with ExitStack() as stack:
+        yield Spills([stack.enter_context(tempfile.TemporaryFile(prefix="ocr_pipeline_ingest_")) for _ in range(count)])

@@ -52,7 +52,7 @@ def find_suspicions(
         For each problem, whether it has a correct solution, and whether it is call-based.
     """
     inputs, expected = tests["input"], tests["expected"]
-    duplicate, contradiction = _repeated(_codes(inputs), _codes(expected), problem)
+    duplicate, contradiction = _repeated(inputs, expected, problem)
     generated = np.asarray(pc.equal(tests["kind"], TestKind.GENERATED.value))
     masks = {
         Suspicion.CONTRADICTION: contradiction,
@@ -66,19 +66,35 @@ def find_suspicions(
     return Suspicions(_listed(masks), counts)
 
 
+def _repeated(inputs: pa.ChunkedArray, expected: pa.ChunkedArray, problem: npt.NDArray[np.int64]) -> tuple[Mask, Mask]:
+    """Say which tests repeat an earlier one, and which share their input with a test that expects something else.
+
+    Only inputs as long as another one of the same problem are compared: long ones hardly ever are.
+    """
+    duplicate, contradiction = np.zeros(len(problem), bool), np.zeros(len(problem), bool)
+    lengths = np.asarray(pc.binary_length(inputs), dtype=np.int64)
+    candidates = np.flatnonzero(_in_groups(problem * (lengths.max(initial=0) + 1) + lengths))
+    if len(candidates):
+        places = pa.array(candidates)
+        same_input = problem[candidates] * len(problem) + _codes(inputs.take(places))
+        duplicate[candidates], contradiction[candidates] = _same(same_input, _codes(expected.take(places)))
+    return duplicate, contradiction
+
+
+def _in_groups(keys: npt.NDArray[np.int64]) -> Mask:
+    """Say which keys stand more than once."""
+    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    return np.asarray(sizes[group] > 1)
+
+
 def _codes(texts: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Give each distinct text a number."""
     return np.asarray(texts.combine_chunks().dictionary_encode().indices, dtype=np.int64)
 
 
-def _repeated(
-    inputs: npt.NDArray[np.int64], expected: npt.NDArray[np.int64], problem: npt.NDArray[np.int64]
-) -> tuple[Mask, Mask]:
-    """Say which tests repeat an earlier one, and which share their input with a test that expects something else."""
-    rows = len(problem)
-    if not rows:
-        return np.zeros(0, bool), np.zeros(0, bool)
-    same_input = np.unique(problem * rows + inputs, return_inverse=True)[1]
+def _same(inputs: npt.NDArray[np.int64], expected: npt.NDArray[np.int64]) -> tuple[Mask, Mask]:
+    rows = len(inputs)
+    same_input = np.unique(inputs, return_inverse=True)[1]
     pairs = same_input * np.int64(rows) + expected
     _, first, pair = np.unique(pairs, return_index=True, return_inverse=True)
     answers = np.bincount(same_input[first], minlength=rows)  # distinct expected outputs per input

@@ -19,17 +19,19 @@ from typing import Final
 import orjson
 
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
-from ocr_pipeline.sources.text import without_surrogates
+from ocr_pipeline.sources.text import normal_code, without_surrogates
 
 __all__ = [
     "HugeNumber",
     "Json",
     "clean_id",
     "date_of",
+    "file_name",
     "holds_nan",
     "json_text",
     "leading_number",
     "literal_names",
+    "optional_code",
     "optional_text",
     "parse_exact_json",
     "parse_json",
@@ -45,6 +47,7 @@ EXACT_DIGITS: Final = 18  # any integer this long fits in 64 bits, which orjson 
 QUOTED_CHARACTERS: Final = 120
 ID_CHARACTERS: Final = 200
 NUMBER: Final = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?|\.[0-9]{1,15})")
+FILE_NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}", re.ASCII)
 SPACES: Final = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 
@@ -195,6 +198,20 @@ def optional_text(value: object, repairs: set[Repair]) -> str | None:
     if isinstance(value, str) and value.strip():
         return SPACES.sub(" ", without_surrogates(value, repairs)).strip()
     return None
+
+
+def file_name(value: object, repairs: set[Repair]) -> str | None:
+    """Return the name of a file in the working folder, or ``None`` when there is none or it is more than a name."""
+    text = optional_text(value, repairs)
+    if text is None or FILE_NAME.fullmatch(text):
+        return text
+    repairs.add(Repair.UNREADABLE_FILE_NAME)
+    return None
+
+
+def optional_code(value: object, repairs: set[Repair]) -> str | None:
+    """Return a program, or ``None`` when it is absent, blank or no text."""
+    return normal_code(value, repairs) if isinstance(value, str) and value.strip() else None
 
 
 def clean_id(value: object) -> str | None:
