@@ -75,6 +75,7 @@ def ingested(
                 paths,
                 split=raw_files.split,
                 writers=writers,
+                workers=raw_files.workers,
                 progress=watched(context, f"ingest {dataset}", "rows"),
             ),
         )

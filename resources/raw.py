@@ -30,6 +30,7 @@ class RawResource(dg.ConfigurableResource[Path]):
     revisions: dict[str, str] = Field(
         default={}, description="Hub revision by data set; the default is the pinned one."
     )
+    workers: int = Field(default=2, description="Processes that read a data set; each takes some 0.5 GB of memory.")
 
     def folder(self, dataset: str) -> Path:
         """Return the folder of a data set, whether it exists or not."""

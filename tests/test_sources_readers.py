@@ -291,6 +291,26 @@ def test_fetch_asks_for_one_revision_and_only_the_files_that_are_read(
         fetch(SOURCES["kattis"], "abc123", tmp_path)
 
 
+def test_an_address_of_the_hub_is_fetched_at_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command reads what the hub's library put into its cache; without a revision it asks for one."""
+    asked: dict[str, object] = {}
+    raw.parquet(tmp_path / "snapshot" / "ALL" / "train-0.parquet", [raw.taco()])
+
+    def download(**options: object) -> str:
+        asked.update(options)
+        return str(tmp_path / "snapshot")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    app, out = build_app(["ingest"]), str(tmp_path / "out")
+    result = CliRunner().invoke(app, ["ingest", "taco", "hf://datasets/BAAI/TACO@abc123", "--out", out])
+    assert result.exit_code == 0, result.output
+    assert (asked["repo_id"], asked["revision"], asked["local_dir"]) == ("BAAI/TACO", "abc123", None)
+    for address, part in (("hf://datasets/BAAI/TACO", "no revision"), ("hf://TACO", "no address")):
+        error = CliRunner().invoke(app, ["ingest", "taco", address, "--out", out]).exception
+        assert isinstance(error, InputError)
+        assert part in str(error)
+
+
 def test_every_rule_is_documented() -> None:
     """The table in the docs names every reason, repair and suspicion, and every source."""
     text = Path("docs/sources.md").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import typer
 
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.sources.catalogue import SOURCES, source_named
+from ocr_pipeline.sources.hub import local_path
 from ocr_pipeline.sources.ingest import ingest as ingest_files
 from ocr_pipeline.store import FileWriter
 from ocr_pipeline.tables import table_named
@@ -21,18 +22,24 @@ OUTPUTS: Final = ("problems", "tests", "solutions", "rejected")
 
 def ingest(
     dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")],
-    paths: Annotated[list[Path], typer.Argument(help="Parquet or JSONL files, problem folders, or folders of them.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Parquet or JSONL files, problem folders, folders of them, or hf://datasets/<owner>/<name>@<revision>."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for problems, tests, solutions and rejected, as Parquet.")],
     workers: Annotated[int, typer.Option(min=1, help="Processes that read; each takes some 0.5 GB of memory.")] = 2,
     split: Annotated[str, typer.Option(help="Split the rows belong to.")] = "train",
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Bring raw files of a data set into normal form; rows that cannot be used get a reason."""
-    source_named(dataset)
+    source = source_named(dataset)
+    raw = [local_path(source, path) for path in paths]
     with ExitStack() as stack:
         bar = stack.enter_context(progress(f"ingest {dataset}"))
         writers = {
             name: stack.enter_context(FileWriter(out / f"{name}.parquet", table_named(name))) for name in OUTPUTS
         }
-        counts = ingest_files(dataset, paths, split=split, writers=writers, workers=workers, progress=bar)
+        counts = ingest_files(dataset, raw, split=split, writers=writers, workers=workers, progress=bar)
     report(counts, as_json=as_json, out=out)
