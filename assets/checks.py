@@ -10,7 +10,7 @@ from assets.materialize import partitions_of
 from ocr_pipeline import duplicates, evidence
 from ocr_pipeline.building import conservation_violations, key_violations, schema_violations
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import DUPLICATE_PAIRS, EXECUTIONS, PROBLEMS, TABLES, UNIQUE_PROBLEMS, Table
+from ocr_pipeline.tables import DUPLICATE_PAIRS, EXECUTIONS, PROBLEMS, TABLES, TEST_TRUST, TESTS, UNIQUE_PROBLEMS, Table
 from resources import StoreResource
 
 __all__ = ["build_checks"]
@@ -39,6 +39,7 @@ def build_checks(tables: Iterable[str] = ASSET_TABLES) -> Iterator[dg.AssetCheck
     yield every_row_is_found_again
     yield few_rows_are_rejected
     yield few_programs_were_not_run
+    yield few_tests_are_not_trusted
 
 
 def _table_check(table: Table, check: str, description: str, violations: Violations) -> dg.AssetChecksDefinition:
@@ -136,3 +137,35 @@ def few_programs_were_not_run(
 def _not_run_share(store: Store, keys: Mapping[str, str]) -> float:
     verdicts = store.open(EXECUTIONS, **keys).to_table(columns=["verdict"])["verdict"]
     return pc.sum(pc.equal(verdicts, "not_run")).as_py() / len(verdicts) if len(verdicts) else 0.0
+
+
+class UntrustedConfig(dg.Config):
+    """How many tests correct solutions may fail before somebody should look."""
+
+    most_untrusted_share: float = 0.05
+
+
+@dg.asset_check(asset="test_trust")
+def few_tests_are_not_trusted(
+    context: dg.AssetCheckExecutionContext, config: UntrustedConfig, store: StoreResource
+) -> dg.AssetCheckResult:
+    """Warn when correct solutions fail many tests, or all of a problem: the tests or their limits may be misread."""
+    opened = store.open()
+    shares = {"/".join(keys.values()): _untrusted_shares(opened, keys) for keys in _asked(context, opened, TEST_TRUST)}
+    return dg.AssetCheckResult(
+        passed=all(max(both.values()) <= config.most_untrusted_share for both in shares.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"untrusted_shares": dg.MetadataValue.json(shares)},
+    )
+
+
+def _untrusted_shares(store: Store, keys: Mapping[str, str]) -> dict[str, float]:
+    """Return the share of flagged tests among all, and of problems that no solution passes among the checked ones."""
+    rows = store.open(TEST_TRUST, **keys).to_table(columns=["test_id", "flag"])
+    problems = rows.filter(pc.is_null(rows["test_id"]))["flag"]
+    checked = pc.sum(pc.not_equal(problems, "unchecked")).as_py() or 0
+    useless = pc.sum(pc.equal(problems, "no_solution_passes")).as_py() or 0
+    return {
+        "tests": (rows.num_rows - len(problems)) / max(store.open(TESTS, **keys).count_rows(), 1),
+        "problems": useless / max(checked, 1),
+    }

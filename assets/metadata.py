@@ -117,17 +117,24 @@ def _example_problem(store: Store, built: Built) -> dict[str, Any]:
 
 def _verdicts(store: Store, built: Built) -> dict[str, Any]:
     """Show how the programs fared: verdicts, pass rates, and the problems that took the most time."""
-    columns = ["problem_id", "verdict", "pass_rate", "cpu_time_s"]
+    columns = ["problem_id", "verdict", "pass_rate", "cpu_time_s", "tests_untrusted"]
     rows = store.open(built.table, **built.manifest.partition).to_table(columns=columns)
     verdicts = {entry["values"]: entry["counts"] for entry in pc.value_counts(rows["verdict"]).to_pylist()}
     slowest = (
         rows.sort_by([("cpu_time_s", "descending")]).slice(0, SLOWEST).select(["problem_id", "cpu_time_s"]).to_pylist()
     )
     rates = rows["pass_rate"].drop_null().to_pylist()
+    flagged = rows.filter(pc.greater(rows["tests_untrusted"], 0)).group_by(["problem_id"])
+    flagged_tests = flagged.aggregate([("tests_untrusted", "max")]).sort_by(
+        [("tests_untrusted_max", "descending"), ("problem_id", "ascending")]
+    )
     return {
         "verdicts": dg.MetadataValue.md(_markdown_counts(verdicts)),
         "pass_rates": _picture(histogram(rates, title="pass rate")),
         "slowest": dg.MetadataValue.json(slowest),
+        "untrusted_tests": pc.sum(flagged_tests["tests_untrusted_max"]).as_py() or 0,
+        "most_untrusted": dg.MetadataValue.json(flagged_tests.slice(0, SLOWEST).to_pylist()),
+        "samples_with_unchecked_tests": rows["tests_untrusted"].null_count,
         "not_run_share": verdicts.get("not_run", 0) / max(rows.num_rows, 1),
     }
 

@@ -1,14 +1,17 @@
 """Group samples: reasoning apart from code, verdicts, executions, patterns, and the data set that readers use."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.materialize import materialize_table, watched
 from assets.metadata import table_asset
-from assets.partitions import BY_DATASET_AND_LANGUAGE
+from assets.partitions import BY_DATASET, BY_DATASET_AND_LANGUAGE
+from assets.responses import clean_rows
 from ocr_pipeline import evidence, judge
 from ocr_pipeline import samples as step
 from ocr_pipeline.building import Build, Writers
@@ -22,11 +25,14 @@ from ocr_pipeline.tables import (
     RESPONSES,
     SAMPLES,
     SFT_DATASET,
+    SOLUTIONS,
+    TEST_TRUST,
     TESTS,
+    Table,
 )
 from resources import EngineResource, SandboxResource, StoreResource
 
-__all__ = ["SelectionConfig", "executions", "reasoning_patterns", "samples", "sft_dataset"]
+__all__ = ["SelectionConfig", "executions", "reasoning_patterns", "samples", "sft_dataset", "test_trust"]
 
 GROUP = "5_samples"
 Partition = dict[str, str]
@@ -66,30 +72,77 @@ def samples(
 
 
 @table_asset(
+    TEST_TRUST,
+    group=GROUP,
+    code_version=judge.VERSION,
+    upstream=(CLEAN_PROBLEMS, TESTS, SOLUTIONS),
+    partitions=BY_DATASET,
+    pool="sandbox",
+)
+def test_trust(
+    context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource
+) -> dg.MaterializeResult[Any]:
+    """Ask correct reference solutions about the tests before samples are judged by them."""
+    opened = store.open()
+    config = sandbox.config()
+
+    def plan(partition: Partition) -> Build:
+        return Build(
+            tables=(TEST_TRUST,),
+            partition=partition,
+            config=config.fingerprint | {"solutions_per_language": config.solutions_per_language},
+            code_version=judge.VERSION,
+            inputs=[
+                opened.reference(CLEAN_PROBLEMS),
+                opened.reference(TESTS, **partition),
+                opened.reference(SOLUTIONS, **partition),
+            ],
+            run=lambda writers: judge.check_tests(
+                lambda: clean_rows(opened, partition["dataset"]),
+                lambda ids: _rows_of(opened, TESTS, ids, partition),
+                lambda ids: _rows_of(opened, SOLUTIONS, ids, partition),
+                config=config,
+                writer=writers[TEST_TRUST.name],
+                checkpoint=store.side_folder("judged"),
+                progress=watched(context, f"test_trust {partition['dataset']}", "solutions"),
+            ),
+        )
+
+    return materialize_table(context, opened, plan)
+
+
+def _rows_of(store: Store, table: Table, ids: Collection[str], partition: Partition) -> Iterator[pa.RecordBatch]:
+    rows = store.open(table, dataset=partition["dataset"])
+    return iter(rows.to_batches(filter=pc.field("problem_id").isin(list(ids))))
+
+
+@table_asset(
     EXECUTIONS,
     group=GROUP,
     code_version=judge.VERSION,
-    upstream=(SAMPLES, CLEAN_PROBLEMS, TESTS),
+    upstream=(SAMPLES, CLEAN_PROBLEMS, TESTS, TEST_TRUST),
     partitions=BY_DATASET_AND_LANGUAGE,
     pool="sandbox",
 )
 def executions(
     context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource
 ) -> dg.MaterializeResult[Any]:
-    """Run the programs of the kept samples against the tests of their problems, in a sandbox."""
+    """Run the programs of the kept samples against the tests of their problems that can be trusted, in a sandbox."""
     opened = store.open()
     config = sandbox.config()
 
     def plan(partition: Partition) -> Build:
         tests = {"dataset": partition["dataset"]}
+        checked = opened.manifest(TEST_TRUST, **tests) is not None
 
         def run(writers: Writers) -> StageCounts:
             return judge.judge(
-                opened.open(CLEAN_PROBLEMS).to_batches(),
-                lambda ids: opened.open(TESTS, **tests).to_batches(filter=pc.field("problem_id").isin(list(ids))),
+                clean_rows(opened, partition["dataset"]),
+                lambda ids: _rows_of(opened, TESTS, ids, partition),
                 opened.open(SAMPLES, **partition).to_batches(),
                 config=config,
                 writer=writers[EXECUTIONS.name],
+                trust=opened.open(TEST_TRUST, **tests).to_batches() if checked else (),
                 checkpoint=store.side_folder("judged"),
                 progress=watched(context, f"executions {'|'.join(partition.values())}", "samples"),
             )
@@ -103,6 +156,7 @@ def executions(
                 opened.reference(SAMPLES, **partition),
                 opened.reference(CLEAN_PROBLEMS),
                 opened.reference(TESTS, **tests),
+                *([opened.reference(TEST_TRUST, **tests)] if checked else []),
             ],
             run=run,
         )

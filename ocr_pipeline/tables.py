@@ -615,6 +615,7 @@ TABLES: Final[dict[str, Table]] = {
         REVIEWS,
         RESPONSES,
         SAMPLES,
+        TEST_TRUST,
         EXECUTIONS,
         SFT_DATASET,
         PLANS,

@@ -16,7 +16,15 @@ class SandboxResource(dg.ConfigurableResource[JudgeConfig]):
         default="auto", description="auto, A, B, or `unsandboxed`: never chosen by itself, stored in every row."
     )
     max_tests: int = Field(default=0, description="Tests per problem at most; 0 means all.")
+    solutions_per_language: int = Field(
+        default=3, description="Correct solutions per problem and language that are asked about its tests."
+    )
 
     def config(self) -> JudgeConfig:
         """Return the judge's configuration."""
-        return JudgeConfig(workers=self.workers, tiers=Tiers(self.tiers), max_tests=self.max_tests or None)
+        return JudgeConfig(
+            workers=self.workers,
+            tiers=Tiers(self.tiers),
+            max_tests=self.max_tests or None,
+            solutions_per_language=self.solutions_per_language,
+        )

@@ -31,6 +31,7 @@ from ocr_pipeline.tables import (
     RESPONSES,
     SAMPLES,
     SFT_DATASET,
+    TEST_TRUST,
     UNIQUE_PROBLEMS,
     Table,
 )
@@ -113,7 +114,7 @@ class _SamplePlace:
 
 
 def _problem_events(store: Store, problem_id: str) -> Iterator[Event]:
-    for stage in (_source, _duplicates, _contamination, _asked, _planned):
+    for stage in (_source, _duplicates, _contamination, _trusted, _asked, _planned):
         yield from stage(store, problem_id)
 
 
@@ -236,6 +237,17 @@ def _contaminated_by(rows: Sequence[Mapping[str, Any]]) -> str:
     if not witnesses:
         return "without a witness: clean_problems is older than contamination; materialize it again"
     return f"contaminated by {witnesses[0]['benchmark']} `{witnesses[0]['benchmark_id']}`; {_what_if(witnesses[0])}"
+
+
+def _trusted(store: Store, problem_id: str) -> Iterator[Event]:
+    """Tell what reference solutions said of the tests."""
+    for keys in _partitions_of(store, TEST_TRUST, problem_id):
+        rows = _rows(store, TEST_TRUST, _is("problem_id", problem_id), **keys)
+        tests = tuple(row for row in rows if row["test_id"] is not None)
+        for row in (row for row in rows if row["test_id"] is None):
+            summary = f"{row['n_passed']} of {row['n_solutions_run']} reference solutions pass"
+            shown = tuple({name: test[name] for name in ("test_id", "flag", "detail")} for test in tests[:NEAREST])
+            yield Event(TEST_TRUST.name, row["flag"], f"{summary}; {len(tests)} tests left out", shown)
 
 
 def _asked(store: Store, problem_id: str) -> Iterator[Event]:

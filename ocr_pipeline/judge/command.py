@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +16,16 @@ from ocr_pipeline.console import progress, report
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.programs import Tiers
 from ocr_pipeline.judge.step import judge as judge_samples
+from ocr_pipeline.judge.trust import check_tests
 from ocr_pipeline.judge.verdicts import JudgeConfig
 from ocr_pipeline.store import FileWriter, open_files
-from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, SAMPLES, TESTS
+from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, SAMPLES, SOLUTIONS, TEST_TRUST, TESTS, Table
 
 __all__ = ["judge"]
 
 TEST_COLUMNS = ("problem_id", "test_id", "input", "expected")
 SAMPLE_COLUMNS = ("sample_id", "problem_id", "language", "code")
+SOLUTION_COLUMNS = ("problem_id", "solution_id", "language", "code", "is_correct")
 
 
 def judge(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -31,6 +33,12 @@ def judge(  # noqa: PLR0913, PLR0917 - one parameter per option
     tests: Annotated[list[Path], typer.Option(help="Tests; needs " + ", ".join(TEST_COLUMNS) + ".")],
     samples: Annotated[list[Path], typer.Option(help="Samples; needs " + ", ".join(SAMPLE_COLUMNS) + ".")],
     out: Annotated[Path, typer.Option(help="Folder for executions.parquet.")],
+    solutions: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Reference solutions, asked about the tests first; needs " + ", ".join(SOLUTION_COLUMNS) + "."
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=0, help="Processes; 0 works in this one. Default: one per core.", show_default=False),
@@ -55,41 +63,59 @@ def judge(  # noqa: PLR0913, PLR0917 - one parameter per option
         max_tests=max_tests,
         stop_at_first_failure=stop_at_first_failure,
     )
+    looked_up = _Rows(tests, TESTS, TEST_COLUMNS)
+    kept = checkpoint or out / ".judge"
+
+    def given_problems() -> Iterable[pa.RecordBatch]:
+        return open_files(problems, PROBLEMS, required=["problem_id"])
+
+    if solutions:
+        with (
+            FileWriter(out / "test_trust.parquet", TEST_TRUST) as writer,
+            progress("checking", unit="solutions") as bar,
+        ):
+            check_tests(
+                given_problems, looked_up, _Rows(solutions, SOLUTIONS, SOLUTION_COLUMNS),
+                config=config, writer=writer, checkpoint=kept, progress=bar,
+            )  # fmt: skip
     with (
         FileWriter(out / "executions.parquet", EXECUTIONS) as writer,
         progress("judging", unit="samples") as bar,
     ):
         counts = judge_samples(
-            open_files(problems, PROBLEMS, required=["problem_id"]),
-            _Tests(tests),
+            given_problems(),
+            looked_up,
             open_files(samples, SAMPLES, required=SAMPLE_COLUMNS),
             config=config,
             writer=writer,
-            checkpoint=checkpoint or out / ".judge",
+            trust=open_files([out / "test_trust.parquet"], TEST_TRUST) if solutions else (),
+            checkpoint=kept,
             progress=bar,
         )
     report(counts, as_json=as_json, out=out)
 
 
-class _Tests:
-    """Looks tests up in files; Parquet files skip what a window does not need."""
+class _Rows:
+    """Looks rows of problems up in files; Parquet files skip what a window does not need."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], table: Table, columns: Sequence[str]) -> None:
         self._paths = list(paths)
+        self._table = table
+        self._columns = columns
 
     def __call__(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the tests of these problems, and maybe others."""
+        """Yield the rows of these problems, and maybe others."""
         for path in self._paths:
-            if path.suffix == ".parquet" and path.is_file() and _has_columns(path):
+            if path.suffix == ".parquet" and path.is_file() and _has_columns(path, self._columns):
                 wanted = pc.field("problem_id").isin(list(problem_ids))
-                yield from ds.dataset(path).to_batches(columns=list(TEST_COLUMNS), filter=wanted, batch_size=1_024)
+                yield from ds.dataset(path).to_batches(columns=list(self._columns), filter=wanted, batch_size=1_024)
             else:
-                yield from open_files([path], TESTS, required=TEST_COLUMNS)
+                yield from open_files([path], self._table, required=self._columns)
 
 
-def _has_columns(path: Path) -> bool:
+def _has_columns(path: Path, columns: Sequence[str]) -> bool:
     try:
-        return set(TEST_COLUMNS) <= set(ds.dataset(path).schema.names)
+        return set(columns) <= set(ds.dataset(path).schema.names)
     except (pa.ArrowInvalid, OSError) as error:
         message = f"`{path}` cannot be read as Parquet: {error}"
         raise InputError(message) from error

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ from ocr_pipeline.judge.verdicts import (
     Reason,
     Test,
     TestResult,
+    TrustFlag,
     Verdict,
     judge_candidate,
 )
@@ -73,13 +74,14 @@ class _Window:
     results: dict[str, Execution]
 
 
-def judge(
+def judge(  # noqa: PLR0913 - inputs, and options by name
     problems: Iterable[pa.RecordBatch],
     tests: TestSource,
     samples: Iterable[pa.RecordBatch],
     *,
     config: JudgeConfig,
     writer: TableWriter,
+    trust: Iterable[pa.RecordBatch] = (),
     checkpoint: Path | None = None,
     progress: Progress = SILENT,
     engine: Engine | None = None,
@@ -89,7 +91,7 @@ def judge(
     Parameters
     ----------
     problems
-        Needs ``problem_id``; takes ``io_mode``, ``function_name``, the limits, ``checker`` and ``float_tolerance``.
+        Needs ``problem_id``; takes ``io_mode``, ``function_name``, file names, the limits and all of the checker.
     tests
         Given problem ids, returns their tests.
     samples
@@ -98,6 +100,9 @@ def judge(
         Limits, isolation and policy.
     writer
         Receives the rows.
+    trust
+        ``test_trust`` rows: tests that reference solutions fail are left out, and samples of a problem that none
+        passes are not run.
     checkpoint
         Folder that keeps finished results; the next run takes them from there.
     progress
@@ -108,7 +113,8 @@ def judge(
     Returns
     -------
     StageCounts
-        ``kept``: judged; ``dropped``: not run, by reason. Notes: verdicts, results reused, flagged tests.
+        ``kept``: judged; ``dropped``: not run, by reason. Notes: verdicts, results reused, samples judged without
+        their untrusted tests.
 
     Raises
     ------
@@ -118,16 +124,45 @@ def judge(
     if config.tiers is not Tiers.UNSANDBOXED:
         choose_plan(str(config.tiers))  # refuse before anything is read
     specs = {spec.problem_id: spec for batch in problems for spec in _specs(batch)}
-    run = _Run(specs, tests, config, checkpoint, engine or LocalEngine(config.workers), progress)
+    known = _trust_of(trust)
+    run = _Run(specs, tests, known, config, checkpoint, engine or LocalEngine(config.workers), progress)
     try:
         for window in _windows(samples):
             run.judge_window(window)
-            writer.write(_rows(window, specs))
-            run.tally.add(window)
+            writer.write(_rows(window, specs, known))
+            run.tally.add(window, known)
     finally:
         _close_workplaces()
         run.close()
     return run.tally.counts().require_conserved("judge")
+
+
+@dataclass(frozen=True, slots=True)
+class _Trust:
+    """What reference solutions said of a problem."""
+
+    checked: bool
+    useless: str | None
+    untrusted: frozenset[str]
+
+
+UNKNOWN: Final = _Trust(checked=False, useless=None, untrusted=frozenset())
+
+
+def _trust_of(rows: Iterable[pa.RecordBatch]) -> dict[str, _Trust]:
+    known: dict[str, _Trust] = {}
+    for row in (row for batch in rows for row in batch.to_pylist()):
+        so_far = known.get(row["problem_id"], UNKNOWN)
+        if row["test_id"] is not None:
+            known[row["problem_id"]] = replace(so_far, untrusted=so_far.untrusted | {row["test_id"]})
+            continue
+        useless = f"no reference solution passes its tests: {row['n_solutions_run']} run, {row['detail']}"
+        known[row["problem_id"]] = replace(
+            so_far,
+            checked=row["flag"] != TrustFlag.UNCHECKED,
+            useless=useless if row["flag"] == TrustFlag.NO_SOLUTION_PASSES else None,
+        )
+    return known
 
 
 def _specs(batch: pa.RecordBatch) -> Iterator[ProblemSpec]:
@@ -152,13 +187,15 @@ def _windows(samples: Iterable[pa.RecordBatch]) -> Iterator[_Window]:
         yield _Window(rows, [], {})
 
 
-def _tests_of(source: TestSource, problem_ids: Collection[str]) -> dict[str, list[Test]]:
+def _tests_of(source: TestSource, problem_ids: Collection[str], known: Mapping[str, _Trust]) -> dict[str, list[Test]]:
+    """Return the tests of problems, without those that are not trusted."""
     found: dict[str, list[Test]] = {problem_id: [] for problem_id in problem_ids}
     for batch in source(problem_ids):
         ids = batch.column("problem_id").to_pylist()
         wanted = [index for index, problem_id in enumerate(ids) if problem_id in found]
         for row in batch.take(wanted).select(["problem_id", "test_id", "input", "expected"]).to_pylist():
-            found[row["problem_id"]].append(Test(row["test_id"], row["input"] or "", row["expected"] or ""))
+            if row["test_id"] not in known.get(row["problem_id"], UNKNOWN).untrusted:
+                found[row["problem_id"]].append(Test(row["test_id"], row["input"] or "", row["expected"] or ""))
     return found
 
 
@@ -169,6 +206,7 @@ class _Run:
         self,
         specs: dict[str, ProblemSpec],
         source: TestSource,
+        known: Mapping[str, _Trust],
         config: JudgeConfig,
         checkpoint: Path | None,
         engine: Engine,
@@ -176,6 +214,7 @@ class _Run:
     ) -> None:
         self._specs = specs
         self._source = source
+        self._known = known
         self._config = config
         self._engine = engine
         self._progress = progress
@@ -186,7 +225,7 @@ class _Run:
     def judge_window(self, window: _Window) -> None:
         """Give every sample of a window its result: a stored one, or a new one."""
         ids = {sample.problem_id for sample in window.samples if sample.problem_id in self._specs}
-        tests = _tests_of(self._source, ids)
+        tests = _tests_of(self._source, ids, self._known)
         todo = self._todo(window, tests)
         self._progress.advance(len(window.samples) - sum(map(len, todo.values())))
         for batch in self._engine.map(self._task, _tasks(todo, self._specs, tests)):
@@ -204,6 +243,8 @@ class _Run:
             window.keys.append(key)
             if sample.problem_id not in self._specs:
                 window.results[key] = Execution.not_run(Reason.NO_PROBLEM, f"no problem {sample.problem_id}")
+            elif useless := self._known.get(sample.problem_id, UNKNOWN).useless:
+                window.results[key] = Execution.not_run(Reason.UNTRUSTED_TESTS, useless)
             elif key in window.results or key in todo.get(sample.problem_id, {}):
                 self.tally.reused += 1
             elif not self._remember(window, key):
@@ -313,15 +354,15 @@ def _sick_languages(config: JudgeConfig, languages: Collection[str]) -> dict[str
 # ---- rows and counts ----
 
 
-def _rows(window: _Window, specs: dict[str, ProblemSpec]) -> pa.RecordBatch:
+def _rows(window: _Window, specs: dict[str, ProblemSpec], known: Mapping[str, _Trust]) -> pa.RecordBatch:
     rows = [
-        _row(sample, window.results[key], specs.get(sample.problem_id))
+        _row(sample, window.results[key], specs.get(sample.problem_id), known.get(sample.problem_id, UNKNOWN))
         for sample, key in zip(window.samples, window.keys, strict=True)
     ]
     return pa.RecordBatch.from_pylist(rows, schema=EXECUTIONS.schema)
 
 
-def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None) -> dict[str, Any]:
+def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None, trust: _Trust) -> dict[str, Any]:
     judged = execution.verdict is not Verdict.NOT_RUN
     results = execution.results
     failed = [result.test_id for result in results if result.verdict is not Verdict.ACCEPTED]
@@ -332,13 +373,14 @@ def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None) -> 
         "verdict": str(execution.verdict),
         "tests_total": execution.tests_total,
         "tests_passed": execution.tests_passed,
+        "tests_untrusted": len(trust.untrusted) if trust.checked else None,
         "pass_rate": execution.tests_passed / execution.tests_total if judged and execution.tests_total else None,
         "first_failed_test": failed[0] if failed else None,
         "cpu_time_s": max((result.cpu_time_s or 0.0 for result in results), default=None),
         "peak_memory_mib": max((result.peak_memory_mib or 0.0 for result in results), default=None),
         "detail": execution.detail,
         "results": [_result(result) for result in results],
-        "needs_checker": problem is not None and problem.needs_checker,
+        "needs_checker": execution.needs_checker or (problem is not None and problem.needs_checker),
         "sandbox_tier": execution.tier,
     }
 
@@ -360,10 +402,12 @@ class _Tally:
         self._verdicts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._kept = 0
+        self._without_tests = 0
 
-    def add(self, window: _Window) -> None:
+    def add(self, window: _Window, known: Mapping[str, _Trust]) -> None:
         """Count a finished window."""
-        for key in window.keys:
+        for sample, key in zip(window.samples, window.keys, strict=True):
+            self._without_tests += bool(known.get(sample.problem_id, UNKNOWN).untrusted)
             execution = window.results[key]
             self._verdicts[str(execution.verdict)] += 1
             if execution.verdict is Verdict.NOT_RUN:
@@ -374,6 +418,7 @@ class _Tally:
     def counts(self) -> StageCounts:
         """Return the account."""
         notes = {f"verdict {name}": rows for name, rows in sorted(self._verdicts.items())} | {
-            "results reused": self.reused
+            "results reused": self.reused,
+            "samples of problems with untrusted tests": self._without_tests,
         }
         return StageCounts(self._kept + self._reasons.total(), self._kept, dict(self._reasons), notes)

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.asserting import AssertTest, parse_assert_test, run_assert_test
+from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
 from ocr_pipeline.judge.comparing import Rule, expected_value, rule_for, same_text, same_value, unflatten
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
-from ocr_pipeline.judge.sandbox import NO_FILES, JailFiles
+from ocr_pipeline.judge.sandbox import NO_FILES, JailFiles, Tier
 from ocr_pipeline.tables import Checker, IoMode
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Reason",
     "Test",
     "TestResult",
+    "TrustFlag",
     "Verdict",
     "judge_candidate",
 ]
@@ -37,6 +39,7 @@ NEAR_LIMIT: Final = 1.5
 ASSERTS_TIME_FACTOR: Final = 3.0  # one program holds up to a hundred cases, all in one process
 ASSERTS_MEMORY_FACTOR: Final = 4.0  # and its caches grow from case to case
 ASLEEP_SHARE: Final = 0.1
+EXACT: Final = Rule()
 
 
 class Verdict(StrEnum):
@@ -58,14 +61,26 @@ class Reason(StrEnum):
     NO_CODE = "no_code"
     NO_PROBLEM = "no_problem"
     NO_TESTS = "no_tests"
+    UNTRUSTED_TESTS = "untrusted_tests"
     INTERACTIVE = "interactive"
     LANGUAGE = "language"
+    NO_FILES = "no_files"
     INFRASTRUCTURE = "infrastructure"
+
+
+class TrustFlag(StrEnum):
+    """What correct reference solutions say of a problem or of a test: the ``flag`` of ``test_trust``."""
+
+    TRUSTED = "trusted"
+    TESTS_FLAGGED = "tests_flagged"
+    NO_SOLUTION_PASSES = "no_solution_passes"
+    UNCHECKED = "unchecked"
+    REJECTS_SOLUTIONS = "rejects_solutions"
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeConfig:
-    """How candidates are judged. Everything but ``workers`` and ``retries`` takes part in the key of a result."""
+    """How candidates are judged; what a result depends on is its ``fingerprint``."""
 
     workers: int = 0
     """Processes; 0 judges in this one."""
@@ -86,6 +101,8 @@ class JudgeConfig:
     """Tests over their time limit after which the rest is not run and counts as failed."""
     retries: int = 1
     """How often a candidate is tried again after a failure of the sandbox."""
+    solutions_per_language: int = 3
+    """Reference solutions that are asked about the tests of a problem."""
 
     def limits_for(self, problem: ProblemSpec, language: str) -> Limits:
         """Return the limits of a problem in a language."""
@@ -120,6 +137,18 @@ class ProblemSpec:
     float_tolerance: float | None = None
     input_file: str | None = None
     output_file: str | None = None
+    checker_language: str | None = None
+    checker_protocol: str | None = None
+    checker_flags: str | None = None
+    checker_code: str | None = None
+
+    @property
+    def checker_program(self) -> CheckerProgram | None:
+        """The source's own checker, for outputs that are texts."""
+        if not self.checker_code or self.io_mode == IoMode.FUNCTION:
+            return None
+        language, protocol = self.checker_language or "", self.checker_protocol or ""
+        return CheckerProgram(language, protocol, self.checker_code, self.checker_flags or "")
 
     @property
     def files(self) -> JailFiles:
@@ -131,7 +160,7 @@ class ProblemSpec:
     @property
     def needs_checker(self) -> bool:
         """Several outputs are right and nothing here can tell: passes are a lower bound."""
-        return self.checker == Checker.SPECIAL
+        return self.checker == Checker.SPECIAL and self.checker_program is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +205,8 @@ class Execution:
     detail: str | None = None
     reason: Reason | None = None
     tier: str | None = None
+    needs_checker: bool = False
+    """Outputs were compared with one of several right ones: passes are a lower bound."""
 
     @property
     def tests_passed(self) -> int:
@@ -199,32 +230,50 @@ class _Job:
     config: JudgeConfig
     candidate: Candidate
     gate: Gate
+    referee: Referee | None
+    broken: list[str]
+    """What a broken checker said: what it left undecided was compared with the one expected output."""
 
 
 def judge_candidate(
     runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate, config: JudgeConfig, gate: Gate
 ) -> Execution:
     """Judge a candidate; a failure of the sandbox is tried again, then becomes ``not_run``."""
-    refused = _refusal(problem, tests, candidate)
+    refused = _refusal(runner, problem, tests, candidate)
     if refused is not None:
         return refused
     is_function = problem.io_mode == IoMode.FUNCTION
-    rule = rule_for(
-        problem.checker, problem.float_tolerance, (test.expected for test in tests), is_function=is_function
+    rule = (
+        EXACT  # what is not the expected text is the checker's to judge, tolerance and case included
+        if problem.checker_program
+        else rule_for(
+            problem.checker, problem.float_tolerance, (test.expected for test in tests), is_function=is_function
+        )
     )
     chosen = tests[: config.max_tests]
-    job = _Job(runner, problem, rule, config.limits_for(problem, candidate.language), config, candidate, gate)
+    limits = config.limits_for(problem, candidate.language)
     failure = ""
     for _ in range(config.retries + 1):
+        referee = Referee(runner, problem.checker_program) if problem.checker_program else None
+        job = _Job(runner, problem, rule, limits, config, candidate, gate, referee, [])
         try:
-            return replace(_judge(job, chosen), tier=runner.tier)
+            return _with_notes(_judge(job, chosen), job)
         except JudgeError as error:
             failure = str(error)
             runner.restart()
+        finally:
+            if referee:
+                referee.close()
     return Execution.not_run(Reason.INFRASTRUCTURE, failure, len(chosen))
 
 
-def _refusal(problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate) -> Execution | None:
+def _with_notes(execution: Execution, job: _Job) -> Execution:
+    detail = "\n".join([*job.broken[:1], execution.detail or ""]).strip()[:DETAIL_CHARACTERS] or None
+    needs_checker = job.problem.needs_checker or bool(job.broken)
+    return replace(execution, tier=job.runner.tier, detail=detail, needs_checker=needs_checker)
+
+
+def _refusal(runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate) -> Execution | None:
     if not candidate.code.strip():
         return Execution.not_run(Reason.NO_CODE, "the sample has no code", len(tests))
     if not tests:
@@ -233,6 +282,18 @@ def _refusal(problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate) 
         return Execution.not_run(Reason.INTERACTIVE, "interactive problems need their interactor", len(tests))
     if problem.io_mode == IoMode.FUNCTION and candidate.language != "python":
         return Execution.not_run(Reason.LANGUAGE, "function problems are judged in Python only", len(tests))
+    if problem.io_mode == IoMode.FILE:
+        return _refusal_of_files(runner, problem, len(tests))
+    return None
+
+
+def _refusal_of_files(runner: Runner, problem: ProblemSpec, tests_total: int) -> Execution | None:
+    try:
+        problem.files  # noqa: B018 - makes sure that the names are usable
+    except JudgeError as error:
+        return Execution.not_run(Reason.NO_FILES, str(error), tests_total)
+    if runner.tier == Tier.B:
+        return Execution.not_run(Reason.NO_FILES, "in tier B no program can write its output file", tests_total)
     return None
 
 
@@ -305,8 +366,19 @@ def _compared(job: _Job, test: Test, run: RunResult) -> Verdict:
     if job.problem.io_mode == IoMode.FUNCTION:
         return _compared_result(job.rule, test, run.result)
     output = run.result if job.problem.io_mode == IoMode.FILE and run.result else run.stdout
-    same = same_text(output, test.expected.encode("utf-8", "surrogatepass"), job.rule)
+    expected = test.expected.encode("utf-8", "surrogatepass")
+    same = same_text(output, expected, job.rule) or _checker_accepts(job, test, expected, output)
     return Verdict.ACCEPTED if same else Verdict.WRONG_ANSWER
+
+
+def _checker_accepts(job: _Job, test: Test, expected: bytes, output: bytes) -> bool:
+    if job.referee is None or job.broken:
+        return False
+    try:
+        return job.referee.accepts(test.input.encode("utf-8", "surrogatepass"), expected, output)
+    except CheckerBroken as broken:
+        job.broken.append(f"no checker: {broken}")
+        return False
 
 
 def _compared_result(rule: Rule, test: Test, result: bytes) -> Verdict:

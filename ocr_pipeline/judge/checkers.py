@@ -1,0 +1,115 @@
+"""Asks a source's own checker about an output: in a jail of its own, where no candidate ever is.
+
+A checker that answers neither yes nor no is tried on the expected answer. If it accepts that, the output broke it and
+is wrong; if not, the checker is broken and decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus
+from ocr_pipeline.judge.sandbox import JailFiles
+from ocr_pipeline.tables import CheckerProtocol
+
+__all__ = ["CheckerBroken", "CheckerProgram", "Referee"]
+
+LIMITS: Final = Limits(cpu_s=10.0, memory_mib=1024.0, output_mib=1.0)
+FIRST_FILE: Final = {"python": 4, "cpp": 3}
+"""Descriptor of the test's input; its answer is the next one (``native/driver.py``, ``native/forkserver.c``)."""
+OUTPUT: Final = "/proc/self/fd/0"
+FEEDBACK_FOLDER: Final = "/tmp/"  # noqa: S108 - inside the jail
+ACCEPTING: Final = {CheckerProtocol.KATTIS: {42}, CheckerProtocol.TESTLIB: {0}}
+REJECTING: Final = {CheckerProtocol.KATTIS: {43}, CheckerProtocol.TESTLIB: {1, 2, 4, 8}}
+
+
+class CheckerBroken(Exception):  # noqa: N818 - a state of the checker, met and handled here and in verdicts.py
+    """The checker cannot decide; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckerProgram:
+    """A checker, as the problems table holds it."""
+
+    language: str
+    protocol: str
+    code: str
+    flags: str = ""
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return what it is started with."""
+        first = FIRST_FILE[self.language]
+        given, answer = (f"/proc/self/fd/{number}" for number in (first, first + 1))
+        if self.protocol == CheckerProtocol.KATTIS:
+            return given, answer, FEEDBACK_FOLDER, *self.flags.split()
+        return (given, OUTPUT, answer) if self.protocol == CheckerProtocol.TESTLIB else (given, answer, OUTPUT)
+
+
+class Referee:
+    """Keeps a checker compiled for one candidate's tests; it starts when the first output differs from the answer."""
+
+    def __init__(self, runner: Runner, checker: CheckerProgram) -> None:
+        self._runner = runner
+        self._checker = checker
+        self._program: Program | None = None
+
+    def accepts(self, given: bytes, answer: bytes, output: bytes) -> bool:
+        """Say whether the checker accepts an output.
+
+        Raises
+        ------
+        CheckerBroken
+            When it says neither yes nor no, of the answer too.
+        JudgeError
+            When the sandbox failed.
+        """
+        verdict = self._ask(given, answer, output)
+        if isinstance(verdict, bool):
+            return verdict
+        if self._ask(given, answer, answer) is True:
+            return False
+        raise CheckerBroken(verdict)
+
+    def _ask(self, given: bytes, answer: bytes, output: bytes) -> bool | str:
+        """Return the checker's answer, or why it gave none."""
+        if self._program is None:
+            self._program = self._open()
+        run = self._program.run(output, LIMITS, given, answer)
+        if run.signal or run.status not in {RunStatus.OK, RunStatus.RUNTIME_ERROR}:
+            return f"the checker ended with {run.status}"
+        said = _printed(run) if self._checker.protocol == CheckerProtocol.OPEN_R1 else self._exited(run)
+        return f"the checker ended with exit status {run.exit_code}\n{run.stderr}".strip() if said is None else said
+
+    def _open(self) -> Program:
+        checker = self._checker
+        if checker.language not in FIRST_FILE or checker.protocol not in set(CheckerProtocol):
+            message = f"no checkers are run in `{checker.language}` with the protocol `{checker.protocol}`"
+            raise CheckerBroken(message)
+        job: dict[str, object] = {"do": "run", "arguments": checker.arguments()}
+        files = JailFiles(arguments=checker.arguments() if checker.language == "cpp" else ())
+        program = self._runner.open(checker.code, checker.language, LIMITS, job, files)
+        if isinstance(program, RunResult):
+            message = f"the checker does not compile: {program.stderr}"
+            raise CheckerBroken(message)
+        return program
+
+    def _exited(self, run: RunResult) -> bool | None:
+        protocol = CheckerProtocol(self._checker.protocol)
+        if run.exit_code in ACCEPTING[protocol]:
+            return True
+        return False if run.exit_code in REJECTING[protocol] else None
+
+    def close(self) -> None:
+        """End the checker's jail."""
+        if self._program is not None:
+            self._program.close()
+
+
+def _printed(run: RunResult) -> bool | None:
+    """Read the last number: 1 accepts, what is below rejects."""
+    words = run.stdout.split()
+    try:
+        return float(words[-1]) >= 1.0 if words and run.status is RunStatus.OK else None
+    except ValueError:
+        return None
