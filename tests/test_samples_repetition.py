@@ -62,6 +62,7 @@ class TestCycle:
         """Digits and scripts without spaces loop too; such a cycle counts as one word."""
         assert cycle_at_end(("3." + "142857" * 200).encode()) == 1
         assert cycle_at_end(("但是" * 300).encode()) == 1
+        assert cycle_at_end(b"\x1b" * 600) == 1
 
     @given(st.binary(max_size=300))
     def test_any_bytes(self, text: bytes) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_pipeline.samples import Case, FencePolicy, Separated, Separation, extract_code, separate_text
+from ocr_pipeline.samples.fences import may_hold
 from ocr_pipeline.tables import Language
 
 CODE = "n = int(input())\nprint(n)"
@@ -320,6 +321,21 @@ class TestProperties:
             raw[fence.start : fence.end].decode()
         assert (parts.code is None) or parts.fences
         assert parts.separation is not Separation.OK or parts.code is not None
+
+    @given(PIECES.map("".join), st.sampled_from([b"```", b"~~~", b"</think>"]), st.integers(0, 40))
+    def test_the_quick_look_never_misses(self, text: str, sign: bytes, cut: int) -> None:
+        """The look at first bytes finds exactly the ranges that hold a sign, as long as first bytes are few."""
+        raw = text.encode()
+        assert may_hold(raw, sign, cut, len(raw) - cut) == (sign in raw[cut : max(len(raw) - cut, 0)])
+        crowded = sign[:1] * 1_000 + b" " + raw + b" "
+        assert may_hold(crowded, sign, 0, len(crowded)) >= (sign in crowded)
+
+    @pytest.mark.parametrize("crowd", ["<", "` ", "~ "])
+    def test_a_crowd_of_first_bytes_hides_nothing(self, crowd: str) -> None:
+        """Tags and fences behind more of their first bytes than are looked at one by one are still found."""
+        text = f"<think>\n{crowd * 1_000}\n</think>\n{crowd * 1_000}\n</think>\n~~~python\n{CODE}\n~~~\n"
+        parts = apart(text)
+        assert (parts.separation, code_of(parts)) == (Separation.SEVERAL_CLOSINGS, CODE)
 
     @pytest.mark.timeout(20)
     @pytest.mark.parametrize(

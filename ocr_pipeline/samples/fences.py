@@ -15,11 +15,21 @@ from typing import Final
 from ocr_pipeline.samples.verdicts import FencePolicy
 from ocr_pipeline.tables import Language
 
-__all__ = ["LANGUAGE_TAGS", "Fence", "Fences", "choose_fence", "extract_code", "find_fences", "has_fence_marker"]
+__all__ = [
+    "LANGUAGE_TAGS",
+    "Fence",
+    "Fences",
+    "choose_fence",
+    "extract_code",
+    "find_fences",
+    "has_fence_marker",
+    "may_hold",
+]
 
 PREFIX: Final = re.compile(rb"[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
 LONGEST_PREFIX_BYTES: Final = 64  # nobody indents a fence deeper; also keeps a text of one long line from costing n²
 DEEPEST_CLOSER_INDENT: Final = 3  # CommonMark: deeper than that, a fence line is content
+MOST_FIRST_BYTES: Final = 256  # beyond that, looking for the whole sign is cheaper
 MARKDOWN: Final = frozenset({"", "markdown", "md"})
 LANGUAGE_TAGS: Final = {
     Language.PYTHON: frozenset({"python", "python3", "python2", "py", "py3", "py2", "pypy", "pypy3"}),
@@ -70,9 +80,25 @@ class Fences:
 NO_FENCES: Final = Fences((), is_open=False)
 
 
+def may_hold(text: bytes, sign: bytes, start: int, end: int) -> bool:
+    """Tell quickly that a range holds no ``sign``; one that is full of the sign's first byte may hold it.
+
+    Looking for one byte is ten times as fast as looking for several, and ``<`` and backticks are rare in prose.
+    """
+    first = sign[:1]
+    position = text.find(first, start, end)
+    for _ in range(MOST_FIRST_BYTES):
+        if position < 0:
+            return False
+        if text.startswith(sign, position, end):
+            return True
+        position = text.find(first, position + 1, end)
+    return True
+
+
 def has_fence_marker(text: bytes, start: int, end: int) -> bool:
     """Tell quickly that a range may hold a fence; most reasonings hold none."""
-    return text.rfind(b"```", start, end) >= 0 or text.rfind(b"~~~", start, end) >= 0
+    return may_hold(text, b"```", start, end) or may_hold(text, b"~~~", start, end)
 
 
 def find_fences(text: bytes, start: int = 0, end: int | None = None) -> Fences:
@@ -131,8 +157,11 @@ def _rank(text: bytes, fence: Fence, language: Language | None) -> int:
 
 
 def _markers(text: bytes, start: int, end: int) -> list[_Marker]:
-    markers = [*_markers_of(text, b"```", start, end), *_markers_of(text, b"~~~", start, end)]
-    return sorted(markers, key=lambda marker: marker.line_start)
+    markers = _markers_of(text, b"```", start, end)
+    if may_hold(text, b"~~~", start, end):
+        markers += _markers_of(text, b"~~~", start, end)
+        markers.sort(key=lambda marker: marker.line_start)
+    return markers
 
 
 def _markers_of(text: bytes, sign: bytes, start: int, end: int) -> list[_Marker]:

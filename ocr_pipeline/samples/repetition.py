@@ -21,7 +21,9 @@ PROBE_BYTES: Final = (
 MOST_CANDIDATES: Final = 64
 FEWEST_COPIES: Final = 4  # with the next three: 4 copies, 64 tokens covered, period up to 1,024 tokens
 FEWEST_WORDS: Final = 64
-FEWEST_UNSPACED_BYTES: Final = 512  # a cycle without spaces (digits, CJK) has no words to count
+FEWEST_UNSPACED_BYTES: Final = (
+    512  # a cycle without spaces (digits, CJK) or without words (control characters) has none to count
+)
 LONGEST_PERIOD_WORDS: Final = 1_024
 WORD_BYTES: Final = 8  # of a word that are compared; two words of one length that differ later count as one
 MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2⁶⁴
@@ -34,13 +36,14 @@ Words = npt.NDArray[np.uint64]
 _powers: list[Words] = []  # grown on demand: [MULTIPLIER⁰ …, INVERSE⁰ …]
 
 
-def cycle_at_end(text: bytes) -> int | None:
-    """Return the period, in words, of the cycle that ``text`` ends in; None when it ends in none.
+def cycle_at_end(text: bytes, end: int | None = None) -> int | None:
+    """Return the period, in words, of the cycle that ``text[:end]`` ends in; None when it ends in none.
 
     A cycle is at least four copies that cover 64 words (512 bytes where it holds no spaces), of at most 1,024 words
     each. A cut in the middle of a copy and white space at the end do not hide it.
     """
-    tail = text[-WINDOW_BYTES:].rstrip()
+    end = len(text) if end is None else end
+    tail = text[max(0, end - WINDOW_BYTES) : end].rstrip()
     probe = tail[-PROBE_BYTES:]
     position = len(tail) - len(probe)
     for _ in range(MOST_CANDIDATES):
@@ -60,9 +63,9 @@ def _period_words(tail: bytes, period: int) -> int | None:
         return None
     is_word = np.frombuffer(tail[-period:], np.uint8) > ord(" ")
     words = int(np.count_nonzero(is_word & ~np.roll(is_word, 1)))  # a word may wrap from the end to the beginning
-    if is_word.all():
+    if is_word.all() or not words:
         return 1 if covered >= FEWEST_UNSPACED_BYTES else None
-    return words if 1 <= words <= LONGEST_PERIOD_WORDS and covered * words >= FEWEST_WORDS * period else None
+    return words if words <= LONGEST_PERIOD_WORDS and covered * words >= FEWEST_WORDS * period else None
 
 
 def _matching_bytes(tail: bytes, period: int) -> int:

@@ -10,7 +10,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ocr_pipeline.samples.fences import LANGUAGE_TAGS, Fence, choose_fence, code_of, find_fences, has_fence_marker
+from ocr_pipeline.samples.fences import (
+    LANGUAGE_TAGS,
+    Fence,
+    choose_fence,
+    code_of,
+    find_fences,
+    has_fence_marker,
+    may_hold,
+)
 from ocr_pipeline.samples.verdicts import Case, FencePolicy, Separation
 from ocr_pipeline.tables import Language
 
@@ -178,7 +186,7 @@ def _real_closings(text: bytes, start: int, last: int, *, may_hold_fences: bool)
         is_fenced = may_hold_fences and _is_fenced(text, start, position, CLOSING)
         if not is_fenced and not _is_quoted(text, position, CLOSING):
             real.append(position)
-        position = text.rfind(CLOSING, start, position)
+        position = text.rfind(CLOSING, start, position) if may_hold(text, CLOSING, start, position) else -1
     return real
 
 
@@ -242,19 +250,23 @@ def _read_answer(
 def _answer_cases(
     text: bytes, answer: Span, first: int, fences: tuple[Fence, ...], fence: Fence | None, language: Language | None
 ) -> tuple[Case, ...]:
-    noticed = {
-        Case.SEVERAL_FENCES: len(fences) > 1,
-        Case.CODE_OUTSIDE_FENCE: fence is None and CODE_LINE.search(text, first, answer.end) is not None,
-        Case.CRLF: text.find(b"\r\n", answer.start, answer.end) >= 0,
-        Case.NON_ASCII_START: text[first] >= 0x80,  # noqa: PLR2004 - the first byte that is not ASCII
-    }
-    if fence is not None:
-        wrong = language is not None and bool(fence.language) and fence.language not in LANGUAGE_TAGS[language]
-        noticed |= {
-            Case.NESTED_FENCE: fence.is_nested,
-            Case.TILDE_FENCE: fence.is_tilde,
-            Case.INDENTED_FENCE: fence.indent > 0,
-            Case.FENCE_WITHOUT_LANGUAGE: not fence.language,
-            Case.WRONG_FENCE_LANGUAGE: wrong,
-        }
-    return tuple(case for case in Case if noticed.get(case))
+    is_outside = fence is None and CODE_LINE.search(text, first, answer.end) is not None
+    noticed = (
+        (Case.SEVERAL_FENCES, len(fences) > 1),
+        *(() if fence is None else _fence_cases(fence, language)),
+        (Case.CODE_OUTSIDE_FENCE, is_outside),
+        (Case.CRLF, text.find(b"\r\n", answer.start, answer.end) >= 0),
+        (Case.NON_ASCII_START, text[first] >= 0x80),  # noqa: PLR2004 - the first byte that is not ASCII
+    )
+    return tuple(case for case, applies in noticed if applies)
+
+
+def _fence_cases(fence: Fence, language: Language | None) -> tuple[tuple[Case, bool], ...]:
+    is_wrong = language is not None and bool(fence.language) and fence.language not in LANGUAGE_TAGS[language]
+    return (
+        (Case.NESTED_FENCE, fence.is_nested),
+        (Case.TILDE_FENCE, fence.is_tilde),
+        (Case.INDENTED_FENCE, fence.indent > 0),
+        (Case.FENCE_WITHOUT_LANGUAGE, not fence.language),
+        (Case.WRONG_FENCE_LANGUAGE, is_wrong),
+    )

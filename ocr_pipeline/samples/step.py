@@ -23,6 +23,7 @@ from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
 from ocr_pipeline.samples.duplicates import Candidate, Repeats, RoughIndex, code_key, find_repeats, rough_key
+from ocr_pipeline.samples.fences import Fence
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.separation import FAILED, Separated, Span, separate_text
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
@@ -30,7 +31,7 @@ from ocr_pipeline.samples.verdicts import KEPT, SYNTAX_REASONS, Case, FencePolic
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import SAMPLES, SPAN, Language
 
-__all__ = ["SampleConfig", "judge_responses", "separate", "separation_columns"]
+__all__ = ["SampleConfig", "each_text", "judge_responses", "separate", "separation_columns"]
 
 BATCH_ROWS: Final = 256  # enough to keep two processes busy 1.94 times as fast as one
 BATCH_BYTES: Final = 16 << 20
@@ -63,13 +64,14 @@ class SampleConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One response on its way to a sample."""
+    """What is known of one response without its text, which is not kept."""
 
     problem_id: str
     language: str
-    text: bytes
     parts: Separated
-    completion_tokens: int | None
+    loop_period: int | None
+    repeated_share: float
+    reasoning_tokens: int | None
 
     @property
     def known_language(self) -> Language | None:
@@ -127,9 +129,10 @@ def judge_responses(batch: pa.RecordBatch, config: SampleConfig) -> pa.RecordBat
     columns = {
         **_identity_columns(batch),
         **separation_columns([row.parts for row in rows]),
-        "reasoning_tokens": [_reasoning_tokens(row) for row in rows],
+        "reasoning_tokens": [row.reasoning_tokens for row in rows],
+        "loop_period": [row.loop_period for row in rows],
+        "repeated_share": [row.repeated_share for row in rows],
         **_syntax_columns([report for _, report in judged]),
-        **_repetition_columns(rows),
         "duplicate_of": pa.nulls(len(rows), pa.string()),
         "verdict": [row_reasons[0] if row_reasons else KEPT for row_reasons in reasons],
         "reasons": reasons,
@@ -157,23 +160,33 @@ def _small_batches(responses: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBat
 
 
 def _rows(batch: pa.RecordBatch, policy: FencePolicy) -> Iterator[_Row]:
-    texts = _texts(batch["text"])
     languages = batch["language"].to_pylist()
     finish = _optional(batch, "finish_reason")
     errors = _optional(batch, "error")
     tokens = _optional(batch, "completion_tokens")
-    for row, problem_id in enumerate(batch["problem_id"].to_pylist()):
+    ids = batch["problem_id"].to_pylist()
+    for row, text in enumerate(each_text(batch["text"])):
         parts = FAILED
         if errors[row] is None:
             asked = _language(languages[row])
-            parts = separate_text(texts[row], asked, policy, is_truncated=finish[row] == LENGTH)
-        yield _Row(problem_id, languages[row], texts[row], parts, tokens[row])
+            parts = separate_text(text, asked, policy, is_truncated=finish[row] == LENGTH)
+        yield _Row(
+            problem_id=ids[row],
+            language=languages[row],
+            parts=parts,
+            loop_period=_loop_period(text, parts),
+            repeated_share=repeated_share(_prose(text, parts.reasoning, parts.reasoning_fences)),
+            reasoning_tokens=_share_of_tokens(tokens[row], parts.reasoning, len(text)),
+        )
 
 
-def _texts(column: pa.Array) -> list[bytes]:
-    """Return the UTF-8 of each row straight from the Arrow buffer: decoding it would cost more than the separation."""
-    values: list[bytes | None] = column.cast(pa.large_binary()).to_pylist()
-    return [value or b"" for value in values]
+def each_text(column: pa.Array) -> Iterator[bytes]:
+    """Yield the UTF-8 of each row, none for null, copied from the Arrow buffer when its turn comes.
+
+    Decoding would cost more than the separation, and texts that are all copied at once leave the processor's caches.
+    """
+    for value in column.cast(pa.large_binary()):
+        yield value.as_py() or b""
 
 
 def _optional(batch: pa.RecordBatch, name: str) -> list[Any]:
@@ -235,38 +248,29 @@ def _syntax_columns(reports: Sequence[SyntaxReport]) -> dict[str, object]:
     }
 
 
-def _repetition_columns(rows: Sequence[_Row]) -> dict[str, object]:
-    return {
-        "loop_period": [_loop_period(row) for row in rows],
-        "repeated_share": [repeated_share(_prose(row)) for row in rows],
-    }
-
-
-def _loop_period(row: _Row) -> int | None:
+def _loop_period(text: bytes, parts: Separated) -> int | None:
     """Return the cycle that the text ends in or, when the answer got out of it, the one the reasoning ends in."""
-    if (period := cycle_at_end(row.text)) is not None or row.parts.answer is None or row.parts.reasoning is None:
+    if (period := cycle_at_end(text)) is not None or parts.answer is None or parts.reasoning is None:
         return period
-    return cycle_at_end(row.text[: row.parts.reasoning.end])
+    return cycle_at_end(text, parts.reasoning.end)
 
 
-def _prose(row: _Row) -> bytes:
+def _prose(text: bytes, reasoning: Span | None, fences: Sequence[Fence]) -> bytes:
     """Return the reasoning without its code blocks; the whole text where there is no reasoning."""
-    reasoning = row.parts.reasoning
     if reasoning is None:
-        return row.text
+        return text
     pieces, position = [], reasoning.start
-    for fence in row.parts.reasoning_fences:
-        pieces.append(row.text[position : fence.start])
+    for fence in fences:
+        pieces.append(text[position : fence.start])
         position = fence.end
-    return b"".join((*pieces, row.text[position : reasoning.end]))
+    return b"".join((*pieces, text[position : reasoning.end]))
 
 
-def _reasoning_tokens(row: _Row) -> int | None:
+def _share_of_tokens(completion_tokens: int | None, reasoning: Span | None, length: int) -> int | None:
     """Share the tokens of the completion out by bytes: servers report none for the reasoning."""
-    if row.completion_tokens is None or row.parts.reasoning is None:
+    if completion_tokens is None or reasoning is None:
         return None
-    span = row.parts.reasoning
-    return round(row.completion_tokens * (span.end - span.start) / len(row.text))
+    return round(completion_tokens * (reasoning.end - reasoning.start) / length)
 
 
 def _span_array(spans: Sequence[Span | None]) -> pa.Array:
