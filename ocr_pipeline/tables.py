@@ -439,6 +439,7 @@ EXECUTIONS: Final = Table(
             pa.bool_(),
             "The problem accepts several outputs and has no checker: the rate is a lower bound.",
         ),
+        _column("runtime?", NAME, "Version of the interpreter or of the compiler."),
         _column(
             "sandbox_tier?", NAME, "A (namespaces), B (Landlock and seccomp) or C (not isolated, by explicit option)."
         ),

@@ -8,7 +8,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, command, judge
+from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, command, judge, step
 from ocr_pipeline.judge.checkpoint import FILE
 from ocr_pipeline.tables import EXECUTIONS
 
@@ -122,8 +124,28 @@ def test_a_changed_test_is_judged_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert counts.notes["results reused"] == 0
 
 
-def test_a_killed_run_loses_nothing_and_judges_nothing_twice(tmp_path: Path) -> None:
-    """Killed after some results, the next run makes only the others."""
+def test_a_language_whose_canaries_fail_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a second try in a new sandbox; nothing of it is kept, so that the next run judges."""
+    tries = []
+    monkeypatch.setattr(step, "failing_canary", lambda *_: tries.append(1) or "canary: on fire")
+    rows, counts = run(samples(("sum", "python", SUM)), checkpoint=tmp_path)
+    assert (rows[0]["verdict"], rows[0]["pass_rate"], rows[0]["detail"]) == ("not_run", None, "canary: on fire")
+    assert counts.dropped == {"infrastructure": 1}
+    assert len(tries) == 2
+    monkeypatch.undo()
+    assert run(samples(("sum", "python", SUM)), checkpoint=tmp_path)[0][0]["verdict"] == "accepted"
+
+
+def test_rows_say_what_ran_them() -> None:
+    """Tier and version of the interpreter stand beside the verdict."""
+    row = run(samples(("sum", "python", SUM)))[0][0]
+    assert row["sandbox_tier"] in {"A", "B"}
+    assert row["runtime"].startswith("Python 3.")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_run_loses_nothing_and_judges_nothing_twice(tmp_path: Path, workers: int) -> None:
+    """Killed after some results, nothing of it goes on, and the next run makes only the others."""
     slow = "import time\ntime.sleep(0.2)\n" + SUM
     table = samples(*[("sum", "python", f"{slow}\n# {number}") for number in range(12)])
     for name, rows in (("problems", PROBLEMS), ("tests", TESTS), ("samples", table)):
@@ -131,20 +153,35 @@ def test_a_killed_run_loses_nothing_and_judges_nothing_twice(tmp_path: Path) -> 
     arguments = [f"--{name}={tmp_path / name}.parquet" for name in ("problems", "tests", "samples")]
     code = "from ocr_pipeline.cli import main; import sys; sys.exit(main())"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "judge", *arguments, f"--out={tmp_path}", "--workers=0"],
-        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", code, "judge", *arguments, f"--out={tmp_path}", f"--workers={workers}"],
+        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     database = tmp_path / ".judge" / FILE
     while process.poll() is None and stored(database) < 3:
         os.sched_yield()
     process.send_signal(signal.SIGKILL)
     process.wait()
+    deadline = time.monotonic() + 30
+    while session(process.pid) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert session(process.pid) == []
     before = stored(database)
     assert 3 <= before < 12
     assert not (tmp_path / "executions.parquet").exists()
     rows, counts = run(table, checkpoint=tmp_path / ".judge")
     assert counts.notes["results reused"] == before
     assert [row["verdict"] for row in rows] == ["accepted"] * 12
+
+
+def session(leader: int) -> list[str]:
+    """Return the processes of a session: workers, templates and jails."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = entry.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(entry.parent.name)
+    return found
 
 
 def stored(database: Path) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "cpp_compiler",
     "headers_folder",
     "precompiled_headers",
+    "version_of",
 ]
 
 SOURCES: Final = ("protocol.h", "sandbox.c", "forkserver.c", "driver.py")
@@ -94,7 +95,7 @@ def build() -> NativeParts:
     """
     compiler = shutil.which("gcc") or shutil.which("cc")
     sources = {name: (files("ocr_pipeline.judge") / "native" / name).read_bytes() for name in SOURCES}
-    target = cache_folder() / f"native-{_hash(*sources.values(), _version(compiler).encode())}"
+    target = cache_folder() / f"native-{_hash(*sources.values(), version_of(compiler).encode())}"
     if target.is_dir():
         return NativeParts(target)
     if compiler is None:
@@ -140,7 +141,7 @@ def _compile(command: list[str], work: Path) -> None:
 def cpp_compiler() -> tuple[str, str] | None:
     """Return path and version of the C++ compiler, or ``None`` when there is none."""
     path = shutil.which("g++")
-    return (path, _version(path)) if path else None
+    return (path, version_of(path)) if path else None
 
 
 def headers_folder() -> Path:
@@ -175,10 +176,11 @@ def precompiled_headers(dialect: str) -> Path:
 
 
 @cache
-def _version(compiler: str | None) -> str:
-    if compiler is None:
+def version_of(program: str | None) -> str:
+    """Return the first line of what a compiler or an interpreter says of its version; empty for none."""
+    if program is None:
         return ""
-    done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     return done.stdout.partition("\n")[0]
 
 

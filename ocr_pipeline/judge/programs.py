@@ -255,6 +255,13 @@ class Runner:
         """The tier of the sandbox: A, B or C."""
         return str(self.plan.tier)
 
+    def runtime(self, language: str) -> str:
+        """Return the version of what runs or compiles a language."""
+        compiler = native.cpp_compiler()
+        if language == "cpp":
+            return compiler[1] if compiler else ""
+        return native.version_of(self.plan.python)
+
     def restart(self) -> None:
         """Replace the sandbox after a failure of its own."""
         self._sandbox.close()

@@ -205,6 +205,7 @@ class Execution:
     detail: str | None = None
     reason: Reason | None = None
     tier: str | None = None
+    runtime: str | None = None
     needs_checker: bool = False
     """Outputs were compared with one of several right ones: passes are a lower bound."""
 
@@ -270,7 +271,8 @@ def judge_candidate(
 def _with_notes(execution: Execution, job: _Job) -> Execution:
     detail = "\n".join([*job.broken[:1], execution.detail or ""]).strip()[:DETAIL_CHARACTERS] or None
     needs_checker = job.problem.needs_checker or bool(job.broken)
-    return replace(execution, tier=job.runner.tier, detail=detail, needs_checker=needs_checker)
+    runtime = job.runner.runtime(job.candidate.language)
+    return replace(execution, tier=job.runner.tier, runtime=runtime, detail=detail, needs_checker=needs_checker)
 
 
 def _refusal(runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate) -> Execution | None:
