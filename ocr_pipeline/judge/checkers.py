@@ -16,9 +16,8 @@ from ocr_pipeline.tables import CheckerProtocol
 __all__ = ["CheckerBroken", "CheckerProgram", "Referee"]
 
 LIMITS: Final = Limits(cpu_s=10.0, memory_mib=1024.0, output_mib=1.0)
-FIRST_FILE: Final = {"python": 4, "cpp": 3}
-"""Descriptor of the test's input; its answer is the next one (``native/driver.py``, ``native/forkserver.c``)."""
-OUTPUT: Final = "/proc/self/fd/0"
+LANGUAGES: Final = ("python", "cpp")
+INPUT, ANSWER, OUTPUT = "/proc/self/fd/4", "/proc/self/fd/5", "/proc/self/fd/0"  # as native/protocol.h installs them
 FEEDBACK_FOLDER: Final = "/tmp/"  # noqa: S108 - inside the jail
 ACCEPTING: Final = {CheckerProtocol.KATTIS: {42}, CheckerProtocol.TESTLIB: {0}}
 REJECTING: Final = {CheckerProtocol.KATTIS: {43}, CheckerProtocol.TESTLIB: {1, 2, 4, 8}}
@@ -39,11 +38,9 @@ class CheckerProgram:
 
     def arguments(self) -> tuple[str, ...]:
         """Return what it is started with."""
-        first = FIRST_FILE[self.language]
-        given, answer = (f"/proc/self/fd/{number}" for number in (first, first + 1))
         if self.protocol == CheckerProtocol.KATTIS:
-            return given, answer, FEEDBACK_FOLDER, *self.flags.split()
-        return (given, OUTPUT, answer) if self.protocol == CheckerProtocol.TESTLIB else (given, answer, OUTPUT)
+            return INPUT, ANSWER, FEEDBACK_FOLDER, *self.flags.split()
+        return (INPUT, OUTPUT, ANSWER) if self.protocol == CheckerProtocol.TESTLIB else (INPUT, ANSWER, OUTPUT)
 
 
 class Referee:
@@ -83,7 +80,7 @@ class Referee:
 
     def _open(self) -> Program:
         checker = self._checker
-        if checker.language not in FIRST_FILE or checker.protocol not in set(CheckerProtocol):
+        if checker.language not in LANGUAGES or checker.protocol not in set(CheckerProtocol):
             message = f"no checkers are run in `{checker.language}` with the protocol `{checker.protocol}`"
             raise CheckerBroken(message)
         job: dict[str, object] = {"do": "run", "arguments": checker.arguments()}

@@ -32,7 +32,7 @@ __all__ = [
     "version_of",
 ]
 
-SOURCES: Final = ("protocol.h", "sandbox.c", "forkserver.c", "driver.py")
+SOURCES: Final = ("protocol.h", "sandbox.c", "forkserver.c", "driver.py", "function.h")
 CPP_DIALECTS: Final = ("gnu++17", "gnu++20", "gnu++14")
 """Tried in this order: most contest code is C++17; C++20 adds headers, C++14 keeps what 17 removed."""
 CPP_FLAGS: Final = ("-O2", "-w", "-DONLINE_JUDGE")

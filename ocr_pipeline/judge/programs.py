@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from ocr_pipeline.judge import native
+from ocr_pipeline.judge.functions import calling_program, names_function, plain_program
 from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.sandbox import (
     MIB,
@@ -295,7 +296,11 @@ class Runner:
         ``files`` are those of its working folder.
         """
         if language == "cpp":
-            compiled = self._compile_cpp(code)
+            compiled = (
+                self._compile_cpp_call(code, str(job["function"] or ""))
+                if job and job["do"] == "call"
+                else self._compile_cpp(code)
+            )
             kind = JailKind.BINARY
         elif language == "python":
             compiled = self._compile_python(code, job or {"do": "run"}, limits)
@@ -321,6 +326,18 @@ class Runner:
             last = (done.stderr.strip().splitlines() or [f"the compiler ended with {done.status}"])[-1]
             return CompileResult(None, RunStatus.COMPILE_ERROR, last)
         return CompileResult(memory_file(json.dumps(job).encode() + b"\n" + done.result, name="program"))
+
+    def _compile_cpp_call(self, code: str, function: str) -> CompileResult:
+        """Compile a function with what calls it; where only that fails, nobody can judge."""
+        if not function.isidentifier():
+            return CompileResult(None, RunStatus.NOT_RUN, f"`{function}` is no name of a C++ function")
+        compiled = self._compile_cpp(calling_program(code, function))
+        if compiled.status is not RunStatus.COMPILE_ERROR or not names_function(code, function):
+            return compiled
+        if self._compile_cpp(plain_program(code)).program is None:
+            return compiled
+        message = f"`{function}` cannot be called with JSON values: {compiled.message}"
+        return CompileResult(None, RunStatus.NOT_RUN, message)
 
     def _compile_cpp(self, code: str) -> CompileResult:
         """Compile in a jail, in the first dialect that accepts it; a cache keeps the executables."""

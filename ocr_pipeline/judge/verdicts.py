@@ -282,8 +282,6 @@ def _refusal(runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candid
         return Execution.not_run(Reason.NO_TESTS, f"problem {problem.problem_id} has no tests")
     if problem.io_mode == IoMode.INTERACTIVE:
         return Execution.not_run(Reason.INTERACTIVE, "interactive problems need their interactor", len(tests))
-    if problem.io_mode == IoMode.FUNCTION and candidate.language != "python":
-        return Execution.not_run(Reason.LANGUAGE, "function problems are judged in Python only", len(tests))
     if problem.io_mode == IoMode.FILE:
         return _refusal_of_files(runner, problem, len(tests))
     return None
@@ -301,6 +299,8 @@ def _refusal_of_files(runner: Runner, problem: ProblemSpec, tests_total: int) ->
 
 def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
     asserts = _assert_tests(job, tests)
+    if asserts is not None and job.candidate.language != "python":
+        return Execution.not_run(Reason.LANGUAGE, "tests that are asserts are written in Python", len(tests))
     if asserts is not None:
         results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
         return _summary(results, len(tests))
@@ -366,7 +366,7 @@ def _detail(run: RunResult, verdict: Verdict) -> str:
 
 def _compared(job: _Job, test: Test, run: RunResult) -> Verdict:
     if job.problem.io_mode == IoMode.FUNCTION:
-        return _compared_result(job.rule, test, run.result)
+        return _compared_result(job, test, run.result)
     output = run.result if job.problem.io_mode == IoMode.FILE and run.result else run.stdout
     expected = test.expected.encode("utf-8", "surrogatepass")
     same = same_text(output, expected, job.rule) or _checker_accepts(job, test, expected, output)
@@ -383,15 +383,16 @@ def _checker_accepts(job: _Job, test: Test, expected: bytes, output: bytes) -> b
         return False
 
 
-def _compared_result(rule: Rule, test: Test, result: bytes) -> Verdict:
+def _compared_result(job: _Job, test: Test, result: bytes) -> Verdict:
     """Compare what a function returned; a program that ended without returning has failed."""
     if not result:
         return Verdict.RUNTIME_ERROR
     try:
-        value: Any = unflatten(json.loads(result))
+        plain = job.candidate.language == "cpp"  # its caller writes JSON, not the driver's table of values
+        value: Any = expected_value(result.decode()) if plain else unflatten(json.loads(result))
     except (ValueError, RecursionError):
         return Verdict.WRONG_ANSWER
-    return Verdict.ACCEPTED if same_value(value, expected_value(test.expected), rule) else Verdict.WRONG_ANSWER
+    return Verdict.ACCEPTED if same_value(value, expected_value(test.expected), job.rule) else Verdict.WRONG_ANSWER
 
 
 def _summary(results: Sequence[TestResult], tests_total: int) -> Execution:
