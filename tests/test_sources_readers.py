@@ -199,14 +199,16 @@ def test_a_pickle_that_calls_code_is_refused_and_not_opened(tmp_path: Path) -> N
 
 
 def test_asserts_of_mbpp_become_calls(tmp_path: Path) -> None:
-    """Assertions on literals become JSON tests; another form is noted."""
+    """Assertions on JSON values become calls; others stay programs, because JSON would change their values."""
     row = {"task_id": 1, "text": "Write a function to add numbers.", "code": "def add(a, b):\r\n  return a + b"}
-    row |= {"test_list": ["assert add(1, b=(2, 3)) == {1: 'x'}", "assert not add(1, 2)"], "challenge_test_list": []}
+    asserts = ["assert add(1, [2]) == {'a': None}", "assert add((1,), 2) == {1: 'x'}", "assert not add(1, b=2)"]
+    row |= {"test_list": asserts, "challenge_test_list": [], "test_setup_code": "import math"}
     result = run("mbpp", [raw.json_lines(tmp_path / "rows.jsonl", [row])], tmp_path / "out", split="test")
-    (test,) = result.rows("tests")
-    assert (test["input"], test["expected"]) == ("[1,[2,3]]", '{"1":"x"}')
-    assert test["suspicions"] == [Suspicion.INTEGER_KEYS]
-    assert {Repair.UNREADABLE_CALL, Repair.NEWLINES} <= set(result.one()["repairs"])
+    call, tuples, negation = result.rows("tests")
+    assert (call["input"], call["expected"]) == ("[1,[2]]", '{"a":null}')
+    assert json.loads(tuples["input"]) == {"assert": asserts[1], "prelude": "import math", "entry_point": "add"}
+    assert json.loads(negation["input"])["assert"] == asserts[2]
+    assert {Repair.ASSERT_PROGRAM, Repair.NEWLINES} <= set(result.one()["repairs"])
 
 
 def test_a_problem_package_is_read(tmp_path: Path) -> None:

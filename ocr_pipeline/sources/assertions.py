@@ -1,12 +1,14 @@
 """Tests written as Python assertions: ``assert name(arguments) == value`` becomes a call with JSON values.
 
-Only literals are read; nothing is evaluated. An assertion of another form cannot be a row of the tests table and is
-left out, noted by the reader.
+Only literals that JSON keeps as they are become calls; nothing is evaluated. A program with an assertion of another
+form, or with values that JSON would change (tuples, sets, numbers as keys), is one test itself, in the form that the
+judge runs: ``{"assert": program, "prelude": …, "entry_point": …}``.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,25 +22,38 @@ __all__ = ["Assertions", "read_assertions"]
 
 @dataclass(frozen=True, slots=True)
 class Assertions:
-    """The calls of a test program, and how many of its assertions are of another form."""
+    """The tests of a test program."""
 
     function_name: str | None
     tests: tuple[TestCase, ...]
-    unread: int
+    is_program: bool = False
+    """Some assertions are no plain calls: the program itself is the last test."""
 
 
-def read_assertions(code: str) -> Assertions:
-    """Read the assertions of a program, wherever they stand in it."""
+def read_assertions(code: str, *, entry_point: str | None = None, prelude: str = "") -> Assertions:
+    """Read the assertions of a program, wherever they stand in it; one that does not parse has no test."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
         asserted = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)]
         calls = [call for test in asserted for call in _calls(test)]
+        called = [name for test in asserted for name in _called(test)]
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return Assertions(None, (), unread=1)
-    names = [name for name, _ in calls]
-    return Assertions(names[0] if names else None, tuple(test for _, test in calls), unread=len(asserted) - len(calls))
+        return Assertions(None, ())
+    name = entry_point or (called[0] if called else None)
+    tests = [test for _, test in calls]
+    is_program = len(calls) < len(asserted) and name is not None
+    if is_program:
+        tests.append(TestCase(json_text({"assert": code, "prelude": prelude, "entry_point": name}, "assert"), ""))
+    return Assertions(name, tuple(tests), is_program)
+
+
+def _called(test: ast.expr) -> Iterator[str]:
+    """Yield the names of the functions that an assertion calls and Python does not bring along."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not hasattr(builtins, node.func.id):
+            yield node.func.id
 
 
 def _calls(test: ast.expr) -> Iterator[tuple[str, TestCase]]:
@@ -48,9 +63,22 @@ def _calls(test: ast.expr) -> Iterator[tuple[str, TestCase]]:
     call = test.left
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         return
+    if call.keywords:
+        return
     try:
-        values = [ast.literal_eval(argument) for argument in (*call.args, *(word.value for word in call.keywords))]
+        values = [ast.literal_eval(argument) for argument in call.args]
         expected = ast.literal_eval(test.comparators[0])
+        if not _is_json([values, expected]):
+            return
         yield call.func.id, TestCase(json_text(values, "arguments"), json_text(expected, "value"))
     except (ValueError, TypeError, MemoryError, RecursionError, RowDefect):
         return
+
+
+def _is_json(value: object) -> bool:
+    """Whether JSON gives the value back as it was."""
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_json, value.values()))
+    return value is None or isinstance(value, bool | int | float | str)

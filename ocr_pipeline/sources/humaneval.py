@@ -35,9 +35,9 @@ def _problem(
     native_id: str | None, prompt: str, program: str, test: str, name: str | None, repairs: set[Repair]
 ) -> RawProblem:
     require_statement(prompt)
-    asserted = read_assertions(test)
-    if asserted.unread:
-        repairs.add(Repair.UNREADABLE_CALL)
+    asserted = read_assertions(test, entry_point=name or _last_function(prompt))
+    if asserted.is_program:
+        repairs.add(Repair.ASSERT_PROGRAM)
     if not asserted.tests:
         repairs.add(Repair.NO_TESTS)
     code = normal_code(program, repairs)

@@ -10,7 +10,7 @@ from ocr_pipeline.sources.model import Layout, RawProblem, Row, SolutionText, so
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.starter import function_name_in
 from ocr_pipeline.sources.text import normal_code, require_statement
-from ocr_pipeline.sources.values import clean_id, parse_json, quoted, require_text
+from ocr_pipeline.sources.values import clean_id, optional_text, parse_json, quoted, require_text
 from ocr_pipeline.tables import IoMode
 
 __all__ = ["LAYOUTS"]
@@ -23,22 +23,27 @@ def _read(row: Row) -> RawProblem:
     statement = require_text(row.get("text") or row.get("prompt"), "text")
     require_statement(statement)
     code = normal_code(require_text(row.get("code"), "code"), repairs)
-    asserted = [read_assertions(line) for column in TEST_COLUMNS for line in _lines(row.get(column), column, repairs)]
+    lines = [line for column in TEST_COLUMNS for line in _lines(row.get(column), column, repairs)]
+    prelude = optional_text(row.get("test_setup_code"), repairs) or ""
+    names = [part.function_name for part in map(read_assertions, lines) if part.function_name]
+    name = names[0] if names else function_name_in(code)
+    asserted = [read_assertions(line, entry_point=name, prelude=prelude) for line in lines]
     tests = [test for part in asserted for test in part.tests]
-    if any(part.unread for part in asserted):
+    if any(part.is_program for part in asserted):
+        repairs.add(Repair.ASSERT_PROGRAM)
+    if any(not part.tests for part in asserted):
         repairs.add(Repair.UNREADABLE_CALL)
     if not tests:
         repairs.add(Repair.NO_TESTS)
     if not code.strip():
         repairs.add(Repair.NO_SOLUTIONS)
-    names = [part.function_name for part in asserted if part.function_name]
     return RawProblem(
         native_id=clean_id(row.get("task_id")),
         identity=(statement, code),
         statement=statement,
         license=license_of("mbpp"),
         io_mode=IoMode.FUNCTION,
-        function_name=names[0] if names else function_name_in(code),
+        function_name=name,
         tests=test_block(tests, repairs),
         solutions=solution_block([SolutionText(code)] if code.strip() else [], repairs),
         repairs=frozenset(repairs),

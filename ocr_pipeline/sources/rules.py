@@ -48,6 +48,7 @@ class Repair(StrEnum):
     NAN_TESTS_DROPPED = "nan_tests_dropped"
     NULL_TESTS_DROPPED = "null_tests_dropped"
     UNREADABLE_CALL = "unreadable_call"
+    ASSERT_PROGRAM = "assert_program"
     EXAMPLES_FROM_STATEMENT = "examples_from_statement"
     NO_TESTS = "no_tests"
     NO_SOLUTIONS = "no_solutions"

@@ -54,12 +54,13 @@ def find_suspicions(
     inputs, expected = tests["input"], tests["expected"]
     duplicate, contradiction = _repeated(inputs, expected, problem)
     generated = np.asarray(pc.equal(tests["kind"], TestKind.GENERATED.value))
+    called = np.asarray(is_function, bool)[problem]
     masks = {
         Suspicion.CONTRADICTION: contradiction,
         Suspicion.DUPLICATE: duplicate,
-        Suspicion.EMPTY_EXPECTED: _blank(expected),
+        Suspicion.EMPTY_EXPECTED: _blank(expected) & ~called,  # a program of asserts expects nothing besides
         Suspicion.GENERATED_WITHOUT_SOLUTION: generated & ~np.asarray(has_solution, bool)[problem],
-        Suspicion.INTEGER_KEYS: _integer_keys(inputs, expected, np.asarray(is_function, bool)[problem]),
+        Suspicion.INTEGER_KEYS: _integer_keys(inputs, expected, called),
         Suspicion.TRUNCATED: _truncated(inputs) | _truncated(expected),
     }
     counts = {name.value: int(mask.sum()) for name, mask in masks.items() if mask.any()}
