@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_pipeline.samples.duplicates import Candidate, RoughIndex, find_repeats, normal_form, rough_key
+from ocr_pipeline.samples.duplicates import CANDIDATES, RoughIndex, find_repeats, normal_form, rough_key
 
 SAME = [
     ("python", "x = 1\nprint(x)", "x=1\n\n# say\nprint( x )  # it\n"),
@@ -86,18 +87,28 @@ def test_rough_index_finds_shared_keys_across_batches() -> None:
     assert RoughIndex().candidates().tolist() == []
 
 
+def candidates(rows: list[tuple[bytes, int, str, int]]) -> pa.RecordBatch:
+    """Return rows of key, sample index, sample id and row."""
+    return pa.RecordBatch.from_pylist([dict(zip(CANDIDATES.names, row, strict=True)) for row in rows], CANDIDATES)
+
+
+def test_no_candidates() -> None:
+    """Without candidates nothing repeats."""
+    assert find_repeats([]).between(0, 2).to_pylist() == [None, None]
+
+
 @given(st.permutations([("k", 0, "s0"), ("k", 1, "s1"), ("k", 2, "s2"), ("other", 0, "s3")]))
 def test_first_sample_does_not_depend_on_the_order(samples: list[tuple[str, int, str]]) -> None:
     """The others point at the first sample of the problem, in whatever order the rows came."""
-    candidates = [Candidate(key.encode(), number, name, row) for row, (key, number, name) in enumerate(samples)]
-    found = find_repeats(candidates).between(0, 4).to_pylist()
+    rows = [(key.encode(), number, name, row) for row, (key, number, name) in enumerate(samples)]
+    found = find_repeats([candidates(rows[:1]), candidates(rows[1:])]).between(0, 4).to_pylist()
     expected = {"s0": None, "s1": "s0", "s2": "s0", "s3": None}
     assert {name: found[row] for row, (_, _, name) in enumerate(samples)} == expected
 
 
 def test_between_takes_a_window() -> None:
     """A batch gets the originals of its own rows."""
-    repeats = find_repeats([Candidate(b"k", 0, "first", 1), Candidate(b"k", 1, "second", 4)])
+    repeats = find_repeats([candidates([(b"k", 0, "first", 1), (b"k", 1, "second", 4)])])
     assert repeats.between(0, 3).to_pylist() == [None, None, None]
     assert repeats.between(3, 6).to_pylist() == [None, "first", None]
     assert np.array_equal(repeats.rows, [4])

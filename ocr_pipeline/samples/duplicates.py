@@ -8,7 +8,6 @@ point at, whatever order the rows came in. The lexer is asked only about samples
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,10 +16,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ocr_pipeline.tables import Language
 
-__all__ = ["Candidate", "Repeats", "RoughIndex", "code_key", "find_repeats", "normal_form", "rough_key"]
+__all__ = ["CANDIDATES", "Repeats", "RoughIndex", "code_key", "find_repeats", "normal_form", "rough_key"]
 
 STRING: Final = (
     rb"[A-Za-z]{0,3}(?:'{3}(?:\\.|[^\\])*?'{3}|\"{3}(?:\\.|[^\\])*?\"{3}|'(?:\\.|[^\\'\n])*'|\"(?:\\.|[^\\\"\n])*\")"
@@ -45,6 +45,10 @@ WHITE_SPACE: Final = b" \t\r\n\f\v\\"
 SEPARATOR: Final = b"\x00"
 INDENT: Final = b"\x01"
 KEY_BYTES: Final = 16
+CANDIDATES: Final = pa.schema(
+    [("key", pa.binary()), ("sample_index", pa.int32()), ("sample_id", pa.string()), ("row", pa.int64())]
+)
+"""A sample that may be a duplicate: the key of its code, and its row in the stream."""
 NEWLINE: Final = ord("\n")
 
 
@@ -153,16 +157,6 @@ class RoughIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A sample that may be a duplicate: fields in the order in which samples of one key are sorted."""
-
-    key: bytes
-    sample_index: int
-    sample_id: str
-    row: int
-
-
-@dataclass(frozen=True, slots=True)
 class Repeats:
     """The rows that repeat an earlier sample, ascending, and the id of the sample that each repeats."""
 
@@ -177,13 +171,21 @@ class Repeats:
         return self.originals.take(pa.array(where, mask=where < 0))
 
 
-def find_repeats(candidates: Iterable[Candidate]) -> Repeats:
-    """Return which candidates repeat another one; the first of a key by sample index and id is no repeat."""
-    ordered = sorted(candidates, key=lambda one: (one.key, one.sample_index, one.sample_id, one.row))
-    repeats = []
-    for _, group in itertools.groupby(ordered, key=lambda one: one.key):
-        first, *others = group
-        repeats += [(other.row, first.sample_id) for other in others]
-    repeats.sort()
-    rows = np.array([row for row, _ in repeats], np.int64)
-    return Repeats(rows, pa.array([original for _, original in repeats], pa.string()))
+def find_repeats(candidates: Iterable[pa.RecordBatch]) -> Repeats:
+    """Return which candidates repeat another one; the first of a key by sample index and id is no repeat.
+
+    Parameters
+    ----------
+    candidates
+        Rows of ``CANDIDATES``: the key of the code, and the columns by which the samples of one key are sorted.
+    """
+    ordering = [(name, "ascending") for name in CANDIDATES.names]
+    ordered = pa.Table.from_batches(list(candidates), CANDIDATES).sort_by(ordering).combine_chunks()
+    position = np.arange(ordered.num_rows)
+    is_first = np.ones(ordered.num_rows, bool)
+    is_first[1:] = pc.not_equal(ordered["key"][1:], ordered["key"][:-1]).to_numpy()
+    first = np.maximum.accumulate(np.where(is_first, position, 0))
+    repeats, originals = position[~is_first], first[~is_first]
+    rows = ordered["row"].to_numpy()[repeats]
+    by_row = np.argsort(rows)
+    return Repeats(rows[by_row], ordered["sample_id"].combine_chunks().take(pa.array(originals[by_row])))

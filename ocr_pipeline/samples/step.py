@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
-from ocr_pipeline.samples.duplicates import Candidate, Repeats, RoughIndex, code_key, find_repeats, rough_key
+from ocr_pipeline.samples.duplicates import CANDIDATES, Repeats, RoughIndex, code_key, find_repeats, rough_key
 from ocr_pipeline.samples.fences import Fence
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.separation import FAILED, Separated, Span, separate_text
@@ -295,13 +295,15 @@ def _notes(batch: pa.RecordBatch) -> dict[str, int]:
     return notes
 
 
-def _candidates(spill: IO[bytes], rows: npt.NDArray[np.int64]) -> Iterator[Candidate]:
-    """Read the rows that may be duplicates again, and yield each with the key of its code."""
+def _candidates(spill: IO[bytes], rows: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+    """Read the rows that may be duplicates again, and yield them with the key of their code."""
     for first_row, batch in _judged(spill) if len(rows) else ():
         within = rows[np.searchsorted(rows, first_row) : np.searchsorted(rows, first_row + batch.num_rows)]
-        for number, sample in zip(within, batch.take(pa.array(within - first_row)).to_pylist(), strict=True):
-            key = code_key(sample["problem_id"], sample["language"], sample["code"].encode())
-            yield Candidate(key, sample["sample_index"], sample["sample_id"], int(number))
+        chosen = batch.take(pa.array(within - first_row))
+        coded = zip(*(chosen[name].to_pylist() for name in ("problem_id", "language", "code")), strict=True)
+        keys = [code_key(problem_id, language, code.encode()) for problem_id, language, code in coded]
+        columns = [pa.array(keys, pa.binary()), chosen["sample_index"], chosen["sample_id"], pa.array(within)]
+        yield pa.RecordBatch.from_arrays(columns, schema=CANDIDATES)
 
 
 def _write_with_repeats(spill: IO[bytes], repeats: Repeats, writer: TableWriter) -> None:
