@@ -22,6 +22,7 @@ materialize() {
 materialize 'problems, tests, solutions, rejected' --select 'key:problems or key:tests or key:solutions or key:rejected' \
     --partition-range 'taco...code_contests'
 materialize 'duplicates and contamination' --select 'key:duplicate_pairs or key:unique_problems or key:contamination or key:clean_problems'
+materialize 'trust in the tests' --select 'key:test_trust' --partition-range 'taco...code_contests'
 for dataset in taco apps code_contests; do
     materialize "teacher, samples, executions, data set: $dataset" \
         --select 'key:responses or key:samples or key:executions or key:reasoning_patterns or key:sft_dataset' \

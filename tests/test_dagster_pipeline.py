@@ -18,6 +18,7 @@ pytestmark = pytest.mark.timeout(900)
 DATASETS = ("taco", "apps", "code_contests")
 BY_DATASET = ("problems", "tests", "solutions", "rejected")
 WHOLE = ("duplicate_pairs", "unique_problems", "contamination", "clean_problems")
+TRUST = ("test_trust",)
 BY_LANGUAGE = ("responses", "samples", "executions", "reasoning_patterns", "sft_dataset")
 PLANS = ("plans", "plan_sft_dataset")
 REPORT = ("funnel", "data_card")
@@ -47,6 +48,7 @@ class Pipeline:
         """Materialize every asset of the demo."""
         self.run(BY_DATASET, "taco", "code_contests")
         self.run(WHOLE)
+        self.run(TRUST, "taco", "code_contests")
         for dataset in DATASETS:
             self.run(BY_LANGUAGE, f"{dataset}|python", f"{dataset}|cpp")
         self.run(PLANS, "taco", "code_contests")

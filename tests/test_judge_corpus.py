@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ def require_clean(lines: list[dict[str, Any]]) -> None:
 
 
 @pytest.fixture
-def nobody_cache(tmp_path: Path) -> Path:
+def nobody_cache(tmp_path: Path) -> Iterator[Path]:
     """Return a folder of the ordinary user's, or skip where this process cannot become one."""
     python = Path(f"/usr/bin/python3.{sys.version_info.minor}")
     if os.geteuid() != 0 or not python.exists():
@@ -53,7 +55,8 @@ def nobody_cache(tmp_path: Path) -> Path:
     cache = Path("/tmp") / f"judge-cache-{NOBODY}-{tmp_path.name}"
     cache.mkdir(mode=0o755, exist_ok=True)
     os.chown(cache, NOBODY, NOBODY)
-    return cache
+    yield cache
+    shutil.rmtree(cache)
 
 
 def test_the_corpus_is_as_large_as_promised() -> None:

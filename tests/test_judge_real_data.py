@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge
+from ocr_pipeline.tables import PROBLEMS
+from tests import sources_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
@@ -112,19 +114,16 @@ def test_generated_solutions(real_data: Path) -> None:
     assert [row["verdict"] == "accepted" for row in done] == [row["result"] == "true" for row in published]
 
 
-def test_submissions_of_contest_packages(real_data: Path) -> None:
-    """Every submission gets its expected verdict, with limits set as the packages ask.
+def test_submissions_of_contest_packages(real_data: Path, tmp_path: Path) -> None:
+    """Every submission gets its expected verdict, with problems, tests and validator flags as our reader takes them.
 
-    Their judge ignores case by default, and its time limit is a multiple of the slowest accepted submission in whole
-    seconds, on the machine that judges.
+    The packages' time limit is a multiple of the slowest accepted submission in whole seconds, on the machine that judges.
     """
     folder = real_data / "judge_packages"
-    packages = pq.read_table(folder / "problems.parquet").to_pylist()
-    tests = pq.read_table(folder / "tests.parquet").rename_columns(
-        ["problem_id", "kind", "test_id", "input", "expected"]
-    )
+    packages = sources_rows.run("kattis", [folder], tmp_path)
+    tests = pa.Table.from_pylist(packages.rows("tests"))
     submissions = [
-        {"sample_id": f"{row['problem']}/{row['expected']}/{row['name']}", "problem_id": row["problem"],
+        {"sample_id": f"{row['problem']}/{row['expected']}/{row['name']}", "problem_id": f"kattis/train/{row['problem']}",
          "language": row["language"], "code": row["code"], "wanted": EXPECTED.get(row["expected"], row["expected"])}
         for row in pq.read_table(folder / "submissions.parquet").to_pylist()
     ]  # fmt: skip
@@ -132,13 +131,19 @@ def test_submissions_of_contest_packages(real_data: Path) -> None:
     others = [row for row in submissions if row["wanted"] != "accepted"]
     config = JudgeConfig(workers=WORKERS, time_factor={}, default_time_limit_s=60.0, default_memory_mib=1024.0,
                          give_up_after_time_limits=1)  # fmt: skip
-    first = verdicts(package_problems(packages, {}), tests, accepted, config)
+    problems = pa.Table.from_pylist(packages.rows("problems"), schema=PROBLEMS.schema)
+    first = verdicts(problems, tests, accepted, config)
     assert [row for row in first if row["verdict"] != "accepted"] == []
     slowest: dict[str, float] = {}
     for row in first:
         slowest[row["problem_id"]] = max(slowest.get(row["problem_id"], 0.0), row["cpu_time_s"])
-    limits = {row["problem"]: max(1.0, math.ceil(slowest[row["problem"]] * row["time_multiplier"])) for row in packages}
-    second = verdicts(package_problems(packages, limits), tests, others, config)
+    limited = [
+        {**row, "time_limit_s": max(1.0, math.ceil(slowest[row["problem_id"]] * multiplier))}
+        for row, multiplier in zip(
+            packages.rows("problems"), multipliers(folder, packages.rows("problems")), strict=True
+        )
+    ]
+    second = verdicts(pa.Table.from_pylist(limited, schema=PROBLEMS.schema), tests, others, config)
     differing = [
         (row["sample_id"], row["verdict"])
         for row, given in zip(second, others, strict=True)
@@ -147,16 +152,7 @@ def test_submissions_of_contest_packages(real_data: Path) -> None:
     assert differing == []
 
 
-def package_problems(packages: Sequence[Row], limits: dict[str, float]) -> pa.Table:
-    """Return the packages as problems."""
-    return pa.table(
-        {
-            "problem_id": [row["problem"] for row in packages],
-            "checker": ["case_insensitive"] * len(packages),
-            "float_tolerance": pa.array(
-                [float(row["validator_flags"].split()[1]) if row["validator_flags"] else None for row in packages],
-                pa.float64(),
-            ),
-            "time_limit_s": pa.array([limits.get(row["problem"]) for row in packages], pa.float64()),
-        }
-    )
+def multipliers(folder: Path, problems: Sequence[Row]) -> list[float]:
+    """Return the packages' time multipliers in the order of the problems."""
+    known = {row["problem"]: row["time_multiplier"] for row in pq.read_table(folder / "problems.parquet").to_pylist()}
+    return [known[row["native_id"]] for row in problems]
