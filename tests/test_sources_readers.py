@@ -199,16 +199,20 @@ def test_a_pickle_that_calls_code_is_refused_and_not_opened(tmp_path: Path) -> N
 
 
 def test_asserts_of_mbpp_become_calls(tmp_path: Path) -> None:
-    """Assertions on JSON values become calls; others stay programs, because JSON would change their values."""
+    """Assertions on JSON values become calls; with one that JSON would change, all of them stay programs."""
     row = {"task_id": 1, "text": "Write a function to add numbers.", "code": "def add(a, b):\r\n  return a + b"}
-    asserts = ["assert add(1, [2]) == {'a': None}", "assert add((1,), 2) == {1: 'x'}", "assert not add(1, b=2)"]
-    row |= {"test_list": asserts, "challenge_test_list": [], "test_setup_code": "import math"}
-    result = run("mbpp", [raw.json_lines(tmp_path / "rows.jsonl", [row])], tmp_path / "out", split="test")
-    call, tuples, negation = result.rows("tests")
+    calls = ["assert add(1, [2]) == {'a': None}", "assert True"]
+    asserts = [calls[0], "assert add((1,), 2) == {1: 'x'}", "assert not add(1, b=2)"]
+    rows = [row | {"test_list": calls, "challenge_test_list": []}]
+    rows += [row | {"task_id": 2, "text": "Add.", "test_list": asserts, "test_setup_code": "import math"}]
+    result = run("mbpp", [raw.json_lines(tmp_path / "rows.jsonl", rows)], tmp_path / "out", split="test")
+    call, *programs = result.rows("tests")
     assert (call["input"], call["expected"]) == ("[1,[2]]", '{"a":null}')
-    assert json.loads(tuples["input"]) == {"assert": asserts[1], "prelude": "import math", "entry_point": "add"}
-    assert json.loads(negation["input"])["assert"] == asserts[2]
-    assert {Repair.ASSERT_PROGRAM, Repair.NEWLINES} <= set(result.one()["repairs"])
+    assert json.loads(programs[1]["input"]) == {"assert": asserts[1], "prelude": "import math", "entry_point": "add"}
+    assert [json.loads(test["input"])["assert"] for test in programs] == asserts
+    first, second = (set(problem["repairs"]) for problem in result.rows("problems"))
+    assert Repair.NEWLINES in first & second
+    assert Repair.ASSERT_PROGRAM in second - first
 
 
 def test_a_problem_package_is_read(tmp_path: Path) -> None:

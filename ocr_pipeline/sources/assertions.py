@@ -1,8 +1,8 @@
 """Tests written as Python assertions: ``assert name(arguments) == value`` becomes a call with JSON values.
 
 Only literals that JSON keeps as they are become calls; nothing is evaluated. A program with an assertion of another
-form, or with values that JSON would change (tuples, sets, numbers as keys), is one test itself, in the form that the
-judge runs: ``{"assert": program, "prelude": …, "entry_point": …}``.
+form, or with values that JSON would change (tuples, sets, numbers as keys), is one test as a whole, in the form that
+the judge runs: ``{"assert": program, "prelude": …, "entry_point": …}``. A problem has tests of one kind only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ocr_pipeline.sources.model import TestCase
 from ocr_pipeline.sources.rules import RowDefect
 from ocr_pipeline.sources.values import json_text
 
-__all__ = ["Assertions", "read_assertions"]
+__all__ = ["Assertions", "as_program", "read_assertions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +27,34 @@ class Assertions:
     function_name: str | None
     tests: tuple[TestCase, ...]
     is_program: bool = False
-    """Some assertions are no plain calls: the program itself is the last test."""
+    """Some assertions are no plain calls: the program is the test."""
 
 
-def read_assertions(code: str, *, entry_point: str | None = None, prelude: str = "") -> Assertions:
+def read_assertions(code: str, *, entry_point: str | None = None) -> Assertions:
     """Read the assertions of a program, wherever they stand in it; one that does not parse has no test."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
-        asserted = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+        asserted = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert) and not _is_true(node.test)]
         calls = [call for test in asserted for call in _calls(test)]
         called = [name for test in asserted for name in _called(test)]
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return Assertions(None, ())
     name = entry_point or (called[0] if called else None)
-    tests = [test for _, test in calls]
-    is_program = len(calls) < len(asserted) and name is not None
-    if is_program:
-        tests.append(TestCase(json_text({"assert": code, "prelude": prelude, "entry_point": name}, "assert"), ""))
-    return Assertions(name, tuple(tests), is_program)
+    if len(calls) < len(asserted) and name is not None:
+        return Assertions(name, (as_program(code, name),), is_program=True)
+    return Assertions(name, tuple(test for _, test in calls))
+
+
+def as_program(code: str, entry_point: str, prelude: str = "") -> TestCase:
+    """Return a program of asserts as a test."""
+    return TestCase(json_text({"assert": code, "prelude": prelude, "entry_point": entry_point}, "assert"), "")
+
+
+def _is_true(test: ast.expr) -> bool:
+    """Say whether an assertion holds whatever the candidate does."""
+    return isinstance(test, ast.Constant) and bool(test.value)
 
 
 def _called(test: ast.expr) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ocr_pipeline.sources.assertions import read_assertions
+from ocr_pipeline.sources.assertions import as_program, read_assertions
 from ocr_pipeline.sources.licenses import license_of
 from ocr_pipeline.sources.model import Layout, RawProblem, Row, SolutionText, solution_block, test_block
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
@@ -27,10 +27,11 @@ def _read(row: Row) -> RawProblem:
     prelude = optional_text(row.get("test_setup_code"), repairs) or ""
     names = [part.function_name for part in map(read_assertions, lines) if part.function_name]
     name = names[0] if names else function_name_in(code)
-    asserted = [read_assertions(line, entry_point=name, prelude=prelude) for line in lines]
+    asserted = [read_assertions(line, entry_point=name) for line in lines]
     tests = [test for part in asserted for test in part.tests]
-    if any(part.is_program for part in asserted):
+    if name is not None and any(part.is_program for part in asserted):
         repairs.add(Repair.ASSERT_PROGRAM)
+        tests = [as_program(line, name, prelude) for line, part in zip(lines, asserted, strict=True) if part.tests]
     if any(not part.tests for part in asserted):
         repairs.add(Repair.UNREADABLE_CALL)
     if not tests:
