@@ -3,13 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity import neighbours, neighbours_between
+from ocr_pipeline.similarity import neighbours, neighbours_between, shortening
 from ocr_pipeline.similarity import neighbours as search
 from ocr_pipeline.similarity.scores import settle_cosines, similar_pairs
+from ocr_pipeline.similarity.shortening import ProductKind, product_kind, shorten
 from tests.similarity_stub import WordEncoder
 
 
@@ -45,6 +46,65 @@ def test_tiles_lose_nothing_at_their_borders() -> None:
     found = neighbours(vectors, 0.97)
     assert {(i, j) for i, j, _ in found} == {(i, j) for i, j in brute_force(vectors, vectors, 0.97) if i < j}
     assert len(found) > 100
+
+
+@pytest.fixture(params=list(ProductKind))
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ProductKind:
+    """Search small sets as large ones are searched, with each kind of product."""
+    chosen: ProductKind = request.param
+    if chosen is ProductKind.INT8 and product_kind() is ProductKind.FLOAT32:
+        pytest.skip("this processor has no exact int8 products")
+    monkeypatch.setattr(shortening, "FEWEST_PAIRS", 0)
+    monkeypatch.setattr(shortening, "product_kind", lambda: chosen)
+    return chosen
+
+
+def steep_rows(count: int, seed: int, steepness: float) -> npt.NDArray[np.float32]:
+    """Return unit rows whose principal directions shrink by a factor each, in a turned space."""
+    random = np.random.default_rng(seed)
+    turn = np.linalg.qr(random.normal(size=(24, 24)))[0]
+    rows = random.normal(size=(count, 24)) * steepness ** np.arange(24)
+    rows[: count // 2] += random.normal(size=(count // 2, 24)) * 0.05  # no row lies in the kept directions alone
+    return ((rows / np.linalg.norm(rows, axis=1, keepdims=True)) @ turn).astype(np.float32)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    count=st.integers(1, 400), seed=st.integers(0, 10_000), steepness=st.floats(0.5, 1), threshold=st.floats(-0.5, 0.99)
+)
+def test_shortened_rows_miss_no_pair(
+    kind: ProductKind,  # noqa: ARG001 - every search below uses it
+    count: int,
+    seed: int,
+    steepness: float,
+    threshold: float,
+) -> None:
+    """Folded and rounded stand-ins find exactly the pairs of brute force, whatever the kind of product."""
+    vectors = steep_rows(count, seed, steepness)
+    expected = {(i, j) for i, j in brute_force(vectors, vectors, threshold) if i < j}
+    assert {(i, j) for i, j, _ in neighbours(vectors, threshold)} == expected
+    other = steep_rows(50, seed + 1, steepness)
+    found = {(i, j) for i, j, _ in neighbours_between(vectors, other, threshold)}
+    assert found == brute_force(vectors, other, threshold)
+
+
+def test_rows_are_folded_only_where_it_pays(kind: ProductKind) -> None:
+    """Rows of few directions lose half their coordinates; of even ones folding would bring strangers to the threshold."""
+    even = unit_rows(2_000, 1, spread=0.9)
+    few = np.hstack([unit_rows(2_000, 1, spread=0.9)[:, :10], np.full((2_000, 14), 1e-4, np.float32)])
+    assert shorten(few, few, 0.9, kind).left.shape == (2_000, 12)
+    assert shorten(even, even, 0.6, kind).left.shape == (2_000, 24)
+
+
+def test_a_coordinate_that_outshines_the_others_misses_no_pair(kind: ProductKind) -> None:
+    """Models with a few large coordinates are rounded after a turn, with a margin that is computed, not assumed."""
+    rows = unit_rows(500, 3, spread=0.9)
+    rows[:, 0] += 3
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    threshold = float(np.quantile(rows[0] @ rows.T, 0.9))
+    found = {(i, j) for i, j, _ in neighbours(rows, threshold)}
+    assert found == {(i, j) for i, j in brute_force(rows, rows, threshold) if i < j}
+    assert len(found) > 1_000, kind
 
 
 def test_two_sets_are_compared_crosswise() -> None:

@@ -1,11 +1,13 @@
 """All pairs of unit vectors at or above a cosine: exact, and the same whatever the machine or the number of threads.
 
-Blocked matrix products find the candidates, with a margin that covers their rounding; each candidate's cosine is then
-computed in float64. Up to some 300,000 vectors no approximate index is faster (see ``benchmarks/neighbours.py``).
+Blocked matrix products of shortened, rounded vectors find the candidates (:mod:`ocr_pipeline.similarity.shortening`); their
+margin is proven, so none is missed. Each candidate's cosine is then computed in float64. Up to some 300,000 vectors no
+approximate index is faster (see ``benchmarks/neighbours.py``).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.similarity.shortening import FLOAT32_MARGIN, shorten
 
 if TYPE_CHECKING:
     import torch
@@ -23,11 +26,10 @@ __all__ = ["Pairs", "neighbours", "neighbours_between"]
 Integers: TypeAlias = "npt.NDArray[np.int64]"
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 
-ROWS_PER_TILE: Final = 1_024
-COLUMNS_PER_TILE: Final = 4_096
-PAIRS_PER_RESCORING: Final = 65_536  # twice 200 MB of gathered float64 rows of 384 numbers
-FLOAT32_MARGIN: Final = 1e-5  # 384 terms of rounding 6e-8, with room
-BFLOAT16_MARGIN: Final = 0.01  # inputs rounded to 2⁻⁹: at most 2⁻⁸ by Cauchy-Schwarz; and the result, 2⁻⁹
+ROWS_PER_TILE: Final = 512
+COLUMNS_PER_TILE: Final = 2_048  # a tile of products stays in the cache until it has been searched
+SEGMENT: Final = 64
+PAIRS_PER_RESCORING: Final = 4_096  # the gathered rows stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,51 +100,48 @@ def _require_usable(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32
 def _candidates(
     left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], threshold: float, *, triangle: bool
 ) -> Iterator[tuple[Integers, Integers]]:
-    """Yield the pairs of each tile whose product, rounding allowed for, may reach the threshold."""
-    import torch
-
-    kind, margin = _product_kind()
-    rows, columns = (
-        torch.from_numpy(np.ascontiguousarray(left)).to(kind),
-        torch.from_numpy(np.ascontiguousarray(right)).to(kind),
-    )
-    transposed = columns.T
+    """Yield, strip by strip, the pairs whose product, rounding allowed for, may reach the threshold."""
+    short = shorten(left, right, threshold)
     for top in range(0, len(left), ROWS_PER_TILE):
-        strip = rows[top : top + ROWS_PER_TILE]
+        strip = short.left[top : top + ROWS_PER_TILE]
+        hits = [_NO_HITS]
         for start in range(top if triangle else 0, len(right), COLUMNS_PER_TILE):
-            products = strip @ transposed[:, start : start + COLUMNS_PER_TILE]
-            hits = _at_least(products, threshold - margin)
-            i, j = hits[0] + top, hits[1] + start
-            wanted = i < j if triangle else slice(None)
-            if len(i):
-                yield i[wanted], j[wanted]
-
-
-def _product_kind() -> tuple[torch.dtype, float]:
-    import torch
-
-    # Without bfloat16 matrix units the products would be emulated, many times slower than float32.
-    if torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - torch has no public name for it
-        return torch.bfloat16, BFLOAT16_MARGIN
-    return torch.float32, FLOAT32_MARGIN
+            products = short.multiply(strip, short.right[start : start + COLUMNS_PER_TILE].T)
+            i, j = _at_least(products, short.floor)
+            hits.append((i + top, j + start))
+        rows, columns = (np.concatenate(parts) for parts in zip(*hits, strict=True))
+        wanted = rows < columns if triangle else slice(None)
+        yield rows[wanted], columns[wanted]
 
 
 def _at_least(products: torch.Tensor, floor: float) -> tuple[Integers, Integers]:
-    """Find the products at or above ``floor``; the row maxima say where to look, for nearly all rows hold none."""
+    """Find the products at or above ``floor``; the maxima of short segments say where to look, for nearly all hold none."""
     import torch
 
-    promising = torch.nonzero(products.amax(dim=1) >= floor).squeeze(1)
-    inner = torch.nonzero(products[promising] >= floor)
-    return promising[inner[:, 0]].numpy(), inner[:, 1].numpy()
+    width = math.gcd(products.shape[1], SEGMENT)
+    segments = products.view(-1, width)
+    promising = torch.nonzero(segments.amax(dim=1) >= floor).squeeze(1)
+    if not len(promising):
+        return _NO_HITS
+    inner = torch.nonzero(segments[promising] >= floor)
+    places = (promising[inner[:, 0]] * width + inner[:, 1]).numpy()
+    return np.divmod(places, products.shape[1])
+
+
+_NO_HITS: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def _rescored(
     left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], rows: Integers, columns: Integers, threshold: float
 ) -> tuple[Integers, Integers, Floats]:
-    cosines = np.empty(len(rows), np.float64)
+    """Return the candidates that reach the threshold; most do not, which float32 shows at half the price."""
+    found = [_NOTHING]
     for start in range(0, len(rows), PAIRS_PER_RESCORING):
-        part = slice(start, start + PAIRS_PER_RESCORING)
-        a, b = left[rows[part]].astype(np.float64), right[columns[part]].astype(np.float64)
-        cosines[part] = np.einsum("ij,ij->i", a, b)
-    kept = cosines >= threshold
-    return rows[kept], columns[kept], cosines[kept]
+        i, j = rows[start : start + PAIRS_PER_RESCORING], columns[start : start + PAIRS_PER_RESCORING]
+        near = np.einsum("ij,ij->i", left[i], right[j]) >= threshold - FLOAT32_MARGIN
+        i, j = i[near], j[near]
+        cosines = np.einsum("ij,ij->i", left[i].astype(np.float64), right[j].astype(np.float64))
+        kept = cosines >= threshold
+        found.append((i[kept], j[kept], cosines[kept]))
+    rows, columns, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, columns, cosines
