@@ -41,6 +41,7 @@ def problems(count: int) -> list[pa.RecordBatch]:
             "statement": f"Statement {index} with {{braces}}.",
             "starter_code": "def f():" if index == count - 1 else None,
             "io_mode": "function" if index == count - 1 else "stdin",
+            "function_name": "f" if index == count - 1 else None,
         }
         for index in range(count)
     ]

@@ -30,5 +30,5 @@ __all__ = [
     "read_plan",
 ]
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Changes when the same input gives other bytes."""

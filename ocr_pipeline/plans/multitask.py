@@ -23,7 +23,7 @@ from ocr_pipeline.plans.choose import Solution, choose_solutions
 from ocr_pipeline.plans.verdicts import PlanVerdict
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import PLAN_SFT_DATASET
-from ocr_pipeline.tasks import code_prompt, plan_prompt
+from ocr_pipeline.tasks import code_prompt, given_code, plan_prompt
 
 __all__ = ["Balance", "Drawing", "MultitaskConfig", "build_multitask"]
 
@@ -157,11 +157,12 @@ def build_multitask(
 
 
 def _problems(batches: Iterable[pa.RecordBatch], dataset: str | None) -> Iterator[_Problem]:
-    wanted = ["problem_id", "dataset", "statement", "starter_code", "io_mode"]
+    wanted = ["problem_id", "dataset", "statement", "starter_code", "io_mode", "function_name"]
     for batch in batches:
         for row in batch.select(wanted).to_pylist():
             if dataset is None or row["dataset"] == dataset:
-                yield _Problem(row["problem_id"], row["statement"], row["starter_code"], row["io_mode"])
+                given = given_code(row["statement"], row["starter_code"], row["function_name"])
+                yield _Problem(row["problem_id"], row["statement"], given, row["io_mode"])
 
 
 def _kept_plans(batches: Iterable[pa.RecordBatch], told: Mapping[str, _Problem]) -> Iterator[_Plan]:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.student.benchmark import Benchmark
 from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
 from ocr_pipeline.student.examine import Examiner
 from ocr_pipeline.student.generation import Sampling, Student
@@ -22,10 +24,11 @@ from ocr_pipeline.student.sampling import AskedProblem, Candidate, sample_codes
 from ocr_pipeline.student.selection import evaluate_selections
 from ocr_pipeline.tables import STUDENT_CANDIDATES, STUDENT_EVALUATION
 
-__all__ = ["AssessConfig", "assess", "evaluate_candidates", "with_ranker_scores"]
+__all__ = ["AssessConfig", "assess", "evaluate_candidates", "try_benchmark", "with_ranker_scores"]
 
 PLAN_TRIAL: Final = "plan_trial"
 RANKER_FOLDS: Final = 2
+UNKNOWN: Final = ExampleScore(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,18 @@ def assess(problems: Sequence[AskedProblem], student: Student, examiner: Examine
     return pa.concat_tables(tables)
 
 
+def try_benchmark(benchmark: Benchmark, student: Student, config: AssessConfig, judge: JudgeConfig) -> pa.Table:
+    """Return ``student_candidates`` of one student on a benchmark, with the scores of a ranker."""
+    statements = {problem.problem_id: problem.statement for problem in benchmark.asked}
+    found = assess(benchmark.asked, student, benchmark.examiner(judge), config)
+    return with_ranker_scores(found, statements, seed=config.sampling.seed)
+
+
 def _judged(
     candidates: Sequence[Candidate], sampling: str, student: str, benchmark: str, examiner: Examiner
 ) -> pa.Table:
-    scores, verdicts = examiner.examples(candidates), examiner.verdicts(candidates)
+    answered = [each for each in candidates if each.is_answered]
+    scores, verdicts = examiner.examples(answered), examiner.verdicts(answered)
     return _table(_rows(candidates, scores, verdicts, sampling, student, benchmark))
 
 
@@ -74,7 +85,7 @@ def _rows(
     benchmark: str,
 ) -> Iterator[dict[str, Any]]:
     for each in candidates:
-        score = scores[each.sample_id]
+        score = scores.get(each.sample_id, UNKNOWN)
         yield {
             "student": student,
             "benchmark": benchmark,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,8 +20,11 @@ import typer
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.store import FileWriter, open_files
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
+from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_benchmark
+from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.config import PRESETS, Heads, Objective, preset
 from ocr_pipeline.student.evaluation import (
     NEEDED,
@@ -30,7 +34,9 @@ from ocr_pipeline.student.evaluation import (
     Window,
     benchmark_problems,
 )
+from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
+from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.rows import TrainingRow, read_rows
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TryConfig, run_trial, summarize_trial
@@ -45,6 +51,8 @@ from ocr_pipeline.tables import (
     STUDENT_EVALUATION,
     TESTS,
 )
+from ocr_pipeline.teacher.ask import AskConfig
+from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["evaluate", "student", "train"]
 
@@ -97,13 +105,13 @@ def _benchmark(problems: list[Path] | None, since: datetime | None, until: datet
         if since or until:
             raise typer.BadParameter("--since and --until need --problems, which hold the dates")
         return None
-    window = None
-    if since or until:
-        window = Window(
-            since=since.date() if since else Window().since,
-            until=until.date() if until else Window().until,
-        )
-    return benchmark_problems(open_files(problems, PROBLEMS, required=["problem_id"]), window)
+    return benchmark_problems(open_files(problems, PROBLEMS, required=["problem_id"]), _window(since, until))
+
+
+def _window(since: datetime | None, until: datetime | None) -> Window | None:
+    if since is None and until is None:
+        return None
+    return Window(since.date() if since else date.min, until.date() if until else date.max)
 
 
 def _reasoning_tokens(samples: list[Path]) -> dict[str, int]:
@@ -200,7 +208,6 @@ def try_students(  # noqa: PLR0913 - one parameter per option
     k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1,5",
     plans: Annotated[int, typer.Option(min=0, help="Plans per problem; 0 leaves plan sampling out.")] = 2,
     codes_per_plan: Annotated[int, typer.Option(min=1, help="Programs that try each plan.")] = 2,
-    with_plan_head: Annotated[bool, typer.Option(help="Also train a student with a plan head.")] = False,
     epochs: Annotated[float | None, typer.Option(help="Epochs instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
@@ -213,23 +220,80 @@ def try_students(  # noqa: PLR0913 - one parameter per option
         plans=plans,
         codes_per_plan=codes_per_plan,
         seed=seed,
-        with_plan_head=with_plan_head,
     )
     ks = _parsed_ks(k)
     tried = run_trial(
         list(read_training_rows(rows)),
-        list(open_files(problems, PROBLEMS, required=["problem_id", "statement"])),
-        list(open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"])),
+        open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
+        open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
         config=config,
         folder=out / "students",
     )
     summary = summarize_trial(tried.evaluation, ks)
-    with FileWriter(out / "student_candidates.parquet", STUDENT_CANDIDATES) as writer:
-        writer.write(tried.candidates)
+    _write_candidates(out, tried.candidates)
     _write(out, tried.evaluation, summary)
     report(tried.counts, as_json=as_json, out=out)
     if not as_json:
         typer.echo(summary_text(summary))
+
+
+@student.command("evaluate")
+def evaluate_student(  # noqa: PLR0913 - one parameter per option
+    student_name: Annotated[
+        str, typer.Argument(metavar="STUDENT", help="Folder of a student, or with --url its name on the server.")
+    ],
+    *,
+    problems: Annotated[list[Path], typer.Option(help="Problems of the benchmark.")],
+    tests: Annotated[list[Path], typer.Option(help="Their tests.")],
+    out: Annotated[Path, typer.Option(help="Folder for the programs, the results by problem and the summary.")],
+    benchmark: Annotated[str, typer.Option(help="Name of the benchmark in the tables.")] = "benchmark",
+    url: Annotated[list[str] | None, typer.Option(help="Base URL of a server; several for equal servers.")] = None,
+    n: Annotated[int, typer.Option(min=1, help="Programs per problem.")] = 10,
+    k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1,10",
+    plans: Annotated[int, typer.Option(min=0, help="Plans per problem; 0 leaves plan sampling out.")] = 0,
+    codes_per_plan: Annotated[int, typer.Option(min=1, help="Programs that try each plan.")] = 10,
+    since: Annotated[datetime | None, typer.Option(formats=DAYS, help="First contest day.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=DAYS, help="Last contest day.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="Temperature; 0 is greedy.")] = 0.6,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 1_024,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that judge; 0: this one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the server's key.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Let a student write programs for a benchmark, judge them, and print pass@k of every way to choose among them."""
+    ks = _parsed_ks(k)
+    asked = read_benchmark(
+        benchmark,
+        open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
+        open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
+        window=_window(since, until),
+    )
+    sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    planned = PlanSamplingConfig(plans, codes_per_plan, n, sampling) if plans else None
+    with _opened(student_name, url, out / "answers.sqlite", api_key_env) as asked_student:
+        candidates = try_benchmark(
+            asked, asked_student, AssessConfig(benchmark, n, sampling, planned), JudgeConfig(workers=workers)
+        )
+    evaluation = evaluate_candidates(candidates)
+    summary = summarize_trial(evaluation, ks)
+    _write_candidates(out, candidates)
+    _write(out, evaluation, summary)
+    _report(asked.counts, summary, as_json=as_json, out=out)
+
+
+@contextmanager
+def _opened(name: str, urls: list[str] | None, ledger: Path, api_key_env: str | None) -> Iterator[Student]:
+    if not urls:
+        yield LocalStudent(Path(name))
+        return
+    with attach(urls, api_key_env) as server, progress("asking", unit="answers") as bar:
+        yield ServedStudent(name, server, ledger, AskConfig(model=name), progress=bar)
+
+
+def _write_candidates(out: Path, candidates: pa.Table) -> None:
+    with FileWriter(out / "student_candidates.parquet", STUDENT_CANDIDATES) as writer:
+        writer.write(candidates)
 
 
 @student.command("compare")

@@ -119,11 +119,13 @@ class SandboxExaminer:
             }
 
     def _printed(self, runner: Runner, spec: ProblemSpec, code: str, inputs: Sequence[str]) -> str | None:
+        if not inputs:
+            return None
         limits = self.config.limits_for(spec, self.language)
         is_function = spec.io_mode == IoMode.FUNCTION
         job: dict[str, object] | None = {"do": "call", "function": spec.function_name} if is_function else None
         program = runner.open(code, self.language, limits, job)
-        if isinstance(program, RunResult) or not inputs:
+        if isinstance(program, RunResult):
             return None
         printed = hashlib.sha256()
         with program:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.student.config import Heads
 from ocr_pipeline.student.encoding import render_prompt
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, single_threaded
@@ -52,6 +53,8 @@ class Completion:
     text: str
     finish_reason: str | None
     tokens: int
+    failed: bool = False
+    """The student could not be asked; nothing is known of its answer."""
 
 
 class Student(Protocol):
@@ -77,9 +80,10 @@ class ServedStudent:
     ledger: Path
     config: AskConfig
     plan_config: AskConfig | None = None
+    progress: Progress = SILENT
 
     def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[list[Completion]]:
-        """Yield ``n`` completions for each prompt, in order; a request that failed is an empty answer."""
+        """Yield ``n`` completions for each prompt, in order; a request that failed is a failed completion."""
         requests = (
             Request(
                 (Message("user", prompt),),
@@ -94,10 +98,11 @@ class ServedStudent:
             for index in range(n)
         )
         config = self.plan_config if task is Task.PLAN and self.plan_config else self.config
-        replies = ask(requests, server=self.server, ledger=self.ledger, config=config)
+        replies = ask(requests, server=self.server, ledger=self.ledger, config=config, progress=self.progress)
         waiting: list[Completion] = []
         for reply in replies:
-            waiting.append(Completion(reply.text, reply.finish_reason, reply.usage.completion_tokens or 0))
+            tokens, failed = reply.usage.completion_tokens or 0, reply.error is not None
+            waiting.append(Completion(reply.text, reply.finish_reason, tokens, failed))
             if len(waiting) == n:
                 yield waiting
                 waiting = []

@@ -21,7 +21,7 @@ from ocr_pipeline.student.generation import (
     extract_code,
 )
 from ocr_pipeline.student.rows import Task
-from ocr_pipeline.tasks import code_prompt, plan_prompt
+from ocr_pipeline.tasks import code_prompt, given_code, plan_prompt
 
 __all__ = ["AskedProblem", "Candidate", "candidate_id", "judge_rows", "read_problems", "sample_codes", "sample_plans"]
 
@@ -55,13 +55,21 @@ class Candidate:
     reasoning_tokens: int
     plan: str | None = None
     plan_index: int | None = None
+    is_answered: bool = True
+    """False when the student could not be asked: then there is nothing to judge."""
 
 
 def read_problems(batches: Iterable[pa.RecordBatch]) -> list[AskedProblem]:
     """Read what students are told, sorted by problem."""
-    wanted = ["problem_id", "statement", "io_mode", "starter_code"]
-    problems = [AskedProblem(**row) for batch in batches for row in batch.select(wanted).to_pylist()]
+    wanted = ["problem_id", "statement", "io_mode", "starter_code", "function_name"]
+    problems = [_asked(**row) for batch in batches for row in batch.select(wanted).to_pylist()]
     return sorted(problems, key=lambda problem: problem.problem_id)
+
+
+def _asked(
+    problem_id: str, statement: str, io_mode: str, starter_code: str | None, function_name: str | None
+) -> AskedProblem:
+    return AskedProblem(problem_id, statement, io_mode, given_code(statement, starter_code, function_name))
 
 
 def sample_codes(
@@ -117,6 +125,7 @@ def _candidate(
         reasoning_tokens=count_reasoning_tokens(completion),
         plan=plan[1],
         plan_index=plan[0],
+        is_answered=not completion.failed,
     )
 
 

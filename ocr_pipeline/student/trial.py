@@ -6,7 +6,9 @@ summarised. It shows that training works, not that a student is good: the proble
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,24 +18,22 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.console import progress
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.engine.processes import worker_pool
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidates, with_ranker_scores
+from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.config import Heads, Objective, TrainConfig
 from ocr_pipeline.student.evaluation import Method
-from ocr_pipeline.student.examine import SandboxExaminer
 from ocr_pipeline.student.generation import LocalStudent, Sampling
 from ocr_pipeline.student.pass_at_k import summarize
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.rows import Task, TrainingRow
-from ocr_pipeline.student.sampling import AskedProblem, read_problems
+from ocr_pipeline.student.sampling import AskedProblem
 from ocr_pipeline.student.training import save_untrained, train
-from ocr_pipeline.tables import TESTS
 
-__all__ = ["Trial", "TryConfig", "run_trial", "summarize_trial"]
+__all__ = ["Trial", "TryConfig", "guided_rows", "run_trial", "summarize_trial"]
 
 BENCHMARK: Final = "trained_problems"
-UNTRAINED: Final = "untrained"
 LONGEST_ANSWER_TOKENS: Final = 256
 TEST_TIME_S: Final = 2.0
 """A tiny student that loops is wrong after two seconds as well as after ten."""
@@ -50,14 +50,6 @@ class TryConfig:
     codes_per_plan: int = 2
     temperature: float = 0.6
     seed: int = 0
-    with_plan_head: bool = False
-    """Also train one with a plan head: as long again as the joint one."""
-
-    def students(self) -> Mapping[str, TrainConfig]:
-        """Return the recipe of every student, by name."""
-        joint = replace(self.train, objective=Objective.JOINT)
-        students = {"sft": replace(self.train, objective=Objective.SFT), "joint": joint}
-        return students | ({"joint_plan_head": replace(joint, heads=Heads.PLAN_HEAD)} if self.with_plan_head else {})
 
     @property
     def assess(self) -> AssessConfig:
@@ -79,39 +71,98 @@ class Trial:
     """Training rows of every student."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pupil:
+    """One student of the trial."""
+
+    name: str
+    rows: tuple[TrainingRow, ...]
+    recipe: TrainConfig
+    assess: AssessConfig
+    is_trained: bool = True
+
+
 def run_trial(
     rows: Sequence[TrainingRow],
-    problems: Sequence[pa.RecordBatch],
-    tests: Sequence[pa.RecordBatch],
+    problems: Iterable[pa.RecordBatch],
+    tests: Iterable[pa.RecordBatch],
     *,
     config: TryConfig,
     folder: Path,
 ) -> Trial:
-    """Train and try the students; the sft one learns the code rows alone.
+    """Train and try the students, as many at a time as there are cores; a tiny one has no use for a second thread.
 
     Raises
     ------
     InputError
         When no problem of the rows has tests.
     """
-    asked = _asked(rows, problems, tests)
-    examiner = _examiner({problem.problem_id for problem in asked}, problems, tests)
-    save_untrained(rows, config.train, folder / UNTRAINED)
-    counts = {}
-    for name, recipe in config.students().items():
-        taught = [row for row in rows if recipe.objective is Objective.JOINT or row.task is Task.CODE]
-        with progress(f"training {name}", unit="steps") as bar:
-            counts[name] = train(taught, recipe, folder / name, progress=bar).counts
-    tables = []
-    with progress("trying", total=len(counts) + 1, unit="students") as bar:
-        for name in (UNTRAINED, *counts):
-            plan_sampling = None if name in {UNTRAINED, "sft"} else config.assess.plan_sampling
-            one = replace(config.assess, plan_sampling=plan_sampling)  # only these were taught to plan
-            tables.append(assess(asked, LocalStudent(folder / name), examiner, one))
+    benchmark = read_benchmark(BENCHMARK, problems, tests, problem_ids={row.problem_id for row in rows})
+    pupils = list(_pupils(rows, benchmark.asked, config))
+    found: dict[str, tuple[StageCounts, pa.Table]] = {}
+    workers = min(len(os.sched_getaffinity(0)), len(pupils))
+    with progress("training and trying", total=len(pupils), unit="students") as bar, worker_pool(workers) as pool:
+        waiting = {pool.submit(_try_one, pupil, benchmark, folder): pupil.name for pupil in pupils}
+        for done in as_completed(waiting):
+            found[waiting[done]] = done.result()
             bar.advance()
-    statements = {problem.problem_id: problem.statement for problem in asked}
-    candidates = with_ranker_scores(pa.concat_tables(tables), statements, seed=config.seed)
+    statements = {problem.problem_id: problem.statement for problem in benchmark.asked}
+    tables = pa.concat_tables([found[pupil.name][1] for pupil in pupils])
+    candidates = with_ranker_scores(tables, statements, seed=config.seed)
+    counts = {pupil.name: found[pupil.name][0] for pupil in pupils if pupil.is_trained}
     return Trial(candidates, evaluate_candidates(candidates), counts)
+
+
+def _pupils(rows: Sequence[TrainingRow], asked: Sequence[AskedProblem], config: TryConfig) -> Iterator[_Pupil]:
+    """Yield the students: the longest to train first. Only those that were taught plans try plan sampling.
+
+    All joint ones take as many steps as the plain joint one, so that more rows do not mean more training.
+    """
+    everything, direct = tuple(rows), replace(config.assess, plan_sampling=None)
+    guided = (*everything, *guided_rows(rows, asked))
+    sft = replace(config.train, objective=Objective.SFT)
+    joint = replace(config.train, objective=Objective.JOINT)
+    as_long = replace(joint, epochs=joint.epochs * len(everything) / len(guided))
+    yield _Pupil("joint_guided_plan_head", guided, replace(as_long, heads=Heads.PLAN_HEAD), config.assess)
+    yield _Pupil("joint_guided", guided, as_long, config.assess)
+    yield _Pupil("joint", everything, joint, config.assess)
+    yield _Pupil("sft", tuple(row for row in rows if row.task is Task.CODE), sft, direct)
+    yield _Pupil("untrained", everything, sft, direct, is_trained=False)
+
+
+def guided_rows(rows: Iterable[TrainingRow], asked: Iterable[AskedProblem]) -> list[TrainingRow]:
+    """Return a code row for every program and plan of a problem, asked as plan sampling asks.
+
+    The paper's data holds no such row: its students meet a plan in the prompt for the first time at inference, which a
+    model without pre-training cannot follow.
+    """
+    codes: dict[str, dict[str, None]] = {}
+    plans: dict[str, dict[str, None]] = {}
+    known = set()
+    for row in rows:
+        (plans if row.task is Task.PLAN else codes).setdefault(row.problem_id, {})[row.completion] = None
+        known.add((row.prompt, row.completion))
+    made = [
+        TrainingRow(
+            f"{problem.problem_id}/guided/{i}/{j}", Task.CODE, problem.code_prompt(plan), code, problem.problem_id
+        )
+        for problem in asked
+        for i, plan in enumerate(plans.get(problem.problem_id, ()))
+        for j, code in enumerate(codes.get(problem.problem_id, ()))
+    ]
+    return [row for row in made if (row.prompt, row.completion) not in known]
+
+
+def _try_one(pupil: _Pupil, benchmark: Benchmark, folder: Path) -> tuple[StageCounts, pa.Table]:
+    """Train one student and have its programs judged, in a process of its own."""
+    place = folder / pupil.name
+    counts = StageCounts(rows_in=0, kept=0)
+    if pupil.is_trained:
+        counts = train(pupil.rows, pupil.recipe, place).counts
+    else:
+        save_untrained(pupil.rows, pupil.recipe, place)
+    examiner = benchmark.examiner(JudgeConfig(default_time_limit_s=TEST_TIME_S, time_factor={"python": 1.0}))
+    return counts, assess(benchmark.asked, LocalStudent(place), examiner, pupil.assess)
 
 
 def summarize_trial(evaluation: pa.Table, ks: Sequence[int]) -> pa.Table:
@@ -119,30 +170,3 @@ def summarize_trial(evaluation: pa.Table, ks: Sequence[int]) -> pa.Table:
     sampled = pc.is_in(evaluation["method"], pa.array([Method.DIRECT.value, Method.PLAN_SAMPLING.value]))
     selected = evaluation.filter(pc.invert(sampled))
     return pa.concat_tables([summarize(evaluation.filter(sampled), ks), summarize(selected, [1])])
-
-
-def _asked(
-    rows: Sequence[TrainingRow], problems: Sequence[pa.RecordBatch], tests: Sequence[pa.RecordBatch]
-) -> list[AskedProblem]:
-    tested = {problem_id for batch in tests for problem_id in batch.column("problem_id").to_pylist()}
-    taught = {row.problem_id for row in rows}
-    asked = [each for each in read_problems(problems) if each.problem_id in tested & taught]
-    if not asked:
-        raise InputError(f"none of the {len(taught)} problems of the rows has both a statement and tests")
-    return asked
-
-
-def _examiner(
-    problem_ids: set[str], problems: Sequence[pa.RecordBatch], tests: Sequence[pa.RecordBatch]
-) -> SandboxExaminer:
-    return SandboxExaminer(
-        problems=list(_only(problems, problem_ids)),
-        tests=pa.Table.from_batches(_only(tests, problem_ids), schema=TESTS.schema),
-        config=JudgeConfig(default_time_limit_s=TEST_TIME_S, time_factor={"python": 1.0}),
-    )
-
-
-def _only(batches: Sequence[pa.RecordBatch], problem_ids: set[str]) -> Iterator[pa.RecordBatch]:
-    wanted = pa.array(sorted(problem_ids), pa.string())
-    for batch in batches:
-        yield batch.filter(pc.is_in(batch.column("problem_id"), wanted))

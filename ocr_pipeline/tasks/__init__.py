@@ -11,10 +11,11 @@ from typing import Final
 from ocr_pipeline.tables import IoMode
 from ocr_pipeline.tasks.prompt import Prompt
 
-__all__ = ["Prompt", "code_prompt", "plan_prompt", "prompt_sha256"]
+__all__ = ["Prompt", "code_prompt", "given_code", "plan_prompt", "prompt_sha256"]
 
 STANDARD_INPUT: Final = "Use Standard Input format"
 CALL_BASED: Final = "Use Call-Based format"
+NAME_LINE: Final = "The function is called `{name}`."
 
 
 def code_prompt(statement: str, *, io_mode: str, starter_code: str | None = None, plan: str | None = None) -> str:
@@ -27,6 +28,17 @@ def code_prompt(statement: str, *, io_mode: str, starter_code: str | None = None
 def plan_prompt(statement: str, *, io_mode: str, starter_code: str | None = None) -> str:
     """Ask for a solution plan."""
     return _fill("plan", statement, io_mode, starter_code)
+
+
+def given_code(statement: str, starter_code: str | None, function_name: str | None) -> str | None:
+    """Return what a prompt shows beside the statement: the starter code, or the function's name where neither tells it.
+
+    HumanEval's statement is its starter code: it is shown once. MBPP has none, and its statements name no function.
+    """
+    if starter_code and starter_code.strip() and starter_code.strip() not in statement:
+        return starter_code
+    known = starter_code or statement
+    return NAME_LINE.format(name=function_name) if function_name and function_name not in known else None
 
 
 def prompt_sha256() -> dict[str, str]:

@@ -1,0 +1,123 @@
+"""A benchmark: problems with tests that students are tried on. Any ingested data set can be one, whole or some days of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.student.evaluation import Window
+from ocr_pipeline.student.examine import SandboxExaminer
+from ocr_pipeline.student.sampling import AskedProblem, read_problems
+from ocr_pipeline.tables import TESTS, IoMode
+
+__all__ = ["Benchmark", "read_benchmark"]
+
+CALL_LINE: Final = "For example, {name}({arguments}) returns {expected}."
+LONGEST_CALL_CHARACTERS: Final = 1_000
+"""A longer example would be most of the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What students are asked, and what their programs are judged with; all of it is held in memory."""
+
+    name: str
+    asked: tuple[AskedProblem, ...]
+    problems: tuple[pa.RecordBatch, ...]
+    tests: pa.Table
+    counts: StageCounts
+    """Of the problems: asked, or left out because of their day or because nothing could be judged."""
+
+    def examiner(self, config: JudgeConfig) -> SandboxExaminer:
+        """Return the judge of this benchmark."""
+        return SandboxExaminer(self.problems, self.tests, config=config)
+
+
+def read_benchmark(
+    name: str,
+    problems: Iterable[pa.RecordBatch],
+    tests: Iterable[pa.RecordBatch],
+    *,
+    window: Window | None = None,
+    problem_ids: Collection[str] | None = None,
+) -> Benchmark:
+    """Read the problems that have tests; with a window those of contests inside it, with ids those alone.
+
+    A function problem without starter code (MBPP) says in no other way how it is called, so its prompt shows the first
+    of its tests, as EvalPlus does; that test stays among those that judge.
+
+    Raises
+    ------
+    InputError
+        When no problem is left, with the reasons.
+    """
+    outcomes: Counter[str] = Counter()
+    wanted = [_wanted(batch, window, problem_ids, outcomes) for batch in problems]
+    ids = {problem_id for batch in wanted for problem_id in batch.column("problem_id").to_pylist()}
+    known = pa.Table.from_batches([_only(batch, ids) for batch in tests], schema=TESTS.schema)
+    tested = set(known["problem_id"].to_pylist())
+    outcomes["no_tests"] = len(ids - tested)
+    kept = tuple(_only(batch, tested) for batch in wanted)
+    calls = dict(_calls(kept, known))
+    asked = tuple(_with_call(problem, calls.get(problem.problem_id)) for problem in read_problems(kept))
+    dropped = {reason: count for reason, count in outcomes.items() if count}
+    if not asked:
+        raise InputError(f"the benchmark {name} has no problem left {dropped}; give other problems, tests or days")
+    return Benchmark(name, asked, kept, known, StageCounts(len(asked) + sum(dropped.values()), len(asked), dropped))
+
+
+def _wanted(
+    batch: pa.RecordBatch, window: Window | None, problem_ids: Collection[str] | None, outcomes: Counter[str]
+) -> pa.RecordBatch:
+    named = [problem_ids is None or each in problem_ids for each in batch.column("problem_id").to_pylist()]
+    inside = [window is None or window.holds(day) for day in batch.column("contest_date").to_pylist()]
+    outcomes["not_named"] += named.count(False)
+    outcomes["outside_window"] += sum(
+        is_named and not is_inside for is_named, is_inside in zip(named, inside, strict=True)
+    )
+    return batch.filter(pc.and_(pa.array(named, pa.bool_()), pa.array(inside, pa.bool_())))
+
+
+def _only(batch: pa.RecordBatch, problem_ids: Collection[str]) -> pa.RecordBatch:
+    return batch.filter(pc.is_in(batch.column("problem_id"), pa.array(sorted(problem_ids), pa.string())))
+
+
+def _calls(problems: Iterable[pa.RecordBatch], tests: pa.Table) -> Iterator[tuple[str, str]]:
+    """Yield the first test of every function problem without starter code, as a call."""
+    first: dict[str, dict[str, Any]] = {}
+    for test in tests.select(["problem_id", "test_id", "input", "expected"]).to_pylist():
+        if test["problem_id"] not in first or test["test_id"] < first[test["problem_id"]]["test_id"]:
+            first[test["problem_id"]] = test
+    for row in (row for batch in problems for row in batch.to_pylist()):
+        if row["io_mode"] == IoMode.FUNCTION and row["function_name"] and not row["starter_code"]:
+            test = first[row["problem_id"]]
+            call = _call(row["function_name"], test["input"], test["expected"])
+            if call is not None:
+                yield row["problem_id"], call
+
+
+def _call(name: str, arguments: str, expected: str) -> str | None:
+    if len(arguments) + len(expected) > LONGEST_CALL_CHARACTERS:
+        return None
+    try:
+        values, result = json.loads(arguments), json.loads(expected)
+    except ValueError:
+        return None  # a test that is a program of asserts
+    if not isinstance(values, list):
+        return None
+    return CALL_LINE.format(name=name, arguments=", ".join(map(repr, values)), expected=repr(result))
+
+
+def _with_call(problem: AskedProblem, call: str | None) -> AskedProblem:
+    if call is None:
+        return problem
+    return replace(problem, starter_code="\n".join(filter(None, [problem.starter_code, call])))
