@@ -32,10 +32,25 @@ from ocr_pipeline.tables import (
 )
 from resources import EngineResource, SandboxResource, StoreResource
 
-__all__ = ["SelectionConfig", "executions", "reasoning_patterns", "samples", "sft_dataset", "test_trust"]
+__all__ = [
+    "SelectionConfig",
+    "SeparationConfig",
+    "executions",
+    "reasoning_patterns",
+    "samples",
+    "sft_dataset",
+    "test_trust",
+]
 
 GROUP = "5_samples"
 Partition = dict[str, str]
+
+
+class SeparationConfig(dg.Config):
+    """How responses come apart."""
+
+    fence_policy: str = "last"
+    ask_compilers: bool = True
 
 
 @table_asset(
@@ -47,24 +62,25 @@ Partition = dict[str, str]
     kinds=("treesitter",),
 )
 def samples(
-    context: dg.AssetExecutionContext, store: StoreResource, engine: EngineResource
+    context: dg.AssetExecutionContext, config: SeparationConfig, store: StoreResource, engine: EngineResource
 ) -> dg.MaterializeResult[Any]:
     """Take every response apart and give it a verdict."""
     opened = store.open()
-    config = step.SampleConfig()
 
     def plan(partition: Partition) -> Build:
+        settings = step.SampleConfig(**config.model_dump())
         return Build(
             tables=(SAMPLES,),
             partition=partition,
-            config=asdict(config),
+            config=asdict(settings),
             code_version=step.VERSION,
             inputs=[opened.reference(RESPONSES, **partition)],
             run=lambda writers: step.separate(
                 opened.open(RESPONSES, **partition).to_batches(),
-                config=config,
+                config=settings,
                 engine=engine.open(),
                 writer=writers[SAMPLES.name],
+                progress=watched(context, f"samples {'|'.join(partition.values())}", "responses"),
             ),
         )
 
@@ -208,10 +224,6 @@ class SelectionConfig(dg.Config):
     samples_per_problem_max: int | None = None
     text_policy: str = "placeholder"
 
-    def settings(self) -> step.SelectionConfig:
-        """Return the library's configuration."""
-        return step.SelectionConfig(**self.model_dump())
-
 
 @table_asset(
     SFT_DATASET,
@@ -225,9 +237,9 @@ def sft_dataset(
 ) -> dg.MaterializeResult[Any]:
     """Select the samples that readers train on, in the columns of the released data set."""
     opened = store.open()
-    settings = config.settings()
 
     def plan(partition: Partition) -> Build:
+        settings = step.SelectionConfig(**config.model_dump())
         judged = opened.manifest(EXECUTIONS, **partition) is not None
         return Build(
             tables=(SFT_DATASET,),
@@ -243,6 +255,7 @@ def sft_dataset(
                 config=settings,
                 redistributable={name for name, source in SOURCES.items() if source.may_redistribute},
                 writer=writers[SFT_DATASET.name],
+                progress=watched(context, f"sft_dataset {'|'.join(partition.values())}", "samples"),
             ),
         )
 

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "replay": "ocr_pipeline.teacher.command:replay",
     "ledger": "ocr_pipeline.teacher.command:ledger",
     "separate": "ocr_pipeline.samples.command:separate",
+    "select": "ocr_pipeline.samples.command:select",
     "judge": "ocr_pipeline.judge.command:judge",
     "plan": "ocr_pipeline.plans.command:plan",
     "train": "ocr_pipeline.student.command:train",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.samples import SelectionConfig, select
+from ocr_pipeline.samples import SelectionConfig, command, select
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, SAMPLES
 from tests.samples_rows import ALL_SHAPES, responses, rows, separated
 
@@ -204,7 +208,7 @@ class TestExecution:
 
     def test_needs_executions(self, world: World) -> None:
         """A selection by tests without executions says what to do."""
-        with pytest.raises(InputError, match="materialize executions"):
+        with pytest.raises(InputError, match="materialize executions, or give --executions"):
             world.select(execution="passing")
 
 
@@ -235,3 +239,66 @@ def test_wrong_configuration(config: dict[str, Any]) -> None:
     """Unknown words and impossible bands are refused with the value."""
     with pytest.raises(InputError, match="selection:"):
         SelectionConfig(**config)
+
+
+class TestCommand:
+    """The command ``ocr-pipeline select``."""
+
+    def run(self, world: World, folder: Path, *arguments: str) -> tuple[int, str, list[str]]:
+        """Write the world as files, run the command, and return exit code, output and the selected samples."""
+        tables = {"samples": world.samples, "responses": world.responses, "problems": world.problems}
+        if world.executions is not None:
+            tables["executions"] = world.executions
+        for name, batch in tables.items():
+            pq.write_table(pa.table(batch), folder / f"{name}.parquet")
+        paths = [f"--{name}={folder / name}.parquet" for name in tables if name != "samples"]
+        app = typer.Typer()
+        app.command()(command.select)
+        out = folder / "out"
+        result = CliRunner().invoke(
+            app, [f"{folder / 'samples'}.parquet", *paths, f"--out={out}", "--json", *arguments]
+        )
+        if isinstance(result.exception, InputError):
+            return 1, str(result.exception), []
+        written = pq.read_table(out / "sft_dataset.parquet") if result.exit_code == 0 else None
+        return result.exit_code, result.stdout, written["sample_id"].to_pylist() if written else []
+
+    @pytest.mark.parametrize(
+        ("arguments", "kept"),
+        [
+            ([], ["r000", "r001", "r011"]),
+            (["--execution", "passing"], ["r000"]),
+            (["--execution", "failing"], ["r001"]),
+            (["--pass-rate-min", "0.2", "--pass-rate-max", "0.9"], ["r001"]),
+            (["--no-drop-reasoning-with-code"], ["r000", "r001", "r005", "r011"]),
+            (["--drop-duplicates"], ["r000", "r011"]),
+        ],
+    )
+    def test_selects(self, world: World, tmp_path: Path, arguments: list[str], kept: list[str]) -> None:
+        """Every selection of the configuration is an option; the account balances."""
+        tested = judged(world, ("r000", "accepted", 1.0), ("r001", "wrong_answer", 0.25), ("r011", "not_run", None))
+        code, output, found = self.run(tested, tmp_path, *arguments)
+        counts = json.loads(output)
+        assert (code, found) == (0, kept)
+        assert counts["rows_in"] == len(ALL_SHAPES) == counts["kept"] + sum(counts["dropped"].values())
+
+    def test_statements_are_copied_only_where_named(self, world: World, tmp_path: Path) -> None:
+        """By default a statement is a placeholder; a data set that may be handed on is named."""
+        for arguments, text in (((), "-"), (("--redistributable", "taco"), STATEMENT)):
+            self.run(world, tmp_path, *arguments)
+            rows_written = pq.read_table(tmp_path / "out" / "sft_dataset.parquet").to_pylist()
+            assert {row["input"] for row in rows_written} == {text}
+
+    def test_plain_problems(self, world: World, tmp_path: Path) -> None:
+        """Problems that never were deduplicated name their own data set and licence."""
+        narrow = {"problem_id": ["p/train/1"], "statement": [STATEMENT], "dataset": ["apps"], "license": ["MIT"]}
+        world.problems = pa.RecordBatch.from_pydict(narrow)
+        self.run(world, tmp_path)
+        row = pq.read_table(tmp_path / "out" / "sft_dataset.parquet").to_pylist()[0]
+        assert (row["dataset"], row["license"]) == ("apps", "MIT")
+
+    def test_without_executions(self, world: World, tmp_path: Path) -> None:
+        """A selection by tests without executions is one line, and no file appears."""
+        code, message, _ = self.run(world, tmp_path, "--execution", "passing")
+        assert (code, "--executions" in message) == (1, True)
+        assert not list((tmp_path / "out").glob("*.parquet"))

@@ -31,4 +31,4 @@ __all__ = [
     "separate_text",
 ]
 
-VERSION: Final = "1"
+VERSION: Final = "2"

@@ -61,6 +61,7 @@ PROBLEM_COLUMNS: Final = (
     "statement",
     "difficulty",
     "rating",
+    "license",
     "datasets",
     "licenses",
 )
@@ -194,7 +195,8 @@ def select(
     """
     if config.needs_execution and executions is None:
         raise InputError(
-            f"selection: execution={config.execution} needs the executions table; materialize executions first"
+            f"selection: execution={config.execution} with a pass rate from {config.pass_rate_min} to "
+            f"{config.pass_rate_max} needs the executions of the samples; materialize executions, or give --executions"
         )
     facts = _Problems(problems(), config.text_policy, redistributable)
     outcomes = _Outcomes(executions() if executions else ())
@@ -232,8 +234,8 @@ class _Problems:
             "id": hashlib.sha256(problem["statement"].encode()).hexdigest()[:ID_DIGITS],
             "input": problem["statement"] if may_copy else PLACEHOLDER,
             "source": problem["site"] or "",
-            "license": ", ".join(problem["licenses"]),
-            "dataset": ", ".join(problem["datasets"]),
+            "license": ", ".join(problem["licenses"] or [problem["license"]]),
+            "dataset": ", ".join(problem["datasets"] or [problem["dataset"]]),
             "split": problem["split"],
             "difficulty": problem["difficulty"] or str(problem["rating"] or ""),
             "index": problem["native_id"],

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.samples.duplicates import CANDIDATES, Repeats, RoughIndex, code_key, find_repeats, rough_key
 from ocr_pipeline.samples.fences import Fence
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
@@ -60,6 +61,19 @@ class SampleConfig:
     """Which of several complete fences in the asked language holds the code."""
     ask_compilers: bool = True
     """Confirm Python by CPython and flags on C++ by g++; without, Tree-sitter decides on Python alone."""
+
+    def __post_init__(self) -> None:
+        """Accept the plain word of a configuration file.
+
+        Raises
+        ------
+        InputError
+            When the word is no policy.
+        """
+        try:
+            object.__setattr__(self, "fence_policy", FencePolicy(self.fence_policy))
+        except ValueError as error:
+            raise InputError(f"samples: {error}; known policies are {', '.join(FencePolicy)}") from error
 
 
 @dataclass(frozen=True, slots=True)
