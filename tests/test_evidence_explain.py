@@ -11,7 +11,7 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.evidence import Explanation, explain
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import PROBLEMS
+from ocr_pipeline.tables import PROBLEMS, TEST_TRUST
 from tests import evidence_root as fixture
 
 
@@ -75,6 +75,18 @@ def test_contamination_shows_the_shared_span(store: Store) -> None:
     found = next(event for event in explain(store, fixture.LEAKED).events if event.stage == "contamination")
     assert fixture.BENCHMARK_PROBLEM in found.summary
     assert found.details == ({"shared span": "two numbers closer than the threshold"},)
+
+
+def test_what_reference_solutions_say_of_the_tests_is_told(store: Store) -> None:
+    """A problem's flag with its flagged tests stands between the contamination and the answers."""
+    rows = [
+        {"problem_id": fixture.SUM, "flag": "tests_flagged", "n_solutions_run": 3, "n_passed": 2},
+        {"problem_id": fixture.SUM, "test_id": "000004", "flag": "rejects_solutions", "detail": "wrong_answer 1"},
+    ]
+    fixture.put(store, TEST_TRUST, rows, {"dataset": fixture.SUM.split("/")[0]})
+    (event,) = (event for event in explain(store, fixture.SUM).events if event.stage == "test_trust")
+    assert (event.verdict, event.summary) == ("tests_flagged", "2 of 3 reference solutions pass; 1 tests left out")
+    assert event.details[0]["test_id"] == "000004"
 
 
 def test_rejected_row_gives_its_reason(store: Store) -> None:
