@@ -14,7 +14,7 @@ from ocr_pipeline.evidence import bar_chart, histogram
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
 
-__all__ = ["OWNER", "described", "markdown_table", "materialization_metadata", "table_asset"]
+__all__ = ["OWNER", "described", "markdown_table", "materialization_metadata", "picture", "table_asset"]
 
 EXAMPLE_ROWS: Final = 3
 EXAMPLE_CHARACTERS: Final = 60
@@ -130,7 +130,7 @@ def _verdicts(store: Store, built: Built) -> dict[str, Any]:
     )
     return {
         "verdicts": dg.MetadataValue.md(_markdown_counts(verdicts)),
-        "pass_rates": _picture(histogram(rates, title="pass rate")),
+        "pass_rates": picture(histogram(rates, title="pass rate")),
         "slowest": dg.MetadataValue.json(slowest),
         "untrusted_tests": pc.sum(flagged_tests["tests_untrusted_max"]).as_py() or 0,
         "most_untrusted": dg.MetadataValue.json(flagged_tests.slice(0, SLOWEST).to_pylist()),
@@ -146,7 +146,8 @@ OF_ONE_TABLE: Final[Mapping[str, Callable[[Store, Built], dict[str, Any]]]] = {
 """What only one table shows."""
 
 
-def _picture(png: bytes) -> dg.MarkdownMetadataValue:
+def picture(png: bytes) -> dg.MarkdownMetadataValue:
+    """Show a PNG in the page itself."""
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
@@ -167,7 +168,7 @@ def materialization_metadata(store: Store, built: Built) -> dict[str, Any]:
     shown |= OF_ONE_TABLE.get(built.table.name, _nothing_more)(store, built)
     outcomes = {"kept": counts.kept, **counts.dropped}
     return shown | {
-        "plot": _picture(bar_chart(outcomes, title=f"{built.table.name}: kept and dropped")),
+        "plot": picture(bar_chart(outcomes, title=f"{built.table.name}: kept and dropped")),
         "examples": dg.MetadataValue.md(_examples(store, built.table, manifest.partition)),
         "unchanged": built.reused,
         "dagster/uri": store.uri(built.table, **manifest.partition),

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from assets.materialize import materialize_table
 from assets.metadata import table_asset
@@ -23,8 +24,12 @@ Partition = dict[str, str]
 class PlansConfig(dg.Config):
     """Which solutions plans are read from."""
 
-    policy: str = "shortest"
-    with_statement: bool = False
+    policy: str = Field(default="shortest", description="shortest, k_diverse, or forward from the statement alone.")
+    with_statement: bool = Field(default=False, description="Show the statement beside the solution.")
+    k: int = Field(default=1, description="Plans per problem, for k_diverse and forward.")
+    judge_model: str = Field(
+        default="", description="Model on the teacher's server that says whether plan and program agree; empty: none."
+    )
 
 
 @table_asset(
@@ -41,7 +46,12 @@ def plans(
 ) -> dg.MaterializeResult[Any]:
     """Ask the teacher to read a plan out of correct solutions."""
     opened = store.open()
-    settings = teacher.planning(policy=config.policy, with_statement=config.with_statement)
+    settings = teacher.planning(
+        policy=config.policy,
+        with_statement=config.with_statement,
+        k=config.k,
+        judge_model=config.judge_model or None,
+    )
     with teacher.serving() as server:
 
         def plan(partition: Partition) -> Build:
@@ -70,8 +80,10 @@ def plans(
 class MultitaskConfig(dg.Config):
     """How code rows and plan rows are mixed."""
 
-    plan_share: float = 0.5
-    drawing: str = "paired"
+    plan_share: float = Field(default=0.5, description="λ of the joint loss: the share of plan rows.")
+    drawing: str = Field(default="paired", description="paired: plans of the row's own problem; unpaired: of any.")
+    balance: str = Field(default="rows", description="rows: λ is a share of rows; weights: of their weights.")
+    guided: bool = Field(default=False, description="Add code rows whose prompt holds the plan, for plan sampling.")
 
 
 @table_asset(
@@ -86,7 +98,12 @@ def plan_sft_dataset(
 ) -> dg.MaterializeResult[Any]:
     """Write the code and plan rows of the joint objective."""
     opened = store.open()
-    settings = step.MultitaskConfig(plan_share=config.plan_share, drawing=step.Drawing(config.drawing))
+    settings = step.MultitaskConfig(
+        plan_share=config.plan_share,
+        drawing=step.Drawing(config.drawing),
+        balance=step.Balance(config.balance),
+        guided=config.guided,
+    )
 
     def plan(partition: Partition) -> Build:
         return Build(

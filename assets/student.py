@@ -1,7 +1,10 @@
 """Group student: a model trained on the data set, and what it can do, with honest error bars."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +14,17 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from assets.materialize import fails_in_one_line, materialize, watched
-from assets.metadata import OWNER, described
+from assets.metadata import OWNER, described, picture
 from ocr_pipeline import student as step
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.evidence import line_chart
 from ocr_pipeline.store import InputRef, Store, fingerprint
-from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidates, with_ranker_scores
-from ocr_pipeline.student.examine import SandboxExaminer
-from ocr_pipeline.student.generation import LocalStudent, Sampling
+from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_benchmark
+from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
+from ocr_pipeline.student.generation import Sampling
+from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.trial import summarize_trial
 from ocr_pipeline.tables import (
     EVALUATION_SUMMARY,
@@ -31,12 +36,15 @@ from ocr_pipeline.tables import (
     TESTS,
     Table,
 )
+from ocr_pipeline.teacher.ask import AskConfig
+from ocr_pipeline.teacher.servers import attach
 from resources import SandboxResource, StoreResource
 
-__all__ = ["StudentConfig", "StudentEvaluationConfig", "evaluated", "student"]
+__all__ = ["TINY_JOB", "StudentConfig", "StudentEvaluationConfig", "evaluated", "student"]
 
 GROUP: Final = "8_student"
 GPU_POOL: Final = "gpu"
+TRAINED_PROBLEMS: Final = "trained_problems"
 EVALUATION_TABLES: Final = (STUDENT_CANDIDATES, STUDENT_EVALUATION, EVALUATION_SUMMARY)
 
 
@@ -93,11 +101,18 @@ def student(
             "resumed_from_step": result.resumed_from,
             "rows_kept": result.counts.kept,
             "rows_dropped": dg.MetadataValue.json(dict(result.counts.dropped)),
+            "losses": picture(_loss_plot(result.curve)),
             "loss_curve": dg.MetadataValue.json(curve[:: max(1, len(curve) // 100)]),
             "final_loss": curve[-1]["loss"] if curve else None,
         },
         data_version=dg.DataVersion(key),
     )
+
+
+def _loss_plot(curve: Sequence[step.LossPoint]) -> bytes:
+    losses = {"minimised": "loss", "code": "code_loss", "plan": "plan_loss"}
+    series = {title: [(point.step, getattr(point, name)) for point in curve] for title, name in losses.items()}
+    return line_chart(series, title="loss per target token, by optimizer step")
 
 
 def _students(store: StoreResource) -> Path:
@@ -110,16 +125,45 @@ def _key(recipe: step.TrainConfig, inputs: list[InputRef]) -> str:
 
 
 class StudentEvaluationConfig(dg.Config):
-    """Which student is tried on what, how often."""
+    """Which students are tried on what, how often."""
 
-    student: str = "tiny"
-    benchmark: str = "trained_problems"
-    """A data set whose problems are ingested; ``trained_problems`` are those of the training rows themselves."""
-    n: int = 5
-    ks: list[int] = Field(default=[1, 5])
+    students: list[str] = Field(default=["tiny"], description="Trained students; with urls, names on the server.")
+    benchmarks: list[str] = Field(
+        default=["trained_problems"],
+        description="Ingested data sets; trained_problems are those of the training rows themselves.",
+    )
+    split: str = Field(default="", description="Only problems of this split, such as test; empty: of all.")
+    since: str = Field(default="", description="First contest day, as 2024-08-01; empty: problems of any day.")
+    until: str = Field(default="", description="Last contest day; empty: problems of any day.")
+    n: int = Field(default=5, description="Programs per problem.")
+    ks: list[int] = Field(default=[1, 5], description="The k of pass@k.")
+    plans: int = Field(default=0, description="Plans per problem; 0 leaves plan sampling out.")
+    codes_per_plan: int = Field(default=2, description="Programs that try each plan.")
     temperature: float = 0.6
     max_tokens: int = 256
     seed: int = 0
+    urls: list[str] = Field(default=[], description="Servers that answer as an OpenAI-compatible API, such as vLLM.")
+    api_key_env: str = Field(default="", description="Environment variable that holds the servers' key.")
+
+    @property
+    def window(self) -> step.Window | None:
+        """Return the days that are asked for."""
+        if not self.since and not self.until:
+            return None
+        return step.Window(_day(self.since) or date.min, _day(self.until) or date.max)
+
+    def assess(self, benchmark: str) -> AssessConfig:
+        """Return how a student is tried."""
+        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed)
+        planned = PlanSamplingConfig(self.plans, self.codes_per_plan, self.n, sampling) if self.plans else None
+        return AssessConfig(benchmark, self.n, sampling, planned)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise InputError(f"`{text}` is no day; write it as 2024-08-01") from None
 
 
 def _spec(table: Table) -> dg.AssetSpec:
@@ -142,18 +186,18 @@ def _spec(table: Table) -> dg.AssetSpec:
 def evaluated(
     context: dg.AssetExecutionContext, config: StudentEvaluationConfig, store: StoreResource, sandbox: SandboxResource
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Let a student write programs, judge them, and estimate pass@k with its standard error by problem."""
+    """Let students write programs, judge them, and estimate pass@k with its standard error by problem."""
     opened = store.open()
     with fails_in_one_line():
-        folder = _current(store, config.student)
+        weights = {} if config.urls else {name: _current(store, name) for name in config.students}
     build = Build(
         tables=EVALUATION_TABLES,
         partition={},
-        config=config.model_dump() | {"weights": folder.parent.name},
+        config=config.model_dump() | {"weights": {name: folder.parent.name for name, folder in weights.items()}},
         code_version=step.VERSION,
         inputs=[*opened.references(PROBLEMS), *opened.references(TESTS)],
-        run=lambda writers: _evaluate(opened, folder, config, sandbox, writers),
-        model=config.student,
+        run=lambda writers: _evaluate(context, store, weights, config, sandbox, writers),
+        model=", ".join(config.students),
     )
     yield from materialize(context, opened, lambda _: build)
 
@@ -167,28 +211,69 @@ def _current(store: StoreResource, name: str) -> Path:
 
 
 def _evaluate(
-    store: Store, folder: Path, config: StudentEvaluationConfig, sandbox: SandboxResource, writers: Writers
+    context: dg.AssetExecutionContext,
+    store: StoreResource,
+    weights: Mapping[str, Path],
+    config: StudentEvaluationConfig,
+    sandbox: SandboxResource,
+    writers: Writers,
 ) -> StageCounts:
-    wanted = _benchmark(store, config.benchmark)
-    problems = store.open(PROBLEMS).to_table(filter=wanted)
-    tests = store.open(TESTS).to_table(filter=pc.field("problem_id").isin(problems["problem_id"].unique().to_pylist()))
-    asked = step.read_problems(problems.to_batches())
-    sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens, seed=config.seed)
-    examiner = SandboxExaminer(problems.to_batches(), tests.select(TESTS.schema.names), config=sandbox.config())
-    found = assess(asked, LocalStudent(folder), examiner, AssessConfig(config.benchmark, config.n, sampling))
-    statements = dict(zip(problems["problem_id"].to_pylist(), problems["statement"].to_pylist(), strict=True))
-    candidates = with_ranker_scores(found, statements, seed=config.seed)
+    opened, tables, outcomes = store.open(), [], Counter[str]()
+    for name in config.benchmarks:
+        asked = _benchmark(opened, name, config)
+        outcomes.update({"kept": asked.counts.kept, **asked.counts.dropped})
+        for student_name in config.students:
+            with _opened(context, store, student_name, weights.get(student_name), config) as one:
+                tables.append(try_benchmark(asked, one, config.assess(name), sandbox.config()))
+    candidates = pa.concat_tables(tables)
     evaluation = evaluate_candidates(candidates)
     writers[STUDENT_CANDIDATES.name].write(candidates)
     writers[STUDENT_EVALUATION.name].write(evaluation)
     writers[EVALUATION_SUMMARY.name].write(summarize_trial(evaluation, config.ks))
-    return StageCounts(rows_in=candidates.num_rows, kept=candidates.num_rows)
+    kept = outcomes.pop("kept")
+    return StageCounts(rows_in=kept + outcomes.total(), kept=kept, dropped=dict(outcomes))
 
 
-def _benchmark(store: Store, name: str) -> pc.Expression:
-    """Select the problems of a benchmark that have tests."""
-    tested = store.open(TESTS).to_table(columns=["problem_id"])["problem_id"].unique()
-    if name != "trained_problems":
-        return (pc.field("dataset") == name) & pc.field("problem_id").isin(tested)
-    taught = store.open(PLAN_SFT_DATASET).to_table(columns=["problem_id"])["problem_id"].unique()
-    return pc.field("problem_id").isin(pa.array(sorted(set(taught.to_pylist()) & set(tested.to_pylist()))))
+def _benchmark(store: Store, name: str, config: StudentEvaluationConfig) -> Benchmark:
+    """Read a data set as a benchmark, or the problems that the training rows are about."""
+    if name == TRAINED_PROBLEMS:
+        taught = store.open(PLAN_SFT_DATASET).to_table(columns=["problem_id"])["problem_id"].unique()
+        problems = store.open(PROBLEMS).to_batches(filter=pc.field("problem_id").isin(taught))
+        return read_benchmark(name, problems, store.open(TESTS).to_batches(), window=config.window)
+    known = sorted(keys["dataset"] for keys in store.partitions(PROBLEMS))
+    if name not in known:
+        raise InputError(f"no data set `{name}` is ingested; there are {', '.join(known)} and {TRAINED_PROBLEMS}")
+    wanted = pc.field("split") == config.split if config.split else None
+    problems = store.open(PROBLEMS, dataset=name).to_batches(filter=wanted)
+    return read_benchmark(name, problems, store.open(TESTS, dataset=name).to_batches(), window=config.window)
+
+
+@contextmanager
+def _opened(
+    context: dg.AssetExecutionContext,
+    store: StoreResource,
+    name: str,
+    folder: Path | None,
+    config: StudentEvaluationConfig,
+) -> Iterator[step.Student]:
+    if folder is not None:
+        yield step.LocalStudent(folder)
+        return
+    ledger = store.side_folder("ledger") / "students.sqlite"
+    with attach(config.urls, config.api_key_env or None) as server:
+        progress = watched(context, f"asking {name}", "answers")
+        yield step.ServedStudent(name, server, ledger, AskConfig(model=name), progress=progress)
+
+
+TINY_JOB: Final = dg.define_asset_job(
+    "tiny_student",
+    selection=["student", *(table.name for table in EVALUATION_TABLES)],
+    description="Train and try a tiny student on a CPU; its launchpad shows every option with this preset's value.",
+    config={
+        "ops": {
+            "student": {"config": StudentConfig().model_dump(exclude_none=True)},
+            "evaluate_student": {"config": StudentEvaluationConfig().model_dump()},
+        }
+    },
+)
+"""The launchpad preset ``tiny``."""

@@ -42,7 +42,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:  # noqa: ANN401 - resources 
     return dg.Definitions(
         assets=assets,
         asset_checks=list(build_checks()),
-        jobs=[schedules.INGEST_JOB, schedules.REPORT_JOB],
+        jobs=[schedules.INGEST_JOB, schedules.REPORT_JOB, student.TINY_JOB],
         schedules=[schedules.weekly_ingest, schedules.weekly_report],
         sensors=[schedules.raw_files_changed],
         resources=resources | overrides,

@@ -102,8 +102,15 @@ class TeacherResource(dg.ConfigurableResource[Server]):
             budget=self.budget(),
         )
 
-    def planning(self, *, policy: str, with_statement: bool) -> PlanConfig:
+    def planning(self, *, policy: str, with_statement: bool, k: int, judge_model: str | None) -> PlanConfig:
         """Return how plans are asked for."""
         return PlanConfig(
-            model=self.model, revision=self.revision or None, policy=Policy(policy), with_statement=with_statement
+            model=self.model,
+            revision=self.revision or None,
+            policy=Policy(policy),
+            with_statement=with_statement,
+            k=k,
+            window=self.window,
+            budget=self.budget(),
+            judge_model=judge_model,
         )

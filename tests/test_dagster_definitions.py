@@ -71,7 +71,7 @@ def test_jobs_schedules_and_sensors(defs: dg.Definitions) -> None:
     """Raw files are ingested weekly and when they change; the report is made weekly."""
     assert {schedule.name for schedule in defs.schedules or []} == {"weekly_ingest", "weekly_report"}
     assert {sensor.name for sensor in defs.sensors or []} == {"raw_files_changed"}
-    assert {"ingest_raw", "report"} <= {job.name for job in defs.resolve_all_job_defs()}
+    assert {"ingest_raw", "report", "tiny_student"} <= {job.name for job in defs.resolve_all_job_defs()}
 
 
 def test_definitions_import_nothing_heavy() -> None:

@@ -10,7 +10,7 @@ from ocr_pipeline.evidence.card import data_card
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel, stage_totals
 from ocr_pipeline.evidence.history import Event, Explanation, explain
 from ocr_pipeline.evidence.patterns import Pattern, PatternCounts, count_patterns, entropy_bits, find_patterns
-from ocr_pipeline.evidence.plots import bar_chart, histogram
+from ocr_pipeline.evidence.plots import bar_chart, histogram, line_chart
 
 __all__ = [
     "VERSION",
@@ -26,6 +26,7 @@ __all__ = [
     "explain",
     "find_patterns",
     "histogram",
+    "line_chart",
     "print_funnel",
     "stage_totals",
     "unaccounted",

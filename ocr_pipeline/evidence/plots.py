@@ -1,6 +1,6 @@
 """Small pictures of counts, as PNG bytes under 50 kB, for the metadata of a materialization.
 
-Only what a glance needs: named bars and a histogram. Anything to explore belongs in a notebook over the Parquet.
+Only what a glance needs: named bars, a histogram, lines. Anything to explore belongs in a notebook over the Parquet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["bar_chart", "histogram"]
+__all__ = ["bar_chart", "histogram", "line_chart"]
 
 WIDTH_INCHES: Final = 6.4
 DOTS_PER_INCH: Final = 80
@@ -46,6 +46,19 @@ def histogram(values: Sequence[float], title: str) -> bytes:
     else:
         axes.text(0.5, 0.5, "no values", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
+    return _png(figure)
+
+
+def line_chart(series: Mapping[str, Sequence[tuple[float, float]]], title: str) -> bytes:
+    """Draw named lines through (x, y) points, y on a logarithmic scale; a line that is zero everywhere is left out."""
+    figure, axes = _figure(title, height_inches=3.2)
+    for name, points in series.items():
+        if any(y > 0 for _, y in points):
+            axes.plot([x for x, _ in points], [y for _, y in points], label=name, linewidth=1.2)
+    axes.set_yscale("log")
+    axes.grid(visible=True, which="major", alpha=0.3)
+    if axes.lines:
+        axes.legend(fontsize=8)
     return _png(figure)
 
 

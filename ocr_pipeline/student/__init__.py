@@ -9,6 +9,7 @@ from typing import Final
 
 from ocr_pipeline.student.config import PRESETS, Heads, Objective, TrainConfig, preset
 from ocr_pipeline.student.evaluation import EvaluationConfig, Evaluator, Method, Window, benchmark_problems
+from ocr_pipeline.student.generation import LocalStudent, ServedStudent, Student
 from ocr_pipeline.student.pass_at_k import PairedDifference, paired_difference, pass_at_k, summarize
 from ocr_pipeline.student.rows import Task, TrainingRow, read_rows
 from ocr_pipeline.student.sampling import Candidate, read_problems, sample_codes, sample_plans
@@ -21,10 +22,13 @@ __all__ = [
     "EvaluationConfig",
     "Evaluator",
     "Heads",
+    "LocalStudent",
     "LossPoint",
     "Method",
     "Objective",
     "PairedDifference",
+    "ServedStudent",
+    "Student",
     "Task",
     "TrainConfig",
     "TrainResult",
