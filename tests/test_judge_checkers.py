@@ -113,8 +113,9 @@ def test_flags_of_a_package_are_arguments(runner: Runner, gate: Gate) -> None:
         ("python", "open_r1", "while True: pass", "time_limit"),
         ("cpp", "testlib", '#include "testlib.h"\nint main() {}', "does not compile"),
         ("java", "kattis", "class A {}", "no checkers are run in `java`"),
+        ("cpp", "kattis", KATTIS_CPP, "are longer than"),
     ],
-    ids=["odd exit", "odd print", "endless", "missing header", "language"],
+    ids=["odd exit", "odd print", "endless", "missing header", "language", "long flags"],
 )
 def test_a_broken_checker_decides_nothing(
     runner: Runner, gate: Gate, monkeypatch: pytest.MonkeyPatch, language: str, protocol: str, code: str, part: str
@@ -123,7 +124,7 @@ def test_a_broken_checker_decides_nothing(
     from ocr_pipeline.judge import checkers
 
     monkeypatch.setattr(checkers, "LIMITS", replace(checkers.LIMITS, cpu_s=0.3))
-    spec = problem(language, protocol, code)
+    spec = problem(language, protocol, code, "x" * 600 if part == "are longer than" else None)
     known = judged(runner, gate, spec, "n = int(input())\nprint(n if n == 12 else 5)")
     assert (known.verdict, known.needs_checker) == ("accepted", False)
     other = judged(runner, gate, spec, SMALLEST)

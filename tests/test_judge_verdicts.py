@@ -155,6 +155,17 @@ def test_file_problems_read_and_write_files(runner: Runner, gate: Gate) -> None:
     assert execution.verdict is Verdict.ACCEPTED
 
 
+def test_file_problems_are_not_run_where_no_file_can_be(gate: Gate, runner: Runner) -> None:
+    """In tier B nothing can be written; a name that is a path is no name. Neither is the candidate's failure."""
+    code = "open('out.txt', 'w').write(open('in.txt').read())"
+    problem = ProblemSpec("p", io_mode="file", input_file="in.txt", output_file="out.txt")
+    assert judged(runner, gate, code, Test("a", "abc", "abc"), problem=problem).verdict is Verdict.ACCEPTED
+    with Runner(Tiers.B) as weaker:
+        assert judged(weaker, gate, code, Test("a", "x", "x"), problem=problem).reason is Reason.NO_FILES
+    outside = ProblemSpec("p", io_mode="file", input_file="../in.txt")
+    assert judged(runner, gate, code, Test("a", "x", "x"), problem=outside).reason is Reason.NO_FILES
+
+
 def test_what_a_test_wrote_never_meets_the_next(runner: Runner) -> None:
     """The scratch folder is empty at the start of every test."""
     code = "import os\nprint(os.listdir('.'))\nopen('left', 'w').write('x')"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus
 from ocr_pipeline.judge.sandbox import JailFiles
 from ocr_pipeline.tables import CheckerProtocol
@@ -84,7 +85,10 @@ class Referee:
             message = f"no checkers are run in `{checker.language}` with the protocol `{checker.protocol}`"
             raise CheckerBroken(message)
         job: dict[str, object] = {"do": "run", "arguments": checker.arguments()}
-        files = JailFiles(arguments=checker.arguments() if checker.language == "cpp" else ())
+        try:
+            files = JailFiles(arguments=checker.arguments() if checker.language == "cpp" else ())
+        except JudgeError as error:
+            raise CheckerBroken(str(error)) from error
         program = self._runner.open(checker.code, checker.language, LIMITS, job, files)
         if isinstance(program, RunResult):
             message = f"the checker does not compile: {program.stderr}"

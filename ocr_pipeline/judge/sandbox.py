@@ -45,10 +45,10 @@ __all__ = [
 
 MIB: Final = 1 << 20
 REPLY: Final = struct.Struct("=9Q")
-JAIL_REQUEST: Final = struct.Struct("=6Q64s64s128s")
+JAIL_REQUEST: Final = struct.Struct("=6Q64s64s512s")
 TEST_REQUEST: Final = struct.Struct("=2Q")
 LONGEST_NAME: Final = 63
-LONGEST_ARGUMENTS: Final = 126
+LONGEST_ARGUMENTS: Final = 510
 PROGRAM_STEP: Final = "start the program"
 CANNOT_START: Final = 126
 STEPS: Final = (
@@ -127,26 +127,29 @@ class JailFiles:
     arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse names that do not lie in the working folder.
+        """Refuse names that do not lie in the working folder, and what the protocol cannot hold.
 
         Raises
         ------
         JudgeError
-            When a name is a path or too long.
+            When a name is a path, or a name or the arguments are too long.
         """
         for name in (self.input_name, self.output_name):
             if "/" in name or "\0" in name or name in {".", ".."} or len(os.fsencode(name)) > LONGEST_NAME:
                 message = f"`{name}` is no name of a file in a working folder"
                 raise JudgeError(message)
+        if len(self._packed_arguments) > LONGEST_ARGUMENTS:
+            message = f"the arguments {self.arguments} are longer than {LONGEST_ARGUMENTS} bytes"
+            raise JudgeError(message)
+
+    @property
+    def _packed_arguments(self) -> bytes:
+        return b"".join(os.fsencode(each) + b"\0" for each in self.arguments)
 
     @property
     def packed(self) -> tuple[bytes, bytes, bytes]:
         """As the protocol sends them."""
-        arguments = b"".join(os.fsencode(each) + b"\0" for each in self.arguments)
-        if len(arguments) > LONGEST_ARGUMENTS:
-            message = f"the arguments {self.arguments} are too long"
-            raise JudgeError(message)
-        return os.fsencode(self.input_name), os.fsencode(self.output_name), arguments
+        return os.fsencode(self.input_name), os.fsencode(self.output_name), self._packed_arguments
 
 
 @dataclass(frozen=True, slots=True)

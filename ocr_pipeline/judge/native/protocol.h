@@ -32,7 +32,7 @@ struct jail_request {
     uint64_t processes;
     char input_name[64];  /* file that also holds the standard input; empty: none */
     char output_name[64]; /* file that is copied to the result; empty: none */
-    char arguments[128];  /* of a binary, each ending with 0 */
+    char arguments[512];  /* of a binary, each ending with 0 */
 };
 
 /* Supervisor to jail. Files: stdin, stdout, stderr, result; for a checker also the test's input and its answer. */

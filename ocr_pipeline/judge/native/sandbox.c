@@ -535,8 +535,8 @@ static void copy_input(int input)
 static int start_fork_server(void)
 {
     int pair[2], count = 1;
-    char *arguments[8] = { "main", NULL }, *environment[] = { NULL };
-    for (char *word = jail.request.arguments; *word && count < 7; word += strlen(word) + 1)
+    char *arguments[64] = { "main", NULL }, *environment[] = { NULL };
+    for (char *word = jail.request.arguments; *word && count < 63; word += strlen(word) + 1)
         arguments[count++] = word;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -1;
