@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -28,8 +29,8 @@ class DuplicatesConfig(dg.Config):
     """What counts as the same problem."""
 
     threshold: float = 0.7
-    curve_problems_max: int = 3_000
-    """Draw the threshold curve for at most so many problems: it compares every pair down to a cosine of 0.6."""
+    labelled_pairs: str = ""
+    """Parquet with text_a, text_b and label: the curve's precision and recall are then those on these pairs."""
 
 
 def training_rows(store: Store, table: Table) -> Iterator[pa.RecordBatch]:
@@ -75,8 +76,7 @@ def duplicate_pairs(
         run=run,
     )
     result = materialize_table(context, opened, lambda _: build)
-    problems = sum(opened.open(PROBLEMS, **keys).count_rows() for keys in _training(opened, PROBLEMS))
-    if (result.metadata or {}).get("unchanged") or problems > config.curve_problems_max:
+    if (result.metadata or {}).get("unchanged"):
         return result
     with fails_in_one_line():
         curve = duplicates.threshold_curve(
@@ -84,6 +84,7 @@ def duplicate_pairs(
             tests=training_rows(opened, TESTS),
             encoder=encoder.load(store.side_folder("embeddings")),
             reviews=store.reviews(),
+            labelled=duplicates.read_labelled(Path(config.labelled_pairs)) if config.labelled_pairs else (),
         )
     return result._replace(metadata={**(result.metadata or {}), **_shown(curve, opened, config.threshold)})
 

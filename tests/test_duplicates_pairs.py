@@ -4,6 +4,7 @@ import io
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from ocr_pipeline.duplicates import (
     check_invariants,
     compare_problems,
     find_pairs,
+    read_labelled,
     select_unique,
     threshold_curve,
 )
@@ -284,3 +286,45 @@ def test_the_curve_keeps_more_at_higher_thresholds() -> None:
     assert [row["kept"] for row in curve] == sorted(row["kept"] for row in curve)
     assert [row["pairs"] for row in curve] == sorted((row["pairs"] for row in curve), reverse=True)
     assert (curve[2]["precision"], curve[2]["recall"]) == (1.0, 1.0)
+
+
+def test_the_curve_leaves_out_thresholds_that_bring_too_many_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts at the lowest threshold that is bounded, with the very points of an unbounded curve."""
+    batches = full_problems(random_statements(3, 40))
+
+    def draw() -> list[dict[str, Any]]:
+        return threshold_curve(batches, tests=None, encoder=WordEncoder(), reviews=Reviews()).to_pylist()
+
+    every = draw()
+    monkeypatch.setattr("ocr_pipeline.duplicates.curve.MOST_PAIRS", every[3]["pairs"])
+    assert 0 < len(draw()) < len(every)
+    assert draw() == every[-len(draw()) :]
+
+
+def test_a_point_of_the_curve_is_what_a_run_at_that_threshold_gives() -> None:
+    """Pairs, duplicates and kept problems of each point are those of deduplication itself."""
+    batches = full_problems(random_statements(5, 60))
+    curve = threshold_curve(batches, tests=None, encoder=WordEncoder(noise=2e-8), reviews=Reviews()).to_pylist()
+    for point in curve:
+        config = DuplicateConfig(point["threshold"])
+        pairs = find_pairs(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews())
+        sink = Sink()
+        kept = select_unique(lambda: batches, pairs, sink).kept
+        duplicates = sum(decision == "duplicate" for decision in pairs["decision"].to_pylist())
+        assert (point["kept"], point["pairs"], point["duplicate_pairs"]) == (kept, pairs.num_rows, duplicates)
+
+
+def test_precision_and_recall_are_those_measured_with_the_encoder() -> None:
+    """Without labelled pairs the measured table stands for the encoder it was measured with, and for no other."""
+    batches = full_problems(random_statements(3, 10))
+    encoder = WordEncoder()
+    assert threshold_curve(batches, tests=None, encoder=encoder, reviews=Reviews())["recall"].null_count == 7
+    encoder.name = "all-MiniLM-L6-v2@53aa51172d14+windows-1"
+    assert threshold_curve(batches, tests=None, encoder=encoder, reviews=Reviews())["recall"].null_count == 0
+
+
+def test_labelled_pairs_that_are_none_are_one_line(tmp_path: Path) -> None:
+    """A file without the columns is named."""
+    pq.write_table(pa.table({"left": ["a"]}), tmp_path / "pairs.parquet")
+    with pytest.raises(InputError, match="labelled pairs .* cannot be read"):
+        read_labelled(tmp_path / "pairs.parquet")

@@ -6,7 +6,7 @@ benchmarks is another step's question.
 
 from typing import Final
 
-from ocr_pipeline.duplicates.curve import LabelledPair, threshold_curve
+from ocr_pipeline.duplicates.curve import LabelledPair, read_labelled, threshold_curve
 from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Rule
 from ocr_pipeline.duplicates.invariants import check_invariants
 from ocr_pipeline.duplicates.pairs import Comparison, DuplicateConfig, compare_problems, find_pairs
@@ -23,6 +23,7 @@ __all__ = [
     "check_invariants",
     "compare_problems",
     "find_pairs",
+    "read_labelled",
     "select_unique",
     "threshold_curve",
 ]

@@ -1,30 +1,44 @@
 """What another threshold would keep, before anybody commits to one.
 
-The pairs are found once at the lowest threshold; every point is then a selection from them.
+The pairs are found and judged once at the lowest threshold; every point is then a selection from them. No judge is asked.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Verdict, decide, gather_evidence
-from ocr_pipeline.duplicates.pairs import DuplicateConfig, compare_catalogue
-from ocr_pipeline.duplicates.witnesses import choose_witnesses
+from ocr_pipeline.duplicates.decisions import (
+    NEARLY_SAME_TEXT,
+    DecidedBy,
+    Decision,
+    Verdict,
+    decide,
+    gather_evidence,
+)
+from ocr_pipeline.duplicates.pairs import ContentPair, choose_among, decide_contents, problem_pairs, score_contents
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Encoder, Reviews, normalise
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
 from ocr_pipeline.similarity.evidence import lexical_similarity, read_facts
 
-__all__ = ["CURVE", "THRESHOLDS", "LabelledPair", "decide_labelled", "threshold_curve"]
+__all__ = ["CURVE", "THRESHOLDS", "LabelledPair", "decide_labelled", "quality_at", "read_labelled", "threshold_curve"]
 
 THRESHOLDS: Final = (0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90)
 SHOWN_PAIRS: Final = 3
+SHOWN_WITHIN: Final = 0.01
+MOST_PAIRS: Final = 250_000
+"""Pairs that are judged for the curve; with more, its lowest thresholds are left out. At the 0.1 ms that a pair takes
+this bounds the curve to half a minute; 30,000 statements of one field have as many at 0.7."""
+LABELLED_COLUMNS: Final = ("text_a", "text_b", "label")
 
 CURVE: Final = pa.schema(
     [
@@ -37,7 +51,8 @@ CURVE: Final = pa.schema(
         pa.field("recall", pa.float64()),
     ]
 )
-"""One row per threshold; precision and recall are those on the labelled pairs, null without any."""
+"""One row per threshold. Precision and recall are those on the labelled pairs; without any, those that were measured with
+this encoder on 942 pairs (``benchmarks/dedup_quality.py``), or null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,23 @@ class LabelledPair:
     is_same: bool
 
 
+def read_labelled(path: Path) -> list[LabelledPair]:
+    """Read labelled pairs from Parquet: ``text_a``, ``text_b`` and ``label``, 1 for the same problem.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or lacks a column.
+    """
+    try:
+        rows = pq.read_table(path, columns=list(LABELLED_COLUMNS)).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = str(error).partition("\n")[0]
+        message = f"labelled pairs `{path}` cannot be read: {reason}; give Parquet with {', '.join(LABELLED_COLUMNS)}"
+        raise InputError(message) from error
+    return [LabelledPair(row["text_a"] or "", row["text_b"] or "", is_same=row["label"] == 1) for row in rows]
+
+
 def threshold_curve(
     problems: Iterable[pa.RecordBatch],
     *,
@@ -58,12 +90,16 @@ def threshold_curve(
     labelled: Sequence[LabelledPair] = (),
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> pa.Table:
-    """Return what each threshold would keep, as :data:`CURVE`."""
+    """Return what each threshold would keep, as :data:`CURVE`, from the lowest that brings at most :data:`MOST_PAIRS`."""
     catalogue = read_catalogue(problems)
-    config = DuplicateConfig(threshold=min(thresholds))
-    pairs = compare_catalogue(catalogue, tests=tests, config=config, encoder=encoder, reviews=reviews).pairs
-    decided = decide_labelled(labelled, encoder)
-    rows = [_point(threshold, catalogue, pairs, labelled, decided) for threshold in sorted(thresholds)]
+    borders = [border for threshold in thresholds for border in (threshold, threshold + SHOWN_WITHIN)]
+    cosines = score_contents(catalogue, encoder, min(thresholds), reviews, borders=borders)
+    ascending = np.sort(np.fromiter(cosines.values(), np.float64, len(cosines)))
+    drawn = [one for one in sorted(thresholds) if len(ascending) - np.searchsorted(ascending, one) <= MOST_PAIRS]
+    scored = {pair: cosine for pair, cosine in cosines.items() if drawn and cosine >= drawn[0]}
+    pairs = decide_contents(catalogue, scored, tests=tests, reviews=reviews, lexical_from=NEARLY_SAME_TEXT)
+    quality = quality_at(drawn, labelled, encoder) if labelled else _measured_quality(encoder.name)
+    rows = [_point(threshold, catalogue, pairs) | quality.get(threshold, {}) for threshold in drawn]
     return pa.Table.from_pylist(rows, schema=CURVE)
 
 
@@ -82,47 +118,54 @@ def decide_labelled(labelled: Sequence[LabelledPair], encoder: Encoder) -> list[
     return decided
 
 
-def _point(
-    threshold: float,
-    catalogue: Catalogue,
-    pairs: pa.Table,
-    labelled: Sequence[LabelledPair],
-    decided: Sequence[tuple[float, Verdict]],
-) -> dict[str, object]:
-    settled = pc.is_in(pairs["decided_by"], value_set=pa.array([DecidedBy.EXACT.value, DecidedBy.REVIEW.value]))
-    found = pairs.filter(pc.or_(pc.greater_equal(pairs["cosine"], threshold), settled))
-    duplicates = found.filter(pc.equal(found["decision"], Decision.DUPLICATE.value))
-    precision, recall = _quality(threshold, labelled, decided)
+def _point(threshold: float, catalogue: Catalogue, pairs: Sequence[ContentPair]) -> dict[str, object]:
+    found = [pair for pair in pairs if pair.evidence.cosine >= threshold or _is_settled(pair)]
+    duplicates = [pair for pair in found if pair.is_duplicate]
+    near = sorted(
+        (pair for pair in found if 0 <= pair.evidence.cosine - threshold < SHOWN_WITHIN and pair.left != pair.right),
+        key=lambda pair: pair.key,
+    )
     return {
         "threshold": threshold,
-        "kept": len(catalogue.entries) - _dropped(catalogue, duplicates),
-        "pairs": found.num_rows,
-        "duplicate_pairs": duplicates.num_rows,
+        "kept": len(catalogue.entries) - len(choose_among(catalogue, duplicates)),
+        "pairs": _count(catalogue, found),
+        "duplicate_pairs": _count(catalogue, duplicates),
         "pairs_at_the_threshold": [
-            f"{row['left_id']} ~ {row['right_id']}" for row in found.sort_by("cosine").slice(0, SHOWN_PAIRS).to_pylist()
+            " ~ ".join(next(iter(problem_pairs(catalogue, pair)))) for pair in near[:SHOWN_PAIRS]
         ],
-        "precision": precision,
-        "recall": recall,
     }
 
 
-def _dropped(catalogue: Catalogue, duplicates: pa.Table) -> int:
-    alike: dict[str, set[str]] = defaultdict(set)
-    for left_id, right_id in zip(*(duplicates[name].to_pylist() for name in ("left_id", "right_id")), strict=True):
-        left, right = catalogue.entries[left_id].content, catalogue.entries[right_id].content
-        alike[left].add(right)
-        alike[right].add(left)
-    entries = [catalogue.entries[one] for content in alike for one in catalogue.contents[content]]
-    return len(choose_witnesses(entries, alike))
+def _is_settled(pair: ContentPair) -> bool:
+    return pair.verdict.decided_by in {DecidedBy.EXACT, DecidedBy.REVIEW}
+
+
+def _count(catalogue: Catalogue, pairs: Iterable[ContentPair]) -> int:
+    return sum(1 for pair in pairs for _ in problem_pairs(catalogue, pair))
+
+
+def quality_at(
+    thresholds: Iterable[float], labelled: Sequence[LabelledPair], encoder: Encoder
+) -> dict[float, dict[str, float | None]]:
+    """Return precision and recall of the tiers on labelled pairs, by threshold."""
+    decided = decide_labelled(labelled, encoder)
+    return {threshold: _quality(threshold, labelled, decided) for threshold in thresholds}
+
+
+def _measured_quality(encoder_name: str) -> dict[float, dict[str, float | None]]:
+    """Return what was measured with an encoder of this name, if anything was."""
+    measured = json.loads(resources.files("ocr_pipeline.duplicates").joinpath("quality.json").read_text("utf-8"))
+    rows = measured["by_threshold"] if measured["encoder"] == encoder_name else []
+    return {row["threshold"]: {"precision": row["precision"], "recall": row["recall"]} for row in rows}
 
 
 def _quality(
     threshold: float, labelled: Sequence[LabelledPair], decided: Sequence[tuple[float, Verdict]]
-) -> tuple[float | None, float | None]:
+) -> dict[str, float | None]:
     called = [
         verdict.decision is Decision.DUPLICATE and (cosine >= threshold or verdict.decided_by is DecidedBy.EXACT)
         for cosine, verdict in decided
     ]
     hits = sum(is_called and pair.is_same for pair, is_called in zip(labelled, called, strict=True))
     same = sum(pair.is_same for pair in labelled)
-    return (hits / sum(called) if any(called) else None), (hits / same if same else None)
+    return {"precision": hits / sum(called) if any(called) else None, "recall": hits / same if same else None}

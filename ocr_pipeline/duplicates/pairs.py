@@ -27,7 +27,17 @@ from ocr_pipeline.similarity.judging import PairJudge, judge_pairs
 from ocr_pipeline.similarity.text import pair_of_keys
 from ocr_pipeline.tables import DUPLICATE_PAIRS, TestKind
 
-__all__ = ["Comparison", "DuplicateConfig", "compare_catalogue", "compare_problems", "find_pairs"]
+__all__ = [
+    "Comparison",
+    "ContentPair",
+    "DuplicateConfig",
+    "choose_among",
+    "compare_problems",
+    "decide_contents",
+    "find_pairs",
+    "problem_pairs",
+    "score_contents",
+]
 
 EXAMPLE_KINDS: Final = frozenset({TestKind.EXAMPLE, TestKind.PUBLIC, ""})  # "": a file that does not say
 MOST_SPELLED_OUT: Final = 100
@@ -59,7 +69,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class _ContentPair:
+class ContentPair:
     """Two contents (or one with itself) and what is decided about them."""
 
     left: str
@@ -70,6 +80,7 @@ class _ContentPair:
 
     @property
     def is_duplicate(self) -> bool:
+        """Whether one of them is enough."""
         return self.verdict.decision is Decision.DUPLICATE
 
 
@@ -118,40 +129,64 @@ def compare_problems(
 ) -> Comparison:
     """Do what :func:`find_pairs` does, and count."""
     catalogue = read_catalogue(problems)
-    return compare_catalogue(catalogue, tests=tests, config=config, encoder=encoder, reviews=reviews, judge=judge)
-
-
-def compare_catalogue(
-    catalogue: Catalogue,
-    *,
-    tests: Iterable[pa.RecordBatch] | None,
-    config: DuplicateConfig,
-    encoder: Encoder,
-    reviews: Reviews,
-    judge: PairJudge | None = None,
-) -> Comparison:
-    """Do what :func:`compare_problems` does with problems that have been read."""
-    cosines = _cosines(catalogue, encoder, config.threshold, reviews)
-    facts = _read_all_facts(catalogue, cosines, tests or ())
-    decided = _decide_all(catalogue, cosines, facts, reviews, judge)
-    witnesses = _witnesses(catalogue, decided)
+    cosines = score_contents(catalogue, encoder, config.threshold, reviews)
+    decided = decide_contents(catalogue, cosines, tests=tests, reviews=reviews, judge=judge)
+    witnesses = choose_among(catalogue, decided)
     rows = _spell_out(catalogue, decided, witnesses)
     return Comparison(_table(rows, witnesses), _notes(catalogue, rows, reviews))
 
 
-def _cosines(
-    catalogue: Catalogue, encoder: Encoder, threshold: float, reviews: Reviews
+def score_contents(
+    catalogue: Catalogue,
+    encoder: Encoder,
+    threshold: float,
+    reviews: Reviews,
+    *,
+    borders: Sequence[float] | None = None,
 ) -> dict[tuple[str, str], float]:
-    """Score the pairs of contents that are near, or that people called duplicates whatever their cosine."""
+    """Score the pairs of contents that are near, or that people called duplicates whatever their cosine.
+
+    ``borders`` are as in :func:`ocr_pipeline.similarity.settle_cosines`.
+    """
     contents = list(catalogue.contents)
     texts = [catalogue.text(content) for content in contents]
-    found = {(contents[i], contents[j]): cosine for i, j, cosine in similar_pairs(texts, encoder, threshold)}
+    near = similar_pairs(texts, encoder, threshold, borders=borders)
+    found = {(contents[i], contents[j]): cosine for i, j, cosine in near}
     for left, right in _reviewed(catalogue, reviews):
         if (left, right) not in found:
-            places = [contents.index(left), contents.index(right)]
-            scored = similar_pairs([texts[place] for place in places], encoder, -1.0)
+            scored = similar_pairs([catalogue.text(left), catalogue.text(right)], encoder, -1.0)
             found[left, right] = next(iter(scored))[2]
     return found
+
+
+def decide_contents(
+    catalogue: Catalogue,
+    cosines: Mapping[tuple[str, str], float],
+    *,
+    tests: Iterable[pa.RecordBatch] | None,
+    reviews: Reviews,
+    judge: PairJudge | None = None,
+    lexical_from: float = 0.0,
+) -> list[ContentPair]:
+    """Decide every scored pair of contents, and those that several problems share.
+
+    Where nobody reads lexical similarities, those below ``lexical_from`` may be left out; see
+    :func:`ocr_pipeline.similarity.evidence.lexical_similarity`.
+    """
+    facts = _read_all_facts(catalogue, cosines, tests or ())
+    evidence = {}
+    with progress("comparing", total=len(cosines), unit="pairs") as bar:
+        for pair, cosine in cosines.items():
+            left, right = facts[pair[0]], facts[pair[1]]
+            lexical = round(lexical_similarity(left.normal, right.normal, at_least=lexical_from), 4)
+            evidence[pair] = gather_evidence(left, right, cosine=cosine, lexical=lexical)
+            bar.advance()
+    opinions = _opinions(catalogue, evidence, reviews, judge)
+    near = [_content_pair(pair, found, reviews, opinions.get(pair)) for pair, found in evidence.items()]
+    equal = [
+        _equal_pair(content, facts[content], reviews) for content, ids in catalogue.contents.items() if len(ids) > 1
+    ]
+    return near + equal
 
 
 def _reviewed(catalogue: Catalogue, reviews: Reviews) -> Iterator[tuple[str, str]]:
@@ -189,28 +224,6 @@ def _read_tests(batches: Iterable[pa.RecordBatch], wanted: set[str]) -> dict[str
     return examples
 
 
-def _decide_all(
-    catalogue: Catalogue,
-    cosines: Mapping[tuple[str, str], float],
-    facts: Mapping[str, Facts],
-    reviews: Reviews,
-    judge: PairJudge | None,
-) -> list[_ContentPair]:
-    evidence = {}
-    with progress("comparing", total=len(cosines), unit="pairs") as bar:
-        for pair, cosine in cosines.items():
-            left, right = facts[pair[0]], facts[pair[1]]
-            lexical = round(lexical_similarity(left.normal, right.normal), 4)
-            evidence[pair] = gather_evidence(left, right, cosine=cosine, lexical=lexical)
-            bar.advance()
-    opinions = _opinions(catalogue, evidence, reviews, judge)
-    near = [_content_pair(pair, found, reviews, opinions.get(pair)) for pair, found in evidence.items()]
-    equal = [
-        _equal_pair(content, facts[content], reviews) for content, ids in catalogue.contents.items() if len(ids) > 1
-    ]
-    return near + equal
-
-
 def _opinions(
     catalogue: Catalogue,
     evidence: Mapping[tuple[str, str], Evidence],
@@ -234,31 +247,32 @@ def _content_pair(
     evidence: Evidence,
     reviews: Reviews,
     opinion: bool | None,  # noqa: FBT001 - an opinion is no switch
-) -> _ContentPair:
+) -> ContentPair:
     key = pair_of_keys(*pair)
     verdict = decide(evidence, exact=False, review=reviews.decision(key), opinion=opinion)
-    return _ContentPair(*pair, evidence, verdict, key)
+    return ContentPair(*pair, evidence, verdict, key)
 
 
-def _equal_pair(content: str, facts: Facts, reviews: Reviews) -> _ContentPair:
+def _equal_pair(content: str, facts: Facts, reviews: Reviews) -> ContentPair:
     key = pair_of_keys(content, content)
     evidence = gather_evidence(facts, facts, cosine=1.0, lexical=1.0)
-    return _ContentPair(content, content, evidence, decide(evidence, exact=True, review=reviews.decision(key)), key)
+    return ContentPair(content, content, evidence, decide(evidence, exact=True, review=reviews.decision(key)), key)
 
 
 def _spell_out(
-    catalogue: Catalogue, decided: Sequence[_ContentPair], witnesses: Mapping[str, str]
-) -> dict[tuple[str, str], _ContentPair]:
+    catalogue: Catalogue, decided: Sequence[ContentPair], witnesses: Mapping[str, str]
+) -> dict[tuple[str, str], ContentPair]:
     """Return the pair of contents of each pair of problems, sorted by the two ids."""
     by_contents = {(pair.left, pair.right): pair for pair in decided}
-    rows = {ids: pair for pair in decided for ids in _problem_pairs(catalogue, pair)}
+    rows = {ids: pair for pair in decided for ids in problem_pairs(catalogue, pair)}
     for dropped, kept in witnesses.items():
         left, right = sorted((catalogue.entries[dropped].content, catalogue.entries[kept].content))
         rows[_sorted_pair(dropped, kept)] = by_contents[left, right]
     return dict(sorted(rows.items()))
 
 
-def _problem_pairs(catalogue: Catalogue, pair: _ContentPair) -> Iterator[tuple[str, str]]:
+def problem_pairs(catalogue: Catalogue, pair: ContentPair) -> Iterator[tuple[str, str]]:
+    """Yield the problems that have these contents, pair by pair."""
     if pair.left == pair.right:
         ids = catalogue.contents[pair.left]
         if len(ids) <= MOST_SPELLED_OUT:
@@ -279,7 +293,8 @@ def _sorted_pair(one: str, other: str) -> tuple[str, str]:
     return (one, other) if one < other else (other, one)
 
 
-def _witnesses(catalogue: Catalogue, decided: Sequence[_ContentPair]) -> dict[str, str]:
+def choose_among(catalogue: Catalogue, decided: Iterable[ContentPair]) -> dict[str, str]:
+    """Return the kept witness of each problem that is dropped."""
     alike: dict[str, set[str]] = defaultdict(set)
     for pair in decided:
         if pair.is_duplicate:
@@ -289,7 +304,7 @@ def _witnesses(catalogue: Catalogue, decided: Sequence[_ContentPair]) -> dict[st
     return choose_witnesses(entries, alike)
 
 
-def _table(rows: Mapping[tuple[str, str], _ContentPair], witnesses: Mapping[str, str]) -> pa.Table:
+def _table(rows: Mapping[tuple[str, str], ContentPair], witnesses: Mapping[str, str]) -> pa.Table:
     columns: dict[str, list[object]] = {name: [] for name in DUPLICATE_PAIRS.schema.names}
     for (left, right), pair in rows.items():
         dropped = next((one for one, other in ((left, right), (right, left)) if witnesses.get(one) == other), None)
@@ -311,7 +326,7 @@ def _table(rows: Mapping[tuple[str, str], _ContentPair], witnesses: Mapping[str,
     return pa.table(columns, schema=DUPLICATE_PAIRS.schema)
 
 
-def _notes(catalogue: Catalogue, rows: Mapping[tuple[str, str], _ContentPair], reviews: Reviews) -> dict[str, int]:
+def _notes(catalogue: Catalogue, rows: Mapping[tuple[str, str], ContentPair], reviews: Reviews) -> dict[str, int]:
     counts = Counter(f"pairs_{pair.verdict.decision}_by_{pair.verdict.decided_by}" for pair in rows.values())
     silent = {"silent_statements": len(catalogue.silent_ids)} if catalogue.silent_ids else {}
     return dict(sorted(counts.items())) | silent | reviews.notes(pair.key for pair in rows.values())

@@ -65,6 +65,7 @@ _LIMIT: Final = re.compile(rf"[≤<]\s*([^≤<>≥]{{1,60}}?)\s*[≤<]\s*({_BOUN
 _UPPER: Final = re.compile(rf"(?<=[a-z\])|0-9])\s*[≤<]\s*({_BOUND})(?![\w.]*\s*[≤<])")
 _POWER: Final = re.compile(r"(\d*[1-9])(0{3,})")
 _VERSION: Final = re.compile(r"\b(?:this is (?:the |an? )?|\()(easy|hard|medium|simplified) (?:version|subtask)\b")
+_LETTERS: Final = re.compile(r"[a-z]+")
 _TITLE_VERSION: Final = re.compile(r"[\s\-(]+(?P<version>[ivx]+|\d{1,2}|easy|hard|medium)(?: version)?\)?$")
 
 OPPOSITES: Final = (
@@ -101,6 +102,8 @@ class Facts:
     """Upper bounds, such as 10^5 in ``n ≤ 10^5``, in a canonical form. Lower ones are corrected too often."""
     limits: Mapping[str, str] = field(default_factory=dict)
     """Variable → its upper bound, for those between two comparisons."""
+    asked: tuple[tuple[bool, bool], ...] = ()
+    """Which side of each of :data:`OPPOSITES` the words name."""
     version: str = ""
     """easy, hard, … when the statement calls itself a version."""
     title: str = ""
@@ -129,6 +132,7 @@ def read_facts(statement: str, *, title: str | None = None, tests: Mapping[str, 
         is_program=_is_program(text),
         bounds=_read_bounds(normal),
         limits={name: _canonical_bound(high) for name, high in _LIMIT.findall(normal)},
+        asked=_read_asked(normal),
         version=_first_group(_VERSION, normal),
         title=normalise(title or ""),
     )
@@ -239,11 +243,15 @@ def _same_input(left: str, right: str) -> bool:
     return short.count(" ") >= CONTAINED_TOKENS - 1 and long.endswith(f" {short}")
 
 
-def lexical_similarity(left: str, right: str) -> float:
-    """Return the edit similarity of two normal forms, 0 to 1; of very long ones, of their beginnings."""
+def lexical_similarity(left: str, right: str, *, at_least: float = 0.0) -> float:
+    """Return the edit similarity of two normal forms, 0 to 1; of very long ones, of their beginnings.
+
+    A similarity below ``at_least`` is returned as 0, which takes a fraction of the time.
+    """
     from rapidfuzz import fuzz
 
-    return float(fuzz.ratio(left[:LEXICAL_CHARACTERS], right[:LEXICAL_CHARACTERS])) / 100
+    one, other = left[:LEXICAL_CHARACTERS], right[:LEXICAL_CHARACTERS]
+    return float(fuzz.ratio(one, other, score_cutoff=100 * at_least)) / 100
 
 
 def bounds_differ(left: Facts, right: Facts) -> bool:
@@ -259,12 +267,12 @@ def bounds_differ(left: Facts, right: Facts) -> bool:
 
 def opposite_asked(left: Facts, right: Facts) -> bool:
     """Say whether one statement asks for the opposite of the other, such as the smallest and the largest."""
-    words = [set(re.findall(r"[a-z]+", facts.normal)) for facts in (left, right)]
-    for one, other in OPPOSITES:
-        sides = [tuple(bool(own & set(group.split())) for group in (one, other)) for own in words]
-        if sorted(sides) == [(False, True), (True, False)]:
-            return True
-    return False
+    return any(sorted(sides) == [(False, True), (True, False)] for sides in zip(left.asked, right.asked, strict=True))
+
+
+def _read_asked(normal: str) -> tuple[tuple[bool, bool], ...]:
+    words = set(_LETTERS.findall(normal))
+    return tuple((not words.isdisjoint(one.split()), not words.isdisjoint(other.split())) for one, other in OPPOSITES)
 
 
 def versions_differ(left: Facts, right: Facts) -> bool:
