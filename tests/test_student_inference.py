@@ -19,7 +19,8 @@ from ocr_pipeline.student.pass_at_k import summarize
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.student.sampling import AskedProblem, Candidate
-from ocr_pipeline.student.subtasks import Subtask, problem_score, submission_score
+from ocr_pipeline.student.subtasks import Subtask, problem_score, read_subtasks, score_executions, submission_score
+from ocr_pipeline.tables import EXECUTIONS
 
 PROBLEMS = [AskedProblem(f"p{index}", f"Add {index} to x.", "stdin") for index in range(4)]
 
@@ -163,6 +164,32 @@ def test_subtasks_take_the_best_submission_each() -> None:
     assert problem_score(SUBTASKS, []) == 0.0
 
 
+def execution(problem_id: str, verdict: str, **tests: str) -> dict[str, object]:
+    """Build a judged submission."""
+    results = [{"test_id": name[1:], "verdict": found} for name, found in tests.items()]
+    return {"sample_id": verdict, "problem_id": problem_id, "verdict": verdict, "results": results}
+
+
+def test_judged_submissions_are_scored(tmp_path: Path) -> None:
+    """Executions and a file of subtasks give the score of each problem; without a judged submission it is unscored."""
+    rows = [
+        execution("p", "wrong_answer", t1="accepted", t2="accepted", t3="wrong_answer"),
+        execution("p", "time_limit", t1="time_limit", t2="accepted", t3="accepted"),
+        execution("q", "not_run"),
+    ]
+    parts = [("p", "small", 30, ["1", "2"]), ("p", "large", 70, ["2", "3"]), ("q", "all", 100, ["1"])]
+    lines = [json.dumps(dict(zip(("problem_id", "name", "points", "test_ids"), part, strict=True))) for part in parts]
+    (tmp_path / "subtasks.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    first, second = score_executions(
+        pa.Table.from_pylist(rows, schema=EXECUTIONS.schema).to_batches(), read_subtasks(tmp_path / "subtasks.jsonl")
+    )
+    assert (first.score, first.best_single, first.points, first.submissions) == (100.0, 70.0, 100.0, 2)
+    assert (second.score, second.not_run) == (None, 1)
+    (tmp_path / "subtasks.jsonl").write_text('{"problem_id": "p"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"subtasks\.jsonl:1"):
+        read_subtasks(tmp_path / "subtasks.jsonl")
+
+
 @given(st.lists(st.dictionaries(st.sampled_from("123"), st.floats(0, 1)), min_size=1, max_size=4))
 def test_more_submissions_never_lower_a_score(submissions: list[dict[str, float]]) -> None:
     """The score of a problem grows with its submissions and is at least the best single one."""
@@ -171,13 +198,16 @@ def test_more_submissions_never_lower_a_score(submissions: list[dict[str, float]
 
 
 def test_the_inputs_of_other_judges(tmp_path: Path) -> None:
-    """lcb_runner gets a list of questions with their programs, EvalPlus a line per program."""
+    """lcb_runner gets the programs of each question in the order of ids, EvalPlus a line per program."""
     codes = {"b": ["print(1)", "print(2)"], "a": ["print(3)", "print(4)"]}
     write_lcb(codes, tmp_path / "lcb.json")
-    assert json.loads((tmp_path / "lcb.json").read_text())[0] == {"question_id": "a", "code_list": codes["a"]}
+    assert json.loads((tmp_path / "lcb.json").read_text()) == [codes["a"], codes["b"]]
     write_evalplus(codes, tmp_path / "evalplus.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "evalplus.jsonl").read_text().splitlines()]
     assert lines[0] == {"task_id": "a", "solution": "print(3)"}
     assert len(lines) == 4
+    write_evalplus({"HumanEval/7": ["x"], "602": ["y"]}, tmp_path / "evalplus.jsonl")
+    ids = [json.loads(line)["task_id"] for line in (tmp_path / "evalplus.jsonl").read_text().splitlines()]
+    assert ids == ["Mbpp/602", "HumanEval/7"]
     with pytest.raises(InputError, match="same number"):
         write_lcb({"a": ["x"], "b": []}, tmp_path / "lcb.json")

@@ -15,9 +15,10 @@ __all__ = ["write_evalplus", "write_lcb"]
 
 
 def write_lcb(codes: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Write ``custom_output_file`` of ``lcb_runner.runner.custom_evaluator``: question id -> programs.
+    """Write ``custom_output_file`` of ``lcb_runner.runner.custom_evaluator``: the programs of each question, by its id.
 
-    The runner compares the list with its benchmark by position after sorting, so every question must be there.
+    The runner takes the lists by position in its own benchmark, sorted by id, so every question of its release and days
+    must be there. It also names a form with ids, but that one fails in its code: ``isinstance`` of an enum's members.
 
     Raises
     ------
@@ -27,13 +28,17 @@ def write_lcb(codes: Mapping[str, Sequence[str]], path: Path) -> None:
     counts = {len(programs) for programs in codes.values()}
     if len(counts) > 1:
         raise InputError(f"questions have {sorted(counts)} programs; lcb_runner needs the same number for each")
-    rows = [{"question_id": question, "code_list": list(programs)} for question, programs in sorted(codes.items())]
+    rows = [list(programs) for _, programs in sorted(codes.items())]
     _write(path, json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
 
 
 def write_evalplus(codes: Mapping[str, Sequence[str]], path: Path) -> None:
-    """Write the samples file of ``evalplus.evaluate``: one line per program, task ids as in HumanEval and MBPP."""
-    rows = [{"task_id": task, "solution": program} for task, programs in sorted(codes.items()) for program in programs]
+    """Write the samples file of ``evalplus.evaluate``: one line per program; MBPP's bare numbers become its task ids."""
+    rows = [
+        {"task_id": f"Mbpp/{task}" if task.isdecimal() else task, "solution": program}
+        for task, programs in sorted(codes.items())
+        for program in programs
+    ]
     _write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

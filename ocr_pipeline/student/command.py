@@ -38,6 +38,7 @@ from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStuden
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.rows import TrainingRow, read_rows
+from ocr_pipeline.student.subtasks import read_subtasks, score_executions
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TryConfig, run_trial, summarize_trial
 from ocr_pipeline.tables import (
@@ -329,6 +330,31 @@ def _side(rows: pa.Table, name: str, benchmark: str, method: Method) -> pa.Table
         there = "; ".join(" / ".join(each) for each in known) or "nothing"
         raise InputError(f"no rows of {name} on {benchmark} ({method.value}); the file holds {there}")
     return side
+
+
+@student.command("score")
+def score(
+    executions: Annotated[list[Path], typer.Argument(help="Judged submissions: Parquet, JSONL or folders.")],
+    *,
+    subtasks: Annotated[Path, typer.Option(help="JSONL of problem_id, name, points and test_ids.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Print scores by subtask as the International Olympiad in Informatics counts them: each of the best submission."""
+    needed = ["sample_id", "problem_id", "verdict", "results"]
+    scores = score_executions(open_files(executions, EXECUTIONS, required=needed), read_subtasks(subtasks))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in scores], sort_keys=True))
+        return
+    for each in scores:
+        typer.echo(f"{each.problem_id}: {_points(each.score)} of {each.points:g}, best alone {_points(each.best_single)} "
+                   f"({each.submissions} submissions, {each.not_run} not run)")  # fmt: skip
+    judged = [each.score for each in scores if each.score is not None]
+    typer.echo(f"total: {sum(judged):g} of {sum(each.points for each in scores):g}, "
+               f"{len(scores) - len(judged)} problems unscored")  # fmt: skip
+
+
+def _points(score: float | None) -> str:
+    return "unscored" if score is None else f"{score:g}"
 
 
 class JudgeFormat(StrEnum):

@@ -6,12 +6,18 @@ sum over subtasks of the best submission for each. Running the tests is the judg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN
 
-__all__ = ["Subtask", "problem_score", "submission_score"]
+__all__ = ["ProblemScore", "Subtask", "problem_score", "read_subtasks", "score_executions", "submission_score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +53,71 @@ def submission_score(subtasks: Sequence[Subtask], test_scores: Mapping[str, floa
 def problem_score(subtasks: Sequence[Subtask], submissions: Sequence[Mapping[str, float]]) -> float:
     """Return the points of a problem: each subtask counts for the best submission, 0 without any."""
     return sum(max((subtask.score(scores) for scores in submissions), default=0.0) for subtask in subtasks)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemScore:
+    """What a student's submissions for a problem are worth."""
+
+    problem_id: str
+    score: float | None
+    """Each subtask of the best submission for it; ``None`` when none could be judged."""
+    best_single: float | None
+    """The best submission on its own."""
+    points: float
+    """What the problem is worth."""
+    submissions: int
+    not_run: int
+    """Submissions that could not be judged; left out."""
+
+
+def read_subtasks(path: Path) -> dict[str, list[Subtask]]:
+    """Read a JSONL file of subtasks: ``problem_id``, ``name``, ``points``, ``test_ids``, and ``decimals`` (2).
+
+    Raises
+    ------
+    InputError
+        When a line is no subtask.
+    """
+    found: dict[str, list[Subtask]] = defaultdict(list)
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            test_ids = tuple(map(str, row["test_ids"]))
+            subtask = Subtask(str(row["name"]), float(row["points"]), test_ids, int(row.get("decimals", 2)))
+            found[str(row["problem_id"])].append(subtask)
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"{path}:{number} is no subtask ({error!r}); it needs problem_id, name, points and test_ids"
+            raise InputError(message) from None
+    return dict(found)
+
+
+def score_executions(
+    executions: Iterable[pa.RecordBatch], subtasks: Mapping[str, Sequence[Subtask]]
+) -> list[ProblemScore]:
+    """Score every problem that has subtasks from its judged submissions; a test that was not reached counts 0."""
+    submissions: dict[str, list[dict[str, float]]] = {problem_id: [] for problem_id in subtasks}
+    not_run: Counter[str] = Counter()
+    for batch in executions:
+        for row in batch.select(["problem_id", "verdict", "results"]).to_pylist():
+            if row["problem_id"] not in subtasks:
+                continue
+            if row["verdict"] == NOT_RUN:
+                not_run[row["problem_id"]] += 1
+                continue
+            scores = {result["test_id"]: float(result["verdict"] == ACCEPTED) for result in row["results"] or ()}
+            submissions[row["problem_id"]].append(scores)
+    return [
+        _scored(problem_id, subtasks[problem_id], submissions[problem_id], not_run[problem_id])
+        for problem_id in sorted(subtasks)
+    ]
+
+
+def _scored(
+    problem_id: str, subtasks: Sequence[Subtask], submissions: Sequence[Mapping[str, float]], not_run: int
+) -> ProblemScore:
+    points = sum(subtask.points for subtask in subtasks)
+    if not submissions:
+        return ProblemScore(problem_id, None, None, points, 0, not_run)
+    best = max(submission_score(subtasks, scores) for scores in submissions)
+    return ProblemScore(problem_id, problem_score(subtasks, submissions), best, points, len(submissions), not_run)
