@@ -166,6 +166,25 @@ def test_file_problems_are_not_run_where_no_file_can_be(gate: Gate, runner: Runn
     assert judged(runner, gate, code, Test("a", "x", "x"), problem=outside).reason is Reason.NO_FILES
 
 
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "os.symlink('/etc/hostname', 'output.txt')",
+        "os.mkfifo('output.txt')",
+        "os.mkdir('output.txt')",
+        "os.remove('input.txt') or os.mkdir('input.txt')",
+        "os.remove('input.txt') or os.symlink('/proc/self/mem', 'input.txt')",
+    ],
+)
+def test_tricks_with_files_hurt_only_who_plays_them(runner: Runner, gate: Gate, trick: str) -> None:
+    """What is no plain file is not read, and the next test finds its own input."""
+    code = f"import os\ntext = open('input.txt').read()\nif text == 'trick':\n    {trick}\nelse:\n    open('output.txt', 'w').write(text)"
+    tests = [Test("a", "trick", "x"), Test("b", "fine", "fine"), Test("c", "too", "too")]
+    execution = judged(runner, gate, code, *tests, problem=ProblemSpec("p", io_mode="file"))
+    assert next(result.verdict for result in execution.results) in {Verdict.WRONG_ANSWER, Verdict.RUNTIME_ERROR}
+    assert execution.tests_passed == 2
+
+
 def test_what_a_test_wrote_never_meets_the_next(runner: Runner) -> None:
     """The scratch folder is empty at the start of every test."""
     code = "import os\nprint(os.listdir('.'))\nopen('left', 'w').write('x')"
