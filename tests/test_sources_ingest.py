@@ -173,7 +173,8 @@ def test_missing_tests_and_solutions_are_noted_not_dropped(tmp_path: Path) -> No
 def test_examples_become_tests_when_only_the_statement_holds_them(tmp_path: Path) -> None:
     """Examples are read from the statement only for a row without tests."""
     question = "Add.\n\nInput\n\nTwo integers.\n\nOutput\n\nTheir sum.\n\nExamples\n\nInput\n\n1 2\n\nOutput\n\n3\n\nNote\n\nEasy."
-    rows = [raw.taco(question=question, input_output="null"), raw.taco(question=question + " ")]
+    other = json.dumps({"inputs": ["5 5\n"], "outputs": ["10\n"]})
+    rows = [raw.taco(question=question, input_output="null"), raw.taco(question=question + " ", input_output=other)]
     result = run("taco", [raw.parquet(tmp_path / "rows.parquet", rows)], tmp_path / "out")
     shown = [test for test in result.rows("tests") if test["kind"] == "example"]
     assert [(test["input"], test["expected"]) for test in shown] == [("1 2\n", "3\n")]

@@ -68,6 +68,15 @@ def test_both_forms_of_apps_give_the_same_bytes(tmp_path: Path) -> None:
     assert one.bytes() == run("apps", [tmp_path / "folders"], tmp_path / "out2").bytes()
 
 
+def test_tests_that_the_statement_shows_are_examples(tmp_path: Path) -> None:
+    """APPS does not say which of its tests are examples; the statement does, whatever the white space."""
+    question = "Double the integer.\n\nSample Input\n\n2\n\nSample Output\n\n4\n"
+    tests = json.dumps({"inputs": ["2 \n", "3\n"], "outputs": ["4", "6"]})
+    row = raw.apps(question=question, input_output=tests)
+    result = run("apps", [raw.parquet(tmp_path / "rows.parquet", [row])], tmp_path / "out")
+    assert [test["kind"] for test in result.rows("tests")] == ["example", "private"]
+
+
 def test_a_contest_row_in_normal_form(tmp_path: Path) -> None:
     """Limits, tests by kind, languages and the suspicion of generated tests come out of the structs."""
     result = run("code_contests", [raw.parquet(tmp_path / "rows.parquet", [raw.contest()])], tmp_path / "out")

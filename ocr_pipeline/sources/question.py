@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -70,12 +71,22 @@ def _tests(value: object, starter: str, repairs: set[Repair]) -> ParsedTests:
 
 
 def _block(parsed: ParsedTests, statement: str, repairs: set[Repair]) -> pa.RecordBatch:
+    shown = call_examples(statement) if parsed.io_mode is IoMode.FUNCTION else stdin_examples(statement)
     if parsed.inputs:
-        return tests_of(TestKind.PRIVATE, parsed.inputs, parsed.expected, repairs)
-    return test_block(_shown(statement, parsed.io_mode, repairs), repairs)
-
-
-def _shown(statement: str, mode: IoMode, repairs: set[Repair]) -> tuple[TestCase, ...]:
-    shown = call_examples(statement) if mode is IoMode.FUNCTION else stdin_examples(statement)
+        return tests_of(_kinds(parsed, statement, shown), parsed.inputs, parsed.expected, repairs)
     repairs.add(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
-    return shown
+    return test_block(shown, repairs)
+
+
+def _kinds(parsed: ParsedTests, statement: str, shown: Sequence[TestCase]) -> pa.Array:
+    """Call a test an example when the statement shows it, whatever the white space; the source does not say which are."""
+    known = {(_words(test.input), _words(test.expected)) for test in shown}
+    is_example = [
+        len(given) + len(expected) <= len(statement) and (_words(given), _words(expected)) in known
+        for given, expected in zip(parsed.inputs, parsed.expected, strict=True)
+    ]
+    return pa.array([TestKind.EXAMPLE.value if each else TestKind.PRIVATE.value for each in is_example], pa.string())
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
