@@ -96,7 +96,7 @@ def samples(
     pool="sandbox",
 )
 def test_trust(
-    context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource
+    context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource, engine: EngineResource
 ) -> dg.MaterializeResult[Any]:
     """Ask correct reference solutions about the tests before samples are judged by them."""
     opened = store.open()
@@ -121,6 +121,7 @@ def test_trust(
                 writer=writers[TEST_TRUST.name],
                 checkpoint=store.side_folder("judged"),
                 progress=watched(context, f"test_trust {partition['dataset']}", "solutions"),
+                engine=engine.cluster(),
             ),
         )
 
@@ -141,7 +142,7 @@ def _rows_of(store: Store, table: Table, ids: Collection[str], partition: Partit
     pool="sandbox",
 )
 def executions(
-    context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource
+    context: dg.AssetExecutionContext, store: StoreResource, sandbox: SandboxResource, engine: EngineResource
 ) -> dg.MaterializeResult[Any]:
     """Run the programs of the kept samples against the tests of their problems that can be trusted, in a sandbox."""
     opened = store.open()
@@ -161,6 +162,7 @@ def executions(
                 trust=opened.open(TEST_TRUST, **tests).to_batches() if checked else (),
                 checkpoint=store.side_folder("judged"),
                 progress=watched(context, f"executions {'|'.join(partition.values())}", "samples"),
+                engine=engine.cluster(),
             )
 
         return Build(

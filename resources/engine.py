@@ -16,8 +16,12 @@ class EngineResource(dg.ConfigurableResource[Engine]):
 
     def open(self) -> Engine:
         """Return the engine."""
+        return self.cluster() or LocalEngine(self.workers)
+
+    def cluster(self) -> Engine | None:
+        """Return the Ray cluster, where there is one: steps that count their own local processes use nothing else."""
         if not self.ray_address:
-            return LocalEngine(self.workers)
+            return None
         from ocr_pipeline.engine.ray import RayEngine
 
         return RayEngine(self.ray_address)

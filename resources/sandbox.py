@@ -1,5 +1,7 @@
 """How programs are judged."""
 
+import os
+
 import dagster as dg
 from pydantic import Field
 
@@ -11,7 +13,10 @@ __all__ = ["SandboxResource"]
 class SandboxResource(dg.ConfigurableResource[JudgeConfig]):
     """The judge's sandbox; it refuses to run unless it can isolate."""
 
-    workers: int = Field(default=0, description="Programs judged at once; 0 means one per core.")
+    workers: int = Field(
+        default=0,
+        description="Programs judged at once on this machine; 0 means one per core. A Ray cluster has its own.",
+    )
     tiers: str = Field(
         default="auto", description="auto, A, B, or `unsandboxed`: never chosen by itself, stored in every row."
     )
@@ -23,7 +28,7 @@ class SandboxResource(dg.ConfigurableResource[JudgeConfig]):
     def config(self) -> JudgeConfig:
         """Return the judge's configuration."""
         return JudgeConfig(
-            workers=self.workers,
+            workers=self.workers or len(os.sched_getaffinity(0)),
             tiers=Tiers(self.tiers),
             max_tests=self.max_tests or None,
             solutions_per_language=self.solutions_per_language,
