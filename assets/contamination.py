@@ -10,7 +10,7 @@ from ocr_pipeline import contamination as step
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, PROBLEMS, UNIQUE_PROBLEMS
-from resources import BenchmarksResource, EncoderResource, StoreResource
+from resources import BenchmarksResource, EncoderResource, StoreResource, TeacherResource
 
 __all__ = ["ContaminationConfig", "clean_problems", "contamination"]
 
@@ -21,6 +21,8 @@ class ContaminationConfig(dg.Config):
     """What counts as a benchmark's problem."""
 
     threshold: float = 0.7
+    judge_model: str = ""
+    """Model on the teacher's server that is asked about suspects no rule decides; empty: none."""
 
 
 @table_asset(CONTAMINATION, group=GROUP, code_version=step.VERSION, upstream=(UNIQUE_PROBLEMS, PROBLEMS))
@@ -30,26 +32,33 @@ def contamination(
     store: StoreResource,
     encoder: EncoderResource,
     benchmarks: BenchmarksResource,
+    teacher: TeacherResource,
 ) -> dg.MaterializeResult[Any]:
     """Compare every unique problem with every benchmark problem and store the evidence."""
     opened = store.open()
     targets = benchmarks.open(opened)
 
     def run(writers: Writers) -> StageCounts:
-        evidence = step.check(
-            opened.open(UNIQUE_PROBLEMS).to_batches(),
-            targets,
-            config=step.ContaminationConfig(threshold=config.threshold),
-            encoder=encoder.load(store.side_folder("embeddings")),
-            reviews=store.reviews(),
-        )
+        with teacher.judging(config.judge_model, store.side_folder("ledger")) as judge:
+            evidence = step.check(
+                opened.open(UNIQUE_PROBLEMS).to_batches(),
+                targets,
+                config=step.ContaminationConfig(threshold=config.threshold),
+                encoder=encoder.load(store.side_folder("embeddings")),
+                reviews=store.reviews(),
+                judge=judge,
+            )
         writers[CONTAMINATION.name].write(evidence)
         return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows)
 
     build = Build(
         tables=(CONTAMINATION,),
         partition={},
-        config={"threshold": config.threshold, "benchmarks": {one.name: one.version for one in targets}},
+        config={
+            "threshold": config.threshold,
+            "benchmarks": {one.name: one.version for one in targets},
+            "judge": config.judge_model,
+        },
         code_version=step.VERSION,
         inputs=[opened.reference(UNIQUE_PROBLEMS), *benchmarks.references(opened), *store.reviews_references()],
         run=run,

@@ -17,7 +17,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.sources import SOURCES, Role
 from ocr_pipeline.store import InputRef, Store
 from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, TESTS, UNIQUE_PROBLEMS, Table
-from resources import EncoderResource, StoreResource
+from resources import EncoderResource, StoreResource, TeacherResource
 
 __all__ = ["DuplicatesConfig", "duplicate_pairs", "unique_problems"]
 
@@ -29,6 +29,8 @@ class DuplicatesConfig(dg.Config):
     """What counts as the same problem."""
 
     threshold: float = 0.7
+    judge_model: str = ""
+    """Model on the teacher's server that is asked about pairs no rule decides; empty: none."""
     labelled_pairs: str = ""
     """Parquet with text_a, text_b and label: the curve's precision and recall are then those on these pairs."""
 
@@ -49,20 +51,26 @@ def _training(store: Store, table: Table) -> list[dict[str, str]]:
 
 @table_asset(DUPLICATE_PAIRS, group=GROUP, code_version=duplicates.VERSION, upstream=(PROBLEMS, TESTS))
 def duplicate_pairs(
-    context: dg.AssetExecutionContext, config: DuplicatesConfig, store: StoreResource, encoder: EncoderResource
+    context: dg.AssetExecutionContext,
+    config: DuplicatesConfig,
+    store: StoreResource,
+    encoder: EncoderResource,
+    teacher: TeacherResource,
 ) -> dg.MaterializeResult[Any]:
     """Compare every problem with every other; people's reviews override the rules."""
     opened = store.open()
     settings = duplicates.DuplicateConfig(threshold=config.threshold)
 
     def run(writers: Writers) -> StageCounts:
-        compared = duplicates.compare_problems(
-            training_rows(opened, PROBLEMS),
-            tests=training_rows(opened, TESTS),
-            config=settings,
-            encoder=encoder.load(store.side_folder("embeddings")),
-            reviews=store.reviews(),
-        )
+        with teacher.judging(config.judge_model, store.side_folder("ledger")) as judge:
+            compared = duplicates.compare_problems(
+                training_rows(opened, PROBLEMS),
+                tests=training_rows(opened, TESTS),
+                config=settings,
+                encoder=encoder.load(store.side_folder("embeddings")),
+                reviews=store.reviews(),
+                judge=judge,
+            )
         writers[DUPLICATE_PAIRS.name].write(compared.pairs)
         rows = compared.pairs.num_rows
         return StageCounts(rows_in=rows, kept=rows, notes=compared.notes)
@@ -70,7 +78,7 @@ def duplicate_pairs(
     build = Build(
         tables=(DUPLICATE_PAIRS,),
         partition={},
-        config={"threshold": config.threshold, "encoder": encoder.model},
+        config={"threshold": config.threshold, "encoder": encoder.model, "judge": config.judge_model},
         code_version=duplicates.VERSION,
         inputs=[*training_references(opened, PROBLEMS, TESTS), *store.reviews_references()],
         run=run,

@@ -9,11 +9,15 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterable
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from ocr_pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from ocr_pipeline.similarity.judging import PairJudge
 
 __all__ = ["build_app", "main"]
 
@@ -58,8 +62,16 @@ def build_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _root(context: typer.Context) -> None:
     """Build code-reasoning training data that can be trusted: problems in, Parquet out."""
+    context.obj = _attach_judge
+
+
+def _attach_judge(*args: Any, **options: Any) -> AbstractContextManager[PairJudge]:  # noqa: ANN401 - passed on
+    """Lend the teacher to steps that ask it about pairs: a step imports no other one."""
+    from ocr_pipeline.teacher.opinions import attach_judge
+
+    return attach_judge(*args, **options)
 
 
 def main() -> None:

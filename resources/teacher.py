@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from ocr_pipeline.plans import PlanConfig, Policy
-from ocr_pipeline.teacher import Budget, GenerateConfig
+from ocr_pipeline.teacher import AskConfig, Budget, GenerateConfig
+from ocr_pipeline.teacher.opinions import TeacherJudge
 from ocr_pipeline.teacher.servers import ManagedVllm, Replay, Server, VllmConfig, attach
 
 __all__ = ["TeacherResource"]
@@ -83,6 +85,16 @@ class TeacherResource(dg.ConfigurableResource[Server]):
             )
             return ManagedVllm(config, on_line=dg.get_dagster_logger("vllm").info)
         return Replay(model=self.model, strict=True)
+
+    @contextmanager
+    def judging(self, model: str, folder: Path) -> Iterator[TeacherJudge | None]:
+        """Judge pairs with a model of this server, its ledger in ``folder``; no model: no judge."""
+        if not model:
+            yield None
+            return
+        with self.serving() as server:
+            config = AskConfig(model, window=self.window, budget=self.budget())
+            yield TeacherJudge(server, folder / "pairs.sqlite", config)
 
     def budget(self) -> Budget:
         """Return the hard caps."""

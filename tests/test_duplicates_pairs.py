@@ -326,5 +326,5 @@ def test_precision_and_recall_are_those_measured_with_the_encoder() -> None:
 def test_labelled_pairs_that_are_none_are_one_line(tmp_path: Path) -> None:
     """A file without the columns is named."""
     pq.write_table(pa.table({"left": ["a"]}), tmp_path / "pairs.parquet")
-    with pytest.raises(InputError, match="labelled pairs .* cannot be read"):
+    with pytest.raises(InputError, match=r"labelled pairs .* cannot be read"):
         read_labelled(tmp_path / "pairs.parquet")

@@ -16,31 +16,37 @@ from ocr_pipeline.contamination.checking import ContaminationConfig, check
 from ocr_pipeline.contamination.selection import select_clean
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Reviews, load_encoder, read_reviews
+from ocr_pipeline.similarity.options import JudgeApiKey, JudgeModel, JudgeUrl, open_judge
 from ocr_pipeline.store import FileWriter, open_files
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION
 
 __all__ = ["decontaminate"]
 
 
-def decontaminate(
+def decontaminate(  # noqa: PLR0913 - one parameter per option
+    context: typer.Context,
     problems: Annotated[
         list[str], typer.Argument(metavar="PROBLEMS…", help="problems or unique_problems: files or folders.")
     ],
+    *,
     against: Annotated[list[str], typer.Option(metavar="NAME=FILE", help="A benchmark; may be given several times.")],
     out: Annotated[Path, typer.Option(help="Folder for contamination.parquet and clean_problems.parquet.")],
     threshold: Annotated[float, typer.Option(help="Lowest cosine of a suspect.")] = 0.7,
     reviews: Annotated[Path | None, typer.Option(help="What people decided: Parquet, JSONL or CSV.")] = None,
     model: Annotated[str | None, typer.Option(help="Hub id or folder; the default is the embedded model.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps embeddings between runs.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002 - a flag of the command line
+    judge_url: JudgeUrl = None,
+    judge_model: JudgeModel = None,
+    judge_api_key_env: JudgeApiKey = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Find the problems that a benchmark holds, and keep the others."""
     config = ContaminationConfig(threshold=threshold)
     benchmarks = [_benchmark(named) for named in against]
     opinions = read_reviews(reviews) if reviews else Reviews()
-    evidence = check(
-        _open(problems), benchmarks, config=config, encoder=load_encoder(model, cache=cache), reviews=opinions
-    )
+    encoder = load_encoder(model, cache=cache)
+    with open_judge(context, judge_url, judge_model, judge_api_key_env, out) as judge:
+        evidence = check(_open(problems), benchmarks, config=config, encoder=encoder, reviews=opinions, judge=judge)
     with (
         FileWriter(out / "contamination.parquet", CONTAMINATION) as evidence_file,
         FileWriter(out / "clean_problems.parquet", CLEAN_PROBLEMS) as clean_file,

@@ -29,6 +29,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Encoder, Reviews, normalise
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
 from ocr_pipeline.similarity.evidence import lexical_similarity, read_facts
+from ocr_pipeline.tables import Table
 
 __all__ = ["CURVE", "THRESHOLDS", "LabelledPair", "decide_labelled", "quality_at", "read_labelled", "threshold_curve"]
 
@@ -40,16 +41,21 @@ MOST_PAIRS: Final = 250_000
 this bounds the curve to half a minute; 30,000 statements of one field have as many at 0.7."""
 LABELLED_COLUMNS: Final = ("text_a", "text_b", "label")
 
-CURVE: Final = pa.schema(
-    [
-        pa.field("threshold", pa.float64(), nullable=False),
-        pa.field("kept", pa.int64(), nullable=False),
-        pa.field("pairs", pa.int64(), nullable=False),
-        pa.field("duplicate_pairs", pa.int64(), nullable=False),
-        pa.field("pairs_at_the_threshold", pa.list_(pa.string()), nullable=False),
-        pa.field("precision", pa.float64()),
-        pa.field("recall", pa.float64()),
-    ]
+CURVE: Final = Table(
+    name="threshold_curve",
+    description="What other thresholds would keep.",
+    schema=pa.schema(
+        [
+            pa.field("threshold", pa.float64(), nullable=False),
+            pa.field("kept", pa.int64(), nullable=False),
+            pa.field("pairs", pa.int64(), nullable=False),
+            pa.field("duplicate_pairs", pa.int64(), nullable=False),
+            pa.field("pairs_at_the_threshold", pa.list_(pa.string()), nullable=False),
+            pa.field("precision", pa.float64()),
+            pa.field("recall", pa.float64()),
+        ]
+    ),
+    key=("threshold",),
 )
 """One row per threshold. Precision and recall are those on the labelled pairs; without any, those that were measured with
 this encoder on 942 pairs (``benchmarks/dedup_quality.py``), or null."""
@@ -100,7 +106,7 @@ def threshold_curve(
     pairs = decide_contents(catalogue, scored, tests=tests, reviews=reviews, lexical_from=NEARLY_SAME_TEXT)
     quality = quality_at(drawn, labelled, encoder) if labelled else _measured_quality(encoder.name)
     rows = [_point(threshold, catalogue, pairs) | quality.get(threshold, {}) for threshold in drawn]
-    return pa.Table.from_pylist(rows, schema=CURVE)
+    return pa.Table.from_pylist(rows, schema=CURVE.schema)
 
 
 def decide_labelled(labelled: Sequence[LabelledPair], encoder: Encoder) -> list[tuple[float, Verdict]]:
