@@ -87,6 +87,23 @@ def test_a_silent_plan_disagrees() -> None:
     assert not agreement("1. Greet the user.\n2. Say goodbye politely.", SORTING).agrees
 
 
+NAMED = "kiln_readings = [int(piece) for piece in input().split()]\nhottest = kiln_readings[0]\nprint(hottest)\n"
+
+
+def test_a_plan_of_another_program_disagrees() -> None:
+    """A program whose names are words, and a plan that uses none of them, do not belong together."""
+    assert agreement("1. Take the first reading of the kiln.\n2. Print it.", NAMED).agrees
+    assert not agreement("1. Count the boats in the harbour.\n2. Print how many there are.", NAMED).agrees
+
+
+def test_short_names_say_nothing() -> None:
+    """With names of one letter the words of the plan are not held against it."""
+    found = agreement(
+        "1. Count the boats.\n2. Print how many there are.", "a = [int(b) for b in input().split()]\nprint(a[0])"
+    )
+    assert (found.names, found.agrees) == (frozenset(), True)
+
+
 def test_an_invented_method_disagrees() -> None:
     """Naming a method that the program plainly does not use speaks against the plan."""
     plan = "1. Sort the numbers.\n2. Use binary search for each of them.\n3. If found, add it and print the remainder."

@@ -1,12 +1,15 @@
 """Whether a plan speaks of what its program does: a cheap check on words, no model.
 
 Each thing that a program can do has a pattern that shows it in the code and a pattern that shows it in a plan. A plan
-that is silent about most of them, or that belongs to another program, is told apart; a plan that names all of them
-in a wrong order is not. A judge model can say more.
+that is silent about most of them is told apart, and so is one that shares no word with a program whose names are
+words. It finds plans that belong to another program; a plan that names everything in a wrong order passes. A judge
+model can say more.
 """
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -105,6 +108,21 @@ SHOWN_OTHERWISE: Final = {
 NEGATED: Final = re.compile(r"\b(no|not|without|already|instead of|need(less)? to)\b[^.;,]{0,30}$", re.IGNORECASE)
 
 
+MIN_NAMES: Final = 4
+"""Below that many words in its names, a program says too little of its problem (see the log of plans)."""
+NAME: Final = re.compile(r"[A-Za-z_]\w*")
+WORD: Final = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
+COMMENT: Final = re.compile(r"#.*|//.*")
+ENDINGS: Final = ("ings", "ing", "ies", "ied", "es", "ed", "er", "s", "y")
+LEAST_STEM: Final = 3
+IN_EVERY_PROGRAM: Final = """
+split append stdin readline read join strip collections items values keys sort pop get lower upper math heapq deque
+defaultdict counter popleft replace format main solve solution self count index result answer name line data vector
+string iostream bits using namespace include begin push back size endl long const auto
+"""
+COMMON_NAMES: Final = frozenset([*keyword.kwlist, *dir(builtins), *NAME.findall(IN_EVERY_PROGRAM)])
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """What a program does, what the plan says of it, and what the plan says that the program does not do."""
@@ -112,6 +130,10 @@ class Agreement:
     done: frozenset[str]
     mentioned: frozenset[str]
     invented: frozenset[str]
+    names: frozenset[str]
+    """Stems of the words in the program's names, without those of every program."""
+    shared: frozenset[str]
+    """Those that the plan uses."""
 
     @property
     def share(self) -> float:
@@ -120,9 +142,10 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Enough is mentioned and nothing is invented."""
+        """Enough is mentioned, nothing is invented, and both speak of the same things."""
         silent = len(self.done) >= MIN_FEATURES and self.share < REQUIRED_SHARE
-        return not silent and not self.invented
+        strange = len(self.names) >= MIN_NAMES and not self.shared
+        return not silent and not strange and not self.invented
 
 
 def agreement(plan: str, code: str) -> Agreement:
@@ -130,7 +153,20 @@ def agreement(plan: str, code: str) -> Agreement:
     done = frozenset(feature.name for feature in FEATURES if feature.in_code.search(code))
     mentioned = frozenset(feature.name for feature in FEATURES if feature.name in done and feature.in_plan.search(plan))
     invented = frozenset(name for name in FOREIGN if name not in done and _invents(name, plan, code))
-    return Agreement(done, mentioned, invented)
+    names = _names(code)
+    return Agreement(done, mentioned, invented, names, names & {_stem(word) for word in WORD.findall(plan)})
+
+
+def _names(code: str) -> frozenset[str]:
+    words = (word for name in NAME.findall(COMMENT.sub("", code)) for word in WORD.findall(name))
+    return frozenset(_stem(word) for word in words if len(word) > LEAST_STEM and word.lower() not in COMMON_NAMES)
+
+
+def _stem(word: str) -> str:
+    """Cut the endings of English nouns and verbs; crude, and the same on both sides."""
+    word = word.lower()
+    ends = (ending for ending in ENDINGS if word.endswith(ending) and len(word) - len(ending) >= LEAST_STEM)
+    return word.removesuffix(next(ends, ""))
 
 
 def _invents(name: str, plan: str, code: str) -> bool:
