@@ -1,7 +1,7 @@
 """A training step of a Qwen2.5-shaped student with random weights, in BF16 with packing: tokens/s and peak memory.
 
-Needs a GPU and torch and transformers only; says so and ends with 0 where there is none. Weights are random, so the
-numbers speak of speed and memory, never of learning. Run from the repository root::
+Weights are random, so the numbers speak of speed and memory, never of learning. Without a GPU only the shape ``tiny``
+runs: the same step on the CPU, which shows that the code works and nothing about a GPU. Run from the repository root::
 
     python benchmarks/student_gpu.py --shape 1.5b --tokens 32768 --steps 5
 """
@@ -17,23 +17,27 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+TINY = "tiny"
 SHAPES = {  # Qwen2.5's published sizes: hidden, intermediate, layers, heads, key-value heads
+    TINY: (128, 384, 2, 4, 2),  # ours, for a CPU
     "0.5b": (896, 4_864, 24, 14, 2),
     "1.5b": (1_536, 8_960, 28, 12, 2),
     "3b": (2_048, 11_008, 36, 16, 2),
     "7b": (3_584, 18_944, 28, 28, 4),
 }
 VOCABULARY = 152_064
+TINY_VOCABULARY = 1_024
+TINY_TOKENS = 2_048
 
 
-def model_of(shape: str, attention: str, max_tokens: int) -> Any:  # noqa: ANN401 - a transformers model
-    """Return a model of that shape with random weights on the GPU."""
+def model_of(shape: str, attention: str, max_tokens: int, device: str) -> Any:  # noqa: ANN401 - a transformers model
+    """Return a model of that shape with random weights on the device."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     hidden, intermediate, layers, heads, kv_heads = SHAPES[shape]
     config = Qwen2Config(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary_of(shape),
         hidden_size=hidden,
         intermediate_size=intermediate,
         num_hidden_layers=layers,
@@ -43,7 +47,7 @@ def model_of(shape: str, attention: str, max_tokens: int) -> Any:  # noqa: ANN40
         tie_word_embeddings=False,
     )
     config._attn_implementation = attention  # noqa: SLF001 - how transformers takes it for a model made from a config
-    with torch.device("cuda"):
+    with torch.device(device):
         model = Qwen2ForCausalLM(config)
     model.config.use_cache = False
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
@@ -51,14 +55,19 @@ def model_of(shape: str, attention: str, max_tokens: int) -> Any:  # noqa: ANN40
     return model
 
 
-def packed_rows(tokens: int, rows: int) -> dict[str, Any]:
+def vocabulary_of(shape: str) -> int:
+    """Return the number of tokens."""
+    return TINY_VOCABULARY if shape == TINY else VOCABULARY
+
+
+def packed_rows(tokens: int, rows: int, vocabulary: int, device: str) -> dict[str, Any]:
     """Return one pack of random rows, code and plan in turn, a quarter of each being prompt."""
     import torch
 
     length = tokens // rows
     size = length * rows
     positions = torch.arange(length).repeat(rows)
-    ids = torch.randint(0, VOCABULARY, (size,))
+    ids = torch.randint(0, vocabulary, (size,))
     labels = torch.where(positions < length // 4, -100, ids)
     is_plan = (torch.arange(size) // length) % 2 == 1
     batch = {
@@ -68,26 +77,29 @@ def packed_rows(tokens: int, rows: int) -> dict[str, Any]:
         "is_plan": is_plan,
         "token_weights": torch.ones(size),
     }
-    return {name: values[None].cuda() for name, values in batch.items()}
+    return {name: values[None].to(device) for name, values in batch.items()}
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, object]:
+def measure(arguments: argparse.Namespace, device: str) -> dict[str, object]:
     """Run the steps and return what they took."""
     import torch
 
     from ocr_pipeline.student.model import build_network
 
     torch.manual_seed(0)
-    model = model_of(arguments.shape, arguments.attention, arguments.tokens)
+    if device == "cpu":
+        torch.set_num_threads(1)  # more of them wait for each other longer than they work
+    on_gpu = device == "cuda"
+    model = model_of(arguments.shape, arguments.attention, arguments.tokens, device)
     network = build_network(model, plan_head=False, chunk_tokens=4_096).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-5, fused=True)
-    batch = packed_rows(arguments.tokens, arguments.rows)
-    torch.cuda.reset_peak_memory_stats()
+    batch = packed_rows(arguments.tokens, arguments.rows, vocabulary_of(arguments.shape), device)
     seconds, losses = [], []
     for _ in range(arguments.steps + 1):  # the first one warms up
-        torch.cuda.synchronize()
+        if on_gpu:
+            torch.cuda.synchronize()
         start = time.perf_counter()
-        with torch.autocast("cuda", dtype=torch.bfloat16):
+        with torch.autocast(device, dtype=torch.bfloat16):
             sums = network(**batch)
             code, plan = sums[:, 0] / sums[:, 1]
             loss = 0.5 * code + 0.5 * plan
@@ -95,7 +107,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        torch.cuda.synchronize()
+        if on_gpu:
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
         losses.append(loss.item())
     step_s = sorted(seconds[1:])[len(seconds[1:]) // 2]
@@ -107,18 +120,18 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "attention": arguments.attention,
         "median_step_s": round(step_s, 3),
         "tokens_per_s": round(batch["input_ids"].numel() / step_s),
-        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 1),
+        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 1) if on_gpu else None,
         "first_loss": round(losses[0], 3),
         "last_loss": round(losses[-1], 3),
-        "device": torch.cuda.get_device_name(),
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu: says nothing about a GPU",
     }
 
 
 def main() -> None:
     """Measure, or say what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, default="1.5b")
-    parser.add_argument("--tokens", type=int, default=32_768, help="tokens of the pack")
+    parser.add_argument("--shape", choices=SHAPES, help="default: 1.5b on a GPU, tiny on a CPU")
+    parser.add_argument("--tokens", type=int, help="tokens of the pack; default: 32768 on a GPU, 2048 on a CPU")
     parser.add_argument("--rows", type=int, default=4, help="rows in the pack")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--attention", default="sdpa", help="sdpa, flex_attention or flash_attention_2")
@@ -129,10 +142,13 @@ def main() -> None:
     except ImportError as error:
         print(f"not run: {error.name} is not installed; pip install torch transformers")
         return
-    if not torch.cuda.is_available():
-        print("not run: no GPU here; nothing was measured")
+    on_gpu = torch.cuda.is_available()
+    arguments.shape = arguments.shape or ("1.5b" if on_gpu else TINY)
+    arguments.tokens = arguments.tokens or (TINY_TOKENS if arguments.shape == TINY else 32_768)
+    if not on_gpu and arguments.shape != TINY:
+        print(f"not run: no GPU here for the shape {arguments.shape}; nothing was measured")
         return
-    print(json.dumps(measure(arguments)))
+    print(json.dumps(measure(arguments, "cuda" if on_gpu else "cpu")))
 
 
 if __name__ == "__main__":
