@@ -148,6 +148,14 @@ def test_command_prints_json_for_programs(store: Store) -> None:
     assert json.loads(result.stdout)["events"][0]["stage"] == "problems"
 
 
+def test_funnel_of_no_data_root_is_an_error(tmp_path: Path) -> None:
+    """A mistyped folder does not account for every row."""
+    app = build_app(["funnel", "explain"])
+    result = CliRunner().invoke(app, ["funnel", "--data", str(tmp_path / "dtaa")])
+    assert isinstance(result.exception, InputError)
+    assert "dtaa" in str(result.exception)
+
+
 def test_funnel_command_fails_when_a_row_is_lost(store: Store) -> None:
     """The exit code tells a script that the account does not close."""
     app = build_app(["explain", "funnel"])

@@ -233,6 +233,10 @@ def test_tables_of_two_builds(world: World) -> None:
         {"text_policy": "none"},
         {"pass_rate_min": 0.9, "pass_rate_max": 0.1},
         {"pass_rate_max": 2.0},
+        {"pass_rate_min": float("nan")},
+        {"repeated_share_max": float("nan")},
+        {"repeated_share_max": 1.5},
+        {"samples_per_problem_max": 0},
     ],
 )
 def test_wrong_configuration(config: dict[str, Any]) -> None:

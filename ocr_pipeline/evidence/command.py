@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ocr_pipeline.errors import ConservationError
+from ocr_pipeline.errors import ConservationError, InputError
 from ocr_pipeline.evidence.accounting import unaccounted
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
 from ocr_pipeline.evidence.history import explain as explained
@@ -44,6 +44,9 @@ def funnel(
 ) -> None:
     """Account for every row: in, kept and dropped by reason at each stage; fails when one cannot be found again."""
     store = Store(data)
+    if store.local_root is not None and not store.local_root.is_dir():
+        message = f"`{data}` is no data root; materialize some tables, or point --data or OCR_PIPELINE_DATA at one"
+        raise InputError(message)
     table = build_funnel(store)
     lost = unaccounted(store)
     if as_json:

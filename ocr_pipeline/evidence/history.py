@@ -277,7 +277,11 @@ def _planned(store: Store, problem_id: str) -> Iterator[Event]:
     for keys in _partitions_of(store, PLANS, problem_id):
         for row in _rows(store, PLANS, _is("problem_id", problem_id), columns, **keys):
             read_from = f"from solution {row['solution_id']}" if row["solution_id"] else "from the statement"
-            yield Event(PLANS.name, row["verdict"], ", ".join([f"{row['plan_id'][:12]} {read_from}", *row["reasons"]]))
+            yield Event(
+                PLANS.name,
+                row["verdict"],
+                ", ".join([f"{row['plan_id'].removeprefix(f'{problem_id}/')} {read_from}", *row["reasons"]]),
+            )
 
 
 def _sample_place(store: Store, identifier: str) -> _SamplePlace | None:

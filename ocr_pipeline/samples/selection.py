@@ -126,7 +126,7 @@ class SelectionConfig:
         Raises
         ------
         InputError
-            When a word or a band is not one.
+            When a word, a band, a share or a number is not one.
         """
         try:
             object.__setattr__(self, "execution", Execution(self.execution))
@@ -134,9 +134,19 @@ class SelectionConfig:
         except ValueError as error:
             known = ", ".join([*Execution, *TextPolicy])
             raise InputError(f"selection: {error}; known words are {known}") from error
-        low, high = self.pass_rate_min or 0.0, 1.0 if self.pass_rate_max is None else self.pass_rate_max
+        low, high = self.pass_rates
         if not 0 <= low <= high <= 1:
             raise InputError(f"selection: pass rates from {low:g} to {high:g} are no band within 0 and 1")
+        share, most = self.repeated_share_max, self.samples_per_problem_max
+        if share is not None and not 0 <= share <= 1:
+            raise InputError(f"selection: repeated_share_max {share:g} is no share between 0 and 1")
+        if most is not None and most < 1:
+            raise InputError(f"selection: samples_per_problem_max {most} keeps nothing; give 1 or more")
+
+    @property
+    def pass_rates(self) -> tuple[float, float]:
+        """The band of pass rates that stays, ends included."""
+        return self.pass_rate_min or 0.0, 1.0 if self.pass_rate_max is None else self.pass_rate_max
 
     @property
     def needs_execution(self) -> bool:
@@ -194,9 +204,10 @@ def select(
         When samples and responses are not of one build, or a selection by tests has no executions.
     """
     if config.needs_execution and executions is None:
+        low, high = config.pass_rates
         raise InputError(
-            f"selection: execution={config.execution} with a pass rate from {config.pass_rate_min} to "
-            f"{config.pass_rate_max} needs the executions of the samples; materialize executions, or give --executions"
+            f"selection: execution={config.execution} with pass rates from {low:g} to {high:g} needs the executions of "
+            "the samples; materialize executions, or give --executions"
         )
     facts = _Problems(problems(), config.text_policy, redistributable)
     outcomes = _Outcomes(executions() if executions else ())
@@ -319,8 +330,7 @@ def _decide_by_tests(outcome: _Outcome, config: SelectionConfig) -> str:
     if outcome.pass_rate is None:
         return Drop.NOT_RUN
     passing, failing = config.execution is Execution.PASSING, config.execution is Execution.FAILING
-    low = 0.0 if config.pass_rate_min is None else config.pass_rate_min
-    high = 1.0 if config.pass_rate_max is None else config.pass_rate_max
+    low, high = config.pass_rates
     rules = (
         (passing and not outcome.is_accepted, Drop.FAILED_TESTS),
         (failing and outcome.is_accepted, Drop.PASSED_TESTS),
