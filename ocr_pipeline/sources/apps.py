@@ -23,7 +23,7 @@ def _read(row: Row) -> RawProblem:
     url = optional_text(row.get("url"), repairs)
     difficulty = optional_text(row.get("difficulty"), repairs)
     return RawProblem(
-        native_id=clean_id(row.get("problem_id")),
+        native_id=clean_id(row.get("problem_id")) or clean_id(row.get("id")),
         identity=question.identity,
         statement=question.statement,
         license=license_of("apps"),
@@ -50,5 +50,6 @@ LAYOUTS: Final = (
         "problem_id",
         read=_read,
     ),
+    Layout("hub lines", frozenset({"id", "question", "solutions", "input_output"}), "id", read=_read),
     Layout("tests alone", frozenset({"apps_test_id", "input_output"}), "apps_test_id", read=_read_tests_only),
 )

@@ -134,7 +134,9 @@ def _lists(value: object, column: str, names: tuple[str, str]) -> list[Sequence[
 
 def _texts(values: Sequence[object] | pa.Array, column: str, repairs: set[Repair]) -> pa.Array:
     if isinstance(values, pa.Array):
-        return values if pa.types.is_large_string(values.type) else values.cast(pa.large_string())
+        if pa.types.is_large_string(values.type):
+            return values
+        values = values.to_pylist()
     if not all(value is None or isinstance(value, str) for value in values):
         raise RowDefect(Reason.WRONG_TYPE, f"{column} holds a value that is no text")
     if any(value is None for value in values):
@@ -195,6 +197,8 @@ def _solution_part(
 
 
 def _language_column(values: Sequence[object] | pa.Array, repairs: set[Repair]) -> pa.Array:
+    if isinstance(values, pa.Array) and not (pa.types.is_integer(values.type) or pa.types.is_large_string(values.type)):
+        values = values.to_pylist()
     if not isinstance(values, pa.Array):
         return pa.array(_languages(values, repairs), pa.string())
     encoded = values.dictionary_encode(null_encoding="encode")

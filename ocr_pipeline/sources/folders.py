@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from ocr_pipeline.sources.model import Row
 
 __all__ = ["FOLDER_FORMS", "FolderForm"]
 
-FolderRows = Callable[[Path], Iterator[Row]]
+FolderRows = Callable[[Path, str], Iterator[Row]]
 LANGUAGES: Final = {
     ".c": "c",
     ".cc": "cpp",
@@ -41,21 +42,18 @@ STATEMENTS: Final = (
     "statement/problem.en.tex",
     "statement/problem.en.md",
 )
+GROUP_FLAGS: Final = (("test_group.yaml", "output_validator_args"), ("testdata.yaml", "output_validator_flags"))
 LANGUAGE_OF_TEXT: Final = "en"
 CHECKER_LANGUAGES: Final = ("cpp", "python")
 INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)".*$', re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True)
 class FolderForm:
-    """One kind of folder: the file that marks it, and the rows it becomes."""
+    """One kind of folder: the file that marks it, and the rows that a folder becomes under a name."""
 
-    def __init__(self, marker: str, rows: FolderRows) -> None:
-        self.marker = marker
-        self.rows = rows
-
-    def find(self, root: Path) -> list[Path]:
-        """Return the problem folders at or below ``root``, sorted."""
-        return sorted(path.parent for path in root.rglob(self.marker) if path.is_file())
+    marker: str
+    rows: FolderRows
 
 
 def _text(path: Path) -> str | None:
@@ -63,10 +61,10 @@ def _text(path: Path) -> str | None:
     return path.read_bytes().decode("utf-8", "replace") if path.is_file() else None
 
 
-def _apps_rows(folder: Path) -> Iterator[Row]:
+def _apps_rows(folder: Path, name: str) -> Iterator[Row]:
     metadata = _json_object(_text(folder / "metadata.json"))
     yield {
-        "problem_id": int(folder.name) if folder.name.isdecimal() else folder.name,
+        "problem_id": int(name) if name.isdecimal() else name,
         "question": _text(folder / "question.txt"),
         "solutions": _text(folder / "solutions.json"),
         "input_output": _text(folder / "input_output.json"),
@@ -84,17 +82,18 @@ def _json_object(text: str | None) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _package_rows(folder: Path) -> Iterator[Row]:
-    yield _package_problem(folder)
+def _package_rows(folder: Path, name: str) -> Iterator[Row]:
+    yield _package_problem(folder, name)
     for kind in ("sample", "secret"):
-        for answer in sorted((folder / "data" / kind).rglob("*.ans")):
-            name = answer.relative_to(folder / "data" / kind).with_suffix("").as_posix()
-            given, expected = _text(answer.with_suffix(".in")), _text(answer)
-            yield {"problem": folder.name, "kind": kind, "name": name, "input": given, "output": expected}
+        place = folder / "data" / kind
+        for test in sorted({path.with_suffix("") for end in (".in", ".ans") for path in place.rglob(f"*{end}")}):
+            given, expected = (_text(test.with_name(f"{test.name}{end}")) for end in (".in", ".ans"))
+            case = test.relative_to(place).as_posix()
+            yield {"problem": name, "kind": kind, "name": case, "input": given, "output": expected}
     for program in sorted((folder / "submissions").glob("*/*")):
         if program.is_file():
             yield {
-                "problem": folder.name,
+                "problem": name,
                 "name": program.relative_to(folder / "submissions").as_posix(),
                 "language": LANGUAGES.get(program.suffix.lower(), "unknown"),
                 "expected": program.parent.name,
@@ -102,25 +101,48 @@ def _package_rows(folder: Path) -> Iterator[Row]:
             }
 
 
-def _package_problem(folder: Path) -> Row:
-    settings = _settings(_text(folder / "problem.yaml") or "")
+def _package_problem(folder: Path, name: str) -> Row:
+    found = _yaml(_text(folder / "problem.yaml"))
+    settings = found or {}
     limits = settings.get("limits")
     limit: Mapping[str, object] = limits if isinstance(limits, Mapping) else {}
-    name = settings.get("name")
+    title = settings.get("name")
     checker = _checker_file(folder)
     return {
-        "problem": folder.name,
+        "problem": name,
         "statement": next((text for path in STATEMENTS if (text := _text(folder / path)) is not None), None),
-        "name": name.get(LANGUAGE_OF_TEXT) if isinstance(name, Mapping) else name,
+        "name": title.get(LANGUAGE_OF_TEXT) if isinstance(title, Mapping) else title,
         "license": settings.get("license"),
-        "validation": settings.get("validation"),
-        "validator_flags": settings.get("validator_flags"),
+        "settings": None if found is not None else "problem.yaml is no YAML of settings",
+        "validation": _validation(folder, settings),
+        "validator_flags": _validator_flags(folder, settings),
         "checker_language": checker and LANGUAGES[checker.suffix.lower()],
         "checker_code": checker and _with_headers(checker, set()),
         "keywords": _words(settings.get("keywords")),
         "time_limit": _text(folder / ".timelimit") or limit.get("time_limit"),
         "memory_limit": limit.get("memory"),
     }
+
+
+def _validation(folder: Path, settings: Mapping[str, object]) -> object:
+    """Return the kind of validation in the older format's words; the newer one has a type and a fixed folder."""
+    given = _joined(settings.get("validation") or settings.get("type"))
+    own = (folder / "output_validator").exists()
+    return f"{given or ''} custom" if own and isinstance(given, str | None) else given
+
+
+def _validator_flags(folder: Path, settings: Mapping[str, object]) -> object:
+    """Return the arguments of the validator: of the package, else of the group that all secret tests are in."""
+    found = [settings.get("validator_flags")]
+    for place in ("data/secret", "data"):
+        for file, key in GROUP_FLAGS:
+            found.append((_yaml(_text(folder / place / file)) or {}).get(key))
+    return _joined(next((flags for flags in found if flags), None))
+
+
+def _joined(value: object) -> object:
+    """Return a list of words as one text, as the older format has it."""
+    return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _checker_file(folder: Path) -> Path | None:
@@ -151,14 +173,15 @@ def _words(value: object) -> object:
     return value.split() if isinstance(value, str) else value
 
 
-def _settings(text: str) -> Mapping[str, object]:
+def _yaml(text: str | None) -> Mapping[str, object] | None:
+    """Return what a YAML file sets, nothing for an empty or absent one, ``None`` for one that cannot be read."""
     import yaml  # type: ignore[import-untyped]
 
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        value = yaml.safe_load(text or "")
+    except (yaml.YAMLError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None if value else {}
 
 
 APPS_FORM: Final = FolderForm("question.txt", _apps_rows)

@@ -9,6 +9,7 @@ shows in the result.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from ocr_pipeline.sources.model import (
     SOLUTION_BLOCK,
     TEST_BLOCK,
     Attachment,
+    RawRow,
     Read,
     Row,
     SolutionText,
@@ -39,7 +41,7 @@ from ocr_pipeline.sources.model import (
 from ocr_pipeline.sources.normal import NormalProblem, normalise
 from ocr_pipeline.sources.output import Output, RejectedRow
 from ocr_pipeline.sources.overlap import Behind
-from ocr_pipeline.sources.raw import Part, PartScan, RawRow, open_parts, raw_json, rows_of
+from ocr_pipeline.sources.raw import Part, PartScan, open_parts, raw_json, rows_of
 from ocr_pipeline.sources.rules import Reason, Rejection, RowDefect
 from ocr_pipeline.sources.spill import Place, Spills, SpillWriter, open_spills
 from ocr_pipeline.sources.tally import Tally
@@ -51,6 +53,7 @@ __all__ = ["ingest"]
 ATTACHED_ROWS: Final = 4_096
 PARALLEL_BYTES: Final = 32 << 20  # below this a worker process takes longer to start than to read
 ORDER: Final = pa.field("order", pa.large_string())
+SPLIT: Final = re.compile(r"[\w.-]+")  # it stands between slashes in the ids of problems
 KIND_ORDER: Final = ("example", "public", "private", "generated")
 
 
@@ -124,9 +127,12 @@ def ingest(
     Raises
     ------
     InputError
-        When the data set is unknown, or a path does not exist, has an unknown schema, or holds no rows.
+        When the data set is unknown, the split has no plain name, or a path does not exist, has an unknown schema, or holds no rows.
     """
     source_named(dataset)
+    if not SPLIT.fullmatch(split):
+        message = f"`{split}` is no name of a split; write letters, digits, `.`, `_` and `-`, such as train"
+        raise InputError(message)
     parts = open_parts(dataset, paths, split)
     progress.expect(rows_of(parts))
     tally = Tally()
@@ -301,9 +307,11 @@ def _write(shelf: Shelf, kept: Mapping[str, Seen], spills: Spills, output: Outpu
         tests = _with_attached(spills, seen.tests, shelf.tests.get(native_id, ()), TEST_BLOCK)
         solutions = _with_attached(spills, seen.solutions, shelf.solutions.get(native_id, ()), SOLUTION_BLOCK)
         output.add_problem(columns, tests, solutions)
-    orphans = sum(len(places) for name in (shelf.tests.keys() - kept.keys()) for places in (shelf.tests[name],))
-    if orphans:
-        output.tally.notes["tests_of_unknown_problems"] += orphans
+    for table, attached, schema in (("tests", shelf.tests, TEST_BLOCK), ("solutions", shelf.solutions, SOLUTION_BLOCK)):
+        lost = [place for native_id in attached.keys() - kept.keys() for place in attached[native_id]]
+        if lost:
+            rows = sum(spills.get_batch(place, schema.append(ORDER)).num_rows for place in lost)
+            output.tally.notes[f"{table}_of_unknown_problems"] += rows
     for _, _, _, place in sorted(shelf.rejected):
         output.add_rejected(RejectedRow(**orjson.loads(spills.get(place))))
     output.finish()

@@ -16,6 +16,7 @@ from ocr_pipeline.sources.rules import Reason, Rejection, Repair, RowDefect
 from ocr_pipeline.sources.values import (
     HugeNumber,
     Json,
+    field_text,
     holds_nan,
     json_text,
     optional_text,
@@ -89,10 +90,8 @@ def read_input_output(text: object, *, starter_code: str = "") -> ParsedTests:
 def _field(text: object, repairs: set[Repair], *, exact: bool) -> dict[str, Json]:
     if text is None or (isinstance(text, str) and not text.strip()):
         raise RowDefect(Reason.NO_TESTS, "input_output is empty")
-    if not isinstance(text, str):
-        raise RowDefect(Reason.WRONG_TYPE, f"input_output is {type(text).__name__}, not text: {quoted(text)}")
     parse = parse_exact_json if exact else parse_json
-    value = parse(text, "input_output", repairs)
+    value = parse(field_text(text, "input_output"), "input_output", repairs)
     if value is None or value in ({}, [], ""):
         raise RowDefect(Reason.NO_TESTS, f"input_output is {quoted(value)}")
     if not isinstance(value, dict):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.text import normal_code
-from ocr_pipeline.sources.values import parse_json, quoted, require_text
+from ocr_pipeline.sources.values import field_text, parse_json, quoted
 
 __all__ = ["read_solutions"]
 
@@ -19,7 +19,7 @@ def read_solutions(value: object, repairs: set[Repair]) -> Sequence[str]:
     RowDefect
         ``invalid_json`` or ``wrong_type``.
     """
-    text = require_text(value, "solutions")
+    text = field_text(value, "solutions")
     listed = parse_json(text, "solutions", repairs) if text.strip() else []
     if listed in (None, "", {}):
         listed = []

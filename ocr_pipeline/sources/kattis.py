@@ -28,16 +28,20 @@ __all__ = ["LAYOUTS"]
 
 TOLERANCE: Final = re.compile(r"\bfloat(?:_absolute|_relative)?_tolerance\s+([0-9.]+(?:[eE][-+]?\d{1,3})?)")
 NAME: Final = re.compile(r"\\problemname\{([^{}\n]*)\}")
+INTERACTIVE: Final = ("interactive", "multi-pass", "multipass")  # the validator talks back
 KINDS: Final = {"sample": TestKind.EXAMPLE, "secret": TestKind.PRIVATE}
 
 
 def _read(row: Row) -> RawProblem:
     repairs: set[Repair] = set()
+    if unreadable := optional_text(row.get("settings"), repairs):
+        raise RowDefect(Reason.UNREADABLE_ROW, unreadable)
     statement = require_text(row.get("statement"), "statement")
     require_statement(statement)
     validation = optional_text(row.get("validation"), repairs) or ""
     flags = require_text(row.get("validator_flags"), "validator_flags")
-    program = None if "interactive" in validation else _checker_program(row, flags)
+    interactive = any(word in validation for word in INTERACTIVE)
+    program = None if interactive else _checker_program(row, flags)
     checker, tolerance = (Checker.SPECIAL, None) if program else _checker(validation, flags)
     heading = NAME.search(statement)
     return RawProblem(
@@ -45,7 +49,7 @@ def _read(row: Row) -> RawProblem:
         identity=(statement,),
         statement=statement,
         license=license_of("kattis", row.get("license")),
-        io_mode=IoMode.INTERACTIVE if "interactive" in validation else IoMode.STDIN,
+        io_mode=IoMode.INTERACTIVE if interactive else IoMode.STDIN,
         site="kattis",
         title=optional_text(row.get("name"), repairs) or (heading[1].strip() if heading else None),
         time_limit_s=leading_number(row.get("time_limit"), repairs),

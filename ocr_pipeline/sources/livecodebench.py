@@ -25,6 +25,7 @@ from ocr_pipeline.sources.values import (
     Json,
     clean_id,
     date_of,
+    field_text,
     json_text,
     optional_text,
     parse_exact_json,
@@ -78,13 +79,13 @@ def _read(row: Row) -> RawProblem:
 
 
 def _function_name(value: object, repairs: set[Repair]) -> str | None:
-    text = require_text(value, "metadata")
+    text = field_text(value, "metadata")
     metadata = parse_json(text, "metadata", repairs) if text.strip() else {}
     return optional_text(metadata.get("func_name"), repairs) if isinstance(metadata, dict) else None
 
 
 def _cases(value: object, field: str, kind: TestKind, repairs: set[Repair]) -> list[TestCase]:
-    text = require_text(value, field)
+    text = field_text(value, field)
     if not text.strip():
         return []
     try:

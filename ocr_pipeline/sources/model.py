@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from ocr_pipeline.sources.rules import Repair
+from ocr_pipeline.sources.rules import Rejection, Repair
 from ocr_pipeline.sources.text import without_surrogates
 from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
@@ -26,6 +26,7 @@ __all__ = [
     "CheckerProgram",
     "Layout",
     "RawProblem",
+    "RawRow",
     "Read",
     "Row",
     "Scan",
@@ -40,6 +41,16 @@ __all__ = [
 
 Row = Mapping[str, object]
 """A raw row by column. Columns that a layout names as ``arrow_columns`` hold Arrow arrays when they come from Parquet."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One raw row: its columns, or why it cannot be read."""
+
+    row: Row
+    rejection: Rejection | None = None
+    repairs: frozenset[Repair] = frozenset()
+
 
 TEST_BLOCK: Final = pa.schema([("kind", pa.string()), ("input", pa.large_string()), ("expected", pa.large_string())])
 SOLUTION_BLOCK: Final = pa.schema([("language", pa.string()), ("code", pa.large_string()), ("is_correct", pa.bool_())])

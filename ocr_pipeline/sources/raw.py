@@ -1,20 +1,22 @@
-"""Raw files as streams of rows: Parquet, JSONL (also gzipped) and problem folders, in bounded memory.
+"""Raw files as streams of rows: Parquet, JSON and problem folders, in bounded memory.
 
 Paths become parts, each with the layout that its columns show. A part that fits no layout, or cannot be read, is an
-:class:`InputError`; a single row that cannot be read is data. Splits of a hub download are told apart by file name.
+:class:`InputError`; a single row that cannot be read is data. Which files are looked at stands in
+:mod:`ocr_pipeline.sources.walk`, how JSON is read in :mod:`ocr_pipeline.sources.json_files`.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import re
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
 import pyarrow as pa
@@ -22,13 +24,15 @@ import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources.folders import FOLDER_FORMS, FolderForm
-from ocr_pipeline.sources.model import Layout, Row
+from ocr_pipeline.sources.json_files import JSON_FILES, json_rows, lines_of
+from ocr_pipeline.sources.model import Layout, RawRow, Row
 from ocr_pipeline.sources.overlap import ahead
 from ocr_pipeline.sources.readers import describe_layouts, layout_for
-from ocr_pipeline.sources.rules import Reason, Rejection, Repair, RowDefect
-from ocr_pipeline.sources.values import parse_exact_json, quoted
+from ocr_pipeline.sources.rules import Repair
+from ocr_pipeline.sources.values import decoded, quoted
+from ocr_pipeline.sources.walk import files_below, is_of_split, looking_at
 
-__all__ = ["Part", "PartScan", "RawRow", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
+__all__ = ["Part", "PartScan", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
 
 BATCH_BYTES: Final = 16 << 20
 PORTION_BYTES: Final = 128 << 20
@@ -37,25 +41,13 @@ RAW_BYTES: Final = 64 << 10
 RAW_ITEMS: Final = 200
 RAW_DEPTH: Final = 8
 CHUNK_BYTES: Final = 1 << 20
-JSON_LINES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz")
-SPLIT_NAMES: Final = {
-    "train": "train",
-    "test": "test",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "dev": "valid",
-}
-SPLIT_IN_NAME: Final = re.compile(r"(?:^|[-_./])(train|test|valid|validation|val|dev)(?=-\d|\.|/)")
-
-
-@dataclass(frozen=True, slots=True)
-class RawRow:
-    """One raw row: its columns, or why it cannot be read."""
-
-    row: Row
-    rejection: Rejection | None = None
-    repairs: frozenset[Repair] = frozenset()
+HUB_DESCRIPTIONS: Final = ("dataset_info.json", "dataset_infos.json", "state.json")
+BINARY_KINDS: Final = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
 
 
 class Part(Protocol):
@@ -109,23 +101,19 @@ class ParquetPart:
             if is_valid:
                 yield from map(RawRow, _rows_of(batch, self.layout.arrow_columns))
             else:
-                yield from map(_mended, _as_binary(batch).to_pylist())
+                yield from map(_mended, _plain_rows(_as_binary(batch)))
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, bool]]:
-        try:
-            with pq.ParquetFile(self.path) as file:
-                for batch in file.iter_batches(_batch_rows(file.metadata), self._groups(file.metadata)):
-                    yield batch, _is_valid(batch)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            message = f"`{self.path}` cannot be read to its end: {error}; fetch it again"
-            raise InputError(message) from error
+        with _to_its_end(self.path), pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(_batch_rows(file.metadata), self._groups(file.metadata)):
+                yield batch, _is_valid(batch)
 
     def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield the named columns of every row."""
-        with pq.ParquetFile(self.path) as file:
+        with _to_its_end(self.path), pq.ParquetFile(self.path) as file:
             present = [name for name in columns if name in file.schema_arrow.names]
             for batch in file.iter_batches(row_groups=self._groups(file.metadata), columns=present):
-                yield from batch.to_pylist()
+                yield from _plain_rows(batch)
 
     def features(self) -> Mapping[str, object]:
         """Return the features that the hub's library left in the schema."""
@@ -138,8 +126,24 @@ class ParquetPart:
         return features if isinstance(features, dict) else {}
 
 
+@contextmanager
+def _to_its_end(path: Path) -> Iterator[None]:
+    """Turn what the readers say about a damaged file into one clear line."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        message = f"`{path}` cannot be read to its end: {_first_line(error)}; fetch it again, or check its owner"
+        raise InputError(message) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
+
+
 def _is_valid(batch: pa.RecordBatch) -> bool:
-    """Say whether all text is UTF-8, which Parquet does not promise."""
+    """Say whether all text is marked as text and is UTF-8, which Parquet does not promise."""
+    if any(_is_binary(field.type) for field in batch.schema):
+        return False
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid:
@@ -152,6 +156,32 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
     return int(max(1, min(MOST_BATCH_ROWS, BATCH_BYTES * max(metadata.num_rows, 1) // max(size, 1))))
 
 
+def _is_binary(kind: pa.DataType) -> bool:
+    if any(is_kind(kind) for is_kind in BINARY_KINDS):
+        return True
+    return any(_is_binary(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def _plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, object]]:
+    names = batch.schema.names
+    return (dict(zip(names, values, strict=True)) for values in zip(*map(_values, batch.columns), strict=True))
+
+
+def _values(column: pa.Array) -> list[object]:
+    """Return Python values; what Python has none for, such as a date in the year 200,000, is bytes that say so."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return f"no value of Python: {scalar.type}".encode()
+
+
 def _rows_of(batch: pa.RecordBatch, arrow_columns: frozenset[str]) -> Iterator[Row]:
     kept = [
         name
@@ -160,7 +190,7 @@ def _rows_of(batch: pa.RecordBatch, arrow_columns: frozenset[str]) -> Iterator[R
     ]
     plain = batch.drop_columns(kept) if kept else batch
     arrows = {name: _list_slices(batch.column(name)) for name in kept}
-    for number, row in enumerate(plain.to_pylist()):
+    for number, row in enumerate(_plain_rows(plain)):
         for name, slices in arrows.items():
             row[name] = {field: _slice(lists, number) for field, lists in slices.items()}
         yield row
@@ -190,11 +220,10 @@ def _slice(lists: tuple[pa.Array, list[int], list[bool]], number: int) -> pa.Arr
     return values.slice(offsets[number], offsets[number + 1] - offsets[number]) if valid[number] else None
 
 
-def _as_binary(batch: pa.RecordBatch) -> pa.Table:
-    schema = pa.schema([field.with_type(_binary_type(field.type)) for field in batch.schema])
-    return pa.table(
-        [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)], schema=schema
-    )
+def _as_binary(batch: pa.RecordBatch) -> pa.RecordBatch:
+    plain = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns]
+    columns = [column.cast(_binary_type(column.type)) for column in plain]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _binary_type(kind: pa.DataType) -> pa.DataType:
@@ -209,26 +238,12 @@ def _binary_type(kind: pa.DataType) -> pa.DataType:
 
 def _mended(row: Row) -> RawRow:
     found: set[Repair] = set()
-    return RawRow({name: _decoded(value, found) for name, value in row.items()}, repairs=frozenset(found))
-
-
-def _decoded(value: object, found: set[Repair]) -> object:
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            found.add(Repair.INVALID_UTF8)
-            return value.decode("utf-8", "replace")
-    if isinstance(value, list):
-        return [_decoded(item, found) for item in value]
-    if isinstance(value, dict):
-        return {key: _decoded(item, found) for key, item in value.items()}
-    return value
+    return RawRow({name: decoded(value, found) for name, value in row.items()}, repairs=frozenset(found))
 
 
 @dataclass(frozen=True, slots=True)
-class JsonLinesPart:
-    """A file with one JSON object per line."""
+class JsonPart:
+    """A file of JSON objects."""
 
     path: Path
     layout: Layout
@@ -239,56 +254,23 @@ class JsonLinesPart:
         return self.path.stat().st_size
 
     def count(self) -> int | None:
-        """Return the number of lines of a file that is not compressed."""
-        if self.path.suffix == ".gz":
-            return None
-        with self.path.open("rb") as file:
-            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
+        """Return the number of lines, where that is the number of rows."""
+        return lines_of(self.path)
 
     def rows(self) -> Iterator[RawRow]:
-        """Yield every line that is not blank."""
-        return _json_lines(self.path)
+        """Yield every row."""
+        with _to_its_end(self.path):
+            yield from json_rows(self.path)
 
     def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every readable line."""
+        """Yield the named columns of every readable row."""
         for raw in self.rows():
             if raw.rejection is None:
                 yield {name: raw.row.get(name) for name in columns}
 
     def features(self) -> Mapping[str, object]:
-        """Return nothing: lines carry no features."""
+        """Return nothing: objects carry no features."""
         return {}
-
-
-def _json_lines(path: Path) -> Iterator[RawRow]:
-    try:
-        with _open_lines(path) as file:
-            for line in file:
-                if line.strip():
-                    yield _json_line(line)
-    except (OSError, EOFError) as error:
-        message = f"`{path}` cannot be read to its end: {error}; fetch it again"
-        raise InputError(message) from error
-
-
-def _open_lines(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
-def _json_line(line: bytes) -> RawRow:
-    repairs: set[Repair] = set()
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        text = _decoded(line, repairs)
-        try:
-            value = parse_exact_json(str(text), "the line", repairs)
-        except RowDefect as defect:
-            return RawRow({"line": text}, Rejection(Reason.UNREADABLE_ROW, defect.rejection.detail))
-    if isinstance(value, dict):
-        return RawRow(value, repairs=frozenset(repairs))
-    detail = f"the line is a JSON {type(value).__name__}, not an object: {quoted(value)}"
-    return RawRow({"line": value}, Rejection(Reason.UNREADABLE_ROW, detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +278,7 @@ class RowsPart:
     """The rows of problem folders that share one layout."""
 
     layout: Layout
-    folders: Sequence[Path]
+    folders: Mapping[Path, str]
     form: FolderForm
 
     @property
@@ -310,10 +292,9 @@ class RowsPart:
 
     def rows(self) -> Iterator[RawRow]:
         """Yield the rows of this layout, folder by folder."""
-        for folder in self.folders:
-            for row in self.form.rows(folder):
-                if self.layout.required <= set(row):
-                    yield RawRow(row)
+        for folder, name in self.folders.items():
+            with looking_at(folder):
+                yield from (RawRow(row) for row in self.form.rows(folder, name) if self.layout.required <= set(row))
 
     def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield the named columns of every row."""
@@ -357,14 +338,17 @@ def open_parts(dataset: str, paths: Sequence[Path], split: str) -> list[Part]:
 
 
 def _parts_of(dataset: str, path: Path, split: str) -> list[Part]:
-    if not path.exists():
-        message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder, of {dataset}"
-        raise InputError(message)
+    with looking_at(path):
+        if not path.exists():
+            message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder, of {dataset}"
+            raise InputError(message)
     if path.is_file():
         return _file_parts(dataset, path)
+    below = files_below(path)
+    files = [file for file in _data_files(below) if is_of_split(file.relative_to(path), split)]
     parts = [
-        *_folder_parts(dataset, path),
-        *(part for file in _files_of_split(path, split) for part in _file_parts(dataset, file)),
+        *_folder_parts(dataset, path, below, split),
+        *(part for file in files for part in _file_parts(dataset, file)),
     ]
     if not parts:
         message = (
@@ -374,39 +358,41 @@ def _parts_of(dataset: str, path: Path, split: str) -> list[Part]:
     return parts
 
 
-def _folder_parts(dataset: str, root: Path) -> list[Part]:
+def _folder_parts(dataset: str, root: Path, files: Sequence[Path], split: str) -> list[Part]:
     form = FOLDER_FORMS.get(dataset)
-    folders = form.find(root) if form else []
-    if form is None or not folders:
+    if form is None:
         return []
+    found = [path.parent for path in files if path.name == form.marker]
+    folders = _named([path for path in found if is_of_split(path.relative_to(root).parent / "_", split)], root)
     layouts: dict[str, Layout] = {}
-    for folder in folders:
-        for row in form.rows(folder):
-            layout = layout_for(dataset, row)
-            if layout is not None:
-                layouts.setdefault(layout.name, layout)
+    for folder, name in folders.items():
+        with looking_at(folder):
+            for row in form.rows(folder, name):
+                layout = layout_for(dataset, row)
+                if layout is not None:
+                    layouts.setdefault(layout.name, layout)
     return [RowsPart(layout, folders, form) for layout in layouts.values()]
 
 
-def _raw_files(root: Path) -> Iterator[Path]:
-    """Yield the files below a folder, sorted; hidden ones, such as a download's cache, are no raw files."""
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and not any(name.startswith(".") for name in path.relative_to(root).parts):
-            yield path
+def _named(folders: Sequence[Path], root: Path) -> dict[Path, str]:
+    """Name each folder by its last part, or by its way from the root where several share that."""
+    times = Counter(folder.name for folder in folders)
+    return {
+        folder: folder.name if times[folder.name] == 1 else folder.relative_to(root).as_posix() for folder in folders
+    }
 
 
-def _files_of_split(root: Path, split: str) -> list[Path]:
-    files = [path for path in _raw_files(root) if path.name.endswith((".parquet", *JSON_LINES))]
-    problem_folders = {path.parent for form in FOLDER_FORMS.values() for path in root.rglob(form.marker)}
-    files = [path for path in files if not problem_folders.intersection(path.parents)]
-    wanted = SPLIT_NAMES.get(split, split)
-    return [path for path in files if _split_of(path.relative_to(root)) in {None, wanted}]
-
-
-def _split_of(relative: Path) -> str | None:
-    """Return the split that a file's name or folder declares: ``train-00000-of-00009.parquet``, ``all/train/0000.parquet``."""
-    match = SPLIT_IN_NAME.search(relative.as_posix())
-    return SPLIT_NAMES[match.group(1)] if match else None
+def _data_files(files: Sequence[Path]) -> list[Path]:
+    """Return the files that may hold rows: no part of a problem folder, no description of a hub download."""
+    markers = {form.marker for form in FOLDER_FORMS.values()}
+    problems = {path.parent for path in files if path.name in markers}
+    return [
+        path
+        for path in files
+        if path.name.endswith((".parquet", *JSON_FILES))
+        and path.name not in HUB_DESCRIPTIONS
+        and not problems.intersection(path.parents)
+    ]
 
 
 def rows_of(parts: Sequence[Part]) -> int | None:
@@ -416,13 +402,14 @@ def rows_of(parts: Sequence[Part]) -> int | None:
 
 
 def _file_parts(dataset: str, path: Path) -> list[Part]:
-    if path.name.endswith(JSON_LINES):
-        return [JsonLinesPart(path, _json_lines_layout(dataset, path))]
+    if path.name.endswith(JSON_FILES):
+        layout = _json_layout(dataset, path)
+        return [JsonPart(path, layout)] if layout else []
     try:
         metadata = pq.read_metadata(path)
         columns = metadata.schema.to_arrow_schema().names
-    except (pa.ArrowInvalid, OSError) as error:
-        message = f"`{path}` is no Parquet file ({error}); give Parquet, JSONL or a folder"
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        message = f"`{path}` is no Parquet file ({_first_line(error)}); give Parquet, JSONL or a folder"
         raise InputError(message) from error
     layout = _known(dataset, path, columns)
     return [ParquetPart(path, layout, groups) for groups in _portions(metadata)] or [ParquetPart(path, layout)]
@@ -444,21 +431,23 @@ def _portions(metadata: pq.FileMetaData) -> list[list[int]]:
 def _known(dataset: str, path: Path, columns: Iterable[str]) -> Layout:
     layout = layout_for(dataset, columns)
     if layout is None:
-        message = f"`{path}` is no file of {dataset}: it has the columns {', '.join(columns)}; expected {describe_layouts(dataset)}"
+        message = f"`{path}` is no file of {dataset}: it has the columns {', '.join(columns) or '(none)'}; expected {describe_layouts(dataset)}"
         raise InputError(message)
     return layout
 
 
-def _json_lines_layout(dataset: str, path: Path) -> Layout:
-    """Return the layout of the first line that fits one."""
+def _json_layout(dataset: str, path: Path) -> Layout | None:
+    """Return the layout of the first row that fits one; ``None`` for a file without rows."""
     columns: dict[str, None] = {}
-    for raw in _json_lines(path):
-        if raw.rejection is None:
-            columns.update(dict.fromkeys(map(str, raw.row)))
-            layout = layout_for(dataset, raw.row)
-            if layout is not None:
-                return layout
-    return _known(dataset, path, columns)
+    raw = None
+    with _to_its_end(path):
+        for raw in json_rows(path):
+            if raw.rejection is None:
+                columns.update(dict.fromkeys(map(str, raw.row)))
+                layout = layout_for(dataset, raw.row)
+                if layout is not None:
+                    return layout
+    return None if raw is None else _known(dataset, path, columns)
 
 
 def raw_json(row: Row) -> str:
@@ -499,7 +488,7 @@ def hash_of_raw(paths: Sequence[Path]) -> dict[str, str]:
         if not path.exists():
             message = f"`{path}` does not exist; give a file or folder of raw data"
             raise InputError(message)
-        for file in [path] if path.is_file() else _raw_files(path):
+        for file in [path] if path.is_file() else files_below(path):
             name = file.name if path.is_file() else file.relative_to(path).as_posix()
             hashes[name if name not in hashes else file.as_posix()] = _sha256_of(file)
     return dict(sorted(hashes.items()))

@@ -26,6 +26,8 @@ __all__ = [
     "Json",
     "clean_id",
     "date_of",
+    "decoded",
+    "field_text",
     "file_name",
     "holds_nan",
     "json_text",
@@ -193,6 +195,32 @@ def require_text(value: object, field: str) -> str:
     raise RowDefect(Reason.WRONG_TYPE, f"{field} is {type(value).__name__}, not text: {quoted(value)}")
 
 
+def field_text(value: object, field: str) -> str:
+    """Return a field that holds JSON as its text, also when somebody has parsed it already; null is the empty text.
+
+    Raises
+    ------
+    RowDefect
+        ``wrong_type`` for anything but text, null and what JSON can hold.
+    """
+    return json_text(value, field) if isinstance(value, dict | list) else require_text(value, field)
+
+
+def decoded(value: object, repairs: set[Repair]) -> object:
+    """Return a value with text for all bytes in it; what is no UTF-8 is replaced."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            repairs.add(Repair.INVALID_UTF8)
+            return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [decoded(item, repairs) for item in value]
+    if isinstance(value, dict):
+        return {key: decoded(item, repairs) for key, item in value.items()}
+    return value
+
+
 def optional_text(value: object, repairs: set[Repair]) -> str | None:
     """Return a short text field, or ``None`` when it is absent, blank or no text."""
     if isinstance(value, str) and value.strip():
@@ -216,6 +244,8 @@ def optional_code(value: object, repairs: set[Repair]) -> str | None:
 
 def clean_id(value: object) -> str | None:
     """Return a native id as one line of text, or ``None`` when there is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of integers with a null in it, as pandas writes it
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     text = str(value) if isinstance(value, str) or value.bit_length() < 64 else ""  # noqa: PLR2004 - a 64-bit integer
