@@ -217,8 +217,8 @@ def test_asserts_of_mbpp_become_calls(tmp_path: Path) -> None:
     result = run("mbpp", [raw.json_lines(tmp_path / "rows.jsonl", rows)], tmp_path / "out", split="test")
     call, *programs = result.rows("tests")
     assert (call["input"], call["expected"]) == ("[1,[2]]", '{"a":null}')
-    assert json.loads(programs[1]["input"]) == {"assert": asserts[1], "prelude": "import math", "entry_point": "add"}
-    assert [json.loads(test["input"])["assert"] for test in programs] == asserts
+    assert json.loads(programs[1]["input"]) == {"assert": f"import math\n{asserts[1]}", "entry_point": "add"}
+    assert [json.loads(test["input"])["assert"].splitlines()[-1] for test in programs] == asserts
     first, second = (set(problem["repairs"]) for problem in result.rows("problems"))
     assert Repair.NEWLINES in first & second
     assert Repair.ASSERT_PROGRAM in second - first

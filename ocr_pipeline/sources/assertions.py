@@ -2,7 +2,7 @@
 
 Only literals that JSON keeps as they are become calls; nothing is evaluated. A program with an assertion of another
 form, or with values that JSON would change (tuples, sets, numbers as keys), is one test as a whole, in the form that
-the judge runs: ``{"assert": program, "prelude": …, "entry_point": …}``. A problem has tests of one kind only.
+the judge runs: ``{"assert": program, "entry_point": …}``. A problem has tests of one kind only.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def read_assertions(code: str, *, entry_point: str | None = None) -> Assertions:
     return Assertions(name, tuple(test for _, test in calls))
 
 
-def as_program(code: str, entry_point: str, prelude: str = "") -> TestCase:
+def as_program(code: str, entry_point: str) -> TestCase:
     """Return a program of asserts as a test."""
-    return TestCase(json_text({"assert": code, "prelude": prelude, "entry_point": entry_point}, "assert"), "")
+    return TestCase(json_text({"assert": code, "entry_point": entry_point}, "assert"), "")
 
 
 def _is_true(test: ast.expr) -> bool:

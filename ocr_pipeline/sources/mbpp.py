@@ -10,7 +10,7 @@ from ocr_pipeline.sources.model import Layout, RawProblem, Row, SolutionText, so
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.starter import function_name_in
 from ocr_pipeline.sources.text import normal_code, require_statement
-from ocr_pipeline.sources.values import clean_id, optional_text, parse_json, quoted, require_text
+from ocr_pipeline.sources.values import clean_id, parse_json, quoted, require_text
 from ocr_pipeline.tables import IoMode
 
 __all__ = ["LAYOUTS"]
@@ -24,14 +24,15 @@ def _read(row: Row) -> RawProblem:
     require_statement(statement)
     code = normal_code(require_text(row.get("code"), "code"), repairs)
     lines = [line for column in TEST_COLUMNS for line in _lines(row.get(column), column, repairs)]
-    prelude = optional_text(row.get("test_setup_code"), repairs) or ""
+    setup = row.get("test_setup_code")
+    setup = normal_code(setup, repairs) + "\n" if isinstance(setup, str) and setup.strip() else ""
     names = [part.function_name for part in map(read_assertions, lines) if part.function_name]
     name = names[0] if names else function_name_in(code)
     asserted = [read_assertions(line, entry_point=name) for line in lines]
     tests = [test for part in asserted for test in part.tests]
     if name is not None and any(part.is_program for part in asserted):
         repairs.add(Repair.ASSERT_PROGRAM)
-        tests = [as_program(line, name, prelude) for line, part in zip(lines, asserted, strict=True) if part.tests]
+        tests = [as_program(setup + line, name) for line, part in zip(lines, asserted, strict=True) if part.tests]
     if any(not part.tests for part in asserted):
         repairs.add(Repair.UNREADABLE_CALL)
     if not tests:
