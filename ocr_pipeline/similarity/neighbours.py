@@ -26,10 +26,10 @@ __all__ = ["Pairs", "neighbours", "neighbours_between"]
 Integers: TypeAlias = "npt.NDArray[np.int64]"
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 
-ROWS_PER_TILE: Final = 512
+ROWS_PER_TILE: Final = 1_024
 COLUMNS_PER_TILE: Final = 2_048  # a tile of products stays in the cache until it has been searched
 SEGMENT: Final = 64
-PAIRS_PER_RESCORING: Final = 4_096  # the gathered rows stay in the cache
+PAIRS_PER_RESCORING: Final = 1_024  # the gathered rows stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
