@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+DATA := $(or $(OCR_PIPELINE_DATA),data)
 export DAGSTER_HOME := $(CURDIR)
 
 
@@ -32,7 +33,7 @@ test-vllm: install ## Run the tests against a real vLLM server; VLLM_PYTHON name
 	$(BIN)/python -m pytest -m vllm tests/vllm
 
 student: demo ## Train tiny students on the sample with every objective, judge them, print pass@k
-	$(BIN)/ocr-pipeline student try data/plan_sft_dataset --problems data/problems --tests data/tests --out data/students
+	$(BIN)/ocr-pipeline student try $(DATA)/plan_sft_dataset --problems $(DATA)/problems --tests $(DATA)/tests --out $(DATA)/students
 
 readme: install ## Run the commands of the README as they stand there
 	@./run-readme.sh
