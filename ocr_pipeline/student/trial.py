@@ -6,10 +6,11 @@ summarised. It shows that training works, not that a student is good: the proble
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from ocr_pipeline.console import progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.processes import worker_pool
 from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.store import canonical_json
 from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidates, with_ranker_scores
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.config import Heads, Objective, TrainConfig
@@ -92,6 +94,8 @@ def run_trial(
 ) -> Trial:
     """Train and try the students, as many at a time as there are cores; a tiny one has no use for a second thread.
 
+    Students of other rows or another recipe stand in another part of ``folder``; unfinished ones are continued.
+
     Raises
     ------
     InputError
@@ -102,7 +106,8 @@ def run_trial(
     found: dict[str, tuple[StageCounts, pa.Table]] = {}
     workers = min(len(os.sched_getaffinity(0)), len(pupils))
     with progress("training and trying", total=len(pupils), unit="students") as bar, worker_pool(workers) as pool:
-        waiting = {pool.submit(_try_one, pupil, benchmark, folder): pupil.name for pupil in pupils}
+        place = folder / _key(rows, config)
+        waiting = {pool.submit(_try_one, pupil, benchmark, place): pupil.name for pupil in pupils}
         for done in as_completed(waiting):
             found[waiting[done]] = done.result()
             bar.advance()
@@ -111,6 +116,11 @@ def run_trial(
     candidates = with_ranker_scores(tables, statements, seed=config.seed)
     counts = {pupil.name: found[pupil.name][0] for pupil in pupils if pupil.is_trained}
     return Trial(candidates, evaluate_candidates(candidates), counts)
+
+
+def _key(rows: Sequence[TrainingRow], config: TryConfig) -> str:
+    content = [config.train.as_dict(), sorted((asdict(row) for row in rows), key=canonical_json)]
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:16]
 
 
 def _pupils(rows: Sequence[TrainingRow], asked: Sequence[AskedProblem], config: TryConfig) -> Iterator[_Pupil]:
