@@ -29,6 +29,7 @@ __all__ = [
 PREFIX: Final = re.compile(rb"[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
 LONGEST_PREFIX_BYTES: Final = 64  # nobody indents a fence deeper; also keeps a text of one long line from costing n²
 DEEPEST_CLOSER_INDENT: Final = 3  # CommonMark: deeper than that, a fence line is content
+SIGNS: Final = (b"```", b"~~~")
 MOST_FIRST_BYTES: Final = 256  # beyond that, looking for the whole sign is cheaper
 MARKDOWN: Final = frozenset({"", "markdown", "md"})
 LANGUAGE_TAGS: Final = {
@@ -85,28 +86,29 @@ def may_hold(text: bytes, sign: bytes, start: int, end: int) -> bool:
 
     Looking for one byte is ten times as fast as looking for several, and ``<`` and backticks are rare in prose.
     """
-    first = sign[:1]
-    position = text.find(first, start, end)
+    find, first, second = text.find, sign[:1], sign[1]
+    position = find(first, start, end)
     for _ in range(MOST_FIRST_BYTES):
         if position < 0:
             return False
-        if text.startswith(sign, position, end):
+        position += 1
+        if position < end and text[position] == second and text.startswith(sign, position - 1, end):
             return True
-        position = text.find(first, position + 1, end)
+        position = find(first, position, end)
     return True
 
 
 def has_fence_marker(text: bytes, start: int, end: int) -> bool:
     """Tell quickly that a range may hold a fence; most reasonings hold none."""
-    return may_hold(text, b"```", start, end) or may_hold(text, b"~~~", start, end)
+    return any(may_hold(text, sign, start, end) for sign in SIGNS)
 
 
 def find_fences(text: bytes, start: int = 0, end: int | None = None) -> Fences:
     """Find the outermost complete fences in ``text[start:end]``; fences of Markdown are replaced by those inside."""
     end = len(text) if end is None else end
-    if not has_fence_marker(text, start, end):
-        return NO_FENCES
     markers = _markers(text, start, end)
+    if not markers:
+        return NO_FENCES
     pairs, is_open = _pair(markers)
     fences: list[Fence] = []
     for first, last in pairs:
@@ -157,11 +159,11 @@ def _rank(text: bytes, fence: Fence, language: Language | None) -> int:
 
 
 def _markers(text: bytes, start: int, end: int) -> list[_Marker]:
-    markers = _markers_of(text, b"```", start, end)
-    if may_hold(text, b"~~~", start, end):
-        markers += _markers_of(text, b"~~~", start, end)
-        markers.sort(key=lambda marker: marker.line_start)
-    return markers
+    markers: list[_Marker] = []
+    for sign in SIGNS:
+        if may_hold(text, sign, start, end):
+            markers += _markers_of(text, sign, start, end)
+    return sorted(markers, key=lambda marker: marker.line_start)
 
 
 def _markers_of(text: bytes, sign: bytes, start: int, end: int) -> list[_Marker]:
