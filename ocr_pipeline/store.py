@@ -13,6 +13,7 @@ What a step does to the rows is not this module's business; neither is the ledge
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import itertools
 import json
@@ -20,7 +21,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,7 @@ __all__ = [
     "TableWriter",
     "canonical_json",
     "conform",
+    "file_writers",
     "open_files",
     "open_table",
 ]
@@ -333,6 +335,7 @@ class FileWriter:
     def __init__(self, path: Path, table: Table) -> None:
         self._path = path
         self._table = table
+        self._is_complete = False
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -341,7 +344,11 @@ class FileWriter:
         self._groups = _RowGroups(self._table)
         with _writing(str(self._path)):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._part = _Part(str(self._path), self._temporary.open("wb"), self._table)
+            _remove_abandoned(self._path)
+            sink = self._temporary.open("wb")
+            fcntl.flock(sink, fcntl.LOCK_EX)  # gone with the process: a file without its lock is abandoned
+            self._lock = os.dup(sink.fileno())  # holds the lock until the file has its name
+            self._part = _Part(str(self._path), sink, self._table)
         return self
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
@@ -356,18 +363,44 @@ class FileWriter:
         """Rename into place, or remove what was written."""
         try:
             if kind is None:
-                self._finish()
+                self.complete()
+                with _writing(str(self._path)):
+                    self._temporary.replace(self._path)
         finally:
             self._part.abandon()
             self._temporary.unlink(missing_ok=True)
+            os.close(self._lock)
 
-    def _finish(self) -> None:
+    def complete(self) -> None:
+        """Write what is left; only the name is missing then."""
+        if self._is_complete:
+            return
         for group in self._groups.flush():
             self._part.write(group)
         self._part.close()
         with _writing(str(self._path)):
             _sync(self._temporary)
-            self._temporary.replace(self._path)
+        self._is_complete = True
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary files of writers that were killed before they could."""
+    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(OSError), temporary.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            temporary.unlink()
+
+
+@contextmanager
+def file_writers(folder: Path, tables: Iterable[str]) -> Iterator[dict[str, FileWriter]]:
+    """Write several tables, each as ``<table>.parquet``: all of them appear, or none when one cannot be written."""
+    with ExitStack() as stack:
+        writers = {name: FileWriter(folder / f"{name}.parquet", table_named(name)) for name in tables}
+        for writer in writers.values():
+            stack.enter_context(writer)
+        yield writers
+        for writer in writers.values():
+            writer.complete()
 
 
 class PartitionWriter:

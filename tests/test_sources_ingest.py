@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.sources import SOURCES, hash_of_raw
 from ocr_pipeline.sources.raw import open_parts, rows_of
 from ocr_pipeline.sources.rules import Reason, Repair, Suspicion
@@ -305,6 +305,14 @@ def test_gzipped_lines_are_read(tmp_path: Path) -> None:
     result = run("humaneval", [path], tmp_path / "out", split="test")
     assert (result.one()["function_name"], result.one()["n_tests"]) == ("one", 1)
     assert result.rows("tests")[0]["expected"] == "1"
+
+
+def test_no_room_to_set_rows_aside_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full or missing folder for temporary files is said, with what to do."""
+    path = raw.parquet(tmp_path / "rows.parquet", [raw.taco()])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(StoreError, match="set TMPDIR"):
+        run("taco", [path], tmp_path / "out")
 
 
 def test_hashes_name_every_raw_file(tmp_path: Path) -> None:

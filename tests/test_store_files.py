@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr_pipeline.errors import InputError
-from ocr_pipeline.store import Store, open_files
+from ocr_pipeline.errors import InputError, StoreError
+from ocr_pipeline.store import Store, file_writers, open_files
 from ocr_pipeline.tables import RESPONSES, SFT_DATASET, TESTS, Table
 from tests.store_rows import TEXTS, test_rows, write
 
@@ -131,3 +131,31 @@ def test_a_folder_key_fills_a_column_that_is_missing(tmp_path: Path) -> None:
     pq.write_table(pa.table(values | {"pass_rate": [0.5], "reasoning_tokens": [1]}), folder / "0.parquet")
     (back,) = _read(tmp_path / "sft", SFT_DATASET)
     assert (back["dataset"], back["language"]) == ("taco", "cpp")
+
+
+def test_of_several_files_all_appear_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full when the last file is finished leaves no file of the run, and the old ones as they were."""
+    with file_writers(tmp_path, ["tests", "responses"]) as writers:
+        writers["tests"].write(test_rows(["a", "b", "c"]))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(path: Path) -> None:
+        if "responses" in path.name:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ocr_pipeline.store._sync", full)
+    with pytest.raises(StoreError, match="No space left"), file_writers(tmp_path, ["tests", "responses"]) as writers:
+        writers["tests"].write(test_rows(["d"]))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_killed_writer_left_is_removed_but_not_what_another_writes(tmp_path: Path) -> None:
+    """A temporary file without its lock is nobody's; one that is being written stays."""
+    (tmp_path / ".tests.parquet.dead.tmp").write_bytes(b"half")
+    with file_writers(tmp_path, ["tests"]) as one:
+        assert not (tmp_path / ".tests.parquet.dead.tmp").exists()
+        with file_writers(tmp_path, ["tests"]) as two:
+            two["tests"].write(test_rows(["e", "f"]))
+        one["tests"].write(test_rows(["a", "b", "c"]))
+    assert [path.name for path in tmp_path.iterdir()] == ["tests.parquet"]
+    assert pq.read_metadata(tmp_path / "tests.parquet").num_rows == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,8 +11,7 @@ from ocr_pipeline.console import progress, report
 from ocr_pipeline.sources.catalogue import SOURCES, source_named
 from ocr_pipeline.sources.hub import local_path
 from ocr_pipeline.sources.ingest import ingest as ingest_files
-from ocr_pipeline.store import FileWriter
-from ocr_pipeline.tables import table_named
+from ocr_pipeline.store import file_writers
 
 __all__ = ["ingest"]
 
@@ -25,7 +23,7 @@ def ingest(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Parquet or JSONL files, problem folders, folders of them, or hf://datasets/<owner>/<name>@<revision>."
+            help="Parquet or JSON files, problem folders, folders of them, or hf://datasets/<owner>/<name>@<revision>."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for problems, tests, solutions and rejected, as Parquet.")],
@@ -36,10 +34,6 @@ def ingest(
     """Bring raw files of a data set into normal form; rows that cannot be used get a reason."""
     source = source_named(dataset)
     raw = [local_path(source, path) for path in paths]
-    with ExitStack() as stack:
-        bar = stack.enter_context(progress(f"ingest {dataset}"))
-        writers = {
-            name: stack.enter_context(FileWriter(out / f"{name}.parquet", table_named(name))) for name in OUTPUTS
-        }
+    with progress(f"ingest {dataset}") as bar, file_writers(out, OUTPUTS) as writers:
         counts = ingest_files(dataset, raw, split=split, writers=writers, workers=workers, progress=bar)
     report(counts, as_json=as_json, out=out)

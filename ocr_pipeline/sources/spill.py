@@ -16,6 +16,8 @@ from typing import IO, NamedTuple
 
 import pyarrow as pa
 
+from ocr_pipeline.errors import StoreError
+
 __all__ = ["Place", "SpillWriter", "Spills", "open_spills"]
 
 
@@ -72,6 +74,16 @@ class Spills:
 
 @contextmanager
 def open_spills(count: int) -> Iterator[Spills]:
-    """Open empty spill files; they are gone when the block ends."""
-    with ExitStack() as stack:
-        yield Spills([stack.enter_context(tempfile.TemporaryFile(prefix="ocr_pipeline_ingest_")) for _ in range(count)])
+    """Open empty spill files; they are gone when the block ends.
+
+    Raises
+    ------
+    StoreError
+        When they cannot be opened, or do not hold what is put into them.
+    """
+    try:
+        with ExitStack() as stack:
+            yield Spills([stack.enter_context(tempfile.TemporaryFile(prefix="ocr_pipeline_")) for _ in range(count)])
+    except OSError as error:
+        message = f"rows cannot be set aside in temporary files: {error}; free some space there, or set TMPDIR"
+        raise StoreError(message) from error
