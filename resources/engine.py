@@ -11,7 +11,10 @@ __all__ = ["EngineResource"]
 class EngineResource(dg.ConfigurableResource[Engine]):
     """Local processes, or a Ray cluster when an address is given."""
 
-    workers: int = Field(default=0, description="Local processes; 0 works in the step's own process.")
+    workers: int = Field(
+        default_factory=lambda: LocalEngine.for_this_machine().workers,
+        description="Local processes; the default is one per core, 0 works in the step's own process.",
+    )
     ray_address: str = Field(default="", description="Address of a Ray cluster; empty means local processes.")
 
     def open(self) -> Engine:

@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.engine.processes import worker_pool
 from ocr_pipeline.errors import PipelineError
 
@@ -51,3 +53,16 @@ def test_a_worker_that_dies_is_one_clear_error() -> None:
     """What happened and what to do stand in the message."""
     with pytest.raises(PipelineError, match="use fewer workers"), worker_pool(1) as pool:
         pool.submit(os._exit, 1).result()
+
+
+def _name_process(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"process": [os.getpid()] * batch.num_rows})
+
+
+@pytest.mark.parametrize(("count", "works_here"), [(0, True), (1, True), (3, False)])
+def test_only_several_batches_are_worth_processes(count: int, works_here: bool) -> None:  # noqa: FBT001 - a parameter
+    """One batch stays in this process, whatever the engine may use; several do not; none is lost."""
+    batches = [pa.RecordBatch.from_pydict({"row": [number]}) for number in range(count)]
+    found = [batch["process"][0].as_py() for batch in LocalEngine(2).map(_name_process, batches)]
+    assert len(found) == count
+    assert all((process == os.getpid()) is works_here for process in found)

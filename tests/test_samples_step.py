@@ -128,7 +128,7 @@ def test_same_bytes_however_it_runs(tmp_path: Path) -> None:
     batch = responses(ALL_SHAPES * 3)
     separated(tmp_path / "a.parquet", [batch])
     separated(tmp_path / "b.parquet", [batch.slice(0, 5), batch.slice(5)])
-    separated(tmp_path / "c.parquet", [batch], engine=LocalEngine(2))
+    separated(tmp_path / "c.parquet", [batch.slice(0, 9), batch.slice(9, 9), batch.slice(18)], engine=LocalEngine(2))
     files = {(tmp_path / f"{name}.parquet").read_bytes() for name in "abc"}
     assert len(files) == 1
 

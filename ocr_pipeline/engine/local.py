@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ BATCHES_PER_WORKER = 2
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    """Maps batches over ``workers`` spawned processes; 0 or 1 works in this process."""
+    """Maps batches over ``workers`` spawned processes; 0 or 1 works in this process, and so does a single batch."""
 
     workers: int = 0
 
@@ -37,11 +38,13 @@ class LocalEngine:
         PipelineError
             When a worker process dies, with what to do about it.
         """
-        if self.workers <= 1:
-            yield from map(function, batches)
+        stream = iter(batches)
+        first = list(itertools.islice(stream, 2))
+        if self.workers <= 1 or len(first) <= 1:
+            yield from map(function, itertools.chain(first, stream))
             return
         with worker_pool(self.workers) as pool:
-            for result in self._in_order(pool, function, batches):
+            for result in self._in_order(pool, function, itertools.chain(first, stream)):
                 yield from_ipc(result)
 
     def _in_order(

@@ -31,14 +31,17 @@ def separate(
     ],
     out: Annotated[Path, typer.Option(help="Folder for samples.parquet.")],
     fence: Annotated[FencePolicy, typer.Option(help="Which of several code fences holds the code.")] = FencePolicy.LAST,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 works in this one.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes; the default is one per core, 0 works in this one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Tell reasoning, answer and code of every response apart and give each its verdict."""
     batches = open_files(responses, RESPONSES, required=NEEDED)
+    engine = LocalEngine.for_this_machine() if workers is None else LocalEngine(workers)
     with FileWriter(out / "samples.parquet", SAMPLES) as writer, progress("separating", unit="responses") as bar:
         counts = separate_responses(
-            batches, config=SampleConfig(fence_policy=fence), engine=LocalEngine(workers), writer=writer, progress=bar
+            batches, config=SampleConfig(fence_policy=fence), engine=engine, writer=writer, progress=bar
         )
     report(counts, as_json=as_json, out=out)
 
