@@ -21,8 +21,9 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.evidence import line_chart
 from ocr_pipeline.store import InputRef, Store, fingerprint
-from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_benchmark
+from ocr_pipeline.student.assess import PLAN_TRIAL, AssessConfig, evaluate_candidates, try_benchmark
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
+from ocr_pipeline.student.evaluation import NOT_RUN
 from ocr_pipeline.student.generation import Sampling
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.trial import summarize_trial
@@ -198,6 +199,7 @@ def evaluated(
         inputs=[*opened.references(PROBLEMS), *opened.references(TESTS)],
         run=lambda writers: _evaluate(context, store, weights, config, sandbox, writers),
         model=", ".join(config.students),
+        repeat_for=frozenset({NOT_RUN} if config.urls else ()),  # what was not answered is asked again
     )
     yield from materialize(context, opened, lambda _: build)
 
@@ -221,7 +223,7 @@ def _evaluate(
     opened, tables, outcomes = store.open(), [], Counter[str]()
     for name in config.benchmarks:
         asked = _benchmark(opened, name, config)
-        outcomes.update({"kept": asked.counts.kept, **asked.counts.dropped})
+        outcomes.update({"asked": asked.counts.kept, **asked.counts.dropped})
         for student_name in config.students:
             with _opened(context, store, student_name, weights.get(student_name), config) as one:
                 tables.append(try_benchmark(asked, one, config.assess(name), sandbox.config()))
@@ -230,8 +232,10 @@ def _evaluate(
     writers[STUDENT_CANDIDATES.name].write(candidates)
     writers[STUDENT_EVALUATION.name].write(evaluation)
     writers[EVALUATION_SUMMARY.name].write(summarize_trial(evaluation, config.ks))
-    kept = outcomes.pop("kept")
-    return StageCounts(rows_in=kept + outcomes.total(), kept=kept, dropped=dict(outcomes))
+    notes = {f"problems {reason}": count for reason, count in outcomes.items()}
+    final = candidates.filter(pc.not_equal(candidates["sampling"], PLAN_TRIAL))
+    not_run = final.filter(pc.equal(final["verdict"], NOT_RUN)).num_rows
+    return StageCounts(final.num_rows, final.num_rows - not_run, {NOT_RUN: not_run} if not_run else {}, notes)
 
 
 def _benchmark(store: Store, name: str, config: StudentEvaluationConfig) -> Benchmark:

@@ -24,9 +24,10 @@ from ocr_pipeline.student.sampling import AskedProblem, Candidate, sample_codes
 from ocr_pipeline.student.selection import evaluate_selections
 from ocr_pipeline.tables import STUDENT_CANDIDATES, STUDENT_EVALUATION
 
-__all__ = ["AssessConfig", "assess", "evaluate_candidates", "try_benchmark", "with_ranker_scores"]
+__all__ = ["PLAN_TRIAL", "AssessConfig", "assess", "evaluate_candidates", "try_benchmark", "with_ranker_scores"]
 
 PLAN_TRIAL: Final = "plan_trial"
+"""The ``sampling`` of programs that only try a plan."""
 RANKER_FOLDS: Final = 2
 UNKNOWN: Final = ExampleScore(0, 0)
 
