@@ -40,7 +40,7 @@ def materialize(
 ) -> list[dg.MaterializeResult[Any]]:
     """Build every partition of the run and return one result per table.
 
-    Partitions that were finished before a failure are recorded as materialized although the run fails.
+    Of several partitions each is recorded as materialized when it is finished, whatever becomes of the run.
 
     Raises
     ------
@@ -49,13 +49,12 @@ def materialize(
     """
     finished: list[list[Built]] = []
     with fails_in_one_line():
-        try:
-            for partition in partitions_of(context):
-                finished.append(build_unless_current(store, plan(partition)))
-                _log(context, finished[-1])
-        except PipelineError:
-            _record_finished(context, store, finished)
-            raise
+        asked = partitions_of(context)
+        for partition in asked:
+            finished.append(build_unless_current(store, plan(partition)))
+            _log(context, finished[-1])
+            if len(asked) > 1:
+                _record(context, store, finished[-1])
     return list(_results(context, store, finished))
 
 
@@ -95,8 +94,8 @@ def _log(context: dg.AssetExecutionContext, tables: list[Built]) -> None:
         )
 
 
-def _record_finished(context: dg.AssetExecutionContext, store: Store, finished: list[list[Built]]) -> None:
-    for built in (built for tables in finished for built in tables):
+def _record(context: dg.AssetExecutionContext, store: Store, tables: list[Built]) -> None:
+    for built in tables:
         context.log_event(
             dg.AssetMaterialization(
                 built.table.name,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from resources import RawResource
+from resources.killed_runs import end_killed_runs
 
-__all__ = ["INGEST_JOB", "REPORT_JOB", "raw_files_changed", "weekly_ingest", "weekly_report"]
+__all__ = ["INGEST_JOB", "REPORT_JOB", "killed_runs", "raw_files_changed", "weekly_ingest", "weekly_report"]
 
 INGEST_JOB = dg.define_asset_job("ingest_raw", selection=["problems", "tests", "solutions", "rejected"])
 REPORT_JOB = dg.define_asset_job("report", selection=["funnel", "data_card"])
@@ -35,6 +36,13 @@ def raw_files_changed(context: dg.SensorEvaluationContext, raw_files: RawResourc
         return dg.SkipReason(f"no raw file changed under {raw_files.root}")
     requests = [dg.RunRequest(run_key=f"{dataset}-{now[dataset]}", partition_key=dataset) for dataset in changed]
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(now, sort_keys=True))
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """End runs whose process was killed, so that they free their pool and the instance's retries take over."""
+    ended = end_killed_runs(context.instance)
+    return dg.SkipReason(f"ended {', '.join(ended)}" if ended else "every started run has its process")
 
 
 def _state(raw_files: RawResource, dataset: str) -> str:

@@ -44,7 +44,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:  # noqa: ANN401 - resources 
         asset_checks=list(build_checks()),
         jobs=[schedules.INGEST_JOB, schedules.REPORT_JOB, student.TINY_JOB],
         schedules=[schedules.weekly_ingest, schedules.weekly_report],
-        sensors=[schedules.raw_files_changed],
+        sensors=[schedules.raw_files_changed, schedules.killed_runs],
         resources=resources | overrides,
         # One process per run: a killed run leaves no orphaned step behind, and a step starts in no time.
         executor=dg.in_process_executor,

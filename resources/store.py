@@ -9,6 +9,7 @@ from pydantic import Field
 from ocr_pipeline.similarity.reviews import Reviews, read_reviews
 from ocr_pipeline.store import InputRef, Store
 from ocr_pipeline.tables import REVIEWS
+from resources.killed_runs import end_killed_runs, mark_machine
 
 __all__ = ["StoreResource"]
 
@@ -20,6 +21,12 @@ class StoreResource(dg.ConfigurableResource[Store]):
         default_factory=lambda: os.environ.get("OCR_PIPELINE_DATA", "data"),
         description="Folder or URI; the default is OCR_PIPELINE_DATA, or `data`.",
     )
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Free what killed runs still hold: every asset uses the store, and this comes before it waits for a pool."""
+        if context.run is not None and context.instance is not None:
+            mark_machine(context.instance, context.run.run_id)
+            end_killed_runs(context.instance)
 
     def open(self) -> Store:
         """Open the data root."""

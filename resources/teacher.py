@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -62,9 +63,29 @@ class TeacherResource(dg.ConfigurableResource[Server]):
     temperature: float = Field(default=0.6, description="Sampling temperature.")
     top_p: float = Field(default=0.95, description="Nucleus of the sampling.")
     max_tokens: int = Field(default=16_384, description="Longest answer, in tokens.")
+    thinking_budget: int = Field(default=0, description="Most tokens of reasoning (vLLM); 0 sends no such field.")
+    extra: dict[str, Any] = Field(default={}, description="More fields of the request, such as repetition_detection.")
+    tokenizer: str = Field(default="", description="The teacher's tokenizer.json or its folder, to count tokens with.")
+    max_prompt_tokens: int = Field(default=0, description="Longest prompt; needs the tokenizer; 0 means no limit.")
+    enough_accepted: int = Field(
+        default=0,
+        description="Accepted answers after which a judged problem gets no more samples; 0 gives all the same number.",
+    )
+    most_samples: int = Field(
+        default=16, description="Samples after which an unsolved problem is given up; twice as many for hard ones."
+    )
     window: int = Field(default=256, description="Requests in flight.")
-    budget_requests: int = Field(default=0, description="Requests at most; 0 means no cap.")
-    budget_tokens: int = Field(default=0, description="Completion tokens at most; 0 means no cap.")
+    deadline_s: float = Field(default=3600.0, description="Longest wait for one answer, in seconds.")
+    patience_s: float = Field(default=900.0, description="How long all servers may be down together, in seconds.")
+    lock_timeout_s: float = Field(
+        default=600.0, description="How long a retry waits for the orphan of a killed run to let go of the ledger."
+    )
+    budget_requests: int = Field(default=0, description="Requests at most, earlier runs included; 0 means no cap.")
+    budget_tokens: int = Field(default=0, description="Tokens at most, earlier runs included; 0 means no cap.")
+    budget_time_s: float = Field(default=0.0, description="Seconds per run and partition at most; 0 means no cap.")
+    budget_cost: float = Field(default=0.0, description="Money at most, earlier runs included; 0 means no cap.")
+    prompt_price: float = Field(default=0.0, description="Price of a million prompt tokens; 0 means unknown.")
+    completion_price: float = Field(default=0.0, description="Price of a million completion tokens; 0 means unknown.")
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
@@ -98,7 +119,21 @@ class TeacherResource(dg.ConfigurableResource[Server]):
 
     def budget(self) -> Budget:
         """Return the hard caps."""
-        return Budget(max_requests=self.budget_requests or None, max_tokens=self.budget_tokens or None)
+        return Budget(
+            max_requests=self.budget_requests or None,
+            max_tokens=self.budget_tokens or None,
+            max_time_s=self.budget_time_s or None,
+            max_cost=self.budget_cost or None,
+            prompt_price=self.prompt_price or None,
+            completion_price=self.completion_price or None,
+        )
+
+    @property
+    def rounds(self) -> dict[str, int]:
+        """What decides the number of samples beside ``samples``: for a partition's manifest."""
+        return (
+            {"enough_accepted": self.enough_accepted, "most_samples": self.most_samples} if self.enough_accepted else {}
+        )
 
     def generation(self, language: str) -> GenerateConfig:
         """Return how problems are asked in one programming language."""
@@ -110,7 +145,14 @@ class TeacherResource(dg.ConfigurableResource[Server]):
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
+            thinking_budget=self.thinking_budget or None,
+            extra=self.extra,
+            tokenizer=Path(self.tokenizer) if self.tokenizer else None,
+            max_prompt_tokens=self.max_prompt_tokens or None,
             window=self.window,
+            deadline_s=self.deadline_s,
+            patience_s=self.patience_s,
+            lock_timeout_s=self.lock_timeout_s,
             budget=self.budget(),
         )
 

@@ -70,7 +70,7 @@ def test_every_asset_shows_its_columns_and_owner(defs: dg.Definitions) -> None:
 def test_jobs_schedules_and_sensors(defs: dg.Definitions) -> None:
     """Raw files are ingested weekly and when they change; the report is made weekly."""
     assert {schedule.name for schedule in defs.schedules or []} == {"weekly_ingest", "weekly_report"}
-    assert {sensor.name for sensor in defs.sensors or []} == {"raw_files_changed"}
+    assert {sensor.name for sensor in defs.sensors or []} == {"killed_runs", "raw_files_changed"}
     assert {"ingest_raw", "report", "tiny_student"} <= {job.name for job in defs.resolve_all_job_defs()}
 
 

@@ -35,7 +35,7 @@ TINY_MODEL = textwrap.dedent(
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", pad_token="<|end|>")
     tokenizer.chat_template = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}<|assistant|><think>\n"
     tokenizer.save_pretrained(sys.argv[1])
-    size = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
+    size = dict(hidden_size=128, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2)
     Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), eos_token_id=0, max_position_embeddings=2048, **size)).save_pretrained(sys.argv[1])
     """
 )
