@@ -6,9 +6,11 @@ responses, as the pipeline writes them, and writes Parquet. Run: ``python benchm
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +31,7 @@ NEEDED = ("request_id", "problem_id", "language", "text")
 WHOLE_ROW = re.compile(r"<think>(.*?)</think>.*?```[^\n]*\n(.*?)\n```", re.DOTALL)
 WHOLE_ROW_ARROW = r"(?s)<think>(?P<reasoning>.*?)</think>.*?```[^\n]*\n(?P<code>.*?)\n```"
 REPEATS = 3
+MEMORY_TIMES = (1, 8)
 
 
 def cpu_s() -> float:
@@ -137,22 +140,33 @@ PATHS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
+def largest_memory_mib(path: Path, out: Path, times: int) -> int:
+    """Run the command over the same file so many times in a process of its own, and return its largest memory."""
+    command = [sys.executable, "-m", "ocr_pipeline.cli", "separate", *[str(path)] * times, "--out", str(out)]
+    process = subprocess.Popen([*command, "--workers", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, f"`separate` ended with {status}"
+    return usage.ru_maxrss // 1024
+
+
 def main() -> None:
     """Print megabytes of text per CPU second, the best of three interleaved rounds."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_500
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "responses.parquet"
+        path, out = Path(folder) / "responses.parquet", Path(folder) / "out.parquet"
         size = write_responses(path, rows)
         print(f"{rows} rows, {size / rows / 1e3:.1f} kB each")
         best = dict.fromkeys(PATHS, float("inf"))
         for _ in range(REPEATS):
             for name, run in PATHS.items():
                 start = cpu_s()
-                run(path, Path(folder) / "out.parquet")
+                run(path, out)
                 best[name] = min(best[name], cpu_s() - start)
+        memory = {times: largest_memory_mib(path, out.with_suffix(""), times) for times in MEMORY_TIMES}
     for name, seconds in best.items():
         print(f"{name:32} {size / 1e6 / seconds:8.0f} MB/CPU-s  {seconds / rows * 1e6:8.0f} us/row")
-    print(f"largest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    for times, mib in memory.items():
+        print(f"largest memory of the command over {rows * times} rows: {mib} MiB")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,22 @@ def test_a_file_that_is_no_parquet_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "tests.parquet").write_text("not parquet at all")
     with pytest.raises(InputError, match=r"tests\.parquet` cannot be read as Parquet"):
         _read(tmp_path / "tests.parquet")
+
+
+def test_a_damaged_file_is_refused_not_read(tmp_path: Path) -> None:
+    """Bytes that turned to zero inside a page are noticed by its checksum, in a file and in a partition."""
+    texts = [hashlib.sha256(bytes([number])).hexdigest() for number in range(200)]
+    store = Store(tmp_path / "root")
+    write(store, test_rows(texts))
+    (part,) = (tmp_path / "root").rglob("part-*.parquet")
+    data = bytearray(part.read_bytes())
+    start = len(data) // 4
+    data[start : start + 64] = bytes(64)
+    part.write_bytes(data)
+    with pytest.raises(InputError, match=r"cannot be read as Parquet.*checksum"):
+        _read(part)
+    with pytest.raises(OSError, match="checksum"):
+        store.open(TESTS).to_table()
 
 
 def test_a_folder_without_parquet_is_one_clear_line(tmp_path: Path) -> None:
