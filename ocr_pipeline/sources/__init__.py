@@ -13,5 +13,5 @@ from ocr_pipeline.sources.raw import hash_of_raw
 
 __all__ = ["SOURCES", "VERSION", "Role", "Source", "hash_of_raw", "ingest", "parse_input_output"]
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Changes when the same raw rows give other bytes."""

@@ -496,7 +496,7 @@ def hash_of_raw(paths: Sequence[Path]) -> dict[str, str]:
 
 def _sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with looking_at(path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
