@@ -126,16 +126,7 @@ def recordings(folder: Path, count: int) -> Path:
         row["problem_id"]: row["code"] for row in pq.read_table(folder / "solutions.parquet").to_pylist()[::-1]
     }
     lines = [
-        {
-            "match": [f"[GEN_CODE]\nQUESTION:\n{row['statement']}"],
-            "sample_index": 0,
-            "message": {"role": "assistant", "content": f"```python\n{solutions[row['problem_id']]}\n```"},
-            "finish_reason": "stop",
-            "stop_reason": None,
-            "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
-            "created": 1_767_225_600,
-            "processing_ms": 1,
-        }
+        recording([f"[GEN_CODE]\nQUESTION:\n{row['statement']}"], 0, f"```python\n{solutions[row['problem_id']]}\n```")
         for row in pq.read_table(folder / "problems.parquet").to_pylist()[:count]
     ]
     file = folder / "recordings.jsonl"
@@ -152,11 +143,11 @@ def run(arguments: list[str]) -> None:
     assert ended.value.code == 0
 
 
-def evaluated(folder: Path, server: Replay) -> dict[str, dict[str, Any]]:
+def evaluated(folder: Path, server: Replay, *options: str) -> dict[str, dict[str, Any]]:
     """Run the command on what was ingested into a folder; return the summary by method."""
     arguments = ["student", "evaluate", server.model, "--url", server.urls[0], "--benchmark", "mbpp"]
     arguments += ["--problems", str(folder / "problems.parquet"), "--tests", str(folder / "tests.parquet")]
-    run([*arguments, "--out", str(folder / "out"), "--n", "2", "--k", "1,2", "--json"])
+    run([*arguments, "--out", str(folder / "out"), *(options or ("--n", "2", "--k", "1,2")), "--json"])
     rows = pq.read_table(folder / "out" / "evaluation_summary.parquet").to_pylist()
     return {f"{row['method']}@{row['k']}": row for row in rows}
 
@@ -180,6 +171,57 @@ def test_a_served_student_sits_a_benchmark(tmp_path: Path) -> None:
 def ingested(raw: Path, folder: Path) -> None:
     """Bring MBPP rows into normal form."""
     run(["ingest", "mbpp", str(raw), "--split", "test", "--out", str(folder), "--json"])
+
+
+def recording(match: list[str], index: int, text: str) -> dict[str, Any]:
+    """Build one recorded answer."""
+    return {
+        "match": match,
+        "sample_index": index,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+        "stop_reason": None,
+        "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
+        "created": 1_767_225_600,
+        "processing_ms": 1,
+    }
+
+
+RIGHT, WRONG = "print(int(input()) + 1)", "print(int(input()) + {0})"
+
+
+def led_by_plans(path: Path) -> Path:
+    """Write a student that is right once in four, always with the good one of its two plans, never with the other."""
+    lines = [recording(["[GEN_CODE]"], index, RIGHT if index == 0 else WRONG.format(index + 1)) for index in range(4)]
+    lines += [recording(["[GEN_PLAN]", "step by step"], index, plan) for index, plan in enumerate(PLANS)]
+    lines.append(recording(["[GEN_CODE]", "step by step", PLANS[1]], 0, RIGHT))
+    lines.append(recording(["[GEN_CODE]", "step by step", PLANS[0]], 0, WRONG.format(7)))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+PLANS = ("1. Guess a number.\n2. Print it.", "1. Read the number.\n2. Add one to it and print the sum.")
+
+
+def test_plan_sampling_beats_direct_sampling_where_it_must(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Through the command, a server and the real judge: examples tell the good plan, which leads to right programs.
+
+    Every number of the summary follows again from the stored candidates.
+    """
+    problems, tests = ([each("1"), each("1b")] for each in (problem, case))
+    pq.write_table(pa.Table.from_pylist(problems), tmp_path / "problems.parquet")
+    pq.write_table(pa.Table.from_pylist(tests), tmp_path / "tests.parquet")
+    with Replay(led_by_plans(tmp_path / "student.jsonl"), strict=True, model="student") as server:
+        summary = evaluated(tmp_path, server, "--n", "4", "--k", "1", "--plans", "2", "--codes-per-plan", "1")
+    value = {method: row["pass_at_k"] for method, row in summary.items()}
+    assert (value["direct@1"], value["plan_sampling@1"]) == (0.25, 1.0)
+    assert (value["random@1"], value["public_tests@1"], value["oracle@1"]) == (0.25, 1.0, 1.0)
+    stored = pq.read_table(tmp_path / "out" / "student_candidates.parquet")
+    assert evaluate_candidates(stored).equals(pq.read_table(tmp_path / "out" / "student_evaluation.parquet"))
+    capsys.readouterr()
+    run(["student", "summarize", str(tmp_path / "out" / "student_candidates.parquet")])
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "plan_sampling" in line]
+    assert line.split()[3:5] == ["pass@1", "1.000"]
 
 
 @pytest.mark.slow

@@ -63,7 +63,9 @@ def read_benchmark(
     outcomes: Counter[str] = Counter()
     wanted = [_wanted(batch, window, problem_ids, outcomes) for batch in problems]
     ids = {problem_id for batch in wanted for problem_id in batch.column("problem_id").to_pylist()}
-    known = pa.Table.from_batches([_only(batch.select(TESTS.schema.names), ids) for batch in tests], schema=TESTS.schema)
+    known = pa.Table.from_batches(
+        [_only(batch.select(TESTS.schema.names), ids) for batch in tests], schema=TESTS.schema
+    )
     tested = set(known["problem_id"].to_pylist())
     outcomes["no_tests"] = len(ids - tested)
     kept = tuple(_only(batch, tested) for batch in wanted)

@@ -297,6 +297,17 @@ def _write_candidates(out: Path, candidates: pa.Table) -> None:
         writer.write(candidates)
 
 
+@student.command("summarize")
+def summarize_candidates(
+    candidates: Annotated[list[Path], typer.Argument(help="student_candidates.")],
+    *,
+    k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1",
+) -> None:
+    """Print pass@k of every sampling and selection method again, from the stored programs and verdicts alone."""
+    rows = pa.Table.from_batches(open_files(candidates, STUDENT_CANDIDATES), schema=STUDENT_CANDIDATES.schema)
+    typer.echo(summary_text(summarize_trial(evaluate_candidates(rows), _parsed_ks(k))))
+
+
 @student.command("compare")
 def compare(
     evaluation: Annotated[list[Path], typer.Argument(help="student_evaluation of both students.")],
