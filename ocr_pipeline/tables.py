@@ -319,6 +319,8 @@ RESPONSES: Final = Table(
         _column("stop_reason?", NAME, "Stop string, or repetition_detected, as the server says."),
         _column("prompt_tokens?", pa.int32(), "Tokens of the prompt, as the server counts.", unit="tokens"),
         _column("completion_tokens?", pa.int32(), "Tokens of the completion, as the server counts.", unit="tokens"),
+        _column("text_tokens?", pa.int32(), "Tokens of the text, as we count.", unit="tokens"),
+        _column("text_tokens_by?", NAME, "How we count: tokenizer (the teacher's own), or estimate (from characters)."),
         _column(
             "latency_s",
             pa.float64(),

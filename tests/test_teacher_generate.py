@@ -234,6 +234,19 @@ def test_a_prompt_over_the_limit_is_a_row_and_is_not_asked(tokenizer: Path, tmp_
     assert (more.kept, more.notes["paid"]) == (2, 1)
 
 
+def test_answers_are_counted_by_the_tokenizer_or_estimated_and_say_so(tokenizer: Path, tmp_path: Path) -> None:
+    """Beside the server's own count; a failure has none; another tokenizer is another configuration."""
+    here, asked = tw.world(), tw.config(max_attempts=1)
+    _, estimated = tw.run(here, tw.problems(1), tmp_path, settings=asked)
+    counting = tw.config(tokenizer=tokenizer, max_prompt_tokens=300)
+    rows = [*tw.problems(1), {"problem_id": "z", "statement": "Problem " + "word " * 500}]
+    _, counted = tw.run(here, rows, tmp_path, settings=counting)
+    seen = [(row["text_tokens"], row["text_tokens_by"], row["completion_tokens"]) for row in (*estimated, *counted)]
+    assert seen == [(63, "estimate", 50), (5, "tokenizer", 50), (None, None, None)]
+    assert asked.asked["tokenizer"] is None
+    assert counting.asked["tokenizer"] == hashlib.sha256(tokenizer.read_bytes()).hexdigest()
+
+
 def test_a_limit_without_a_tokenizer_is_an_error() -> None:
     """Tokens cannot be counted with somebody else's tokenizer."""
     with pytest.raises(InputError, match="no tokenizer is given to count with"):

@@ -28,5 +28,5 @@ __all__ = [
     "generate",
 ]
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Changes when the same input gives other bytes."""

@@ -50,7 +50,9 @@ def generate(  # noqa: PLR0913 - one parameter per option
     accept_model: Annotated[
         list[str] | None, typer.Option(help="Another name under which the server may answer.")
     ] = None,
-    tokenizer: Annotated[Path | None, typer.Option(help="The teacher's tokenizer.json, to count prompts.")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="The teacher's tokenizer.json or its folder, to count tokens with.")
+    ] = None,
     max_prompt_tokens: Annotated[int | None, typer.Option(min=1, help="Longest prompt; needs --tokenizer.")] = None,
     max_requests: Annotated[int | None, typer.Option(min=0, help="Cap on answers, earlier runs included.")] = None,
     max_total_tokens: Annotated[int | None, typer.Option(min=0, help="Cap on tokens, earlier runs included.")] = None,

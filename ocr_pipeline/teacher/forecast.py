@@ -16,11 +16,11 @@ from ocr_pipeline.teacher.reply import Usage
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import OUTSIDE, Outside, look_up_model
+from ocr_pipeline.teacher.tokens import estimate
 from ocr_pipeline.teacher.wanted import Wanted
 
 __all__ = ["Forecast", "forecast"]
 
-CHARACTERS_PER_TOKEN: Final = 3.6  # English statements with code; the tokenizer is exact where it is given
 LOOKUP_ROWS: Final = 256
 ENOUGH_ANSWERS: Final = 20
 
@@ -90,8 +90,7 @@ def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Ledger |
             for asked in open_ones:
                 if asked.request_id not in settled:
                     requests += 1
-                    characters = len(asked.request.messages[0].content)
-                    prompt_tokens += asked.prompt_tokens or round(characters / CHARACTERS_PER_TOKEN)
+                    prompt_tokens += asked.prompt_tokens or estimate(len(asked.request.messages[0].content))
     summary = ledger.summary() if ledger else LedgerSummary()
     return _priced(config, summary, requests, reused, too_long, prompt_tokens)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ from ocr_pipeline.teacher.reply import Answer, ErrorKind
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import OUTSIDE, Call, Outside, Totals, converse, look_up_model
-from ocr_pipeline.teacher.tokens import load_tokenizer
+from ocr_pipeline.teacher.tokens import CountedBy, estimate, load_tokenizer, tokenizer_sha256
 from ocr_pipeline.teacher.wanted import Wanted, WantedRow
 
 __all__ = ["GenerateConfig", "generate", "ledger_file"]
@@ -64,7 +64,7 @@ class GenerateConfig:
 
     max_prompt_tokens: int | None = None
     tokenizer: Path | None = None
-    """The teacher's ``tokenizer.json``, or its folder; needed for ``max_prompt_tokens``."""
+    """The teacher's ``tokenizer.json``, or its folder: for our own counts; needed for ``max_prompt_tokens``."""
     window: int = 256
     deadline_s: float = 3600.0
     max_attempts: int = 8
@@ -116,6 +116,7 @@ class GenerateConfig:
         return {name: getattr(self, name) for name in names} | {
             "extra": dict(self.extra),
             "budget": budget,
+            "tokenizer": tokenizer_sha256(self.tokenizer) if self.tokenizer else None,
             "prompts": prompt_hashes(self.language),
         }
 
@@ -233,7 +234,7 @@ class Enumeration:
         self._problems = problems
         self._config = config
         self._policy = policy
-        self._counter = load_tokenizer(config.tokenizer) if config.tokenizer else None
+        self.counter = load_tokenizer(config.tokenizer) if config.tokenizer else None
         self.identity = served.identity
         self.language = config.language
         self.longest_prompt = _longest_prompt(config, served)
@@ -274,7 +275,7 @@ class Enumeration:
         )
         messages = (Message("user", prompt),)
         prompt_sha256 = hashlib.sha256(prompt.encode()).hexdigest()
-        tokens = self._counter(prompt) if self._counter else None
+        tokens = self.counter([prompt])[0] if self.counter else None
         subject = Subject(row["problem_id"], row["rating"], row["difficulty"])
         for sample_index in range(self._policy.samples(subject, config.samples)):
             request = Request(
@@ -338,9 +339,19 @@ def _write(
     for rows in batched(wanted.by_problem(), ROWS_PER_BATCH):
         records = ledger.records([row.request_id for row in rows])
         built = [_response(row, records.get(row.request_id), enumeration, totals) for row in rows]
+        _count_tokens([line for line, kind in built if kind == "kept"], enumeration)
         verdicts.update(kind for _, kind in built)
         writer.write(pa.RecordBatch.from_pylist([line for line, _ in built], schema=RESPONSES.schema))
     return verdicts
+
+
+def _count_tokens(answers: Sequence[dict[str, Any]], enumeration: Enumeration) -> None:
+    """Add our own count to the rows of answers; the server's counts its template and may be missing or wrong."""
+    texts = [answer["text"] for answer in answers]
+    counts = enumeration.counter(texts) if enumeration.counter else [estimate(len(text)) for text in texts]
+    by = CountedBy.TOKENIZER if enumeration.counter else CountedBy.ESTIMATE
+    for answer, count in zip(answers, counts, strict=True):
+        answer |= {"text_tokens": count, "text_tokens_by": str(by)}
 
 
 def _response(

@@ -27,6 +27,7 @@ from ocr_pipeline.teacher.ledger import Ledger, Record, batched
 from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
+from ocr_pipeline.teacher.tokens import estimate
 from ocr_pipeline.teacher.transport import AiohttpTransport, TransportFactory
 
 __all__ = ["OUTSIDE", "Call", "Outside", "Totals", "converse", "look_up_model"]
@@ -35,7 +36,6 @@ LOOKUP_CALLS: Final = 64
 COMMIT_EVERY_S: Final = 0.005  # at full speed this gathers groups of 32 and more, which cost half of single commits
 PROGRESS_EVERY_S: Final = 1.0
 FIRST_REFUSALS: Final = 20
-CHARACTERS_PER_TOKEN: Final = 3.6
 T = TypeVar("T")
 
 
@@ -364,6 +364,6 @@ def _counted(call: Call, answer: Answer) -> Usage:
         return answer.usage
     prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
     return Usage(
-        prompt if prompt is not None else round(len(call.body) / CHARACTERS_PER_TOKEN),
-        completion if completion is not None else round(len(answer.text) / CHARACTERS_PER_TOKEN),
+        prompt if prompt is not None else estimate(len(call.body)),
+        completion if completion is not None else estimate(len(answer.text)),
     )
