@@ -13,18 +13,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
+from ocr_pipeline.definitions import build_defs
 from ocr_pipeline.duplicates import DuplicateConfig, find_pairs
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import ReviewDecision
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio import standing, stored_reviews
-from ocr_pipeline.tables import CONTAMINATION, PROBLEMS
+from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, DUPLICATE_PAIRS, PROBLEMS, UNIQUE_PROBLEMS
 from resources import StoreResource
 from tests import evidence_root, studio_root
 from tests.similarity_stub import WordEncoder
@@ -285,6 +287,35 @@ def browser_page(address: str) -> Iterator["Page"]:
         browser.close()
 
 
+def press_key(tab: "Page", key: str, then: str) -> None:
+    """Press a key on the pair that is shown, and wait until ann's progress says so."""
+    from playwright.sync_api import expect
+
+    expect(tab.locator(".statement").first).to_be_visible(timeout=STEP_TIMEOUT_MS)
+    expect(tab.get_by_role("button", name="Skip")).to_have_count(1)  # the last pair's buttons are gone
+    expect(tab.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    tab.keyboard.press(key)
+    expect(tab.get_by_text("decided by ann")).to_contain_text(then)
+
+
+def materialize(store: Store) -> dict[str, dict[Any, Any]]:
+    """Run the assets of deduplication and contamination in Dagster; return what each decided."""
+    names = [table.name for table in (DUPLICATE_PAIRS, UNIQUE_PROBLEMS, CONTAMINATION, CLEAN_PROBLEMS)]
+    keys = [dg.AssetKey(name) for name in names]
+    job = build_defs(store=StoreResource(root=store.root)).resolve_implicit_job_def_def_for_assets(keys)
+    assert job is not None
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance, asset_selection=keys).success
+    pairs = store.open(DUPLICATE_PAIRS).to_table().to_pylist()
+    suspects = store.open(CONTAMINATION).to_table().to_pylist()
+    return {
+        "pairs": {row["left_id"]: (row["decision"], row["decided_by"]) for row in pairs},
+        "suspects": {(row["problem_id"], row["benchmark"]): (row["decision"], row["decided_by"]) for row in suspects},
+        "unique": dict.fromkeys(store.open(UNIQUE_PROBLEMS).to_table()["problem_id"].to_pylist()),
+        "clean": dict.fromkeys(store.open(CLEAN_PROBLEMS).to_table()["problem_id"].to_pylist()),
+    }
+
+
 def decided_by_the_next_run(store: Store) -> dict[str, tuple[str, str]]:
     """Deduplicate again, as the asset does, and return decision and decider of each pair by its key."""
     pairs = find_pairs(
@@ -314,13 +345,8 @@ def test_three_pairs_reviewed_and_one_undone_in_a_browser(store: Store) -> None:
     from playwright.sync_api import expect
 
     with running_studio(store.root) as address, browser_page(f"{address}/?reviewer=ann") as tab:
-        decided = tab.get_by_text("decided by ann")
         for key, done in (("n", 1), ("d", 2), ("d", 3), ("u", 2)):
-            expect(tab.locator(".statement").first).to_be_visible(timeout=STEP_TIMEOUT_MS)
-            expect(tab.get_by_role("button", name="Skip")).to_have_count(1)  # the last pair's buttons are gone
-            expect(tab.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
-            tab.keyboard.press(key)
-            expect(decided).to_contain_text(f"{done} of 5")
+            press_key(tab, key, f"{done} of 5")
         tab.get_by_role("textbox", name="Reviewer").fill("")
         tab.get_by_role("textbox", name="Reviewer").press_sequentially("dnsu")  # in a field, letters are letters
         tab.keyboard.press("Enter")
@@ -335,3 +361,26 @@ def test_three_pairs_reviewed_and_one_undone_in_a_browser(store: Store) -> None:
     after = decided_by_the_next_run(store)
     assert after[studio_root.key_of(1)] == ("distinct", "review")
     assert after.get(studio_root.key_of(3), ("", ""))[1] != "review"
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_next_materialization_follows_the_browser(store: Store) -> None:
+    """Real assets make the queue, keys review three of its pairs and undo the last, and the assets follow."""
+    third, second, suspect = "apps/train/3", "apps/train/2", ("apps/train/3", "humaneval")
+    before = materialize(store)
+    assert before["pairs"][third] == before["pairs"][second] == ("duplicate", "threshold")
+    assert before["suspects"][suspect] == ("contaminated", "threshold")
+    assert "taco/train/3" not in before["unique"]
+    assert third not in before["clean"]
+    with running_studio(store.root) as address, browser_page(f"{address}/?reviewer=ann") as tab:
+        for key, done in (("n", 1), ("n", 2), ("n", 3), ("u", 2)):
+            press_key(tab, key, f"{done} of 4")
+    after = materialize(store)
+    assert after["pairs"][third] == ("distinct", "review")
+    assert after["suspects"][suspect] == ("clean", "review")
+    assert {third, "taco/train/3"} <= after["unique"].keys()
+    assert third in after["clean"]
+    assert after["pairs"][second] == before["pairs"][second]  # the undone decision
+    assert second not in after["unique"]

@@ -31,6 +31,7 @@ STYLE: Final = """<style>
 .statement mark { background: rgba(255, 193, 7, .45); color: inherit; border-radius: .2rem; }
 .stMainBlockContainer { padding-top: 3.5rem; }
 .facts { opacity: .75; font-size: .85rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
+[data-testid="stToastContainer"] { top: auto; bottom: 1rem; }
 </style>"""
 
 
