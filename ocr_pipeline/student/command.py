@@ -230,8 +230,8 @@ def try_students(  # noqa: PLR0913 - one parameter per option
         config=config,
         folder=out / "students",
     )
-    summary = summarize_trial(tried.evaluation, ks)
     _write_candidates(out, tried.candidates)
+    summary = summarize_trial(tried.evaluation, ks)
     _write(out, tried.evaluation, summary)
     report(tried.counts, as_json=as_json, out=out)
     if not as_json:
@@ -276,9 +276,9 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per option
         candidates = try_benchmark(
             asked, asked_student, AssessConfig(benchmark, n, sampling, planned), JudgeConfig(workers=workers)
         )
+    _write_candidates(out, candidates)  # first: when there is too little to estimate, the programs are still there
     evaluation = evaluate_candidates(candidates)
     summary = summarize_trial(evaluation, ks)
-    _write_candidates(out, candidates)
     _write(out, evaluation, summary)
     _report(asked.counts, summary, as_json=as_json, out=out)
 
