@@ -104,6 +104,49 @@ def test_a_folder_that_cannot_be_written_is_said_so(problems: Path, url: str, tm
     assert "cannot be written" in one_line(generate(problems, url, tmp_path / "file" / "out"))
 
 
+AS_ORDINARY_USER = """
+import os, sys
+from ocr_pipeline.cli import main
+
+def generate(*more):
+    sys.argv = ["ocr-pipeline", "generate", *asked, *more]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code or 0
+
+folder, *asked = sys.argv[1:]
+assert generate("--out", folder + "/written") == 0
+if os.getuid() == 0:  # what was imported by now needs no permission any more
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+sys.stderr.write("-- out\\n")
+assert generate("--out", folder + "/closed/out") == 1
+sys.stderr.write("-- ledger\\n")
+assert generate("--out", folder + "/open", "--ledger", folder + "/closed") == 1
+sys.stderr.write("-- written\\n")
+assert generate("--out", folder + "/open", "--ledger", folder + "/written/ledger") == 1
+"""
+
+
+def test_what_an_ordinary_user_may_not_write_is_said_so(problems: Path, url: str, tmp_path: Path) -> None:
+    """A closed folder for the rows, for a new ledger, and a ledger of somebody else: one line each, nothing is changed."""
+    for name, mode in (("closed", 0o555), ("open", 0o777)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    for parent in [tmp_path, *tmp_path.parents][:3]:
+        parent.chmod(parent.stat().st_mode | 0o555)
+    options = [str(problems), "--language", "python", "--url", url, "--model", "replay/sample"]
+    run = subprocess.run(
+        [sys.executable, "-c", AS_ORDINARY_USER, str(tmp_path), *options], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    told = [part.splitlines() for part in run.stderr.split("-- ")[1:]]
+    errors = {lines[0]: [line for line in lines if line.startswith("ocr-pipeline: ")] for lines in told}
+    assert [len(lines) for lines in errors.values()] == [1, 1, 1]
+    assert all("cannot be written" in line and "check" in line for (line,) in errors.values()), errors
+    assert not list((tmp_path / "closed").iterdir())
+
+
 def test_a_missing_file_of_problems_is_said_so(url: str, tmp_path: Path) -> None:
     """With the path."""
     assert "none.parquet` does not exist" in one_line(generate(tmp_path / "none.parquet", url, tmp_path / "o"))
