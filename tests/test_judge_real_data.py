@@ -24,6 +24,8 @@ EXPECTED = {"time_limit_exceeded": "time_limit", "run_time_error": "runtime_erro
 # Published verdicts that contradict their own tests: the first fails because the test calls a name that nobody defines,
 # the others were rejected although all their asserts hold.
 MISPUBLISHED = {"gpt-3.5-turbo-0613/MBPP/338", "gpt-3.5-turbo-0613/MBPP/133", "gpt-3.5-turbo-0613/MBPP/448"}
+# Written for Python 2: it does not compile, where its package expects it to fail at run time.
+PYTHON_2 = {"oddbinom/run_time_error/per-linear.py": "compile_error"}
 
 Row = dict[str, Any]
 
@@ -147,7 +149,7 @@ def test_submissions_of_contest_packages(real_data: Path, tmp_path: Path) -> Non
     differing = [
         (row["sample_id"], row["verdict"])
         for row, given in zip(second, others, strict=True)
-        if row["verdict"] != given["wanted"]
+        if row["verdict"] != PYTHON_2.get(row["sample_id"], given["wanted"])
     ]
     assert differing == []
 
