@@ -13,6 +13,7 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.contamination import command as contamination_command
 from ocr_pipeline.duplicates import command as duplicates_command
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.similarity import pair_key
 from ocr_pipeline.teacher.ledger import Ledger
 from ocr_pipeline.teacher.servers import Replay
 from tests.similarity_stub import WordEncoder
@@ -139,3 +140,20 @@ def test_the_curve_is_a_table_too(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     curve = pq.read_table(tmp_path / "out" / "threshold_curve.parquet").to_pylist()
     assert [(row["threshold"], row["kept"], row["recall"]) for row in curve][::6] == [(0.6, 2, 1.0), (0.9, 2, 1.0)]
+
+
+def test_reviews_that_settle_nothing_are_named(tmp_path: Path) -> None:
+    """Who disagrees on what, which pairs are unknown, what is no decision: a line each, and the rules decide."""
+    near = f"{STORY} quickly"
+    source = put(tmp_path / "p.parquet", ("a", STORY), ("b", near))
+    key = pair_key(STORY, near)
+    rows = ["pair_key,decision,reviewer", f"{key},duplicate,ann", f"{key},distinct,bob", "ffff,distinct,ann", ",x,ann"]
+    (tmp_path / "reviews.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    arguments = ["dedup", str(source), "--reviews", str(tmp_path / "reviews.csv"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(build_app(["dedup"]), arguments)
+    assert result.exit_code == 0, result.output
+    assert f"reviewers disagree on pair `{key}`: ann says duplicate, bob says distinct" in result.stderr
+    assert "reviewed pair `ffff` is none of these problems' pairs" in result.stderr
+    assert "1 reviews have no pair_key or a decision" in result.stderr
+    pairs = decided(tmp_path / "out" / "duplicate_pairs.parquet", "left_id", "right_id")
+    assert pairs == {("a", "b"): ("duplicate", "threshold")}

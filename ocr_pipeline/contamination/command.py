@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +48,7 @@ def decontaminate(  # noqa: PLR0913 - one parameter per option
     encoder = load_encoder(model, cache=cache)
     with open_judge(context, judge_url, judge_model, judge_api_key_env, out) as judge:
         evidence = check(_open(problems), benchmarks, config=config, encoder=encoder, reviews=opinions, judge=judge)
+    sys.stderr.write("".join(f"{line}\n" for line in opinions.warnings(opinions.votes)))
     with (
         FileWriter(out / "contamination.parquet", CONTAMINATION) as evidence_file,
         FileWriter(out / "clean_problems.parquet", CLEAN_PROBLEMS) as clean_file,

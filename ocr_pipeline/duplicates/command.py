@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +52,7 @@ def dedup(  # noqa: PLR0913 - one parameter per option
         comparison = compare_problems(
             _problems(problems), tests=_tests(tests), config=config, encoder=encoder, reviews=opinions, judge=judge
         )
+    sys.stderr.write("".join(f"{line}\n" for line in opinions.warnings(comparison.pairs["pair_key"].to_pylist())))
     with (
         FileWriter(out / "duplicate_pairs.parquet", DUPLICATE_PAIRS) as pairs_file,
         FileWriter(out / "unique_problems.parquet", UNIQUE_PROBLEMS) as unique_file,

@@ -25,6 +25,7 @@ from ocr_pipeline.errors import InputError
 __all__ = ["ReviewDecision", "ReviewSource", "Reviews", "read_reviews"]
 
 NEEDED: Final = ("pair_key", "decision")
+SHOWN: Final = 5  # lines of one kind; the counts hold all
 UNDATED: Final = datetime.min.replace(tzinfo=UTC)
 
 ReviewSource: TypeAlias = "str | Path | pa.Table | ds.Dataset | Iterable[pa.RecordBatch]"
@@ -68,6 +69,28 @@ class Reviews:
             "reviews_of_unknown_pairs": len(set(self.votes).difference(known)),
         }
         return {name: count for name, count in counts.items() if count}
+
+    def warnings(self, known: Iterable[str]) -> list[str]:
+        """Say, a line each, which reviews settle nothing, given the keys of the pairs that exist now."""
+        lines = [
+            f"reviewers disagree on pair {self._shown(key)}: "
+            + ", ".join(f"{who or 'unnamed'} says {vote}" for who, vote in self.votes[key].items())
+            + "; the pipeline decides until they agree"
+            for key in sorted(self.disputed)[:SHOWN]
+        ]
+        unknown = sorted(set(self.votes).difference(known))
+        lines += [
+            f"reviewed pair {self._shown(key)} is none of these problems' pairs; it is left aside"
+            for key in unknown[:SHOWN]
+        ]
+        if self.invalid_rows:
+            words = ", ".join(ReviewDecision)
+            lines.append(f"{self.invalid_rows} reviews have no pair_key or a decision that is none of {words}")
+        return lines
+
+    def _shown(self, key: str) -> str:
+        ids = self.problem_ids.get(key)
+        return f"`{key}`" + (f" ({' and '.join(ids)})" if ids else "")
 
 
 def read_reviews(source: ReviewSource) -> Reviews:
