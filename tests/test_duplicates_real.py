@@ -83,7 +83,7 @@ def test_problems_of_two_data_sets_are_found_in_any_order(problems: pa.Table, tm
         seen.add(tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in files))
     assert len(seen) == 1
     pairs = pq.read_table(out / "duplicate_pairs.parquet").to_pylist()
-    shared = [row for row in pairs if row["decision"] == "duplicate" and sides(row) == ["code_contests", "taco"]]
+    shared = [row for row in pairs if row["rule"] == "same_examples" and sides(row) == ["code_contests", "taco"]]
     assert len({row["left_id"] for row in shared}) == SHARED_PROBLEMS
     unique = set(pq.read_table(out / "unique_problems.parquet")["problem_id"].to_pylist())
     assert all(len({row["left_id"], row["right_id"]} & unique) <= 1 for row in shared)
