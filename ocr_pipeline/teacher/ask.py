@@ -160,9 +160,14 @@ def prepared_call(request: Request, identity: Identity, key: str, prompt_sha256:
 
 def _calls(requests: Iterable[Request], identity: Identity, wanted: Wanted) -> Iterator[Call]:
     for request in requests:
-        key = request_id(request, identity)
+        key = request_id(request, identity, prompt=_hashed_once(request))
         if wanted.add(key, _note(request)):
             yield prepared_call(request, identity, key, request.prompt_sha256)
+
+
+def _hashed_once(request: Request) -> list[str] | None:
+    """Return the hashes of the messages where they are known: of a single message it is the prompt's."""
+    return [request.prompt_sha256] if len(request.messages) == 1 else None
 
 
 def _replies(rows: Sequence[WantedRow], ledger: Ledger, identity: Identity, totals: Totals) -> Iterator[Reply]:
