@@ -364,7 +364,7 @@ def test_three_pairs_reviewed_and_one_undone_in_a_browser(store: Store) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_next_materialization_follows_the_browser(store: Store) -> None:
     """Real assets make the queue, keys review three of its pairs and undo the last, and the assets follow."""
