@@ -3,7 +3,7 @@
 ``429:0.05,500:0.02,reset:0.01,delay:lognormal(0.2,1.0)``: a name and its share of the requests, and at most one delay.
 
 ======================  ================================================================================
-429                     too many requests, with ``Retry-After: 1``; every third with a date
+429                     too many requests, with ``Retry-After: 1``
 500, 503                an error of the server
 reset                   the connection breaks in the middle of the body
 stall                   nothing ever comes
