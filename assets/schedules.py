@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ocr_pipeline import sources
 from resources import RawResource
 from resources.killed_runs import end_killed_runs
 
@@ -47,6 +48,9 @@ def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 def _state(raw_files: RawResource, dataset: str) -> str:
     """Name the files by size and time of change: cheap enough for every minute; the step itself hashes them."""
-    files = sorted(path for path in raw_files.folder(dataset).rglob("*") if path.is_file())
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    folder = raw_files.folder(dataset)
+    stats = [
+        (path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sources.files_below(folder)
+    ]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:16]

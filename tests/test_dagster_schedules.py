@@ -45,6 +45,15 @@ def test_sensor_starts_only_what_changed(raw_root: Path) -> None:
     assert [request.partition_key for request in second.run_requests or []] == ["apps"]
 
 
+def test_sensor_sees_a_file_that_moved(raw_root: Path) -> None:
+    """A file under another folder may belong to another split."""
+    first = tick(raw_root, None)
+    assert isinstance(first, dg.SensorResult)
+    (raw_root / "taco" / "test").mkdir()
+    (raw_root / "taco" / "train.jsonl").rename(raw_root / "taco" / "test" / "train.jsonl")
+    assert isinstance(tick(raw_root, first.cursor), dg.SensorResult)
+
+
 def test_weekly_ingest_asks_for_every_present_data_set(raw_root: Path) -> None:
     """Data sets without raw files are left alone."""
     context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 23, 3, tzinfo=UTC))

@@ -224,6 +224,16 @@ def test_asserts_of_mbpp_become_calls(tmp_path: Path) -> None:
     assert Repair.ASSERT_PROGRAM in second - first
 
 
+def test_imports_and_setup_stand_before_an_assert_that_needs_them(tmp_path: Path) -> None:
+    """The sanitized form brings imports for its tests; a test that is no plain call keeps them."""
+    row = raw.mbpp(prompt="Write a function to count the shelves that hold a box.", test_setup_code="import os\n")
+    del row["text"]
+    row |= {"test_imports": ["import math"], "test_list": ["assert math.isclose(count([1, 0]), 1)"]}
+    (test,) = run("mbpp", [raw.parquet(tmp_path / "rows.parquet", [row])], tmp_path / "out").rows("tests")
+    program = json.loads(test["input"])["assert"]
+    assert program.split() == "import math import os assert math.isclose(count([1, 0]), 1)".split()
+
+
 def test_a_problem_package_is_read(tmp_path: Path) -> None:
     """Settings, statement, tests and submissions of a package folder find each other."""
     files = {

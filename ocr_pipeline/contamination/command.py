@@ -18,7 +18,7 @@ from ocr_pipeline.contamination.selection import select_clean
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Reviews, load_encoder, read_reviews
 from ocr_pipeline.similarity.options import JudgeApiKey, JudgeModel, JudgeUrl, open_judge
-from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.store import file_writers, open_files
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION
 
 __all__ = ["decontaminate"]
@@ -49,12 +49,9 @@ def decontaminate(  # noqa: PLR0913 - one parameter per option
     with open_judge(context, judge_url, judge_model, judge_api_key_env, out) as judge:
         evidence = check(_open(problems), benchmarks, config=config, encoder=encoder, reviews=opinions, judge=judge)
     sys.stderr.write("".join(f"{line}\n" for line in opinions.warnings(opinions.votes)))
-    with (
-        FileWriter(out / "contamination.parquet", CONTAMINATION) as evidence_file,
-        FileWriter(out / "clean_problems.parquet", CLEAN_PROBLEMS) as clean_file,
-    ):
-        evidence_file.write(evidence)
-        counts = select_clean(_open(problems), evidence, clean_file)
+    with file_writers(out, (CONTAMINATION.name, CLEAN_PROBLEMS.name)) as writers:
+        writers[CONTAMINATION.name].write(evidence)
+        counts = select_clean(_open(problems), evidence, writers[CLEAN_PROBLEMS.name])
     report(counts.require_conserved("decontaminate"), as_json=as_json, out=out)
 
 

@@ -17,7 +17,7 @@ from ocr_pipeline.duplicates.pairs import DuplicateConfig, compare_problems
 from ocr_pipeline.duplicates.selection import select_unique
 from ocr_pipeline.similarity import Reviews, load_encoder, read_reviews
 from ocr_pipeline.similarity.options import JudgeApiKey, JudgeModel, JudgeUrl, open_judge
-from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.store import FileWriter, file_writers, open_files
 from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, TESTS, UNIQUE_PROBLEMS
 
 __all__ = ["dedup"]
@@ -53,12 +53,9 @@ def dedup(  # noqa: PLR0913 - one parameter per option
             _problems(problems), tests=_tests(tests), config=config, encoder=encoder, reviews=opinions, judge=judge
         )
     sys.stderr.write("".join(f"{line}\n" for line in opinions.warnings(comparison.pairs["pair_key"].to_pylist())))
-    with (
-        FileWriter(out / "duplicate_pairs.parquet", DUPLICATE_PAIRS) as pairs_file,
-        FileWriter(out / "unique_problems.parquet", UNIQUE_PROBLEMS) as unique_file,
-    ):
-        pairs_file.write(comparison.pairs)
-        counts = select_unique(lambda: _problems(problems), comparison.pairs, unique_file)
+    with file_writers(out, (DUPLICATE_PAIRS.name, UNIQUE_PROBLEMS.name)) as writers:
+        writers[DUPLICATE_PAIRS.name].write(comparison.pairs)
+        counts = select_unique(lambda: _problems(problems), comparison.pairs, writers[UNIQUE_PROBLEMS.name])
     if curve or labelled:
         drawn = threshold_curve(
             _problems(problems), tests=_tests(tests), encoder=encoder, reviews=opinions, labelled=known

@@ -10,8 +10,9 @@ from ocr_pipeline.sources.catalogue import SOURCES, Role, Source
 from ocr_pipeline.sources.ingest import ingest
 from ocr_pipeline.sources.input_output import parse_input_output
 from ocr_pipeline.sources.raw import hash_of_raw
+from ocr_pipeline.sources.walk import files_below
 
-__all__ = ["SOURCES", "VERSION", "Role", "Source", "hash_of_raw", "ingest", "parse_input_output"]
+__all__ = ["SOURCES", "VERSION", "Role", "Source", "files_below", "hash_of_raw", "ingest", "parse_input_output"]
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Changes when the same raw rows give other bytes."""

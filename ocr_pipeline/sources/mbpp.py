@@ -10,7 +10,7 @@ from ocr_pipeline.sources.model import Layout, RawProblem, Row, SolutionText, so
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.starter import function_name_in
 from ocr_pipeline.sources.text import normal_code, require_statement
-from ocr_pipeline.sources.values import clean_id, parse_json, quoted, require_text
+from ocr_pipeline.sources.values import clean_id, optional_code, parse_json, quoted, require_text
 from ocr_pipeline.tables import IoMode
 
 __all__ = ["LAYOUTS"]
@@ -24,8 +24,9 @@ def _read(row: Row) -> RawProblem:
     require_statement(statement)
     code = normal_code(require_text(row.get("code"), "code"), repairs)
     lines = [line for column in TEST_COLUMNS for line in _lines(row.get(column), column, repairs)]
-    setup = row.get("test_setup_code")
-    setup = normal_code(setup, repairs) + "\n" if isinstance(setup, str) and setup.strip() else ""
+    before = _lines(row.get("test_imports"), "test_imports", repairs)
+    before.append(optional_code(row.get("test_setup_code"), repairs) or "")
+    setup = "".join(f"{line}\n" for line in before if line)
     names = [part.function_name for part in map(read_assertions, lines) if part.function_name]
     name = names[0] if names else function_name_in(code)
     asserted = [read_assertions(line, entry_point=name) for line in lines]
@@ -59,7 +60,7 @@ def _lines(value: object, column: str, repairs: set[Repair]) -> list[str]:
         return []
     if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
         raise RowDefect(Reason.WRONG_TYPE, f"{column} is no list of texts: {quoted(value)}")
-    return value
+    return [*value]
 
 
 LAYOUTS: Final = (

@@ -21,7 +21,7 @@ from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import JudgeConfig
-from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.store import FileWriter, file_writers, open_files
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_benchmark
 from ocr_pipeline.student.benchmark import read_benchmark
@@ -126,12 +126,9 @@ def _reasoning_tokens(samples: list[Path]) -> dict[str, int]:
 
 
 def _write(out: Path, rows: pa.Table, summary: pa.Table) -> None:
-    with (
-        FileWriter(out / "student_evaluation.parquet", STUDENT_EVALUATION) as evaluation_writer,
-        FileWriter(out / "evaluation_summary.parquet", EVALUATION_SUMMARY) as summary_writer,
-    ):
-        evaluation_writer.write(rows)
-        summary_writer.write(summary)
+    with file_writers(out, (STUDENT_EVALUATION.name, EVALUATION_SUMMARY.name)) as writers:
+        writers[STUDENT_EVALUATION.name].write(rows)
+        writers[EVALUATION_SUMMARY.name].write(summary)
 
 
 def _report(counts: StageCounts, summary: pa.Table, *, as_json: bool, out: Path) -> None:
