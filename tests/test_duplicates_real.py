@@ -23,7 +23,7 @@ ORDERS = 20
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1_800)
+@pytest.mark.timeout(3_600)
 def test_the_tiers_find_as_much_and_err_half_as_often(real_data: Path) -> None:
     """No recall is lost against the plain threshold, at least half of its errors are gone, and the bundled table is true."""
     pairs = read_labelled(real_data / "dedup" / "labelled_pairs.parquet")
@@ -69,7 +69,7 @@ def beginning(statement: str) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1_800)
+@pytest.mark.timeout(3_600)
 def test_problems_of_two_data_sets_are_found_in_any_order(problems: pa.Table, tmp_path: Path) -> None:
     """Thirteen problems of CodeContests stand in TACO too; ``dedup`` finds them, in 20 orders byte for byte."""
     source, out = tmp_path / "problems.parquet", tmp_path / "out"
