@@ -1,10 +1,12 @@
-"""What one completion costs the client: ours (durable), the ``openai`` package, and a bare asyncio client as the ceiling.
+"""What one completion costs the client: ours (durable), the ``openai`` package, curator, and a bare asyncio client as the ceiling.
 
 One run, one server: 30 kB of content after 200 ms, HTTP/1.1 with kept connections, 1,024 requests in flight, as in
 the facts this project started from. CPU is that of the client's process alone (user and system, all threads). The
 ledger's share is measured on its own, memory at one million queued requests, and the window over time as a plot.
 
-    python benchmarks/teacher.py [--requests 8000] [--in-flight 1024] [--queued 1000000] [--plot FILE.png]
+    python benchmarks/teacher.py [--requests 8000] [--in-flight 1024] [--queued 1000000] [--plot FILE.png] [--curator PYTHON]
+
+curator (``pip install bespokelabs-curator``) pins much and has an environment of its own, whose Python ``--curator`` names.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ import json
 import multiprocessing
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import orjson
 import pyarrow as pa
@@ -212,6 +216,32 @@ def openai_default(url: str, requests: int, in_flight: int) -> None:
     asyncio.run(main())
 
 
+CURATOR = r"""
+import json, os, resource, sys, tempfile, time
+from pathlib import Path
+import litellm
+url, requests, in_flight = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+tokenizers = Path(litellm.__file__).parent / "litellm_core_utils" / "tokenizers"  # else it downloads one
+os.environ |= {"TELEMETRY_ENABLED": "false", "OPENAI_API_KEY": "none", "TIKTOKEN_CACHE_DIR": str(tokenizers)}
+os.environ["CURATOR_CACHE_DIR"] = tempfile.mkdtemp()
+from bespokelabs import curator
+limits = {"max_requests_per_minute": 10**7, "max_tokens_per_minute": 10**12, "max_retries": 0}
+params = {"base_url": url + "/v1", "max_concurrent_requests": in_flight, **limits}
+
+def work(count, first):
+    llm = curator.LLM(model_name="bench/model", backend="openai", backend_params=params)
+    llm([f"{first + number} " + "word " * 450 for number in range(count)])
+
+work(min(requests, in_flight), 10**6)
+before, start_s = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+work(requests, 0)
+after = resource.getrusage(resource.RUSAGE_SELF)
+cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+per_s = requests / (time.monotonic() - start_s)
+print(json.dumps({"client": "curator", "cpu_ms": 1000 * cpu_s / requests, "per_s": per_s, "peak_mib": after.ru_maxrss / 1024}))
+"""
+
+
 def measured(work: Callable[[], None]) -> tuple[float, float]:
     """Return CPU and wall seconds of this process."""
     before, start_s = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
@@ -220,9 +250,17 @@ def measured(work: Callable[[], None]) -> tuple[float, float]:
     return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime), time.monotonic() - start_s
 
 
+CLIENTS: Final[Mapping[str, Callable[[str, int, int], None]]] = {
+    "bare": bare,
+    "durable": durable,
+    "with rows": ours,
+    "openai": openai_default,
+}
+
+
 def in_process(name: str, url: str, requests: int, in_flight: int) -> None:
     """Measure one client in this process and print one line of JSON."""
-    work = {"durable": durable, "with rows": ours, "bare": bare, "openai": openai_default}[name]
+    work = CLIENTS[name]
     work(url, min(requests, in_flight), in_flight)  # imports, connections and caches are warm afterwards
     cpu_s, wall_s = measured(lambda: work(url, requests, in_flight))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -284,6 +322,25 @@ def plot(points: list[tuple[float, float]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def compare(url: str, options: argparse.Namespace) -> None:
+    """Measure every client in a process of its own, in turns, and print the medians against ours."""
+    size = ["--requests", str(options.requests), "--in-flight", str(options.in_flight)]
+    clients = {name: [sys.executable, __file__, "--only", name, url, *size] for name in CLIENTS}
+    if options.curator:
+        clients["curator"] = [options.curator, "-c", CURATOR, url, str(options.requests // 2), str(options.in_flight)]
+    costs: dict[str, list[float]] = {name: [] for name in clients}
+    for _ in range(options.rounds):
+        for name, command in clients.items():
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            line = done.stdout.splitlines()[-1]
+            costs[name].append(json.loads(line)["cpu_ms"])
+            print(line, flush=True)
+    ours_ms = statistics.median(costs["durable"])
+    for name, found in costs.items():
+        cost_ms = statistics.median(found)
+        print(f"{name}: median {cost_ms:.3f} ms of CPU per completion, {cost_ms / ours_ms:.1f} times ours")
+
+
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -292,6 +349,7 @@ def main() -> None:
     parser.add_argument("--queued", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--curator", metavar="PYTHON")
     parser.add_argument("--only", nargs=2, metavar=("CLIENT", "URL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
@@ -302,25 +360,7 @@ def main() -> None:
     server.start()
     url = f"http://127.0.0.1:{port}"
     time.sleep(3)
-    for _ in range(options.rounds):
-        for name, requests in (
-            ("bare", options.requests),
-            ("durable", options.requests),
-            ("with rows", options.requests),
-            ("openai", options.requests // 2),
-        ):
-            asked = [
-                sys.executable,
-                __file__,
-                "--only",
-                name,
-                url,
-                "--requests",
-                str(requests),
-                "--in-flight",
-                str(options.in_flight),
-            ]
-            subprocess.run(asked, check=True)
+    compare(url, options)
     print(f"ledger alone, groups of 32: {ledger_alone(2000, 32):.3f} ms of CPU per answer")
     if options.plot:
         occupancy = Occupancy()
