@@ -22,6 +22,10 @@ class StoreResource(dg.ConfigurableResource[Store]):
         description="Folder or URI; the default is OCR_PIPELINE_DATA, or `data`.",
     )
 
+    lock_timeout_s: float = Field(
+        default=600.0, description="How long a retry waits for the orphan of a killed run to finish a partition."
+    )
+
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Free what killed runs still hold: every asset uses the store, and this comes before it waits for a pool."""
         if context.run is not None and context.instance is not None:
@@ -30,7 +34,7 @@ class StoreResource(dg.ConfigurableResource[Store]):
 
     def open(self) -> Store:
         """Open the data root."""
-        return Store(self.root)
+        return Store(self.root, lock_timeout_s=self.lock_timeout_s)
 
     def reviews(self) -> Reviews:
         """Return what people decided on pairs; none when there is no review yet."""
