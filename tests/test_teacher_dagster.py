@@ -17,6 +17,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from assets.schedules import killed_runs
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.definitions import build_defs
 from ocr_pipeline.store import Store
@@ -324,6 +325,42 @@ def test_a_retry_and_the_orphan_of_a_killed_run_never_write_together(
         known = [(len(runs.scene.answered()), durable(root))]
     runs.finish(retry)
     check(runs, root, known)
+
+
+KILLS_ITSELF = """
+import os, signal, sys
+import dagster as dg
+from resources import StoreResource
+
+@dg.asset(pool="narrow")
+def dies(store: StoreResource) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
+    dg.materialize([dies], instance=instance, resources={"store": StoreResource(root=sys.argv[1])})
+"""
+
+
+def test_the_sensor_ends_killed_runs_and_frees_their_pool(tmp_path: Path) -> None:
+    """Where the daemon runs this takes a minute, and the instance's retries start the run again."""
+    settings = f"storage: {{sqlite: {{base_dir: {tmp_path}/storage}}}}\n"
+    (tmp_path / "dagster.yaml").write_text(f"{settings}concurrency: {{pools: {{default_limit: 1, granularity: op}}}}\n")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLS_ITSELF, tmp_path], cwd=PROJECT, check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        (record,) = instance.get_run_records()
+        assert record.dagster_run.status is dg.DagsterRunStatus.STARTED
+        assert instance.event_log_storage.get_concurrency_info("narrow").claimed_slots
+        told = [killed_runs(dg.build_sensor_context(instance)) for _ in range(2)]
+        assert [getattr(each, "skip_message", "") for each in told] == [
+            f"ended {record.dagster_run.run_id}",
+            "every started run has its process",
+        ]
+        (record,) = instance.get_run_records()
+        assert record.dagster_run.status is dg.DagsterRunStatus.FAILURE
+        assert not instance.event_log_storage.get_concurrency_info("narrow").claimed_slots
 
 
 def test_a_run_whose_process_lives_is_left_alone(tmp_path: Path) -> None:
