@@ -72,6 +72,9 @@ def fails_in_one_line() -> Iterator[None]:
         yield
     except PipelineError as error:
         raise dg.Failure(description=str(error), allow_retries=isinstance(error, TeacherError)) from None
+    except OSError as error:  # such as a page whose checksum is wrong
+        message = f"a file cannot be read: {error}; if it is a part of the data root, materialize its partition again"
+        raise dg.Failure(description=message, allow_retries=False) from error
 
 
 def watched(context: dg.AssetExecutionContext, description: str, unit: str) -> Progress:

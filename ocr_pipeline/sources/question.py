@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
@@ -18,6 +19,8 @@ from ocr_pipeline.sources.values import require_text
 from ocr_pipeline.tables import IoMode, TestKind
 
 __all__ = ["Question", "read_question"]
+
+MORE_WHITE_SPACE: Final = 64  # characters by which a test may be longer than the example it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +76,22 @@ def _tests(value: object, starter: str, repairs: set[Repair]) -> ParsedTests:
 def _block(parsed: ParsedTests, statement: str, repairs: set[Repair]) -> pa.RecordBatch:
     shown = call_examples(statement) if parsed.io_mode is IoMode.FUNCTION else stdin_examples(statement)
     if parsed.inputs:
-        return tests_of(_kinds(parsed, statement, shown), parsed.inputs, parsed.expected, repairs)
+        return tests_of(_kinds(parsed, shown), parsed.inputs, parsed.expected, repairs)
     repairs.add(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
     return test_block(shown, repairs)
 
 
-def _kinds(parsed: ParsedTests, statement: str, shown: Sequence[TestCase]) -> pa.Array:
+def _kinds(parsed: ParsedTests, shown: Sequence[TestCase]) -> TestKind | pa.Array:
     """Call a test an example when the statement shows it, whatever the white space; the source does not say which are."""
+    if not shown:
+        return TestKind.PRIVATE
     known = {(_words(test.input), _words(test.expected)) for test in shown}
+    longest = max(len(test.input) + len(test.expected) for test in shown) + MORE_WHITE_SPACE
     is_example = [
-        len(given) + len(expected) <= len(statement) and (_words(given), _words(expected)) in known
+        len(given) + len(expected) <= longest and (_words(given), _words(expected)) in known
         for given, expected in zip(parsed.inputs, parsed.expected, strict=True)
     ]
-    return pa.array([TestKind.EXAMPLE.value if each else TestKind.PRIVATE.value for each in is_example], pa.string())
+    return pa.array([TestKind.EXAMPLE if each else TestKind.PRIVATE for each in is_example], pa.string())
 
 
 def _words(text: str) -> tuple[str, ...]:
