@@ -31,12 +31,13 @@ from typing import Final
 import orjson
 import pyarrow as pa
 
-from ocr_pipeline.teacher import AskConfig, Budget, GenerateConfig, Message, Request, ask, generate
+from ocr_pipeline.teacher import AskConfig, Budget, GenerateConfig, Message, Request, ask, generate, session
 from ocr_pipeline.teacher.ledger import Ledger, Record
 from ocr_pipeline.teacher.reply import Answer, Usage
 from ocr_pipeline.teacher.servers import attach, free_port
 
 LATENCY_S = 0.2
+PLOTTED_LATENCY_S = 2.0  # at 0.2 s the client's CPU is the limit, and the picture would show that
 CONTENT_CHARACTERS = 30_000
 MODEL = "bench/model"
 
@@ -63,8 +64,9 @@ def completion() -> bytes:
 class Protocol(asyncio.Protocol):
     """The cheapest HTTP server that answers: it only finds the end of a request."""
 
-    def __init__(self, replies: dict[bytes, bytes]) -> None:
+    def __init__(self, replies: dict[bytes, bytes], latency_s: float) -> None:
         self._replies = replies
+        self._latency_s = latency_s
         self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -82,7 +84,7 @@ class Protocol(asyncio.Protocol):
                 return
             self._data = self._data[end + 4 + length :]
             is_post = head.startswith(b"post")
-            wait_s = LATENCY_S if is_post else 0.0
+            wait_s = self._latency_s if is_post else 0.0
             asyncio.get_running_loop().call_later(wait_s, self._send, self._replies[b"post" if is_post else b"get"])
 
     def _send(self, reply: bytes) -> None:
@@ -90,7 +92,7 @@ class Protocol(asyncio.Protocol):
             self._transport.write(reply)  # type: ignore[attr-defined]
 
 
-def serve(port: int) -> None:
+def serve(port: int, latency_s: float = LATENCY_S) -> None:
     """Run the server."""
     import uvloop
 
@@ -102,7 +104,7 @@ def serve(port: int) -> None:
 
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(
-            lambda: Protocol(replies), "127.0.0.1", port, backlog=4096
+            lambda: Protocol(replies, latency_s), "127.0.0.1", port, backlog=4096
         )
         await server.serve_forever()
 
@@ -322,6 +324,30 @@ def plot(points: list[tuple[float, float]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+@contextlib.contextmanager
+def served(latency_s: float) -> Iterator[str]:
+    """Serve in a process of its own; gives the address."""
+    port = free_port()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(port, latency_s), daemon=True)
+    server.start()
+    time.sleep(3)
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+
+
+def occupied(url: str, options: argparse.Namespace) -> None:
+    """Look twenty times a second how many requests are in flight, and draw it."""
+    session.PROGRESS_EVERY_S = 0.05  # type: ignore[misc]
+    occupancy = Occupancy()
+    ours(url, options.requests * 2, options.in_flight, occupancy)
+    plot(occupancy.points, options.plot)
+    end_s = occupancy.points[-1][0] - PLOTTED_LATENCY_S
+    between = [count for second, count in occupancy.points if 1.0 < second < end_s]
+    print(
+        f"in flight: mean {statistics.mean(between):.0f}, least {min(between):.0f} in {len(between)} looks before the end"
+    )
+
+
 def compare(url: str, options: argparse.Namespace) -> None:
     """Measure every client in a process of its own, in turns, and print the medians against ours."""
     size = ["--requests", str(options.requests), "--in-flight", str(options.in_flight)]
@@ -355,21 +381,14 @@ def main() -> None:
     if options.only:
         in_process(*options.only, options.requests, options.in_flight)
         return
-    port = free_port()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(port,), daemon=True)
-    server.start()
-    url = f"http://127.0.0.1:{port}"
-    time.sleep(3)
-    compare(url, options)
-    print(f"ledger alone, groups of 32: {ledger_alone(2000, 32):.3f} ms of CPU per answer")
+    with served(LATENCY_S) as url:
+        compare(url, options)
+        print(f"ledger alone, groups of 32: {ledger_alone(2000, 32):.3f} ms of CPU per answer")
+        if options.queued:
+            queued(url, options.queued)
     if options.plot:
-        occupancy = Occupancy()
-        ours(url, options.requests * 2, options.in_flight, occupancy)
-        plot(occupancy.points, options.plot)
-        print(f"in flight over time: {occupancy.points}")
-    if options.queued:
-        queued(url, options.queued)
-    server.terminate()
+        with served(PLOTTED_LATENCY_S) as url:
+            occupied(url, options)
 
 
 if __name__ == "__main__":
