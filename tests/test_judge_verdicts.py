@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,20 @@ def test_a_function_is_called_with_typed_values(runner: Runner, gate: Gate) -> N
     missing = judged(runner, gate, "def other(): pass", Test("a", "[[1], 3]", "6"), problem=problem)
     assert missing.verdict is Verdict.RUNTIME_ERROR
     assert "no function 'add'" in (missing.detail or "")
+
+
+def test_only_leetcode_predefines_names(runner: Runner, gate: Gate) -> None:
+    """A plain function finds what the starter code imports, where that is there, and nothing that it forgot to import."""
+    problem = ProblemSpec("p", io_mode="function", function_name="root")
+    code = "def root(a):\n    return int(math.sqrt(a))"
+    assert_test = Test("a", "assert root(9) == 3", "")
+    for test in (Test("a", "[9]", "3"), assert_test):
+        assert "name 'math' is not defined" in (judged(runner, gate, code, test, problem=problem).detail or "")
+        starter = "from __future__ import annotations\nimport nowhere\nimport math\nfrom the docs\ndef root(a):\n"
+        given = replace(problem, starter_code=starter)
+        assert judged(runner, gate, code, test, problem=given).verdict is Verdict.ACCEPTED
+    method = "class Solution:\n    def root(self, a):\n        return int(math.sqrt(a))"
+    assert judged(runner, gate, method, Test("a", "[9]", "3"), problem=problem).verdict is Verdict.ACCEPTED
 
 
 @pytest.mark.parametrize(

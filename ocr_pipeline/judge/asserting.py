@@ -123,7 +123,8 @@ def run_assert_test(runner: Runner, code: str, test: AssertTest, limits: Limits)
     candidate = runner.open(code, "python", limits, {"do": "objects", "prelude": test.prelude})
     if isinstance(candidate, RunResult):
         return candidate, False
-    header: dict[str, object] = {"do": "check", "prelude": test.prelude, "entry_point": test.entry_point}
+    header: dict[str, object] = {"do": "check", "usual_names": True, "prelude": test.prelude,
+                                 "entry_point": test.entry_point}  # fmt: skip
     with candidate, runner.trusted(header, test.program, limits) as checker:
         run, check = _converse(candidate, checker, limits)
     if check.exit_code == INSEPARABLE:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -42,6 +43,7 @@ COMPILE_LIMITS: Final = JailLimits(
     address_space_bytes=3 << 30, file_bytes=256 * MIB, cpu_s=30, scratch_bytes=512 * MIB, processes=64
 )
 COMPILE_CPU_S: Final = 30.0
+SOLUTION: Final = re.compile(r"^class[ \t]+Solution\b", re.MULTILINE)
 WALL_FACTOR: Final = 3.0
 WALL_EXTRA_S: Final = 2.0
 CACHE_BYTES: Final = 2 << 30
@@ -303,7 +305,7 @@ class Runner:
             )
             kind = JailKind.BINARY
         elif language == "python":
-            compiled = self._compile_python(code, job or {"do": "run"}, limits)
+            compiled = self._compile_python(code, _with_usual_names(code, job) if job else {"do": "run"}, limits)
             kind = JailKind.PYTHON
         else:
             compiled = CompileResult(None, RunStatus.NOT_RUN, f"the judge runs python and cpp, not `{language}`")
@@ -454,3 +456,8 @@ def run_program(
 
 def _as_bytes(text: bytes | str) -> bytes:
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+
+
+def _with_usual_names(code: str, job: dict[str, object]) -> dict[str, object]:
+    """Ask for LeetCode's predefined names where the code is a class for LeetCode; elsewhere nobody predefines any."""
+    return {**job, "usual_names": SOLUTION.search(code) is not None}

@@ -6,7 +6,9 @@ give up. How a program is isolated and run is not its business (``sandbox.py``, 
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -39,6 +41,7 @@ NEAR_LIMIT: Final = 1.5
 ASSERTS_TIME_FACTOR: Final = 3.0  # one program holds up to a hundred cases, all in one process
 ASSERTS_MEMORY_FACTOR: Final = 4.0  # and its caches grow from case to case
 ASLEEP_SHARE: Final = 0.1
+IMPORT_LINE: Final = re.compile(r"^(?:import|from)[ \t]+(?!__future__)[^\n]+$", re.MULTILINE)
 EXACT: Final = Rule()
 
 
@@ -131,6 +134,7 @@ class ProblemSpec:
     problem_id: str
     io_mode: str = IoMode.STDIN
     function_name: str | None = None
+    starter_code: str | None = None
     time_limit_s: float | None = None
     memory_limit_mib: float | None = None
     checker: str = Checker.TOKENS
@@ -141,6 +145,12 @@ class ProblemSpec:
     checker_protocol: str | None = None
     checker_flags: str | None = None
     checker_code: str | None = None
+
+    @property
+    def imports(self) -> str:
+        """What the starter code imports, as Python to run before a candidate; a module that is not there is left out."""
+        lines = filter(_is_import, IMPORT_LINE.findall(self.starter_code or ""))
+        return "".join(f"try:\n    {line}\nexcept ImportError:\n    pass\n" for line in lines)
 
     @property
     def checker_program(self) -> CheckerProgram | None:
@@ -161,6 +171,14 @@ class ProblemSpec:
     def needs_checker(self) -> bool:
         """Several outputs are right and nothing here can tell: passes are a lower bound."""
         return self.checker == Checker.SPECIAL and self.checker_program is None
+
+
+def _is_import(line: str) -> bool:
+    try:
+        body = ast.parse(line).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return all(isinstance(each, (ast.Import, ast.ImportFrom)) for each in body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +322,8 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
     if asserts is not None:
         results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
         return _summary(results, len(tests))
-    call: dict[str, object] = {"do": "call", "function": job.problem.function_name}
+    call: dict[str, object] = {"do": "call", "function": job.problem.function_name,
+                               "prelude": job.problem.imports}  # fmt: skip
     what = call if job.problem.io_mode == IoMode.FUNCTION else None
     program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, what, job.problem.files)
     if isinstance(program, RunResult):
@@ -410,7 +429,9 @@ def _assert_tests(job: _Job, tests: Sequence[Test]) -> list[AssertTest] | None:
     if job.problem.io_mode != IoMode.FUNCTION:
         return None
     parsed = [parse_assert_test(test.input, job.problem.function_name) for test in tests]
-    return [each for each in parsed if each is not None] if all(parsed) else None
+    imports = job.problem.imports
+    known = [replace(each, prelude=imports + each.prelude) for each in parsed if each is not None]
+    return known if len(known) == len(tests) else None
 
 
 def _assert_result(job: _Job, test: Test, parsed: AssertTest) -> TestResult:

@@ -146,7 +146,7 @@ def prepare(program):
         main = types.ModuleType("__main__")
         main.__builtins__ = builtins
         main.__file__ = "main.py"
-        if job["do"] not in ("compile", "run"):
+        if job.get("usual_names"):
             main.__dict__.update(usual_names())
         code = body if job["do"] in ("compile", "check") else _unmarshal(body)
         return JOBS[job["do"]], main, job, code
@@ -238,6 +238,7 @@ def run_program(main, job, code):
 def call_function(main, job, code, _dumps=_dumps, _write_all=_write_all):
     """Call a function with the arguments on standard input and write its typed result to RESULT."""
     arguments = _loads(_read_all(0))
+    _run_prelude(main, job)
     function = _find_function(_define(main, code), job["function"])
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT + 6))
     result = function(*_adapted(function, arguments))
@@ -460,8 +461,9 @@ def serve_objects(main, job, code):
 
 
 def _run_prelude(main, job):
-    """Give both sides the data set's prelude; the usual imports, which every published harness had, they have already."""
-    exec(compile(job["prelude"], "prelude.py", "exec"), main.__dict__)  # noqa: S102
+    """Run what the data set puts before a program: imports of the starter code, helpers of its tests."""
+    if job["prelude"]:
+        exec(compile(job["prelude"], "prelude.py", "exec"), main.__dict__)  # noqa: S102
 
 
 def _kind(names, name):
