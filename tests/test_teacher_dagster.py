@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,13 @@ def write(store: Store, table: Table, rows: list[dict[str, Any]], partition: dic
         writer.counts = StageCounts(len(rows), len(rows))
 
 
-def a_root(folder: Path, problems: int) -> Path:
-    """Return a data root with clean problems of TACO."""
-    rows = [row | {"dataset": "taco", "io_mode": "stdin"} for row in tw.problems(problems)]
+def a_root(folder: Path, problems: int, datasets: Sequence[str] = ("taco",)) -> Path:
+    """Return a data root with clean problems of each data set."""
+    rows = [
+        row | {"problem_id": f"{dataset}/{row['problem_id']}", "dataset": dataset, "io_mode": "stdin"}
+        for dataset in datasets
+        for row in tw.problems(problems)
+    ]
     write(Store(folder), CLEAN_PROBLEMS, rows, {})
     return folder
 
@@ -170,18 +174,18 @@ def test_unsolved_problems_get_another_round_once_they_are_judged(
 def test_a_backfill_starts_the_managed_server_once_and_records_each_partition(
     recordings: Path, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    """Both languages in one run; no server when there is nothing to ask; no process is left."""
+    """Two data sets and two languages in one run; no server when there is nothing to ask; no process is left."""
     log = tmp_path / "starts"
     serve = f'echo "$$" >> {log}; exec "{sys.executable}" -m ocr_pipeline.cli replay --recordings "{recordings}" --port {{port}}'
     teacher = TeacherResource(urls=[], managed_vllm=True, vllm_command=["sh", "-c", serve], samples=1)
-    root = a_root(tmp_path / "data", 2)
+    root = a_root(tmp_path / "data", 1, datasets=("taco", "apps"))
     for _ in range(2):
-        assert materialize(root, instance, teacher, "taco|python", "taco|cpp").success
+        assert materialize(root, instance, teacher, "taco|python", "apps|cpp").success
     pids = log.read_text().split()
     assert len(pids) == 1
     assert not psutil.pid_exists(int(pids[0]))
     records = instance.fetch_materializations(dg.AssetKey("responses"), limit=20).records
-    assert {record.partition_key for record in records} == {"taco|python", "taco|cpp"}
+    assert {record.partition_key for record in records} == {"taco|python", "taco|cpp", "apps|python", "apps|cpp"}
 
 
 def test_what_was_finished_before_a_failure_is_recorded(
