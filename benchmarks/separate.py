@@ -1,11 +1,13 @@
 """How fast responses come apart, per CPU second, against a regular expression over the whole row.
 
-Rows are synthetic, 30 kB on average: seeded words as reasoning, a program in a fence. Every path reads the same
+Rows are synthetic, 30 kB on average: seeded words as reasoning, with signs of code among them or without, a program in
+a fence. With the folder of public rows in ``OCR_REAL_DATA`` real traces are measured too. Every path reads the same
 responses, as the pipeline writes them, and writes Parquet. Run: ``python benchmarks/separate.py [ROWS]``.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import re
@@ -13,7 +15,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,12 +52,51 @@ def response(source: random.Random, words: list[str]) -> str:
     return f"<think>\n{chr(10).join(lines)}\n</think>\n\nThe answer:\n\n```python\n{code}\n```\n\nDone."
 
 
-def write_responses(path: Path, rows: int) -> int:
-    """Write responses and return the bytes of their text."""
+def synthetic(rows: int, *, signs: bool) -> list[str]:
+    """Return synthetic responses, with about one `<` and two backticks per kB of reasoning or without."""
     source = random.Random(7)  # noqa: S311 - synthetic rows
     words = ["".join(source.choices("etaoinshrdlucmfw", k=source.randrange(2, 9))) for _ in range(4_000)]
-    words[:40] = ["i<n", "`dp[i]`"] * 20  # about one of each per kB, more than real reasoning about code holds
-    texts = [response(source, words) for _ in range(rows)]
+    if signs:
+        words[:40] = ["i<n", "`dp[i]`"] * 20
+    return [response(source, words) for _ in range(rows)]
+
+
+def thoughts(folder: Path) -> Iterator[tuple[str | None, str | None]]:
+    """Yield thought and answer of the public reasoning traces."""
+    table = pq.read_table(folder / "traces" / "reasoning_traces_cc0.parquet")
+    yield from zip(table["thinking"].to_pylist(), table["output"].to_pylist(), strict=True)
+
+
+def real_traces(folder: Path) -> Iterator[str]:
+    """Yield the public traces as they are: two thirds closed, the others without tags or unclosed."""
+    for thought, answer in thoughts(folder):
+        yield f"<think>\n{thought}\n</think>\n\n{answer}" if thought and answer else thought or answer or ""
+
+
+def real_thoughts_and_programs(folder: Path) -> Iterator[str]:
+    """Yield public thoughts, each before a public answer that holds a program."""
+    answers = pq.read_table(folder / "traces" / "o1_mini_answers.parquet")["output"].to_pylist()
+    closed = [thought for thought, answer in thoughts(folder) if thought and answer]
+    for thought, answer in zip(closed, answers, strict=False):
+        yield f"<think>\n{thought}\n</think>\n\n{answer}"
+
+
+def kinds(rows: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield the texts to measure with, by name."""
+    yield "words only", synthetic(rows, signs=False)
+    yield "words and signs of code", synthetic(rows, signs=True)
+    if folder := os.environ.get("OCR_REAL_DATA"):
+        for name, texts in (
+            ("real traces", real_traces(Path(folder))),
+            ("real thoughts, real programs", real_thoughts_and_programs(Path(folder))),
+        ):
+            yield name, list(itertools.islice(itertools.cycle(texts), rows))
+
+
+def write_responses(path: Path, texts: Iterable[str]) -> int:
+    """Write responses and return the bytes of their text."""
+    texts = list(texts)
+    rows = len(texts)
     columns = {
         "request_id": [f"{number:064x}" for number in range(rows)],
         "problem_id": [f"p/train/{number // 20}" for number in range(rows)],
@@ -68,7 +109,7 @@ def write_responses(path: Path, rows: int) -> int:
         for batch in rows_of(narrow):
             writer.write(batch)
     narrow.unlink()
-    return sum(map(len, texts))
+    return sum(len(text.encode()) for text in texts)
 
 
 def rows_of(path: Path) -> Iterator[pa.RecordBatch]:
@@ -79,7 +120,7 @@ def rows_of(path: Path) -> Iterator[pa.RecordBatch]:
 def spans_only(path: Path, out: Path) -> None:
     """Separate and write spans and code: what the regular expressions do, and all named cases."""
     schema = pa.schema([SAMPLES.schema.field(name) for name in ("sample_id", "reasoning_span", "answer_span", "code")])
-    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1) as writer:
+    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1, use_dictionary=False) as writer:
         for batch in rows_of(path):
             parts = [separate_text(text, Language.PYTHON, FencePolicy.LAST) for text in each_text(batch["text"])]
             columns = separation_columns(parts) | {"sample_id": batch["request_id"]}
@@ -154,19 +195,25 @@ def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_500
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "responses.parquet", Path(folder) / "out.parquet"
-        size = write_responses(path, rows)
-        print(f"{rows} rows, {size / rows / 1e3:.1f} kB each")
-        best = dict.fromkeys(PATHS, float("inf"))
-        for _ in range(REPEATS):
-            for name, run in PATHS.items():
-                start = cpu_s()
-                run(path, out)
-                best[name] = min(best[name], cpu_s() - start)
+        for kind, texts in kinds(rows):
+            size = write_responses(path, texts)
+            print(f"{kind}: {rows} rows, {size / rows / 1e3:.1f} kB each")
+            measure(path, out, rows, size)
         memory = {times: largest_memory_mib(path, out.with_suffix(""), times) for times in MEMORY_TIMES}
-    for name, seconds in best.items():
-        print(f"{name:32} {size / 1e6 / seconds:8.0f} MB/CPU-s  {seconds / rows * 1e6:8.0f} us/row")
     for times, mib in memory.items():
         print(f"largest memory of the command over {rows * times} rows: {mib} MiB")
+
+
+def measure(path: Path, out: Path, rows: int, size: int) -> None:
+    """Print the speed of every path over one file."""
+    best = dict.fromkeys(PATHS, float("inf"))
+    for _ in range(REPEATS):
+        for name, run in PATHS.items():
+            start = cpu_s()
+            run(path, out)
+            best[name] = min(best[name], cpu_s() - start)
+    for name, seconds in best.items():
+        print(f"  {name:32} {size / 1e6 / seconds:8.0f} MB/CPU-s  {seconds / rows * 1e6:8.0f} us/row")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_pipeline.samples import Case, FencePolicy, Separated, Separation, extract_code, separate_text
-from ocr_pipeline.samples.fences import may_hold
+from ocr_pipeline.samples.finding import find_rare, rfind_late, rfind_rare
 from ocr_pipeline.tables import Language
 
 CODE = "n = int(input())\nprint(n)"
@@ -286,6 +286,7 @@ PIECES = st.lists(
         ["<think>", "</think>", "```", "```python\n", "~~~", "\n", " ", "`", '"', "x = 1", "é", "世", "\r\n"]
     )
 )
+CROWDS = st.sampled_from(["", "<" * 40, "` " * 3_000, "< " * 3_000, "~" + " " * 5_000])
 
 
 class TestProperties:
@@ -322,13 +323,13 @@ class TestProperties:
         assert (parts.code is None) or parts.fences
         assert parts.separation is not Separation.OK or parts.code is not None
 
-    @given(PIECES.map("".join), st.sampled_from([b"```", b"~~~", b"</think>"]), st.integers(0, 40))
-    def test_the_quick_look_never_misses(self, text: str, sign: bytes, cut: int) -> None:
-        """The look at first bytes finds exactly the ranges that hold a sign, as long as first bytes are few."""
-        raw = text.encode()
-        assert may_hold(raw, sign, cut, len(raw) - cut) == (sign in raw[cut : max(len(raw) - cut, 0)])
-        crowded = sign[:1] * 1_000 + b" " + raw + b" "
-        assert may_hold(crowded, sign, 0, len(crowded)) >= (sign in crowded)
+    @given(CROWDS, PIECES.map("".join), CROWDS, st.sampled_from([b"```", b"~~~", b"</think>"]), st.integers(0, 40))
+    def test_finding_rare_signs_is_finding(self, before: str, text: str, after: str, sign: bytes, cut: int) -> None:
+        """The quick ways find exactly what `find` and `rfind` do, however many of a sign's first bytes stand around."""
+        raw = (before + text + after).encode()
+        end = len(raw) - cut
+        assert find_rare(raw, sign, cut, end) == raw.find(sign, cut, end)
+        assert rfind_late(raw, sign, cut, end) == rfind_rare(raw, sign, cut, end) == raw.rfind(sign, cut, end)
 
     @pytest.mark.parametrize("crowd", ["<", "` ", "~ "])
     def test_a_crowd_of_first_bytes_hides_nothing(self, crowd: str) -> None:

@@ -8,6 +8,7 @@ stored beside and act only in the selection. Running the code is another step.
 from __future__ import annotations
 
 import functools
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,6 +52,7 @@ SAMPLE_INDEX: Final = pa.field("sample_index", pa.int32())
 ROUGH_KEY: Final = pa.field("rough_key", pa.binary())
 JUDGED_SCHEMA: Final = pa.schema([*SAMPLES.schema, SAMPLE_INDEX, ROUGH_KEY])
 SPANS: Final = pa.list_(SPAN)
+NO_SPAN: Final = Span(-1, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +290,8 @@ def _share_of_tokens(completion_tokens: int | None, reasoning: Span | None, leng
 
 
 def _span_array(spans: Sequence[Span | None]) -> pa.Array:
-    values = [(-1, -1) if span is None else (span.start, span.end) for span in spans]
-    starts, ends = np.array(values, np.int64).reshape(-1, 2).T
+    known = itertools.chain.from_iterable(NO_SPAN if span is None else span for span in spans)
+    starts, ends = np.fromiter(known, np.int64, 2 * len(spans)).reshape(-1, 2).T
     columns = [pa.array(np.ascontiguousarray(starts)), pa.array(np.ascontiguousarray(ends))]
     return pa.StructArray.from_arrays(columns, fields=list(SPAN), mask=pa.array(starts < 0))
 
