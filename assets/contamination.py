@@ -56,6 +56,7 @@ def contamination(
         partition={},
         config={
             "threshold": config.threshold,
+            "encoder": encoder.model,
             "benchmarks": {one.name: one.version for one in targets},
             "judge": config.judge_model,
         },

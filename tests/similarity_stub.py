@@ -1,7 +1,8 @@
-"""An encoder for tests: bags of words, so that likeness can be read off the texts."""
+"""What tests of likeness share: an encoder of words, so that it can be read off the texts, problems, a judge's recorded opinions."""
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,3 +42,17 @@ def problems(*rows: tuple[str, str], **columns: list[object]) -> list[pa.RecordB
     ids, statements = zip(*rows, strict=True) if rows else ((), ())
     data = {"problem_id": pa.array(ids, pa.string()), "statement": pa.array(statements, pa.large_string())}
     return pa.table(data | {name: pa.array(values) for name, values in columns.items()}).to_batches()
+
+
+def opinion(first: str, answer: str) -> dict[str, Any]:
+    """Return a recording of what the judge says when this statement comes first."""
+    return {
+        "match": [f"<first_problem>\n{first}\n</first_problem>"],
+        "sample_index": 0,
+        "message": {"role": "assistant", "content": answer},
+        "finish_reason": "stop",
+        "stop_reason": None,
+        "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
+        "created": 1_767_225_600,
+        "processing_ms": 1,
+    }

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import pair_key
 from ocr_pipeline.teacher.ledger import Ledger
 from ocr_pipeline.teacher.servers import Replay
-from tests.similarity_stub import WordEncoder
+from tests.similarity_stub import WordEncoder, opinion
 
 STORY = "a miller sells flour to every village along the old river"
 
@@ -70,20 +69,6 @@ def test_decontaminate_takes_plain_problems(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["dropped"] == {"in:own": 1}
     clean = pq.read_table(tmp_path / "out" / "clean_problems.parquet")
     assert clean.column("member_ids").to_pylist() == [["c"]]
-
-
-def opinion(first: str, answer: str) -> dict[str, Any]:
-    """Return a recording of what the judge says when this statement comes first."""
-    return {
-        "match": [f"<first_problem>\n{first}\n</first_problem>"],
-        "sample_index": 0,
-        "message": {"role": "assistant", "content": answer},
-        "finish_reason": "stop",
-        "stop_reason": None,
-        "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
-        "created": 1_767_225_600,
-        "processing_ms": 1,
-    }
 
 
 def decided(table: Path, *ids: str) -> dict[tuple[str, ...], tuple[str, str]]:

@@ -1,8 +1,10 @@
 """The default encoder reads whole statements, keeps vectors, and refuses what it cannot vouch for."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ocr_pipeline.errors import ModelError
@@ -72,6 +74,35 @@ def test_a_second_run_encodes_only_what_is_new(tmp_path: Path) -> None:
     assert first.asked == ["a b", "c d"]
     assert second.asked == ["e f"]
     assert (after[1:] == before[[1, 0]]).all()
+
+
+def test_precise_vectors_are_remembered_apart_from_the_others(tmp_path: Path) -> None:
+    """What was settled in float64 once is not computed again, and no float32 vector is taken for it."""
+    words = PreciseWords()
+    CachedEncoder(words, tmp_path).encode(["a b", "c d"])
+    first = CachedEncoder(words, tmp_path).encode_precisely(["a b"])
+    again = CachedEncoder(words, tmp_path).encode_precisely(["e f", "a b"])
+    assert words.settled == ["a b", "e f"]
+    assert again.dtype == np.float64
+    assert (again[1] == first[0]).all()
+    assert (again[1] == WordEncoder().encode_precisely(["a b"])[0]).all()
+
+
+class PreciseWords(WordEncoder):
+    """Counts what it was asked to compute in float64, and errs in float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settled: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return rows that are a little off."""
+        return (super().encode_precisely(texts) + 1e-3).astype(np.float32)
+
+    def encode_precisely(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return unit rows."""
+        self.settled += texts
+        return super().encode_precisely(texts)
 
 
 def test_another_model_shares_no_vectors(tmp_path: Path) -> None:

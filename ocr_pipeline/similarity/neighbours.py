@@ -7,29 +7,22 @@ approximate index is faster (see ``benchmarks/neighbours.py``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity.shortening import FLOAT32_MARGIN, shorten
-
-if TYPE_CHECKING:
-    import torch
+from ocr_pipeline.similarity.shortening import COLUMNS_PER_TILE, FLOAT32_MARGIN, ROWS_PER_TILE, shorten
 
 __all__ = ["Pairs", "neighbours", "neighbours_between"]
 
 Integers: TypeAlias = "npt.NDArray[np.int64]"
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 
-ROWS_PER_TILE: Final = 1_024
-COLUMNS_PER_TILE: Final = 2_048  # a tile of products stays in the cache until it has been searched
-SEGMENT: Final = 64
-PAIRS_PER_RESCORING: Final = 1_024  # the gathered rows stay in the cache
+PAIRS_PER_RESCORING: Final = 128  # the gathered rows stay in the core's own cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +98,14 @@ def _candidates(
     for top in range(0, len(left), ROWS_PER_TILE):
         strip = short.left[top : top + ROWS_PER_TILE]
         hits = [_NO_HITS]
-        for start in range(top if triangle else 0, len(right), COLUMNS_PER_TILE):
-            products = short.multiply(strip, short.right[start : start + COLUMNS_PER_TILE].T)
-            i, j = _at_least(products, short.floor)
-            hits.append((i + top, j + start))
+        first = top // COLUMNS_PER_TILE if triangle else 0
+        for number, tile in enumerate(short.right[first:], start=first):
+            products = short.multiply(strip, tile)
+            i, j = np.divmod(short.find(products), products.shape[1])
+            hits.append((i + top, j + number * COLUMNS_PER_TILE))
         rows, columns = (np.concatenate(parts) for parts in zip(*hits, strict=True))
         wanted = rows < columns if triangle else slice(None)
         yield rows[wanted], columns[wanted]
-
-
-def _at_least(products: torch.Tensor, floor: float) -> tuple[Integers, Integers]:
-    """Find the products at or above ``floor``; the maxima of short segments say where to look, for nearly all hold none."""
-    import torch
-
-    width = math.gcd(products.shape[1], SEGMENT)
-    segments = products.view(-1, width)
-    promising = torch.nonzero(segments.amax(dim=1) >= floor).squeeze(1)
-    if not len(promising):
-        return _NO_HITS
-    inner = torch.nonzero(segments[promising] >= floor)
-    places = (promising[inner[:, 0]] * width + inner[:, 1]).numpy()
-    return np.divmod(places, products.shape[1])
 
 
 _NO_HITS: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -138,10 +118,10 @@ def _rescored(
     found = [_NOTHING]
     for start in range(0, len(rows), PAIRS_PER_RESCORING):
         i, j = rows[start : start + PAIRS_PER_RESCORING], columns[start : start + PAIRS_PER_RESCORING]
-        near = np.einsum("ij,ij->i", left[i], right[j]) >= threshold - FLOAT32_MARGIN
-        i, j = i[near], j[near]
-        cosines = np.einsum("ij,ij->i", left[i].astype(np.float64), right[j].astype(np.float64))
-        kept = cosines >= threshold
-        found.append((i[kept], j[kept], cosines[kept]))
+        one, other = left[i], right[j]
+        near = np.flatnonzero(np.vecdot(one, other) >= threshold - FLOAT32_MARGIN)
+        cosines = np.vecdot(one[near].astype(np.float64), other[near].astype(np.float64))
+        kept = np.flatnonzero(cosines >= threshold)
+        found.append((i[near[kept]], j[near[kept]], cosines[kept]))
     rows, columns, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return rows, columns, cosines

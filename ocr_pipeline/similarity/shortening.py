@@ -3,13 +3,17 @@
 Two ideas, both exact. *Folding*: in the basis of the vectors' own principal directions the last coordinates are small;
 all of them are replaced by one, their length. By Cauchy and Schwarz the product of two folded vectors is at least that of
 the whole ones. *Rounding*: a vector is its rounded form and a rest; the lengths of the rests bound what the product of the
-rounded forms can miss. What is done with the products is not this module's business.
+rounded forms can miss.
+
+Without the units for bfloat16, int8 rows are multiplied by oneDNN's quantised linear layer: its scale is set so that the one
+byte it returns says whether the product may reach the threshold, and is nearly always zero. Writing and searching
+four bytes, as a plain integer product does, takes as long as multiplying.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -20,9 +24,10 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FLOAT32_MARGIN", "Shortened", "product_kind", "shorten"]
+__all__ = ["COLUMNS_PER_TILE", "FLOAT32_MARGIN", "ROWS_PER_TILE", "ProductKind", "Shortened", "product_kind", "shorten"]
 
 Vectors: TypeAlias = "npt.NDArray[np.float32]"
+Integers: TypeAlias = "npt.NDArray[np.int64]"
 
 FLOAT32_MARGIN: Final = 5e-5  # two times 384 terms of rounding 6e-8
 BFLOAT16_MARGIN: Final = 0.01  # inputs rounded to 2⁻⁹: at most 2⁻⁸ by Cauchy-Schwarz; and the result, 2⁻⁹
@@ -31,8 +36,14 @@ FOLDED_SHARE: Final = 2  # half the coordinates: fewer let strangers through, mo
 MOST_FOLDED_HITS: Final = 3e-4  # share of pairs; looking at more costs what folding saves
 SAMPLE: Final = 1_024
 BASIS_ROWS: Final = 8_192
-ROWS_PER_BLOCK: Final = 8_192
+ROWS_PER_BLOCK: Final = 1_024
+ROWS_PER_TILE: Final = 1_024
+COLUMNS_PER_TILE: Final = 2_048  # a tile of products stays in the cache until it has been searched
+SEGMENT: Final = 64
+WORD: Final = 8
 INT8_LARGEST: Final = 127
+INT8_OFFSET: Final = 128  # the unit multiplies unsigned by signed numbers
+ROUNDED_TO_ONE: Final = 0.5001  # what the floor is scaled to: above a half by more than float32 errs
 
 
 class ProductKind(StrEnum):
@@ -45,13 +56,14 @@ class ProductKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shortened:
-    """Rows to be multiplied, and what a product must reach."""
+    """Rows to be multiplied with tiles of columns, and how to see which pairs may reach the threshold."""
 
     left: torch.Tensor
-    right: torch.Tensor
+    right: Sequence[torch.Tensor]
+    """:data:`COLUMNS_PER_TILE` rows of the other set each, in the form that ``multiply`` takes."""
     multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    floor: float
-    """A pair whose cosine is at least the threshold has a product of at least this."""
+    find: Callable[[torch.Tensor], Integers]
+    """Return the places, counted row by row, of all products whose pair may reach the threshold."""
 
 
 def product_kind() -> ProductKind:
@@ -60,7 +72,7 @@ def product_kind() -> ProductKind:
 
     if torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - torch has no public name for it
         return ProductKind.BFLOAT16
-    # Without this unit the sums of int8 products are formed in 16 bits, which overflow.
+    # Without this unit sums are formed in 16 bits, which overflow, or by code that is thousands of times slower.
     return ProductKind.INT8 if torch.cpu._is_vnni_supported() else ProductKind.FLOAT32  # noqa: SLF001
 
 
@@ -96,37 +108,85 @@ def _spread(vectors: Vectors, basis: torch.Tensor | None) -> Vectors:
 
     width = vectors.shape[1] if basis is None else basis.shape[1] + 1
     turn = torch.linalg.qr(torch.from_numpy(np.random.default_rng(0).standard_normal((width, width))))[0]
+    kept, rest = (turn, None) if basis is None else (basis @ turn[:-1], turn[-1])
     short = np.empty((len(vectors), width), np.float32)
     for start in range(0, len(vectors), ROWS_PER_BLOCK):
         block = torch.from_numpy(vectors[start : start + ROWS_PER_BLOCK]).double()
-        short[start : start + ROWS_PER_BLOCK] = ((block if basis is None else _folded(block, basis)) @ turn).numpy()
+        turned = block @ kept
+        if rest is not None:
+            # A turn changes no length: what the kept directions lack is known after it, too.
+            lengths = (block.square().sum(dim=1) - turned.square().sum(dim=1)).clamp(min=0).sqrt()
+            turned += torch.outer(lengths, rest)
+        short[start : start + ROWS_PER_BLOCK] = turned.numpy()
     return short
-
-
-def _folded(block: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    kept = block @ basis
-    rest = block.square().sum(dim=1) - kept.square().sum(dim=1)
-    return torch.column_stack([kept, rest.clamp(min=0).sqrt()])
 
 
 def _rounded(left: Vectors, right: Vectors, threshold: float, kind: ProductKind) -> Shortened:
     import torch
 
-    if kind is ProductKind.INT8:
-        one = _to_int8(left)
-        other = one if right is left else _to_int8(right)
-        margin = one.length * other.rest + one.rest * (other.length + other.rest) + FLOAT32_MARGIN
-        floor = math.floor((threshold - margin) / (one.step * other.step))
-        return Shortened(one.rows, other.rows, torch._int_mm, floor)  # noqa: SLF001 - torch has no public name for it
+    int8 = _as_int8(left, right, threshold) if kind is ProductKind.INT8 else None
+    if int8 is not None:
+        return int8
     dtype, margin = (
         (torch.bfloat16, BFLOAT16_MARGIN) if kind is ProductKind.BFLOAT16 else (torch.float32, FLOAT32_MARGIN)
     )
     rows = torch.from_numpy(left).to(dtype)
+    columns = rows if right is left else torch.from_numpy(right).to(dtype)
+    floor = threshold - margin
     return Shortened(
-        rows, rows if right is left else torch.from_numpy(right).to(dtype), torch.matmul, threshold - margin
+        rows,
+        [tile.T for tile in torch.split(columns, COLUMNS_PER_TILE)],
+        torch.matmul,
+        lambda products: _at_least(products, floor),
     )
+
+
+def _at_least(products: torch.Tensor, floor: float) -> Integers:
+    """Find the products at or above ``floor``; the maxima of short segments say where to look, for nearly all hold none."""
+    import torch
+
+    width = math.gcd(products.shape[1], SEGMENT)
+    segments = products.view(-1, width)
+    promising = np.flatnonzero((segments.amax(dim=1) >= floor).numpy())
+    segment, inner = np.divmod(np.flatnonzero((segments[torch.from_numpy(promising)] >= floor).numpy()), width)
+    places: Integers = promising[segment] * width + inner
+    return places
+
+
+def _as_int8(left: Vectors, right: Vectors, threshold: float) -> Shortened | None:
+    """Return int8 stand-ins; ``None`` where the threshold is so low that rounding could hide any pair."""
+    import torch
+
+    one = _to_int8(left)
+    other = one if right is left else _to_int8(right)
+    margin = one.length * other.rest + one.rest * (other.length + other.rest) + FLOAT32_MARGIN
+    floor = math.floor((threshold - margin) / (one.step * other.step))
+    if floor <= 0:
+        return None
+    onednn = torch.ops.onednn
+    scales, zeros = torch.ones(1), torch.zeros(1, dtype=torch.long)
+
+    def multiply(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = onednn.qlinear_pointwise(
+            rows, 1.0, INT8_OFFSET, columns, scales, zeros, None, floor / ROUNDED_TO_ONE, 0, torch.uint8, "none", [], ""
+        )
+        return found
+
+    shape = [ROWS_PER_TILE, left.shape[1]]
+    tiles = [onednn.qlinear_prepack(tile, shape) for tile in torch.split(other.rows, COLUMNS_PER_TILE)]
+    return Shortened(one.rows.view(torch.uint8) ^ INT8_OFFSET, tiles, multiply, _not_zero)
+
+
+def _not_zero(products: torch.Tensor) -> Integers:
+    """Find the bytes that are not zero, eight at a time where they come in eights."""
+    numbers = products.numpy().ravel()
+    if numbers.size % WORD:
+        return np.flatnonzero(numbers)
+    words = numbers.view(np.uint64)
+    promising = np.flatnonzero(words != 0)
+    word, inner = np.divmod(np.flatnonzero(words[promising].view(np.uint8)), WORD)
+    places: Integers = promising[word] * WORD + inner
+    return places
 
 
 @dataclass(frozen=True, slots=True)
