@@ -118,6 +118,11 @@ class TestTags:
         parts = apart(text)
         assert (parts.separation, parts.cases, reasoning_of(text, parts)) == (Separation.OK, (Case.BOM,), "Hm.")
 
+    def test_zero_width_space_before_the_thought(self) -> None:
+        """A character that nobody sees does not hide the opening tag."""
+        text = f"\u200b<think>Hm.</think>{ANSWER}"
+        assert reasoning_of(text, apart(text)) == "Hm."
+
 
 QUOTED = [
     "The tag `</think>` ends it.",
@@ -207,6 +212,13 @@ FENCES = [
     ("untagged program after a draft", f"```python\nx = 0\n```\nBetter:\n```\n{CODE}\n```", CODE),
     ("inline triple backticks", f"Use ```x = 0``` here.\n```python\n{CODE}\n```", CODE),
     ("second left open", f"```python\n{CODE}\n```\n```python\nx = ", CODE),
+    ("zero-width space before the fence", f"\u200b```python\n{CODE}\n```", CODE),
+    ("byte order mark before the fence", f"\ufeff```python\n{CODE}\n```", CODE),
+    ("no-break spaces before the fence", f"\u00a0\u00a0```python\n{CODE}\n\u00a0\u00a0```", CODE),
+    *(
+        (f"{info} before its output", f"```{info}\n{CODE}\n```\nIt prints:\n```text\n3\n```", CODE)
+        for info in ("python3.11", "Python 3", "py:main.py", "python=", "[python]", "{python}", "{.python}", "python-3")
+    ),
 ]
 
 
@@ -237,6 +249,13 @@ class TestFences:
         parts = apart("<think>Hm.</think>\n```cpp\nint main() {}\n```\n")
         assert (code_of(parts), Case.WRONG_FENCE_LANGUAGE in parts.cases) == ("int main() {}", True)
 
+    @pytest.mark.parametrize("info", ["c++23", "cpp20", "C++ 17", "cpp-17", "cpp,linenos"])
+    def test_versions_of_cpp(self, info: str) -> None:
+        """C++ with a version behind it is C++, so what it prints is not taken for the code."""
+        text = f"<think>Hm.</think>\n```{info}\nint main() {{}}\n```\n```text\n3\n```\n"
+        parts = separate_text(text.encode(), Language.CPP, FencePolicy.LAST)
+        assert (code_of(parts), Case.WRONG_FENCE_LANGUAGE in parts.cases) == ("int main() {}", False)
+
     def test_unclosed_fence(self) -> None:
         """A fence that stays open holds no complete code."""
         parts = apart(f"<think>Hm.</think>\n```python\n{CODE}")
@@ -247,9 +266,10 @@ class TestFences:
         parts = apart("<think>Hm.</think>\nSort it, then print it.")
         assert (parts.separation, parts.cases) == (Separation.NO_CODE, ())
 
-    def test_code_without_fence(self) -> None:
-        """Code outside fences is no code for us, and is noticed."""
-        parts = apart("<think>Hm.</think>\nimport sys\nprint(sys.argv)\n")
+    @pytest.mark.parametrize("before", ["\n", "", "\nSo:\n", " "])
+    def test_code_without_fence(self, before: str) -> None:
+        """Code outside fences is no code for us, and is noticed, also right behind the tag."""
+        parts = apart(f"<think>Hm.</think>{before}import sys\nprint(sys.argv)\n")
         assert (parts.separation, parts.cases) == (Separation.NO_CODE, (Case.CODE_OUTSIDE_FENCE,))
 
     def test_non_ascii_start_is_kept(self) -> None:
@@ -344,5 +364,6 @@ class TestProperties:
         ["</think>", "<think>", "```\n", "```python\n", "~~~ x\n```\n", "`</think>", "\n", "'", "</think> `", "x ``` "],
     )
     def test_hostile_repetition_is_not_quadratic(self, piece: str) -> None:
-        """Thirty thousand repetitions of any piece are taken apart at once; the time limit watches."""
-        assert apart("<think>" + piece * 30_000).separation is not Separation.REQUEST_FAILED
+        """Fifty thousand repetitions of any piece, as thought and as answer, are taken apart at once; the limit watches."""
+        assert apart("<think>" + piece * 50_000).separation is not Separation.REQUEST_FAILED
+        assert apart("<think>Hm.</think>\n" + piece * 50_000).separation is not Separation.REQUEST_FAILED

@@ -25,9 +25,11 @@ __all__ = [
     "extract_code",
     "find_fences",
     "has_fence_marker",
+    "says",
 ]
 
-PREFIX: Final = re.compile(rb"[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
+INVISIBLE: Final = re.compile("|".join("\u00a0\u200b\u200c\u200d\u2060\ufeff").encode())  # no break, zero widths
+PREFIX: Final = re.compile(rb"(?:[ \t]|" + INVISIBLE.pattern + rb")*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
 LONGEST_PREFIX_BYTES: Final = 64  # nobody indents a fence deeper; also keeps a text of one long line from costing n²
 DEEPEST_CLOSER_INDENT: Final = 3  # CommonMark: deeper than that, a fence line is content
 SIGNS: Final = (b"```", b"~~~")
@@ -38,7 +40,9 @@ LANGUAGE_TAGS: Final = {
     Language.PYTHON: frozenset({"python", "python3", "python2", "py", "py3", "py2", "pypy", "pypy3"}),
     Language.CPP: frozenset({"cpp", "c++", "cxx", "cc", "c", "hpp", "h", "c++11", "c++14", "c++17", "c++20", "cpp17"}),
 }
-"""What models write behind the opening of a fence, by language."""
+"""What models write behind the opening of a fence, by language; `says` also knows them with a version behind."""
+VERSION: Final = "0123456789.-"
+LANGUAGE_WORD: Final = re.compile(r"[^\s,:;=(){}\[\]]+")
 
 LOOKS_LIKE: Final = {
     Language.PYTHON: re.compile(
@@ -107,7 +111,8 @@ def choose_fence(text: bytes, fences: Sequence[Fence], policy: FencePolicy, lang
     if len(fences) < 2:  # noqa: PLR2004 - there is nothing to choose from
         return fences[0] if fences else None
     ranks = [_rank(text, fence, language) for fence in fences]
-    best = [fence for fence, rank in zip(fences, ranks, strict=True) if rank == min(ranks)]
+    lowest = min(ranks)
+    best = [fence for fence, rank in zip(fences, ranks, strict=True) if rank == lowest]
     return best[-1] if policy is FencePolicy.LAST else best[0]
 
 
@@ -122,6 +127,12 @@ def extract_code(text: str, policy: FencePolicy = FencePolicy.LAST, language: La
     return None if fence is None else code_of(raw, fence).decode()
 
 
+def says(tag: str, language: Language) -> bool:
+    """Tell that the word behind a fence names the language, with a version or without: ``c++23``, ``python3.11``."""
+    tags = LANGUAGE_TAGS[language]
+    return tag in tags or tag.rstrip(VERSION) in tags
+
+
 def code_of(text: bytes, fence: Fence) -> bytes:
     """Return the content of a fence as a program file would hold it."""
     code = text[fence.start : fence.end]
@@ -133,7 +144,7 @@ def code_of(text: bytes, fence: Fence) -> bytes:
 
 
 def _rank(text: bytes, fence: Fence, language: Language | None) -> int:
-    if language is None or fence.language in LANGUAGE_TAGS[language]:
+    if language is None or says(fence.language, language):
         return 0
     if fence.language:
         return 2
@@ -169,7 +180,8 @@ def _marker_at(text: bytes, sign: bytes, position: int, start: int, line_end: in
     info = line.lstrip(sign[:1])
     if sign == b"```" and b"`" in info:
         return None  # an inline code span, as CommonMark has it
-    return _Marker(line_start, line_end, sign[0], len(line) - len(info), position - line_start, info.strip())
+    indent = 0 if line_start == position else len(INVISIBLE.sub(b"", text[line_start:position]))
+    return _Marker(line_start, line_end, sign[0], len(line) - len(info), indent, info.strip())
 
 
 def _line_of_fence(text: bytes, position: int, start: int) -> int | None:
@@ -233,5 +245,5 @@ def _fence(opener: _Marker, closer: _Marker, *, is_nested: bool = False) -> Fenc
 @functools.lru_cache(1 << 10)
 def _language(info: bytes) -> str:
     """Return the first word of an info string, lower case: ``python`` of ``{.python title="a"}`` and of ``Python``."""
-    words = info.decode("utf-8", "replace").strip("{}. ").lower().split(maxsplit=1)
-    return words[0].removeprefix("language-").rstrip(",:}") if words else ""
+    found = LANGUAGE_WORD.search(info.decode("utf-8", "replace").lower().lstrip("{[(. "))
+    return found[0].removeprefix("language-").lstrip(".") if found else ""

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ocr_pipeline.samples.fences import (
-    LANGUAGE_TAGS,
+    INVISIBLE,
     Fence,
     choose_fence,
     code_of,
     find_fences,
     has_fence_marker,
+    says,
 )
 from ocr_pipeline.samples.finding import find_rare, rfind_late, rfind_rare
 from ocr_pipeline.samples.verdicts import Case, FencePolicy, Separation
@@ -199,7 +200,7 @@ def _opening(text: bytes, start: int, end: int) -> int | None:
         if position < 0:
             return None
         line = max(text.rfind(b"\n", start, position) + 1, start)
-        begins_line = not text[line:position].strip()
+        begins_line = not INVISIBLE.sub(b"", text[line:position]).strip()
         if begins_line and not _is_fenced(text, start, position, OPENING):
             return position + len(OPENING)
         position = find_rare(text, OPENING, position + 1, end)
@@ -283,5 +284,5 @@ def _fence_cases(fence: Fence, count: int, language: Language | None) -> Iterato
         yield Case.INDENTED_FENCE
     if not fence.language:
         yield Case.FENCE_WITHOUT_LANGUAGE
-    elif language is not None and fence.language not in LANGUAGE_TAGS[language]:
+    elif language is not None and not says(fence.language, language):
         yield Case.WRONG_FENCE_LANGUAGE

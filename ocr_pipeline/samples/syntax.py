@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ocr_pipeline.samples.compilers import Opinion, check_cpp, python_compiler
-from ocr_pipeline.samples.fences import LANGUAGE_TAGS
+from ocr_pipeline.samples.fences import says
 from ocr_pipeline.samples.verdicts import SyntaxVerdict
 from ocr_pipeline.tables import Language
 
@@ -134,7 +134,7 @@ def _judge_python(source: Source, parsed: _Parse, opinion: Opinion | None) -> Sy
 def _python_failure(source: Source, parsed: _Parse, opinion: Opinion) -> SyntaxVerdict:
     if _is_python2(source.code, parsed, opinion):
         return SyntaxVerdict.PYTHON2
-    if source.tag in OTHER_TAGS or source.tag in LANGUAGE_TAGS[Language.CPP] or OTHER_LANGUAGES.search(source.code):
+    if source.tag in OTHER_TAGS or says(source.tag, Language.CPP) or OTHER_LANGUAGES.search(source.code):
         return SyntaxVerdict.WRONG_LANGUAGE
     return SyntaxVerdict.ERROR
 
@@ -163,7 +163,7 @@ def _judge_cpp(source: Source, parsed: _Parse, *, ask_compilers: bool) -> Syntax
 
 
 def _cpp_failure(source: Source) -> SyntaxVerdict:
-    is_other = source.tag in OTHER_TAGS or source.tag in LANGUAGE_TAGS[Language.PYTHON]
+    is_other = source.tag in OTHER_TAGS or says(source.tag, Language.PYTHON)
     return SyntaxVerdict.WRONG_LANGUAGE if is_other else SyntaxVerdict.ERROR
 
 
