@@ -22,6 +22,7 @@ SAME = [
     ("cpp", "#define A 1\nint x;", "#define A 1 // one\n\nint   x;"),
     ("cpp", 'auto s = "//";', 'auto s = "//"; // s'),
     ("cpp", "a=-1;", "a = -1;"),
+    ("cpp", "int a = 1'000; // it's", "int a=1'000;"),
 ]
 DIFFERENT = [
     ("python", "if a:\n    b()\n    c()", "if a:\n    b()\nc()"),
@@ -112,3 +113,16 @@ def test_between_takes_a_window() -> None:
     assert repeats.between(0, 3).to_pylist() == [None, None, None]
     assert repeats.between(3, 6).to_pylist() == [None, "first", None]
     assert np.array_equal(repeats.rows, [4])
+
+
+HOSTILE = ['"\\', "'''\"", 'R"(', "/* ", "/*", "'", '"', "\\", "abc'", "x.", "#", "//", "1'", "'''"]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("language", ["python", "cpp"])
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_hostile_code_is_not_quadratic(language: str, piece: str) -> None:
+    """A hundred thousand quotes or comments that nothing closes are read at once; the time limit watches."""
+    code = (piece * 100_000).encode()
+    assert len(rough_key("p", language, b"# /" + code)) > 0
+    assert len(normal_form(code, language)) < 3 * len(code)

@@ -218,3 +218,12 @@ def test_the_file_is_whole_or_absent(tmp_path: Path) -> None:
     with pytest.raises(InputError), FileWriter(tmp_path / "samples.parquet", SAMPLES) as writer:
         separate(breaking(), config=SampleConfig(), engine=LocalEngine(), writer=writer)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_that_are_no_utf8_are_replaced(tmp_path: Path) -> None:
+    """A file of others with half a character in its code gives a row, not a failure."""
+    text = b"<think>Hm.</think>\n```python\nx = '\xed\xa0\x80'\n```\n"
+    batch = responses(["", "<think>Hm.</think>\n```python\nx = 1\n```\n"])
+    broken = pa.array([text, batch["text"][1].as_py().encode()], pa.large_binary()).view(pa.large_string())
+    _, samples = separated(tmp_path / "s.parquet", [batch.set_column(3, batch.schema.field("text"), broken)])
+    assert [row["code"] for row in samples] == ["x = '\ufffd\ufffd\ufffd'", "x = 1"]

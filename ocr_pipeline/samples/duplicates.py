@@ -22,24 +22,26 @@ from ocr_pipeline.tables import Language
 
 __all__ = ["CANDIDATES", "Repeats", "RoughIndex", "code_key", "find_repeats", "normal_form", "rough_key"]
 
-STRING: Final = (
-    rb"[A-Za-z]{0,3}(?:'{3}(?:\\.|[^\\])*?'{3}|\"{3}(?:\\.|[^\\])*?\"{3}|'(?:\\.|[^\\'\n])*'|\"(?:\\.|[^\\\"\n])*\")"
+STRING: Final = (  # what stays open ends with its line or the text: looking for an end from each quote would take n²
+    rb"[A-Za-z]{0,3}(?:'{3}(?:\\.|[^\\])*?(?:'{3}|\\?\Z)|\"{3}(?:\\.|[^\\])*?(?:\"{3}|\\?\Z)"
+    rb"|'(?:\\.|[^\\'\n])*+'?|\"(?:\\.|[^\\\"\n])*+\"?)"
 )
-RAW_CPP_STRING: Final = rb"[uUL8]{0,3}R\"(?:[^\s()\\]{0,16})\(.*?\)[^\s()\\\"]{0,16}\""
+RAW_CPP_STRING: Final = rb"[uUL8]{0,3}R\"(?:[^\s()\\]{0,16})\(.*?(?:\)[^\s()\\\"]{0,16}\"|\Z)"
+CPP_NUMBER: Final = rb"(?<!\w)\d[\w.']*"  # 1'000 opens no string
 WORD: Final = rb"(?:[\w.]|[^\x00-\x7f])+"
 OPERATOR: Final = rb"<<=|>>=|\*\*=|//=|->\*?|\+\+|--|<<|>>|<=>|[-+*/%&|^=!<>:]=|&&|\|\||::|\*\*|//|[^\s\w]"
 PYTHON_TOKEN: Final = re.compile(
     rb"#[^\n]*|\\\r?\n|[ \t\r\f]+|(\n[ \t]*|" + b"|".join((STRING, WORD, OPERATOR)) + rb")", re.DOTALL
 )
 CPP_TOKEN: Final = re.compile(
-    rb"//(?:\\\r?\n|[^\n])*|/\*.*?\*/|\\\r?\n|[ \t\r\f\v]+|(\n|"
-    + b"|".join((RAW_CPP_STRING, STRING, WORD, OPERATOR))
+    rb"//(?:\\\r?\n|[^\n])*|/\*.*?(?:\*/|\Z)|\\\r?\n|[ \t\r\f\v]+|(\n|"
+    + b"|".join((CPP_NUMBER, RAW_CPP_STRING, STRING, WORD, OPERATOR))
     + rb")",
     re.DOTALL,
 )
 PYTHON_COMMENT: Final = re.compile(rb"#[^\n]*|(" + STRING + rb")", re.DOTALL)
 CPP_COMMENT: Final = re.compile(
-    rb"//(?:\\\r?\n|[^\n])*|/\*.*?\*/|(" + b"|".join((RAW_CPP_STRING, STRING)) + rb")", re.DOTALL
+    rb"//(?:\\\r?\n|[^\n])*|/\*.*?(?:\*/|\Z)|(" + b"|".join((CPP_NUMBER, RAW_CPP_STRING, STRING)) + rb")", re.DOTALL
 )
 WHITE_SPACE: Final = b" \t\r\n\f\v\\"
 SEPARATOR: Final = b"\x00"

@@ -244,7 +244,7 @@ def separation_columns(parts: Sequence[Separated]) -> dict[str, object]:
     return {
         "reasoning_span": _span_array([part.reasoning for part in parts]),
         "answer_span": _span_array([part.answer for part in parts]),
-        "code": [part.code for part in parts],
+        "code": _text_array([part.code for part in parts]),
         "separation": [str(part.separation) for part in parts],
         "reasoning_has_code": [part.reasoning_has_code for part in parts],
         "n_fences": [len(part.fences) for part in parts],
@@ -287,6 +287,16 @@ def _share_of_tokens(completion_tokens: int | None, reasoning: Span | None, leng
     if completion_tokens is None or reasoning is None:
         return None
     return round(completion_tokens * (reasoning.end - reasoning.start) / length)
+
+
+def _text_array(texts: Sequence[bytes | None]) -> pa.Array:
+    """Return texts as a column; Parquet files of others may hold bytes that are no UTF-8, which are replaced."""
+    try:
+        return pa.array(texts, pa.large_string())
+    except pa.ArrowInvalid:
+        return pa.array(
+            [None if text is None else text.decode("utf-8", "replace") for text in texts], pa.large_string()
+        )
 
 
 def _span_array(spans: Sequence[Span | None]) -> pa.Array:
