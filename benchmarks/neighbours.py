@@ -108,9 +108,9 @@ def our_products(vectors: Vectors) -> tuple[float, Keys | None]:
     """Compute the bare products that our search makes."""
     short = shorten(vectors, vectors, THRESHOLD)
     start = time.process_time()
-    for top in range(0, len(vectors), ROWS_PER_TILE):
-        for tile in short.right[top // COLUMNS_PER_TILE :]:
-            short.multiply(short.left[top : top + ROWS_PER_TILE], tile)
+    for strip, top in enumerate(range(0, len(vectors), ROWS_PER_TILE)):
+        for tile in range(top // COLUMNS_PER_TILE, -(-len(vectors) // COLUMNS_PER_TILE)):
+            short.multiply(strip, tile)
     return time.process_time() - start, None
 
 

@@ -92,8 +92,8 @@ def test_rows_are_folded_only_where_it_pays(kind: ProductKind) -> None:
     """Rows of few directions lose half their coordinates; of even ones folding would bring strangers to the threshold."""
     even = unit_rows(2_000, 1, spread=0.9)
     few = np.hstack([unit_rows(2_000, 1, spread=0.9)[:, :10], np.full((2_000, 14), 1e-4, np.float32)])
-    assert shorten(few, few, 0.9, kind).left.shape == (2_000, 12)
-    assert shorten(even, even, 0.6, kind).left.shape == (2_000, 24)
+    assert shorten(few, few, 0.9, kind).width == 12
+    assert shorten(even, even, 0.6, kind).width == 24
 
 
 def test_a_coordinate_that_outshines_the_others_misses_no_pair(kind: ProductKind) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -95,14 +95,12 @@ def _candidates(
 ) -> Iterator[tuple[Integers, Integers]]:
     """Yield, strip by strip, the pairs whose product, rounding allowed for, may reach the threshold."""
     short = shorten(left, right, threshold)
-    for top in range(0, len(left), ROWS_PER_TILE):
-        strip = short.left[top : top + ROWS_PER_TILE]
+    for strip, top in enumerate(range(0, len(left), ROWS_PER_TILE)):
         hits = [_NO_HITS]
-        first = top // COLUMNS_PER_TILE if triangle else 0
-        for number, tile in enumerate(short.right[first:], start=first):
+        for tile in range(top // COLUMNS_PER_TILE if triangle else 0, -(-len(right) // COLUMNS_PER_TILE)):
             products = short.multiply(strip, tile)
             i, j = np.divmod(short.find(products), products.shape[1])
-            hits.append((i + top, j + number * COLUMNS_PER_TILE))
+            hits.append((i + top, j + tile * COLUMNS_PER_TILE))
         rows, columns = (np.concatenate(parts) for parts in zip(*hits, strict=True))
         wanted = rows < columns if triangle else slice(None)
         yield rows[wanted], columns[wanted]
@@ -115,13 +113,27 @@ def _rescored(
     left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], rows: Integers, columns: Integers, threshold: float
 ) -> tuple[Integers, Integers, Floats]:
     """Return the candidates that reach the threshold; most do not, which float32 shows at half the price."""
-    found = [_NOTHING]
+    near = _products(left, right, rows, columns, np.float32) >= threshold - FLOAT32_MARGIN
+    rows, columns = rows[near], columns[near]
+    cosines = _products(left, right, rows, columns, np.float64)
+    kept = cosines >= threshold
+    return rows[kept], columns[kept], cosines[kept]
+
+
+def _products(
+    left: npt.NDArray[np.float32],
+    right: npt.NDArray[np.float32],
+    rows: Integers,
+    columns: Integers,
+    kind: type[np.float32 | np.float64],
+) -> npt.NDArray[Any]:
+    """Multiply pairs of rows, computing in numbers of this kind."""
+    products = np.empty(len(rows), kind)
+    one = np.empty((PAIRS_PER_RESCORING, left.shape[1]), np.float32)
+    other = np.empty_like(one)
     for start in range(0, len(rows), PAIRS_PER_RESCORING):
         i, j = rows[start : start + PAIRS_PER_RESCORING], columns[start : start + PAIRS_PER_RESCORING]
-        one, other = left[i], right[j]
-        near = np.flatnonzero(np.vecdot(one, other) >= threshold - FLOAT32_MARGIN)
-        cosines = np.vecdot(one[near].astype(np.float64), other[near].astype(np.float64))
-        kept = np.flatnonzero(cosines >= threshold)
-        found.append((i[near[kept]], j[near[kept]], cosines[kept]))
-    rows, columns, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return rows, columns, cosines
+        a = left.take(i, axis=0, out=one[: len(i)], mode="clip")  # any other mode copies twice
+        b = right.take(j, axis=0, out=other[: len(i)], mode="clip")
+        np.vecdot(a.astype(kind, copy=False), b.astype(kind, copy=False), out=products[start : start + len(i)])
+    return products

@@ -13,7 +13,7 @@ four bytes, as a plain integer product does, takes as long as multiplying.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -56,12 +56,12 @@ class ProductKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shortened:
-    """Rows to be multiplied with tiles of columns, and how to see which pairs may reach the threshold."""
+    """Products of strips of :data:`ROWS_PER_TILE` rows and tiles of :data:`COLUMNS_PER_TILE` columns."""
 
-    left: torch.Tensor
-    right: Sequence[torch.Tensor]
-    """:data:`COLUMNS_PER_TILE` rows of the other set each, in the form that ``multiply`` takes."""
-    multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    width: int
+    """Coordinates that are multiplied."""
+    multiply: Callable[[int, int], torch.Tensor]
+    """Return the products of a strip and a tile, by their numbers."""
     find: Callable[[torch.Tensor], Integers]
     """Return the places, counted row by row, of all products whose pair may reach the threshold."""
 
@@ -124,20 +124,19 @@ def _spread(vectors: Vectors, basis: torch.Tensor | None) -> Vectors:
 def _rounded(left: Vectors, right: Vectors, threshold: float, kind: ProductKind) -> Shortened:
     import torch
 
-    int8 = _as_int8(left, right, threshold) if kind is ProductKind.INT8 else None
+    rows, columns = torch.from_numpy(left), torch.from_numpy(right)
+    int8 = _as_int8(rows, columns, threshold) if kind is ProductKind.INT8 else None
     if int8 is not None:
         return int8
     dtype, margin = (
         (torch.bfloat16, BFLOAT16_MARGIN) if kind is ProductKind.BFLOAT16 else (torch.float32, FLOAT32_MARGIN)
     )
-    rows = torch.from_numpy(left).to(dtype)
-    columns = rows if right is left else torch.from_numpy(right).to(dtype)
-    floor = threshold - margin
+    strips = torch.split(rows.to(dtype), ROWS_PER_TILE)
+    tiles = torch.split(columns.to(dtype), COLUMNS_PER_TILE)
     return Shortened(
-        rows,
-        [tile.T for tile in torch.split(columns, COLUMNS_PER_TILE)],
-        torch.matmul,
-        lambda products: _at_least(products, floor),
+        left.shape[1],
+        lambda strip, tile: torch.matmul(strips[strip], tiles[tile].T),
+        lambda products: _at_least(products, threshold - margin),
     )
 
 
@@ -153,28 +152,30 @@ def _at_least(products: torch.Tensor, floor: float) -> Integers:
     return places
 
 
-def _as_int8(left: Vectors, right: Vectors, threshold: float) -> Shortened | None:
+def _as_int8(left: torch.Tensor, right: torch.Tensor, threshold: float) -> Shortened | None:
     """Return int8 stand-ins; ``None`` where the threshold is so low that rounding could hide any pair."""
     import torch
 
-    one = _to_int8(left)
-    other = one if right is left else _to_int8(right)
-    margin = one.length * other.rest + one.rest * (other.length + other.rest) + FLOAT32_MARGIN
-    floor = math.floor((threshold - margin) / (one.step * other.step))
-    if floor <= 0:
-        return None
     onednn = torch.ops.onednn
-    scales, zeros = torch.ones(1), torch.zeros(1, dtype=torch.long)
+    strips = [_to_int8(rows, dim=(0, 1)) for rows in torch.split(left, ROWS_PER_TILE)]
+    tiles = [_to_int8(rows, dim=(1,)) for rows in torch.split(right, COLUMNS_PER_TILE)]
+    lengths = [float(strip.lengths.max()) for strip in strips]
+    rests = [float(strip.rests.max()) for strip in strips]
+    if any(threshold <= float(_margins(max(lengths), max(rests), tile).max()) for tile in tiles):
+        return None
+    shifted = [strip.rows.view(torch.uint8) ^ INT8_OFFSET for strip in strips]
+    packed = [onednn.qlinear_prepack(tile.rows, [ROWS_PER_TILE, left.shape[1]]) for tile in tiles]
 
-    def multiply(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = onednn.qlinear_pointwise(
-            rows, 1.0, INT8_OFFSET, columns, scales, zeros, None, floor / ROUNDED_TO_ONE, 0, torch.uint8, "none", [], ""
+    def multiply(strip: int, tile: int) -> torch.Tensor:
+        floors = (threshold - _margins(lengths[strip], rests[strip], tiles[tile])) / tiles[tile].steps
+        scales = float(strips[strip].steps) * ROUNDED_TO_ONE / floors
+        zeros = torch.zeros(len(scales), dtype=torch.long)
+        products: torch.Tensor = onednn.qlinear_pointwise(
+            shifted[strip], 1.0, INT8_OFFSET, packed[tile], scales, zeros, None, 1.0, 0, torch.uint8, "none", [], ""
         )
-        return found
+        return products
 
-    shape = [ROWS_PER_TILE, left.shape[1]]
-    tiles = [onednn.qlinear_prepack(tile, shape) for tile in torch.split(other.rows, COLUMNS_PER_TILE)]
-    return Shortened(one.rows.view(torch.uint8) ^ INT8_OFFSET, tiles, multiply, _not_zero)
+    return Shortened(left.shape[1], multiply, _not_zero)
 
 
 def _not_zero(products: torch.Tensor) -> Integers:
@@ -191,27 +192,26 @@ def _not_zero(products: torch.Tensor) -> Integers:
 
 @dataclass(frozen=True, slots=True)
 class _Int8:
-    """Rows in steps of one size."""
+    """Rows in steps: of one size, or each row in its own."""
 
     rows: torch.Tensor
-    step: float
-    length: float
-    """Of the longest rounded row."""
-    rest: float
-    """Length of the longest rest that rounding left."""
+    steps: torch.Tensor
+    lengths: torch.Tensor
+    """Of the rounded rows."""
+    rests: torch.Tensor
+    """Lengths of what rounding left of each row."""
 
 
-def _to_int8(vectors: Vectors) -> _Int8:
+def _to_int8(vectors: torch.Tensor, dim: tuple[int, ...]) -> _Int8:
     import torch
 
-    largest = max(float(vectors.max(initial=0)), -float(vectors.min(initial=0)))
-    step = largest / INT8_LARGEST or 1.0
-    rows = torch.empty(vectors.shape, dtype=torch.int8)
-    length = rest = 0.0
-    for start in range(0, len(vectors), ROWS_PER_BLOCK):
-        block = torch.from_numpy(vectors[start : start + ROWS_PER_BLOCK]).double()
-        rounded = (block / step).round()
-        rows[start : start + ROWS_PER_BLOCK] = rounded
-        length = max(length, float((rounded * step).norm(dim=1).max()))
-        rest = max(rest, float((block - rounded * step).norm(dim=1).max()))
-    return _Int8(rows, step, length, rest)
+    steps = vectors.abs().amax(dim=dim, keepdim=True) / INT8_LARGEST
+    steps = steps.where(steps > 0, 1.0)
+    rounded = (vectors / steps).round()
+    kept = rounded * steps
+    return _Int8(rounded.to(torch.int8), steps.ravel(), kept.norm(dim=1), (vectors - kept).norm(dim=1))
+
+
+def _margins(length: float, rest: float, columns: _Int8) -> torch.Tensor:
+    """Return by how much the product of each column with rows of at most this length and rest may be too small."""
+    return length * columns.rests + rest * (columns.lengths + columns.rests) + FLOAT32_MARGIN
