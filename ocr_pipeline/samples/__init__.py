@@ -31,4 +31,4 @@ __all__ = [
     "separate_text",
 ]
 
-VERSION: Final = "2"
+VERSION: Final = "3"
