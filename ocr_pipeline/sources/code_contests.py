@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.sources.buffers import holds_any
 from ocr_pipeline.sources.enums import LANGUAGES, Enums, look_up_enums
 from ocr_pipeline.sources.examples import stdin_examples
 from ocr_pipeline.sources.licenses import license_of
@@ -189,7 +189,7 @@ def _solution_part(
     if code.null_count:
         repairs.add(Repair.UNREADABLE_SOLUTIONS_DROPPED)
         names, code = names.filter(code.is_valid()), code.drop_null()
-    if _holds_carriage_return(code):
+    if holds_any(code, b"\r"):
         repairs.add(Repair.NEWLINES)
         code = pc.replace_substring(pc.replace_substring(code, "\r\n", "\n"), "\r", "\n")
     flags = pa.repeat(pa.scalar(is_correct), len(code))
@@ -197,13 +197,7 @@ def _solution_part(
 
 
 def _language_column(values: Sequence[object] | pa.Array, repairs: set[Repair]) -> pa.Array:
-    if isinstance(values, pa.Array) and not (pa.types.is_integer(values.type) or pa.types.is_large_string(values.type)):
-        values = values.to_pylist()
-    if not isinstance(values, pa.Array):
-        return pa.array(_languages(values, repairs), pa.string())
-    encoded = values.dictionary_encode(null_encoding="encode")
-    names = _languages(encoded.dictionary.to_pylist(), repairs)
-    return pa.array(names, pa.string()).take(encoded.indices)
+    return pa.array(_languages(values.to_pylist() if isinstance(values, pa.Array) else values, repairs), pa.string())
 
 
 def _languages(values: Sequence[object], repairs: set[Repair]) -> list[str]:
@@ -216,15 +210,6 @@ def _languages(values: Sequence[object], repairs: set[Repair]) -> list[str]:
         repairs.add(Repair.UNKNOWN_ENUM)
         return [name or "unknown" for name in names]
     return names
-
-
-def _holds_carriage_return(code: pa.LargeStringArray) -> bool:
-    """Look for carriage returns in the bytes of the texts themselves, which is much faster than a match per text."""
-    if not len(code):
-        return False
-    offsets = np.frombuffer(code.buffers()[1], np.int64)[code.offset : code.offset + len(code) + 1]
-    data = code.buffers()[2]
-    return data is not None and b"\r" in data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes()
 
 
 def _read_pairs(row: Row) -> RawProblem:

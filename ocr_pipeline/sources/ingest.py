@@ -43,7 +43,7 @@ from ocr_pipeline.sources.output import Output, RejectedRow
 from ocr_pipeline.sources.overlap import Behind
 from ocr_pipeline.sources.raw import Part, PartScan, open_parts, raw_json, rows_of
 from ocr_pipeline.sources.rules import Reason, Rejection, RowDefect
-from ocr_pipeline.sources.spill import Place, Spills, SpillWriter, open_spills
+from ocr_pipeline.sources.spill import Block, Place, Spills, SpillWriter, open_spills
 from ocr_pipeline.sources.tally import Tally
 from ocr_pipeline.sources.values import clean_id
 from ocr_pipeline.store import TableWriter
@@ -63,8 +63,8 @@ class Seen(NamedTuple):
     part: int
     row: int
     columns: Place
-    tests: Place
-    solutions: Place
+    tests: Block
+    solutions: Block
 
 
 @dataclass
@@ -73,8 +73,8 @@ class Shelf:
 
     rows_in: int = 0
     problems: dict[str, list[Seen]] = field(default_factory=lambda: defaultdict(list))
-    tests: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))
-    solutions: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))
+    tests: dict[str, list[Block]] = field(default_factory=lambda: defaultdict(list))
+    solutions: dict[str, list[Block]] = field(default_factory=lambda: defaultdict(list))
     rejected: list[tuple[str, str, bytes, Place]] = field(default_factory=list)
 
     def put_rejected(self, spill: SpillWriter, row: RejectedRow) -> None:
@@ -142,9 +142,10 @@ def ingest(
             message = f"{', '.join(f'`{path}`' for path in paths)}: no rows; there is nothing to ingest"
             raise InputError(message)
         tally.rows_in = shelf.rows_in
-        kept = _without_duplicates(shelf, parts, spills)
+        spill = SpillWriter(spills.files[len(parts)], len(parts))
+        kept = _without_duplicates(shelf, parts, spills, spill)
         with Behind() as first, Behind() as second:
-            _write(shelf, kept, spills, Output(dataset, split, writers, tally, first, second))
+            _write(shelf, kept, spills, spill, Output(dataset, split, writers, tally, spills, first, second))
     return tally.counts().require_conserved(f"ingest {dataset}")
 
 
@@ -220,8 +221,8 @@ def _set_aside_problems(task: _Reading, shelf: Shelf, spill: SpillWriter, progre
             shelf.put_rejected(spill, task.rejected(raw, defect.rejection))
         else:
             columns = spill.put(orjson.dumps(problem.columns))
-            places = spill.put_batch(problem.tests), spill.put_batch(problem.solutions)
-            shelf.problems[problem.native_id].append(Seen(task.number, number, columns, *places))
+            blocks = spill.put_batch(problem.tests), spill.put_batch(problem.solutions)
+            shelf.problems[problem.native_id].append(Seen(task.number, number, columns, *blocks))
         progress.advance(1)
 
 
@@ -260,13 +261,12 @@ def _ordered(block: pa.RecordBatch, order: Sequence[str]) -> pa.RecordBatch:
     return block.append_column(ORDER, text_array(order, set()))
 
 
-def _without_duplicates(shelf: Shelf, parts: Sequence[Part], spills: Spills) -> dict[str, Seen]:
+def _without_duplicates(shelf: Shelf, parts: Sequence[Part], spills: Spills, spill: SpillWriter) -> dict[str, Seen]:
     """Return one row per native id; the others are rejected. Content decides which stays, never the order."""
     kept = {native_id: rows[0] for native_id, rows in shelf.problems.items()}
     repeated = {native_id: rows for native_id, rows in shelf.problems.items() if len(rows) > 1}
     if not repeated:
         return kept
-    spill = SpillWriter(spills.files[len(parts)], len(parts))
     raw = _raw_again(spill, repeated, parts)
     spill.flush()
     for native_id, rows in repeated.items():
@@ -295,34 +295,34 @@ def _raw_again(
 
 def _content(spills: Spills, seen: Seen) -> bytes:
     digest = hashlib.sha256()
-    for place in (seen.columns, seen.tests, seen.solutions):
+    for place in (seen.columns, seen.tests.place, seen.solutions.place):
         digest.update(spills.get(place))
     return digest.digest()
 
 
-def _write(shelf: Shelf, kept: Mapping[str, Seen], spills: Spills, output: Output) -> None:
+def _write(shelf: Shelf, kept: Mapping[str, Seen], spills: Spills, spill: SpillWriter, output: Output) -> None:
     for native_id in sorted(kept):
         seen = kept[native_id]
         columns = orjson.loads(spills.get(seen.columns))
-        tests = _with_attached(spills, seen.tests, shelf.tests.get(native_id, ()), TEST_BLOCK)
-        solutions = _with_attached(spills, seen.solutions, shelf.solutions.get(native_id, ()), SOLUTION_BLOCK)
+        tests = _with_attached(spills, spill, seen.tests, shelf.tests.get(native_id, ()), TEST_BLOCK)
+        solutions = _with_attached(spills, spill, seen.solutions, shelf.solutions.get(native_id, ()), SOLUTION_BLOCK)
         output.add_problem(columns, tests, solutions)
-    for table, attached, schema in (("tests", shelf.tests, TEST_BLOCK), ("solutions", shelf.solutions, SOLUTION_BLOCK)):
-        lost = [place for native_id in attached.keys() - kept.keys() for place in attached[native_id]]
+    for table, attached in (("tests", shelf.tests), ("solutions", shelf.solutions)):
+        lost = [block.rows for native_id in attached.keys() - kept.keys() for block in attached[native_id]]
         if lost:
-            rows = sum(spills.get_batch(place, schema.append(ORDER)).num_rows for place in lost)
-            output.tally.notes[f"{table}_of_unknown_problems"] += rows
+            output.tally.notes[f"{table}_of_unknown_problems"] += sum(lost)
     for _, _, _, place in sorted(shelf.rejected):
         output.add_rejected(RejectedRow(**orjson.loads(spills.get(place))))
     output.finish()
 
 
-def _with_attached(spills: Spills, own: Place, attached: Sequence[Place], schema: pa.Schema) -> pa.RecordBatch:
+def _with_attached(
+    spills: Spills, spill: SpillWriter, own: Block, attached: Sequence[Block], schema: pa.Schema
+) -> Block:
     """Return a problem's rows with those from tables of their own, which are put into an order of their content."""
-    batch = spills.get_batch(own, schema)
     if not attached:
-        return batch
-    loose = pa.concat_batches([spills.get_batch(place, schema.append(ORDER)) for place in attached])
+        return own
+    loose = spills.get_rows(attached, schema.append(ORDER))
     sortable = pa.table(loose.columns, schema=loose.schema)
     first = "order"
     if schema is TEST_BLOCK:
@@ -330,4 +330,7 @@ def _with_attached(spills: Spills, own: Place, attached: Sequence[Place], schema
         sortable = sortable.append_column(first, pc.index_in(loose["kind"], pa.array(KIND_ORDER)))
     names = list(dict.fromkeys((first, "order", *reversed(schema.names))))
     places = pc.sort_indices(sortable, [(name, "ascending") for name in names if name != "kind"])
-    return pa.concat_batches([batch, loose.select(schema.names).take(places)])
+    together = pa.concat_batches([spills.get_rows([own], schema), loose.select(schema.names).take(places)])
+    block = spill.put_batch(together)
+    spill.flush()
+    return block

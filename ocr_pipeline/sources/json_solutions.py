@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
-from ocr_pipeline.sources.text import normal_code
 from ocr_pipeline.sources.values import field_text, parse_json, quoted
 
 __all__ = ["read_solutions"]
 
 
 def read_solutions(value: object, repairs: set[Repair]) -> Sequence[str]:
-    """Return the accepted Python programs; none is a case that is noted.
+    """Return the accepted Python programs as they came; none is a case that is noted.
 
     Raises
     ------
@@ -30,6 +29,4 @@ def read_solutions(value: object, repairs: set[Repair]) -> Sequence[str]:
         repairs.add(Repair.UNREADABLE_SOLUTIONS_DROPPED)
     if not programs:
         repairs.add(Repair.NO_SOLUTIONS)
-    if "\\r" in text or "\\u" in text or "\r" in text:  # without these escapes no program can need mending
-        return [normal_code(program, repairs) for program in programs]
     return programs

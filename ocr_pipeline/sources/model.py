@@ -13,8 +13,9 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
+from ocr_pipeline.sources.buffers import holds_any
 from ocr_pipeline.sources.rules import Rejection, Repair
-from ocr_pipeline.sources.text import without_surrogates
+from ocr_pipeline.sources.text import normal_code, without_surrogates
 from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = [
@@ -54,6 +55,9 @@ class RawRow:
 
 TEST_BLOCK: Final = pa.schema([("kind", pa.string()), ("input", pa.large_string()), ("expected", pa.large_string())])
 SOLUTION_BLOCK: Final = pa.schema([("language", pa.string()), ("code", pa.large_string()), ("is_correct", pa.bool_())])
+KINDS: Final = {kind: pa.scalar(kind.value) for kind in TestKind}
+PYTHON: Final = pa.scalar("python")
+ACCEPTED: Final = pa.scalar(value=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def tests_of(
     kind: TestKind | pa.Array, inputs: Sequence[str], expected: Sequence[str], repairs: set[Repair]
 ) -> pa.RecordBatch:
     """Build the tests of one problem from columns; one kind may stand for all of them."""
-    kinds = pa.repeat(kind.value, len(inputs)) if isinstance(kind, TestKind) else kind
+    kinds = pa.repeat(KINDS[kind], len(inputs)) if isinstance(kind, TestKind) else kind
     return pa.RecordBatch.from_arrays(
         [kinds, text_array(inputs, repairs), text_array(expected, repairs)], schema=TEST_BLOCK
     )
@@ -124,12 +128,11 @@ def solution_block(solutions: Sequence[SolutionText], repairs: set[Repair]) -> p
 
 
 def accepted_python(programs: Sequence[str], repairs: set[Repair]) -> pa.RecordBatch:
-    """Build solutions that are all accepted Python programs."""
-    columns = [
-        pa.repeat("python", len(programs)),
-        text_array(programs, repairs),
-        pa.repeat(pa.scalar(value=True), len(programs)),
-    ]
+    """Build solutions that are all accepted Python programs, in normal form."""
+    code = text_array(programs, repairs)
+    if holds_any(code, b"\r\0"):
+        code = text_array([normal_code(program, repairs) for program in programs], repairs)
+    columns = [pa.repeat(PYTHON, len(code)), code, pa.repeat(ACCEPTED, len(code))]
     return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)
 
 

@@ -6,7 +6,7 @@ collection at once. Tests are written by one thread, the rest by another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ocr_pipeline.sources.model import SOLUTION_BLOCK, TEST_BLOCK
 from ocr_pipeline.sources.overlap import Behind
+from ocr_pipeline.sources.spill import Block, Spills
 from ocr_pipeline.sources.suspicions import find_suspicions
 from ocr_pipeline.sources.tally import Tally
 from ocr_pipeline.store import TableWriter
@@ -41,8 +43,10 @@ class _Collected(NamedTuple):
     """Problems that are written together."""
 
     problems: list[dict[str, object]]
-    tests: list[pa.RecordBatch]
-    solutions: list[pa.RecordBatch]
+    tests: pa.RecordBatch
+    test_counts: npt.NDArray[np.int64]
+    solutions: pa.RecordBatch
+    solution_counts: npt.NDArray[np.int64]
 
 
 class _Numbers:
@@ -69,10 +73,12 @@ class Output:
         split: str,
         writers: Mapping[str, TableWriter],
         tally: Tally,
+        spills: Spills,
         tests_behind: Behind,
         rest_behind: Behind,
     ) -> None:
         self.tally = tally
+        self._spills = spills
         self._tests_behind = tests_behind
         self._rest_behind = rest_behind
         self._dataset = dataset
@@ -81,24 +87,22 @@ class Output:
         self._test_numbers = _Numbers()
         self._solution_numbers = _Numbers()
         self._problems: list[dict[str, object]] = []
-        self._tests: list[pa.RecordBatch] = []
-        self._solutions: list[pa.RecordBatch] = []
+        self._tests: list[Block] = []
+        self._solutions: list[Block] = []
         self._rejected: list[dict[str, str]] = []
         self._rejected_keys: tuple[str, str, int] = ("", "", 0)
         self._rows = self._bytes = 0
 
-    def add_problem(self, columns: dict[str, object], tests: pa.RecordBatch, solutions: pa.RecordBatch) -> None:
-        """Write one problem; problems come sorted by id."""
+    def add_problem(self, columns: dict[str, object], tests: Block, solutions: Block) -> None:
+        """Write one problem; problems come sorted by id, their tests and solutions are set aside."""
         day = columns["contest_date"]
         columns["contest_date"] = date.fromisoformat(day) if isinstance(day, str) else None
-        columns["n_tests"] = tests.num_rows
-        columns["n_solutions"] = solutions["is_correct"].true_count
         self._problems.append(columns)
         self._tests.append(tests)
         self._solutions.append(solutions)
         self.tally.keep(columns)
-        self._rows += tests.num_rows + solutions.num_rows
-        self._bytes += tests.nbytes + solutions.nbytes
+        self._rows += tests.rows + solutions.rows
+        self._bytes += tests.place.length + solutions.place.length
         full = self._rows >= COLLECTED_ROWS or self._bytes >= COLLECTED_BYTES
         if full or len(self._problems) >= COLLECTED_PROBLEMS:
             self._flush()
@@ -129,23 +133,36 @@ class Output:
     def _flush(self) -> None:
         if not self._problems:
             return
-        collected = _Collected(self._problems, self._tests, self._solutions)
+        collected = self._collected()
         self._problems, self._tests, self._solutions = [], [], []
         self._rows = self._bytes = 0
         ids = pa.array([problem["problem_id"] for problem in collected.problems], pa.string())
         self._tests_behind.call(lambda: self._write_tests(ids, collected))
         self._rest_behind.call(lambda: self._write_rest(ids, collected))
 
+    def _collected(self) -> _Collected:
+        tests = self._spills.get_rows(self._tests, TEST_BLOCK)
+        solutions = self._spills.get_rows(self._solutions, SOLUTION_BLOCK)
+        test_counts = np.array([block.rows for block in self._tests], np.int64)
+        solution_counts = np.array([block.rows for block in self._solutions], np.int64)
+        is_correct = solutions["is_correct"].to_numpy(zero_copy_only=False)
+        correct = np.bincount(_owners(solution_counts)[is_correct], minlength=len(self._problems))
+        for problem, n_tests, n_solutions in zip(self._problems, test_counts, correct, strict=True):
+            problem["n_tests"], problem["n_solutions"] = int(n_tests), int(n_solutions)
+        return _Collected(self._problems, tests, test_counts, solutions, solution_counts)
+
     def _write_tests(self, ids: pa.Array, collected: _Collected) -> None:
-        tests, owner, numbers = _together(collected.tests, self._test_numbers)
+        tests = collected.tests
         if not tests.num_rows:
             return
+        owner = _owners(collected.test_counts)
         found = find_suspicions(
             tests,
             owner,
             has_solution=[bool(problem["n_solutions"]) for problem in collected.problems],
             is_function=[problem["io_mode"] == IoMode.FUNCTION for problem in collected.problems],
         )
+        numbers = self._test_numbers.up_to(collected.test_counts)
         columns = [ids.take(pa.array(owner)), numbers, tests["kind"], tests["input"], tests["expected"], found.column]
         self._writers["tests"].write(pa.Table.from_arrays(columns, schema=TESTS.schema))
         self.tally.notes["tests"] += tests.num_rows
@@ -154,16 +171,15 @@ class Output:
 
     def _write_rest(self, ids: pa.Array, collected: _Collected) -> None:
         self._writers["problems"].write(pa.Table.from_pylist(collected.problems, schema=PROBLEMS.schema))
-        solutions, owner, numbers = _together(collected.solutions, self._solution_numbers)
+        solutions, counts = collected.solutions, collected.solution_counts
         if not solutions.num_rows:
             return
-        columns = [ids.take(pa.array(owner)), numbers]
+        columns = [ids.take(pa.array(_owners(counts))), self._solution_numbers.up_to(counts)]
         columns += [solutions[name] for name in ("language", "code", "is_correct")]
         self._writers["solutions"].write(pa.Table.from_arrays(columns, schema=SOLUTIONS.schema))
         self.tally.notes["solutions"] += solutions.num_rows
 
 
-def _together(batches: Sequence[pa.RecordBatch], numbers: _Numbers) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Array]:
-    """Return the rows of all problems, the number of the problem of each, and its number inside that problem."""
-    lengths = np.array([batch.num_rows for batch in batches], np.int64)
-    return pa.Table.from_batches(batches), np.repeat(np.arange(len(batches)), lengths), numbers.up_to(lengths)
+def _owners(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the number of the problem of each row."""
+    return np.repeat(np.arange(len(counts)), counts)

@@ -1,8 +1,10 @@
 """What ingest sets aside while it has not seen all rows: blobs in temporary files, found again by their place.
 
-Sources come in any order and the tables are sorted, so every row waits here. A blob is one problem with its tests:
-memory holds only places, some hundred bytes per problem. The files have no name, so a run that is killed leaves none
-behind; a worker process reaches its file through the descriptor of the process that made it.
+Sources come in any order and the tables are sorted, so every row waits here: memory holds only places, some hundred
+bytes per problem. The tests of a problem, and its solutions, are a block: for each column the lengths of its texts and
+then the texts themselves, so that the blocks of many problems are read into the columns of one Arrow batch without
+another copy. The files have no name, so a run that is killed leaves none behind; a worker process reaches its file
+through the descriptor of the process that made it.
 """
 
 from __future__ import annotations
@@ -12,13 +14,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import IO, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ocr_pipeline.errors import StoreError
+from ocr_pipeline.sources.buffers import bytes_of
 
-__all__ = ["Place", "SpillWriter", "Spills", "open_spills"]
+__all__ = ["Block", "Place", "SpillWriter", "Spills", "open_spills"]
+
+LENGTH: Final = np.dtype(np.int64)
+LONGEST_READ: Final = 1 << 30  # one call of the system returns no more than 2 GiB
 
 
 class Place(NamedTuple):
@@ -29,6 +37,14 @@ class Place(NamedTuple):
     length: int
 
 
+class Block(NamedTuple):
+    """Where rows stand, how many they are, and the bytes that each column has without its lengths."""
+
+    place: Place
+    rows: int
+    sizes: tuple[int, ...]
+
+
 class SpillWriter:
     """Appends blobs to one spill file; one writer at a time."""
 
@@ -37,16 +53,35 @@ class SpillWriter:
         self._number = number
         self._end = file.seek(0, os.SEEK_END)
 
-    def put(self, blob: bytes | pa.Buffer) -> Place:
+    def put(self, blob: bytes) -> Place:
         """Append a blob."""
-        place = Place(self._number, self._end, memoryview(blob).nbytes)
-        self._file.write(memoryview(blob))
-        self._end += place.length
-        return place
+        start = self._end
+        self._append(memoryview(blob))
+        return Place(self._number, start, self._end - start)
 
-    def put_batch(self, batch: pa.RecordBatch) -> Place:
-        """Append a record batch."""
-        return self.put(batch.serialize())
+    def put_batch(self, batch: pa.RecordBatch) -> Block:
+        """Append rows of text and truth values, without nulls."""
+        start = self._end
+        sizes = tuple(map(self._put_column, batch.columns))
+        return Block(Place(self._number, start, self._end - start), batch.num_rows, sizes)
+
+    def _put_column(self, column: pa.Array) -> int:
+        if column.null_count:
+            message = f"a column that is set aside holds {column.null_count} nulls; it may hold none"
+            raise ValueError(message)
+        if pa.types.is_boolean(column.type):
+            flags = column.to_numpy(zero_copy_only=False)
+            self._append(flags.data)
+            return len(flags)
+        ends, texts = bytes_of(column)
+        first, last = int(ends[0]), int(ends[-1])
+        self._append((ends[1:] - ends[:-1]).astype(LENGTH, copy=False).data)
+        self._append(texts[first:last].data)
+        return last - first
+
+    def _append(self, data: memoryview) -> None:
+        self._file.write(data)
+        self._end += data.nbytes
 
     def flush(self) -> None:
         """Let readers see everything that was put."""
@@ -61,15 +96,51 @@ class Spills:
 
     def get(self, place: Place) -> bytes:
         """Return a blob that was flushed."""
-        return os.pread(self.files[place.file].fileno(), place.length, place.offset)
+        data = bytearray(place.length)
+        self._read(place.file, place.offset, memoryview(data))
+        return bytes(data)
 
-    def get_batch(self, place: Place, schema: pa.Schema) -> pa.RecordBatch:
-        """Return a record batch that was flushed."""
-        return pa.ipc.read_record_batch(pa.py_buffer(self.get(place)), schema)
+    def get_rows(self, blocks: Sequence[Block], schema: pa.Schema) -> pa.RecordBatch:
+        """Return the rows of blocks that were flushed, one block after the other."""
+        rows = sum(block.rows for block in blocks)
+        places = [block.place.offset for block in blocks]
+        columns = []
+        for number, field in enumerate(schema):
+            is_text = not pa.types.is_boolean(field.type)
+            lengths = np.empty(rows if is_text else 0, LENGTH)
+            data = pa.allocate_buffer(sum(block.sizes[number] for block in blocks))
+            heads, bodies = lengths.view(np.uint8).data, memoryview(data).cast("B")
+            for index, block in enumerate(blocks):
+                head, body = block.rows * LENGTH.itemsize if is_text else 0, block.sizes[number]
+                self._read(block.place.file, places[index], heads[:head])
+                self._read(block.place.file, places[index] + head, bodies[:body])
+                heads, bodies = heads[head:], bodies[body:]
+                places[index] += head + body
+            columns.append(_texts(field.type, lengths, data) if is_text else _flags(data))
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _read(self, file: int, offset: int, into: memoryview) -> None:
+        while into:
+            count = os.preadv(self.files[file].fileno(), [into[:LONGEST_READ]], offset)
+            if not count:
+                message = "a temporary file is shorter than what was put into it"
+                raise OSError(message)
+            into = into[count:]
+            offset += count
 
     def path(self, number: int) -> str:
         """Return a path under which this and other processes of this user open a file, while this process lives."""
         return f"/proc/{os.getpid()}/fd/{self.files[number].fileno()}"
+
+
+def _texts(kind: pa.DataType, lengths: npt.NDArray[np.int64], data: pa.Buffer) -> pa.Array:
+    offsets = np.zeros(len(lengths) + 1, np.int64 if pa.types.is_large_string(kind) else np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.Array.from_buffers(kind, len(lengths), [None, pa.py_buffer(offsets), data])
+
+
+def _flags(data: pa.Buffer) -> pa.BooleanArray:
+    return pa.array(np.frombuffer(data, np.bool_) if data.size else [], pa.bool_())
 
 
 @contextmanager

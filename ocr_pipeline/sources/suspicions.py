@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.sources.buffers import bytes_of
 from ocr_pipeline.sources.rules import Suspicion
 from ocr_pipeline.tables import TestKind
 
@@ -22,9 +23,12 @@ __all__ = ["Suspicions", "find_suspicions"]
 
 Mask = npt.NDArray[np.bool_]
 
-ELLIPSES: Final = ("...", "...\n", "…", "…\n")
+ELLIPSES: Final = (b"...", "…".encode())
+NEWLINE: Final = ord("\n")
 CUT_OFF: Final = re.compile(r"\w ?(?:\.\.\.|…)\n?\Z")
-TAIL_CHARACTERS: Final = 8
+TAIL_BYTES: Final = 16
+WORD_BYTES: Final = 8
+MIXERS: Final = [np.uint64(3**power) for power in (21, 27, 33, 39)]  # odd, so that no bit is lost
 BLANK_BYTES: Final = 64  # an expected output of nothing but white space is no longer than this
 INTEGER_KEY: Final = r'[{,]"-?[0-9]+":'
 
@@ -38,7 +42,7 @@ class Suspicions:
 
 
 def find_suspicions(
-    tests: pa.Table, problem: npt.NDArray[np.int64], *, has_solution: Sequence[bool], is_function: Sequence[bool]
+    tests: pa.RecordBatch, problem: npt.NDArray[np.int64], *, has_solution: Sequence[bool], is_function: Sequence[bool]
 ) -> Suspicions:
     """Find suspicions in the tests of several problems.
 
@@ -67,14 +71,13 @@ def find_suspicions(
     return Suspicions(_listed(masks), counts)
 
 
-def _repeated(inputs: pa.ChunkedArray, expected: pa.ChunkedArray, problem: npt.NDArray[np.int64]) -> tuple[Mask, Mask]:
+def _repeated(inputs: pa.Array, expected: pa.Array, problem: npt.NDArray[np.int64]) -> tuple[Mask, Mask]:
     """Say which tests repeat an earlier one, and which share their input with a test that expects something else.
 
-    Only inputs as long as another one of the same problem are compared: long ones hardly ever are.
+    Only inputs of one problem that have the same length, beginning and end are compared: hardly any others are equal.
     """
     duplicate, contradiction = np.zeros(len(problem), bool), np.zeros(len(problem), bool)
-    lengths = np.asarray(pc.binary_length(inputs), dtype=np.int64)
-    candidates = np.flatnonzero(_in_groups(problem * (lengths.max(initial=0) + 1) + lengths))
+    candidates = np.flatnonzero(_in_groups(_outlines(inputs) + problem.astype(np.uint64) * MIXERS[0]))
     if len(candidates):
         places = pa.array(candidates)
         same_input = problem[candidates] * len(problem) + _codes(inputs.take(places))
@@ -82,15 +85,27 @@ def _repeated(inputs: pa.ChunkedArray, expected: pa.ChunkedArray, problem: npt.N
     return duplicate, contradiction
 
 
-def _in_groups(keys: npt.NDArray[np.int64]) -> Mask:
+def _outlines(texts: pa.Array) -> npt.NDArray[np.uint64]:
+    """Return a number per text that is the same for equal texts: its length, and the ends of all but the shortest."""
+    ends, data = bytes_of(texts)
+    lengths = ends[1:] - ends[:-1]
+    outlines: npt.NDArray[np.uint64] = lengths.astype(np.uint64) * MIXERS[1]
+    long = np.flatnonzero(lengths >= WORD_BYTES)
+    if len(long):
+        words = np.ndarray((len(data) - WORD_BYTES + 1,), np.uint64, data, strides=(1,))
+        outlines[long] += words[ends[:-1][long]] * MIXERS[2] + words[ends[1:][long] - WORD_BYTES] * MIXERS[3]
+    return outlines
+
+
+def _in_groups(keys: npt.NDArray[np.uint64]) -> Mask:
     """Say which keys stand more than once."""
-    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
-    return np.asarray(sizes[group] > 1)
+    ordered = np.sort(keys)
+    return np.isin(keys, ordered[1:][ordered[1:] == ordered[:-1]])
 
 
-def _codes(texts: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def _codes(texts: pa.Array) -> npt.NDArray[np.int64]:
     """Give each distinct text a number."""
-    return np.asarray(texts.combine_chunks().dictionary_encode().indices, dtype=np.int64)
+    return np.asarray(texts.dictionary_encode().indices, dtype=np.int64)
 
 
 def _same(inputs: npt.NDArray[np.int64], expected: npt.NDArray[np.int64]) -> tuple[Mask, Mask]:
@@ -102,7 +117,7 @@ def _same(inputs: npt.NDArray[np.int64], expected: npt.NDArray[np.int64]) -> tup
     return first[pair] != np.arange(rows), answers[same_input] > 1
 
 
-def _blank(expected: pa.ChunkedArray) -> Mask:
+def _blank(expected: pa.Array) -> Mask:
     mask = np.asarray(pc.less_equal(pc.binary_length(expected), BLANK_BYTES))
     short = np.flatnonzero(mask)
     trimmed = pc.utf8_trim_whitespace(expected.take(pa.array(short)))
@@ -110,15 +125,23 @@ def _blank(expected: pa.ChunkedArray) -> Mask:
     return mask
 
 
-def _truncated(texts: pa.ChunkedArray) -> Mask:
+def _truncated(texts: pa.Array) -> Mask:
     """Find texts that a judge's page cut: they end in dots right behind a word, which no grid of dots does."""
-    mask: Mask = np.logical_or.reduce([np.asarray(pc.ends_with(texts, end)) for end in ELLIPSES])
+    ends, data = bytes_of(texts)
+    mask = np.zeros(len(texts), bool)
+    stops = ends[1:].astype(np.int64)
+    long = np.flatnonzero(stops - ends[:-1] > len(ELLIPSES[0]))
+    stops = stops[long] - (data[stops[long] - 1] == NEWLINE)
+    for dots in ELLIPSES:
+        tail = [data[stops - back] == byte for back, byte in enumerate(reversed(dots), start=1)]
+        mask[long[np.logical_and.reduce(tail)]] = True
     for number in np.flatnonzero(mask):
-        mask[number] = CUT_OFF.search(texts[int(number)].as_py()[-TAIL_CHARACTERS:]) is not None
+        tail_bytes = data[max(ends[number], ends[number + 1] - TAIL_BYTES) : ends[number + 1]].tobytes()
+        mask[number] = CUT_OFF.search(tail_bytes.decode("utf-8", "ignore")) is not None
     return mask
 
 
-def _integer_keys(inputs: pa.ChunkedArray, expected: pa.ChunkedArray, called: Mask) -> Mask:
+def _integer_keys(inputs: pa.Array, expected: pa.Array, called: Mask) -> Mask:
     mask = np.zeros(len(called), bool)
     chosen = np.flatnonzero(called)
     if len(chosen):

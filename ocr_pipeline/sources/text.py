@@ -29,6 +29,7 @@ ENTITY: Final = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-
 IMAGE: Final = re.compile(
     r"!\[[^\]\n]*\]\s*\(|<\s*img\b|<\s*image\s*>|\[\s*image\s*\]|\\includegraphics|\\illustration\b", re.IGNORECASE
 )
+IMAGE_WORDS: Final = ("![", "img", "image", "\\includegraphics", "\\illustration")  # one is in every match
 LINK: Final = re.compile(
     r"!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|www\.\S+|<[^<>\n]{1,300}>|\[\s*image\s*\]", re.IGNORECASE
 )
@@ -95,7 +96,8 @@ def _entity(match: re.Match[str]) -> str:
 
 def has_image(statement: str) -> bool:
     """Say whether the statement refers to an image."""
-    return IMAGE.search(statement) is not None
+    lowered = statement.lower()
+    return any(word in lowered for word in IMAGE_WORDS) and IMAGE.search(statement) is not None
 
 
 def is_interactive(statement: str) -> bool:
