@@ -83,7 +83,9 @@ def spread_of_statements() -> Vectors:
 def planted(count: int, spread: Vectors) -> Vectors:
     """Return unit rows of which 15 % are near another one, at cosines from about 0.6 to 1."""
     random = np.random.default_rng(0)
-    vectors = unit(random.standard_normal((count, DIMENSION), np.float32) @ spread)
+    vectors = random.standard_normal((count, DIMENSION), np.float32)
+    for start in range(0, count, ROWS_PER_TILE):
+        vectors[start : start + ROWS_PER_TILE] = unit(vectors[start : start + ROWS_PER_TILE] @ spread)
     copies = random.permutation(count)[: int(count * PLANTED_SHARE)]
     distances = random.uniform(0, 1.2, (len(copies), 1)).astype(np.float32)
     noise = unit(random.standard_normal((len(copies), DIMENSION), np.float32) @ spread)

@@ -72,9 +72,7 @@ def _search(
     found = [
         _rescored(left, right, *tile, threshold) for tile in _candidates(left, right, threshold, triangle=triangle)
     ]
-    rows, columns, cosines = (np.concatenate(parts) for parts in zip(_NOTHING, *found, strict=True))
-    order = np.lexsort((columns, rows))
-    return Pairs(rows[order], columns[order], cosines[order])
+    return Pairs(*(np.concatenate(parts) for parts in zip(_NOTHING, *found, strict=True)))
 
 
 _NOTHING: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
@@ -112,11 +110,12 @@ _NO_HITS: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 def _rescored(
     left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], rows: Integers, columns: Integers, threshold: float
 ) -> tuple[Integers, Integers, Floats]:
-    """Return the candidates that reach the threshold; most do not, which float32 shows at half the price."""
+    """Return the candidates of a strip that reach the threshold, sorted; most do not, which float32 shows at half the price."""
     near = _products(left, right, rows, columns, np.float32) >= threshold - FLOAT32_MARGIN
     rows, columns = rows[near], columns[near]
     cosines = _products(left, right, rows, columns, np.float64)
-    kept = cosines >= threshold
+    kept = np.flatnonzero(cosines >= threshold)
+    kept = kept[np.argsort(rows[kept], kind="stable")]  # their columns are in order already
     return rows[kept], columns[kept], cosines[kept]
 
 

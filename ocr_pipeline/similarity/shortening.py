@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -163,16 +163,15 @@ def _as_int8(left: torch.Tensor, right: torch.Tensor, threshold: float) -> Short
     rests = [float(strip.rests.max()) for strip in strips]
     if any(threshold <= float(_margins(max(lengths), max(rests), tile).max()) for tile in tiles):
         return None
-    shifted = [strip.rows.view(torch.uint8) ^ INT8_OFFSET for strip in strips]
-    packed = [onednn.qlinear_prepack(tile.rows, [ROWS_PER_TILE, left.shape[1]]) for tile in tiles]
+    strips = [replace(strip, rows=strip.rows.view(torch.uint8) ^ INT8_OFFSET) for strip in strips]
+    tiles = [replace(tile, rows=onednn.qlinear_prepack(tile.rows, [ROWS_PER_TILE, left.shape[1]])) for tile in tiles]
 
     def multiply(strip: int, tile: int) -> torch.Tensor:
         floors = (threshold - _margins(lengths[strip], rests[strip], tiles[tile])) / tiles[tile].steps
         scales = float(strips[strip].steps) * ROUNDED_TO_ONE / floors
         zeros = torch.zeros(len(scales), dtype=torch.long)
-        products: torch.Tensor = onednn.qlinear_pointwise(
-            shifted[strip], 1.0, INT8_OFFSET, packed[tile], scales, zeros, None, 1.0, 0, torch.uint8, "none", [], ""
-        )
+        factors = strips[strip].rows, 1.0, INT8_OFFSET, tiles[tile].rows, scales, zeros
+        products: torch.Tensor = onednn.qlinear_pointwise(*factors, None, 1.0, 0, torch.uint8, "none", [], "")
         return products
 
     return Shortened(left.shape[1], multiply, _not_zero)
