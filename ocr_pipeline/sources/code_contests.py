@@ -17,10 +17,12 @@ from ocr_pipeline.sources.enums import LANGUAGES, Enums, look_up_enums
 from ocr_pipeline.sources.examples import stdin_examples
 from ocr_pipeline.sources.licenses import license_of
 from ocr_pipeline.sources.model import (
+    KINDS,
     NO_SOLUTIONS,
     NO_TESTS,
     SOLUTION_BLOCK,
     TEST_BLOCK,
+    TRUTH,
     Layout,
     RawProblem,
     Read,
@@ -110,7 +112,8 @@ def _tests(row: Row, statement: str, repairs: set[Repair]) -> pa.RecordBatch:
             raise RowDefect(Reason.MISMATCHED_COUNTS, f"{column}: {len(inputs)} inputs but {len(outputs)} outputs")
         if len(inputs):
             columns = _present([_texts(inputs, column, repairs), _texts(outputs, column, repairs)], repairs)
-            parts.append(_block(kind.value, columns, TEST_BLOCK))
+            kinds = pa.repeat(KINDS[kind], len(columns[0]))
+            parts.append(pa.RecordBatch.from_arrays([kinds, *columns], schema=TEST_BLOCK))
     if parts:
         return _joined(parts)
     shown = stdin_examples(statement)
@@ -152,12 +155,6 @@ def _present(columns: list[pa.Array], repairs: set[Repair]) -> list[pa.Array]:
     return [column.filter(mask) for column in columns]
 
 
-def _block(first: str | pa.Array, columns: Sequence[pa.Array], schema: pa.Schema) -> pa.RecordBatch:
-    rows = len(columns[0])
-    names = pa.repeat(first, rows) if isinstance(first, str) else first
-    return pa.RecordBatch.from_arrays([names, *columns], schema=schema)
-
-
 def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
@@ -192,8 +189,8 @@ def _solution_part(
     if holds_any(code, b"\r"):
         repairs.add(Repair.NEWLINES)
         code = pc.replace_substring(pc.replace_substring(code, "\r\n", "\n"), "\r", "\n")
-    flags = pa.repeat(pa.scalar(is_correct), len(code))
-    return _block(names, [code, flags], SOLUTION_BLOCK)
+    flags = pa.repeat(TRUTH[is_correct], len(code))
+    return pa.RecordBatch.from_arrays([names, code, flags], schema=SOLUTION_BLOCK)
 
 
 def _language_column(values: Sequence[object] | pa.Array, repairs: set[Repair]) -> pa.Array:

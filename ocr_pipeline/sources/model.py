@@ -19,10 +19,12 @@ from ocr_pipeline.sources.text import normal_code, without_surrogates
 from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = [
+    "KINDS",
     "NO_SOLUTIONS",
     "NO_TESTS",
     "SOLUTION_BLOCK",
     "TEST_BLOCK",
+    "TRUTH",
     "Attachment",
     "CheckerProgram",
     "Layout",
@@ -57,7 +59,7 @@ TEST_BLOCK: Final = pa.schema([("kind", pa.string()), ("input", pa.large_string(
 SOLUTION_BLOCK: Final = pa.schema([("language", pa.string()), ("code", pa.large_string()), ("is_correct", pa.bool_())])
 KINDS: Final = {kind: pa.scalar(kind.value) for kind in TestKind}
 PYTHON: Final = pa.scalar("python")
-ACCEPTED: Final = pa.scalar(value=True)
+TRUTH: Final = {truth: pa.scalar(truth) for truth in (False, True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def accepted_python(programs: Sequence[str], repairs: set[Repair]) -> pa.RecordB
     code = text_array(programs, repairs)
     if holds_any(code, b"\r\0"):
         code = text_array([normal_code(program, repairs) for program in programs], repairs)
-    columns = [pa.repeat(PYTHON, len(code)), code, pa.repeat(ACCEPTED, len(code))]
+    columns = [pa.repeat(PYTHON, len(code)), code, pa.repeat(TRUTH[True], len(code))]
     return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)
 
 
