@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +237,62 @@ def test_a_date_column_is_read_like_a_text_one(tmp_path: Path) -> None:
     problem = run("livecodebench", [raw.parquet(tmp_path / "rows.parquet", [row])], tmp_path / "out").one()
     assert problem["contest_date"].isoformat() == "2024-08-03"
     assert Repair.UNREADABLE_DATE not in problem["repairs"]
+
+
+def test_the_start_of_a_contest_may_be_a_time_stamp(tmp_path: Path) -> None:
+    """Seconds since 1970 and Parquet's own time stamps give the same day; a wrong year beside them does not count."""
+    starts = [1_577_836_800, datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1)]  # noqa: DTZ001 - Parquet may keep no zone
+    for number, start in enumerate(starts):
+        for year in (None, 1999):
+            row = raw.codeforces(contest_start=start, contest_start_year=year)
+            out = tmp_path / f"{number}_{year}"
+            problem = run("codeforces", [raw.parquet(out / "rows.parquet", [row])], out / "out").one()
+            assert problem["contest_date"].isoformat() == "2020-01-01"
+
+
+def package(folder: Path, **files: bytes) -> Path:
+    """Write a problem package with a secret test, and the given files by their path."""
+    for name, content in {"problem.yaml": b"", "data/secret/1.in": b"1", "data/secret/1.ans": b"2", **files}.items():
+        written(folder / name, content)
+    return folder
+
+
+def test_every_submission_of_a_package_is_read_or_counted(tmp_path: Path) -> None:
+    """A folder with one source is a program with its headers, one with several is rejected, texts are no programs."""
+    files = {
+        "problem_statement/problem.tex": b"Print the number that follows.",
+        "submissions/accepted/a.py": b"print(2)",
+        "submissions/accepted/README": b"Both are right.",
+        "submissions/accepted/notes.md": b"So they are.",
+        "submissions/accepted/.hidden.py": b"",
+        "submissions/accepted/one/main.cpp": b'#include "two.h"\nint main() { return two; }',
+        "submissions/accepted/one/two.h": b"int two;",
+        "submissions/accepted/several/Main.java": b"class Main {}",
+        "submissions/accepted/several/Other.java": b"class Other {}",
+        "submissions/accepted/texts/README.txt": b"Nothing.",
+        "submissions/wrong_answer/old.rb": b"puts 1",
+    }
+    result = run("kattis", [package(tmp_path / "in" / "p", **files)], tmp_path / "out")
+    assert [(row["language"], row["code"], row["is_correct"]) for row in result.rows("solutions")] == [
+        ("python", "print(2)", True),
+        ("cpp", "int two;\nint main() { return two; }", True),
+        ("unknown", "puts 1", False),
+    ]
+    (rejected,) = result.rows("rejected")
+    assert (rejected["native_id"], rejected["reason"]) == ("p", Reason.WRONG_TYPE)
+    assert "accepted/several" in rejected["detail"]
+    assert result.counts.rows_in == 2
+
+
+@pytest.mark.parametrize("place", ["problem_statement/problem.sv.tex", "statement/problem.sv.md"])
+def test_a_package_without_an_english_statement_is_kept(place: str, tmp_path: Path) -> None:
+    """Another language is better than none, and it is noted; an English statement is taken where there is one."""
+    swedish = {place: "Skriv ut talet som följer.".encode(), "problem.yaml": b"name: {en: Next, sv: Nasta}"}
+    package(tmp_path / "in" / "one", **swedish)
+    english = {"problem_statement/problem.en.tex": b"Print the number that follows."}
+    package(tmp_path / "in" / "two", **swedish, **english)
+    one, two = run("kattis", [tmp_path / "in"], tmp_path / "out").rows("problems")
+    assert (one["statement"], one["title"]) == ("Skriv ut talet som följer.", "Nasta")
+    assert (two["statement"], two["title"]) == ("Print the number that follows.", "Next")
+    assert Repair.OTHER_LANGUAGE in one["repairs"]
+    assert Repair.OTHER_LANGUAGE not in two["repairs"]

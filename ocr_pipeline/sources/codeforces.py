@@ -109,7 +109,9 @@ def _io_mode(row: Row, repairs: set[Repair]) -> IoMode:
 
 
 def _day(start: object, year: object, repairs: set[Repair]) -> date | None:
-    """Return the day of a start in seconds since 1970, else the first day of its year."""
+    """Return the day of a start, which may be in seconds since 1970, else the first day of its year."""
+    if isinstance(start, date):
+        return date_of(start, repairs)
     if isinstance(start, int | float) and not isinstance(start, bool) and 0 < start < LAST_SECOND:
         return datetime.fromtimestamp(start, UTC).date()
     if isinstance(year, int) and 0 < year <= LAST_YEAR:

@@ -42,6 +42,13 @@ STATEMENTS: Final = (
     "statement/problem.en.tex",
     "statement/problem.en.md",
 )
+OTHER_STATEMENTS: Final = (
+    "problem_statement/problem.*.tex",
+    "problem_statement/problem.*.md",
+    "statement/problem.*.tex",
+    "statement/problem.*.md",
+)
+NO_PROGRAMS: Final = ("", ".json", ".md", ".rst", ".tex", ".txt", ".yaml", ".yml")  # what people put beside programs
 GROUP_FLAGS: Final = (("test_group.yaml", "output_validator_args"), ("testdata.yaml", "output_validator_flags"))
 LANGUAGE_OF_TEXT: Final = "en"
 CHECKER_LANGUAGES: Final = ("cpp", "python")
@@ -90,15 +97,28 @@ def _package_rows(folder: Path, name: str) -> Iterator[Row]:
             given, expected = (_text(test.with_name(f"{test.name}{end}")) for end in (".in", ".ans"))
             case = test.relative_to(place).as_posix()
             yield {"problem": name, "kind": kind, "name": case, "input": given, "output": expected}
-    for program in sorted((folder / "submissions").glob("*/*")):
-        if program.is_file():
+    for place in sorted((folder / "submissions").glob("*/[!.]*")):
+        programs = _programs(place)
+        if programs:
             yield {
                 "problem": name,
-                "name": program.relative_to(folder / "submissions").as_posix(),
-                "language": LANGUAGES.get(program.suffix.lower(), "unknown"),
-                "expected": program.parent.name,
-                "code": _text(program),
+                "name": place.relative_to(folder / "submissions").as_posix(),
+                "language": LANGUAGES.get(programs[0].suffix.lower(), "unknown"),
+                "expected": place.parent.name,
+                "code": _text(place) if place.is_file() else _only(programs),
             }
+
+
+def _programs(place: Path) -> list[Path]:
+    """Return the sources of a submission, which is a file or a folder; none where it is something else."""
+    if place.is_file():
+        return [] if place.suffix.lower() in NO_PROGRAMS else [place]
+    return sorted(path for path in place.rglob("*") if path.is_file() and path.suffix.lower() in LANGUAGES)
+
+
+def _only(programs: list[Path]) -> str | None:
+    """Return the one source of a folder with its headers; null where there are several, which no column holds."""
+    return _with_headers(programs[0], set()) if len(programs) == 1 else None
 
 
 def _package_problem(folder: Path, name: str) -> Row:
@@ -108,10 +128,12 @@ def _package_problem(folder: Path, name: str) -> Row:
     limit: Mapping[str, object] = limits if isinstance(limits, Mapping) else {}
     title = settings.get("name")
     checker = _checker_file(folder)
+    statement, language = _statement(folder)
     return {
         "problem": name,
-        "statement": next((text for path in STATEMENTS if (text := _text(folder / path)) is not None), None),
-        "name": title.get(LANGUAGE_OF_TEXT) if isinstance(title, Mapping) else title,
+        "statement": statement,
+        "statement_language": language,
+        "name": title.get(language) if isinstance(title, Mapping) else title,
         "license": settings.get("license"),
         "settings": None if found is not None else "problem.yaml is no YAML of settings",
         "validation": _validation(folder, settings),
@@ -122,6 +144,15 @@ def _package_problem(folder: Path, name: str) -> Row:
         "time_limit": _text(folder / ".timelimit") or limit.get("time_limit"),
         "memory_limit": limit.get("memory"),
     }
+
+
+def _statement(folder: Path) -> tuple[str | None, str]:
+    """Return the statement and its language: English where there is one, else the first in the order of file names."""
+    for path in STATEMENTS:
+        if (text := _text(folder / path)) is not None:
+            return text, LANGUAGE_OF_TEXT
+    others = sorted(path for pattern in OTHER_STATEMENTS for path in folder.glob(pattern))
+    return (_text(others[0]), others[0].name.split(".")[1]) if others else (None, LANGUAGE_OF_TEXT)
 
 
 def _validation(folder: Path, settings: Mapping[str, object]) -> object:

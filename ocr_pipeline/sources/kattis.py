@@ -38,6 +38,8 @@ def _read(row: Row) -> RawProblem:
         raise RowDefect(Reason.UNREADABLE_ROW, unreadable)
     statement = require_text(row.get("statement"), "statement")
     require_statement(statement)
+    if row.get("statement_language") not in {None, "en"}:
+        repairs.add(Repair.OTHER_LANGUAGE)
     validation = optional_text(row.get("validation"), repairs) or ""
     flags = require_text(row.get("validator_flags"), "validator_flags")
     interactive = any(word in validation for word in INTERACTIVE)
@@ -90,7 +92,7 @@ def _attach_test(row: Row) -> Attachment:
 def _attach_submission(row: Row) -> Attachment:
     native_id, name, code = clean_id(row.get("problem")), row.get("name"), row.get("code")
     if native_id is None or not isinstance(code, str):
-        raise RowDefect(Reason.WRONG_TYPE, f"a submission without problem or code: {quoted(name)}")
+        raise RowDefect(Reason.WRONG_TYPE, f"a submission without problem, or not of one program: {quoted(name)}")
     language = optional_text(row.get("language"), set()) or "unknown"
     is_correct = row.get("expected") == "accepted"
     return Attachment(native_id, SolutionText(normal_code(code, set()), language, is_correct), order=str(name))

@@ -60,6 +60,7 @@ class Repair(StrEnum):
     UNREADABLE_FILE_NAME = "unreadable_file_name"
     UNKNOWN_ENUM = "unknown_enum"
     STARTER_CODE_SPLIT = "starter_code_split"
+    OTHER_LANGUAGE = "other_language"
     INTERACTIVE_FROM_STATEMENT = "interactive_from_statement"
 
 
