@@ -157,20 +157,20 @@ def _as_int8(left: torch.Tensor, right: torch.Tensor, threshold: float) -> Short
     import torch
 
     onednn = torch.ops.onednn
-    strips = [_to_int8(rows, dim=(0, 1)) for rows in torch.split(left, ROWS_PER_TILE)]
-    tiles = [_to_int8(rows, dim=(1,)) for rows in torch.split(right, COLUMNS_PER_TILE)]
+    strips = _to_int8(left, ROWS_PER_TILE, one_step=True)
+    tiles = _to_int8(right, COLUMNS_PER_TILE, one_step=False)
     lengths = [float(strip.lengths.max()) for strip in strips]
     rests = [float(strip.rests.max()) for strip in strips]
     if any(threshold <= float(_margins(max(lengths), max(rests), tile).max()) for tile in tiles):
         return None
-    strips = [replace(strip, rows=strip.rows.view(torch.uint8) ^ INT8_OFFSET) for strip in strips]
+    shifted = [strip.rows.view(torch.uint8).bitwise_xor_(INT8_OFFSET) for strip in strips]
     tiles = [replace(tile, rows=onednn.qlinear_prepack(tile.rows, [ROWS_PER_TILE, left.shape[1]])) for tile in tiles]
 
     def multiply(strip: int, tile: int) -> torch.Tensor:
         floors = (threshold - _margins(lengths[strip], rests[strip], tiles[tile])) / tiles[tile].steps
-        scales = float(strips[strip].steps) * ROUNDED_TO_ONE / floors
+        scales = float(strips[strip].steps[0]) * ROUNDED_TO_ONE / floors
         zeros = torch.zeros(len(scales), dtype=torch.long)
-        factors = strips[strip].rows, 1.0, INT8_OFFSET, tiles[tile].rows, scales, zeros
+        factors = shifted[strip], 1.0, INT8_OFFSET, tiles[tile].rows, scales, zeros
         products: torch.Tensor = onednn.qlinear_pointwise(*factors, None, 1.0, 0, torch.uint8, "none", [], "")
         return products
 
@@ -201,14 +201,23 @@ class _Int8:
     """Lengths of what rounding left of each row."""
 
 
-def _to_int8(vectors: torch.Tensor, dim: tuple[int, ...]) -> _Int8:
+def _to_int8(vectors: torch.Tensor, rows_per_block: int, *, one_step: bool) -> list[_Int8]:
+    """Round block by block, with one step per block or per row; what stays lies in one piece, or memory would be in shreds."""
     import torch
 
-    steps = vectors.abs().amax(dim=dim, keepdim=True) / INT8_LARGEST
-    steps = steps.where(steps > 0, 1.0)
-    rounded = (vectors / steps).round()
-    kept = rounded * steps
-    return _Int8(rounded.to(torch.int8), steps.ravel(), kept.norm(dim=1), (vectors - kept).norm(dim=1))
+    rows = torch.empty(vectors.shape, dtype=torch.int8)
+    steps, lengths, rests = torch.empty(3, len(vectors))
+    for start in range(0, len(vectors), rows_per_block):
+        part = slice(start, start + rows_per_block)
+        block = vectors[part]
+        step = block.abs().amax(dim=(0, 1) if one_step else 1, keepdim=True) / INT8_LARGEST
+        step = step.where(step > 0, 1.0)
+        rounded = (block / step).round()
+        kept = rounded * step
+        rows[part] = rounded
+        steps[part], lengths[part], rests[part] = step.ravel(), kept.norm(dim=1), (block - kept).norm(dim=1)
+    blocks = zip(*(torch.split(whole, rows_per_block) for whole in (rows, steps, lengths, rests)), strict=True)
+    return [_Int8(*block) for block in blocks]
 
 
 def _margins(length: float, rest: float, columns: _Int8) -> torch.Tensor:
