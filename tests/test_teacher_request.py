@@ -1,11 +1,13 @@
 """The key of a request: everything that decides the answer changes it, nothing else does."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocr_pipeline.store import canonical_json
 from ocr_pipeline.teacher.client import wire_body
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 
@@ -79,6 +81,24 @@ def test_the_key_is_stable_between_versions() -> None:
     """Ledgers outlive releases: this value may only change together with the ledger's schema."""
     request = Request((Message("user", "How many?"),), {"temperature": 0.6, "seed": 1, "max_tokens": 16384})
     assert request_id(request, IDENTITY) == "ec90d5854e6a25f9446188804624c26854d800e2bbed11a44b6ce5e71417ca3e"
+
+
+@given(
+    requests,
+    st.text(max_size=5),
+    st.none() | st.text(max_size=5),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(0, 2**63)),
+)
+def test_the_key_is_the_hash_of_canonical_json(
+    request: Request, model: str, revision: str | None, key: dict[str, str | int]
+) -> None:
+    """Whatever writes the JSON that is hashed, quotes, control characters and the order of names are as ever."""
+    asked = replace(request, key=key)
+    hashes = [hashlib.sha256(message.content.encode()).hexdigest() for message in request.messages]
+    roles = [[message.role, digest] for message, digest in zip(request.messages, hashes, strict=True)]
+    parts = ["ocr_pipeline request 1", model, revision, roles, asked.params_json, key]
+    expected = hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+    assert request_id(asked, Identity(model, revision)) == expected
 
 
 @given(st.sampled_from([0.0, 1.0, 2.0]))

@@ -148,13 +148,15 @@ def require_room(totals: Totals) -> None:
 
 def prepared_call(request: Request, identity: Identity, key: str, prompt_sha256: str) -> Call:
     """Return a request ready to be sent."""
+    body = wire_body(request, identity.model)
+    max_tokens = int(request.params.get("max_tokens") or request.params.get("max_completion_tokens") or 0)
     return Call(
         request_id=key,
-        body=wire_body(request, identity.model),
+        body=body,
         prompt_sha256=prompt_sha256,
         params=request.params_json,
         subject=request.subject,
-        max_tokens=int(request.params.get("max_tokens") or request.params.get("max_completion_tokens") or 0),
+        largest=Usage(len(body), max_tokens),  # a token is at least one byte long
     )
 
 

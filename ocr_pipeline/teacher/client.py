@@ -439,7 +439,8 @@ def _is_date(value: str) -> bool:
 
 def _server_latency_s(headers: Mapping[str, str], measured_s: float) -> float:
     """Prefer the server's own figure: it does not hold our queue, and a replay can repeat it."""
+    said_ms = headers.get("openai-processing-ms")
     try:
-        return float(headers["openai-processing-ms"]) / 1000
-    except (KeyError, ValueError):
+        return round(measured_s, 3) if said_ms is None else float(said_ms) / 1000
+    except ValueError:
         return round(measured_s, 3)

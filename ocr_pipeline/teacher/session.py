@@ -63,12 +63,8 @@ class Call:
     prompt_sha256: str
     params: str
     subject: Mapping[str, str | int]
-    max_tokens: int
-
-    @property
-    def largest(self) -> Usage:
-        """The most it can cost: a token is at least one byte long."""
-        return Usage(len(self.body), self.max_tokens)
+    largest: Usage
+    """The most it can cost."""
 
 
 @dataclass(slots=True)
@@ -375,9 +371,9 @@ class _Session:
 
 def _counted(call: Call, answer: Answer) -> Usage:
     """Return the tokens of an answer: the server's count, or an estimate where it gives none."""
-    if answer.error_kind is not None:
-        return answer.usage
     prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
+    if answer.error_kind is not None or (prompt is not None and completion is not None):
+        return answer.usage
     return Usage(
         prompt if prompt is not None else estimate(len(call.body)),
         completion if completion is not None else estimate(len(answer.text)),

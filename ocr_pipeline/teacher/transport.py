@@ -123,8 +123,9 @@ class AiohttpTransport:
         # Named by its class: finding the class for bytes takes aiohttp longer than sending them.
         payload = None if body is None else aiohttp.BytesPayload(body, content_type="application/json")
         try:
-            async with self._session.request(method, url, data=payload, timeout=timeout) as reply:
-                return HttpReply(reply.status, reply.headers, await reply.read())
+            # No `async with`: reading to the end gives the connection back, and a reading that fails closes it.
+            reply = await self._session.request(method, url, data=payload, timeout=timeout)
+            return HttpReply(reply.status, reply.headers, await reply.read())
         except aiohttp.ClientConnectorError as error:
             raise UnreachableError(error.os_error.strerror or str(error)) from error
         except aiohttp.ConnectionTimeoutError as error:
