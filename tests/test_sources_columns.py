@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -77,7 +78,20 @@ def test_a_spill_file_that_was_cut_is_an_error() -> None:
         spill.flush()
         spills.files[0].truncate(4)
         with pytest.raises(OSError, match="shorter"):
-            spills._read(place.file, place.offset, memoryview(bytearray(place.length)))
+            spills.get(place)
+
+
+def test_what_the_system_reads_in_pieces_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call of the system that returns less than was asked for is followed by others."""
+    rows = [("public", "1 2 3\n" * 5, "6\n"), ("private", "", "0123456789")]
+    with open_spills(1) as spills:
+        spill = SpillWriter(spills.files[0], 0)
+        places = [spill.put(b"blob"), spill.put_batch(block(rows))]
+        spill.flush()
+        whole = os.preadv
+        monkeypatch.setattr(os, "preadv", lambda file, views, offset: whole(file, [views[0][:3]], offset))
+        assert spills.get(places[0]) == b"blob"
+        assert spills.get_rows([places[1]], TEST_BLOCK).to_pylist() == block(rows).to_pylist()
 
 
 @given(TESTS)

@@ -97,36 +97,42 @@ class Spills:
     def get(self, place: Place) -> bytes:
         """Return a blob that was flushed."""
         data = bytearray(place.length)
-        self._read(place.file, place.offset, memoryview(data))
+        self._read(place, [memoryview(data)])
         return bytes(data)
 
     def get_rows(self, blocks: Sequence[Block], schema: pa.Schema) -> pa.RecordBatch:
         """Return the rows of blocks that were flushed, one block after the other."""
         rows = sum(block.rows for block in blocks)
-        places = [block.place.offset for block in blocks]
-        columns = []
-        for number, field in enumerate(schema):
-            is_text = not pa.types.is_boolean(field.type)
-            lengths = np.empty(rows if is_text else 0, LENGTH)
-            data = pa.allocate_buffer(sum(block.sizes[number] for block in blocks))
-            heads, bodies = lengths.view(np.uint8).data, memoryview(data).cast("B")
-            for index, block in enumerate(blocks):
-                head, body = block.rows * LENGTH.itemsize if is_text else 0, block.sizes[number]
-                self._read(block.place.file, places[index], heads[:head])
-                self._read(block.place.file, places[index] + head, bodies[:body])
-                heads, bodies = heads[head:], bodies[body:]
-                places[index] += head + body
-            columns.append(_texts(field.type, lengths, data) if is_text else _flags(data))
+        widths = [0 if pa.types.is_boolean(field.type) else LENGTH.itemsize for field in schema]
+        lengths = [np.empty(rows * width, np.uint8) for width in widths]
+        data = [pa.allocate_buffer(sum(block.sizes[number] for block in blocks)) for number in range(len(schema))]
+        targets = [memoryview(part) for column in zip(lengths, data, strict=True) for part in column]
+        starts = [0] * len(targets)
+        for block in blocks:
+            sizes = [size for pair in zip(widths, block.sizes, strict=True) for size in (pair[0] * block.rows, pair[1])]
+            ends = list(map(int.__add__, starts, sizes))
+            self._read(block.place, [view[start:end] for view, start, end in zip(targets, starts, ends, strict=True)])
+            starts = ends
+        columns = [
+            _texts(field.type, counts.view(LENGTH), texts) if width else _flags(texts)
+            for field, width, counts, texts in zip(schema, widths, lengths, data, strict=True)
+        ]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def _read(self, file: int, offset: int, into: memoryview) -> None:
-        while into:
-            count = os.preadv(self.files[file].fileno(), [into[:LONGEST_READ]], offset)
-            if not count:
-                message = "a temporary file is shorter than what was put into it"
-                raise OSError(message)
-            into = into[count:]
-            offset += count
+    def _read(self, place: Place, into: Sequence[memoryview]) -> None:
+        """Fill views, one after the other, with the bytes of a place."""
+        file, offset = self.files[place.file].fileno(), place.offset
+        if os.preadv(file, into, offset) == place.length:
+            return
+        for view in into:  # the system reads no more than 2 GiB in one call
+            rest = view
+            while rest:
+                count = os.preadv(file, [rest[:LONGEST_READ]], offset)
+                if not count:
+                    message = "a temporary file is shorter than what was put into it"
+                    raise OSError(message)
+                rest = rest[count:]
+                offset += count
 
     def path(self, number: int) -> str:
         """Return a path under which this and other processes of this user open a file, while this process lives."""
