@@ -106,7 +106,8 @@ class Spills:
         widths = [0 if pa.types.is_boolean(field.type) else LENGTH.itemsize for field in schema]
         lengths = [np.empty(rows * width, np.uint8) for width in widths]
         data = [pa.allocate_buffer(sum(block.sizes[number] for block in blocks)) for number in range(len(schema))]
-        targets = [memoryview(part) for column in zip(lengths, data, strict=True) for part in column]
+        pairs = zip(lengths, data, strict=True)
+        targets = [view for counts, texts in pairs for view in (counts.data, memoryview(texts))]
         starts = [0] * len(targets)
         for block in blocks:
             sizes = [size for pair in zip(widths, block.sizes, strict=True) for size in (pair[0] * block.rows, pair[1])]
