@@ -353,7 +353,7 @@ def compare(url: str, options: argparse.Namespace) -> None:
     size = ["--requests", str(options.requests), "--in-flight", str(options.in_flight)]
     clients = {name: [sys.executable, __file__, "--only", name, url, *size] for name in CLIENTS}
     if options.curator:
-        clients["curator"] = [options.curator, "-c", CURATOR, url, str(options.requests // 2), str(options.in_flight)]
+        clients["curator"] = [options.curator, "-c", CURATOR, url, str(options.requests), str(options.in_flight)]
     costs: dict[str, list[float]] = {name: [] for name in clients}
     for _ in range(options.rounds):
         for name, command in clients.items():
