@@ -41,7 +41,7 @@ NEAR_LIMIT: Final = 1.5
 ASSERTS_TIME_FACTOR: Final = 3.0  # one program holds up to a hundred cases, all in one process
 ASSERTS_MEMORY_FACTOR: Final = 4.0  # and its caches grow from case to case
 ASLEEP_SHARE: Final = 0.1
-IMPORT_LINE: Final = re.compile(r"^(?:import|from)[ \t]+(?!__future__)[^\n]+$", re.MULTILINE)
+IMPORT_LINE: Final = re.compile(r"^(?:import|from)[ \t]++(?!__future__)[^\n]+$", re.MULTILINE)
 EXACT: Final = Rule()
 
 
@@ -151,6 +151,13 @@ class ProblemSpec:
         """What the starter code imports, as Python to run before a candidate; a module that is not there is left out."""
         lines = filter(_is_import, IMPORT_LINE.findall(self.starter_code or ""))
         return "".join(f"try:\n    {line}\nexcept ImportError:\n    pass\n" for line in lines)
+
+    @property
+    def call(self) -> dict[str, object] | None:
+        """What a runner is to do with a candidate's function; nothing where the candidate is a program."""
+        if self.io_mode != IoMode.FUNCTION:
+            return None
+        return {"do": "call", "function": self.function_name, "prelude": self.imports}
 
     @property
     def checker_program(self) -> CheckerProgram | None:
@@ -322,10 +329,8 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
     if asserts is not None:
         results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
         return _summary(results, len(tests))
-    call: dict[str, object] = {"do": "call", "function": job.problem.function_name,
-                               "prelude": job.problem.imports}  # fmt: skip
-    what = call if job.problem.io_mode == IoMode.FUNCTION else None
-    program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, what, job.problem.files)
+    files, call = job.problem.files, job.problem.call
+    program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, call, files)
     if isinstance(program, RunResult):
         return _not_compiled(program, len(tests))
     with program:

@@ -17,7 +17,7 @@ from ocr_pipeline.judge import JudgeConfig, Runner, RunResult, RunStatus, judge
 from ocr_pipeline.judge.verdicts import ProblemSpec
 from ocr_pipeline.student.plan_sampling import ExampleScore
 from ocr_pipeline.student.sampling import Candidate, judge_rows
-from ocr_pipeline.tables import IoMode, TestKind
+from ocr_pipeline.tables import TestKind
 
 __all__ = ["Examiner", "SandboxExaminer"]
 
@@ -122,9 +122,8 @@ class SandboxExaminer:
         if not inputs:
             return None
         limits = self.config.limits_for(spec, self.language)
-        is_function = spec.io_mode == IoMode.FUNCTION
-        job: dict[str, object] | None = {"do": "call", "function": spec.function_name} if is_function else None
-        program = runner.open(code, self.language, limits, job)
+        call = spec.call
+        program = runner.open(code, self.language, limits, call)
         if isinstance(program, RunResult):
             return None
         printed = hashlib.sha256()
@@ -133,7 +132,7 @@ class SandboxExaminer:
                 run = program.run(text.encode("utf-8", "surrogatepass"), limits)
                 if run.status is not RunStatus.OK:
                     return None
-                printed.update(b" ".join((run.result if is_function else run.stdout).split()) + b"\0")
+                printed.update(b" ".join((run.stdout if call is None else run.result).split()) + b"\0")
         return printed.hexdigest()
 
 
