@@ -19,7 +19,7 @@ import pytest
 
 from ocr_pipeline.teacher.generate import GenerateConfig, generate
 from ocr_pipeline.teacher.servers import ManagedVllm, VllmConfig
-from tests import teacher_world as tw
+from tests.teacher import world as tw
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
 TINY_MODEL = textwrap.dedent(

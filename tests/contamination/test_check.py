@@ -1,0 +1,137 @@
+"""Benchmarks against problems: suspects, evidence and what stays."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ocr_pipeline.contamination import Benchmark, ContaminationConfig, check, read_benchmark, select_clean
+from ocr_pipeline.contamination.spans import find_spans
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.similarity import Reviews, pair_key, read_reviews
+from ocr_pipeline.similarity.prose import read_views
+from tests.similarity.stub import WordEncoder, problems
+
+STORY = "a miller sells flour to every village along the old river and wants the cheapest tour back home before winter"
+OTHER = "bees visit blossoms while counting petals"
+
+
+def benchmark(*rows: tuple[str, str], name: str = "own") -> Benchmark:
+    """Return a benchmark of (id, statement)."""
+    return Benchmark(name, "v1", pa.Table.from_batches(problems(*rows)))
+
+
+def checked(batches: list[pa.RecordBatch], *benchmarks: Benchmark, **more: Any) -> list[dict[str, Any]]:
+    """Check with defaults."""
+    given = {"config": ContaminationConfig(), "encoder": WordEncoder(), "reviews": Reviews()} | more
+    return check(batches, benchmarks, **given).to_pylist()
+
+
+def test_every_problem_has_its_nearest_row_per_benchmark() -> None:
+    """A clean problem too shows what it was compared with."""
+    rows = checked(problems(("p", OTHER)), benchmark(("b", STORY)), benchmark(("c", "petals"), name="second"))
+    assert [(row["benchmark"], row["benchmark_id"], row["decision"]) for row in rows] == [
+        ("own", "b", "clean"),
+        ("second", "c", "clean"),
+    ]
+
+
+def test_a_copied_statement_is_contaminated() -> None:
+    """One normal form is proof; the version of the benchmark is stored."""
+    (row,) = checked(problems(("p", STORY.upper())), benchmark(("b", STORY)))
+    assert (row["decision"], row["decided_by"], row["benchmark_version"]) == ("contaminated", "exact", "v1")
+
+
+def test_a_copied_passage_is_contaminated_below_the_threshold() -> None:
+    """A long rare passage inside much other text is found by its words and stored as the span."""
+    copied = "grey miller dusty flour seven villages winding river cheapest tour before winter brings heavy snow upon narrow bridges where trolls demand silver coins whenever merchants cross after dusk alone"
+    padding = " ".join(f"unrelated{number}" for number in range(300))
+    (row,) = checked(problems(("p", f"{padding} {copied}")), benchmark(("b", copied)))
+    assert (row["decision"], row["decided_by"], row["span"]) == ("contaminated", "rule", copied)
+    assert row["cosine"] < 0.7
+
+
+def test_boilerplate_is_no_evidence() -> None:
+    """Sentences of input formats are no span, however long."""
+    boilerplate = "the first line of the input contains a single integer t the number of test cases each test case contains two integers n and k on one line print one integer for each test case"
+    assert find_spans([f"{boilerplate} about bees"], [f"{boilerplate} about rivers"]) == {}
+
+
+def test_what_many_statements_share_is_no_evidence() -> None:
+    """A sequence that stands in dozens of problems is boilerplate even without the words of formats."""
+    shared = "amber birds carry delicate envelopes following golden highways into jolly kingdoms"
+    many = [f"{shared} number{number}" for number in range(40)]
+    assert find_spans(many, [f"{shared} elsewhere"]) == {}
+    assert list(find_spans(many[:3], [f"{shared} elsewhere"])) == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_another_answer_to_the_same_input_is_clean() -> None:
+    """A look-alike that asks something else is not the benchmark's problem."""
+    text = STORY + "\n\nExample 1:\n\nInput: n = 5, k = 2\nOutput: {}\n"
+    (row,) = checked(problems(("p", text.format(3))), benchmark(("b", text.format(4))))
+    assert (row["decision"], row["decided_by"]) == ("clean", "rule")
+
+
+def test_reviews_override() -> None:
+    """People settle a pair by its content key, also below the threshold."""
+    said = read_reviews(pa.Table.from_pylist([{"pair_key": pair_key(STORY, OTHER), "decision": "duplicate"}]))
+    (row,) = checked(problems(("p", OTHER)), benchmark(("b", STORY)), reviews=said)
+    assert (row["decision"], row["decided_by"]) == ("contaminated", "review")
+
+
+def test_clean_problems_are_counted_by_benchmark() -> None:
+    """What a benchmark holds is dropped under its name; the rest is written."""
+    batches = problems(("p", STORY), ("q", OTHER))
+    table = check(
+        batches, [benchmark(("b", STORY))], config=ContaminationConfig(), encoder=WordEncoder(), reviews=Reviews()
+    )
+    written: list[pa.RecordBatch] = []
+
+    class Sink:
+        def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+            written.append(rows)
+
+    counts = select_clean(batches, table, Sink())
+    assert (counts.rows_in, counts.kept, dict(counts.dropped)) == (2, 1, {"in:own": 1})
+    assert written[0].column("problem_id").to_pylist() == ["q"]
+
+
+def test_a_benchmark_added_later_encodes_only_itself() -> None:
+    """With a cache of vectors, a further benchmark costs its own texts."""
+    first, second = benchmark(("b", STORY)), benchmark(("c", "petals"), name="second")
+    encoder = WordEncoder()
+    alone = checked(problems(("p", OTHER)), first, encoder=encoder)
+    both = checked(problems(("p", OTHER)), second, first, encoder=encoder)
+    assert [row for row in both if row["benchmark"] == "own"] == alone
+
+
+def test_raw_benchmarks_are_read_by_their_columns(tmp_path: Path) -> None:
+    """A prompt column and an id column are enough; lines that most rows share are left out."""
+    wrapper = "You are given a question and answer in Python.\n"
+    rows = [{"task_id": f"T/{number}", "prompt": f"{wrapper}story number{number} of many"} for number in range(30)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "raw.parquet")
+    (tmp_path / "raw.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    found = read_benchmark("raw", tmp_path / "raw.parquet")
+    assert found.problems.to_pylist()[0] == {"problem_id": "T/0", "statement": "story number0 of many"}
+    assert read_benchmark("raw", tmp_path / "raw.jsonl") == found
+
+
+def test_a_file_without_statements_is_named(tmp_path: Path) -> None:
+    """The message shows the columns that are there."""
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "no.parquet")
+    with pytest.raises(InputError, match="has no statement: its columns are a"):
+        read_benchmark("x", tmp_path / "no.parquet")
+
+
+def test_the_prose_of_a_program_is_a_view_of_its_own() -> None:
+    """Docstrings, comments and the function's name are read out of Python, C and JavaScript; a statement has one view."""
+    python = 'def sumOfSquares(xs):\n    """Return the total of all squared numbers given.\n    >>> f([1])\n    """\n    return 0\n'
+    assert "sum Of Squares" in read_views(python)[1]
+    assert ">>>" not in read_views(python)[1]
+    assert (
+        "total of all squares" in read_views("int sum_sq(int* xs) {\n  // returns the total of all squares here\n}")[1]
+    )
+    assert read_views(STORY) == (STORY,)

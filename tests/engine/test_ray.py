@@ -1,0 +1,83 @@
+"""The Ray engine gives the same bytes as local processes, also when a node dies in the middle."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ocr_pipeline.engine import LocalEngine
+from ocr_pipeline.errors import PipelineError
+from tests.samples.rows import ALL_SHAPES, responses, separated
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray"),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.filterwarnings("ignore"),
+]
+BATCHES = 40
+KILL_AT = 12
+STORE_BYTES = 100_000_000
+
+
+def batches(kill: list[int]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of distinct rows, and kill the given processes on the way."""
+    for number in range(BATCHES):
+        if number == KILL_AT:
+            for process in kill:
+                os.kill(process, signal.SIGKILL)
+        texts = [text.replace("print", f"print({number}), print") for text in ALL_SHAPES]
+        names = [f"{number:02}-{row:02}" for row in range(len(texts))]
+        yield responses(texts, request_id=names)
+
+
+@pytest.fixture
+def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the loopback nobody else is there, so no token is needed."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+
+
+@pytest.mark.usefixtures("no_token")
+def test_same_bytes_when_a_node_dies(tmp_path: Path) -> None:
+    """Two nodes on the loopback, one killed in the middle: the file is the one that one process writes."""
+    from ray.cluster_utils import Cluster
+
+    from ocr_pipeline.engine.ray import RayEngine
+
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES},
+    )
+    try:
+        node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        victims = [process.pid for kind in node.live_processes() for process in kind[1:]]
+        local, _ = separated(tmp_path / "local.parquet", batches([]), engine=LocalEngine())
+        over_ray, _ = separated(tmp_path / "ray.parquet", batches(victims), engine=RayEngine(cluster.address))
+    finally:
+        for node in cluster.list_all_nodes():
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+    assert over_ray == local
+    assert (tmp_path / "ray.parquet").read_bytes() == (tmp_path / "local.parquet").read_bytes()
+
+
+@pytest.mark.usefixtures("no_token")
+def test_no_cluster() -> None:
+    """An address where nobody listens is one clear line."""
+    from ocr_pipeline.engine.ray import RayEngine
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(PipelineError, match=f"no Ray cluster at `127.0.0.1:{port}`"):
+        list(RayEngine(f"127.0.0.1:{port}").map(_same, batches([])))
+
+
+def _same(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch

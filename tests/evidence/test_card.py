@@ -1,0 +1,68 @@
+"""The data card says what the manifests say; the plots are small PNGs."""
+
+from pathlib import Path
+
+import pytest
+
+from ocr_pipeline.evidence import bar_chart, data_card, histogram
+from ocr_pipeline.store import Store
+from tests.evidence import root as fixture
+
+PNG = b"\x89PNG\r\n"
+LARGEST_BYTES = 50_000
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Write the card of the small data root."""
+    return data_card(fixture.build_root(tmp_path_factory.mktemp("root")))
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        "| taco | python | 1 |",
+        "| problems | 6 | 5 | 1 no_statement |",
+        "| mit | 1 |",
+        "Statements left out because of their licence: 1 rows.",
+        "- python: `teacher@1`",
+        '- sft_dataset: `{"execution":"passing"}`',
+        "dagster asset materialize",
+        "## Known limits",
+        "| sft_dataset/taco/python | 1 | 1 |",
+    ],
+)
+def test_card_tells(card: str, expected: str) -> None:
+    """Counts, funnel, licences, models, configuration, how to rebuild and limits all stand in it."""
+    assert expected in card
+
+
+def test_card_does_not_depend_on_the_place(card: str, tmp_path: Path) -> None:
+    """The same data gives the same card wherever it lies."""
+    assert data_card(fixture.build_root(tmp_path)) == card
+
+
+def test_card_of_an_empty_root(tmp_path: Path) -> None:
+    """There is a card before there is data."""
+    assert "0 rows in 0 partitions" in data_card(Store(tmp_path))
+
+
+@pytest.mark.parametrize("counts", [{}, {"kept": 3}, {f"reason_{n}": n for n in range(200)}, {"$x_{": 1, "y" * 500: 2}])
+def test_bar_chart_is_a_small_png(counts: dict[str, int]) -> None:
+    """Empty, many, long and formula-like labels included."""
+    picture = bar_chart(counts, "kept and $dropped")
+    assert picture.startswith(PNG)
+    assert len(picture) < LARGEST_BYTES
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [1.0, 1.0], [n / 10 for n in range(1000)]])
+def test_histogram_is_a_small_png(values: list[float]) -> None:
+    """Empty and constant values included."""
+    picture = histogram(values, "entropy")
+    assert picture.startswith(PNG)
+    assert len(picture) < LARGEST_BYTES
+
+
+def test_same_counts_give_the_same_bytes() -> None:
+    """Nothing of the clock or the version is in the picture."""
+    assert bar_chart({"kept": 1}, "t") == bar_chart({"kept": 1}, "t")

@@ -1,0 +1,174 @@
+"""The ledger: what was committed is there after anything, what was not never half is."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocr_pipeline.errors import InputError, StoreError
+from ocr_pipeline.teacher.ledger import Ledger, Record, merge_ledgers, read_records, record_line
+from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage
+
+
+def record(number: int, *, text: str = "answer", kind: ErrorKind | None = None) -> Record:
+    """Return a record whose key is the number."""
+    answer = Answer(
+        text=f"{text} {number}",
+        model="m@1",
+        created_ms=number,
+        latency_s=0.5,
+        attempts=1,
+        finish_reason="stop",
+        usage=Usage(10, number),
+        error_kind=kind,
+        error_detail="why" if kind else "",
+    )
+    return Record(f"{number:064x}", f"{number:064x}", "{}", {"problem_id": f"p{number}"}, answer)
+
+
+def keys(path: Path) -> list[int]:
+    """Return the numbers of all records."""
+    return [int(each.request_id, 16) for each in read_records(path)]
+
+
+def test_what_is_committed_is_read_back_exactly(tmp_path: Path) -> None:
+    """Every field of an answer survives, also lone tags, NUL bytes and other scripts."""
+    written = replace(
+        record(7), answer=replace(record(7).answer, text="</think>\0 \u2028 задача 🧮", stop_reason="151643")
+    )
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit([written])
+    assert list(read_records(tmp_path / "l.sqlite")) == [written]
+
+
+def test_an_answer_is_never_overwritten(tmp_path: Path) -> None:
+    """The first answer stays, whatever comes later under its key."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit([record(1, text="first")])
+        ledger.commit([record(1, text="second"), record(2)])
+        texts = [each.answer.text for each in ledger.all_records()]
+    assert texts == ["first 1", "answer 2"]
+
+
+def test_a_failure_that_may_pass_gives_way_to_an_answer(tmp_path: Path) -> None:
+    """It is not settled, and an answer takes its place; a permanent one is settled and stays."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit([record(1, kind=ErrorKind.TIMEOUT), record(2, kind=ErrorKind.BAD_REQUEST)])
+        assert list(ledger.settled([record(1).request_id, record(2).request_id])) == [record(2).request_id]
+        ledger.commit([record(1), record(2)])
+        kinds = [each.answer.error_kind for each in ledger.all_records()]
+    assert kinds == [None, ErrorKind.BAD_REQUEST]
+
+
+@pytest.fixture(scope="module")
+def torn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """Return a ledger of 30 commits whose last ones are still in the write-ahead log."""
+    folder = tmp_path_factory.mktemp("torn")
+    script = (
+        "import os, sys; from pathlib import Path; from tests.teacher.test_ledger import *\n"
+        "ledger = Ledger(Path(sys.argv[1]) / 'l.sqlite').__enter__()\n"
+        "for n in range(30): ledger.commit([record(n, text=os.urandom(4000).hex())])\n"
+        "os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=False, cwd=Path(__file__).parents[2])
+    return folder / "l.sqlite", (folder / "l.sqlite-wal").read_bytes()
+
+
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0, 1), garbage=st.binary(max_size=200))
+def test_a_torn_write_loses_at_most_what_was_being_written(
+    torn: tuple[Path, bytes], share: float, garbage: bytes
+) -> None:
+    """The log cut at any byte, with rubbish after it: the records before it are whole, in order, and more can follow."""
+    path, log = torn
+    copy = Path(tempfile.mkdtemp(dir=path.parent))
+    try:
+        shutil.copy(path, copy / "l.sqlite")
+        (copy / "l.sqlite-wal").write_bytes(log[: int(share * len(log))] + garbage)
+        found = keys(copy / "l.sqlite")
+        assert found == list(range(len(found)))
+        with Ledger(copy / "l.sqlite") as ledger:
+            ledger.commit([record(1000)])
+        assert keys(copy / "l.sqlite") == [*found, 1000]
+    finally:
+        shutil.rmtree(copy)
+
+
+def test_everything_committed_survives_the_death_of_the_process(torn: tuple[Path, bytes], tmp_path: Path) -> None:
+    """A process that ends without closing anything has lost nothing."""
+    path, log = torn
+    shutil.copy(path, tmp_path / "l.sqlite")
+    (tmp_path / "l.sqlite-wal").write_bytes(log)
+    assert keys(tmp_path / "l.sqlite") == list(range(30))
+
+
+def test_a_second_writer_waits_and_then_is_told_who_holds_the_ledger(tmp_path: Path) -> None:
+    """The lock names the process, and is free again when it ends."""
+    told = pytest.raises(StoreError, match=f"being written by process {os.getpid()}; waited 0.1 s")
+    with Ledger(tmp_path / "l.sqlite"), told:
+        Ledger(tmp_path / "l.sqlite", lock_timeout_s=0.1).__enter__()
+    with Ledger(tmp_path / "l.sqlite", lock_timeout_s=0.1):
+        pass
+
+
+def test_an_older_schema_is_not_touched(tmp_path: Path) -> None:
+    """The message says what to do, and the file stays byte for byte."""
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE answers (request_id TEXT)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(
+        StoreError, match=r"has schema 0, this version reads 1; export it with the version that wrote it"
+    ):
+        Ledger(path).__enter__()
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_ledger_is_said_so(tmp_path: Path) -> None:
+    """Not a stack of SQLite's."""
+    path = tmp_path / "l.sqlite"
+    path.write_bytes(b"this is a text file, not a ledger\n" * 100)
+    with pytest.raises(StoreError, match="it is no ledger: give the path of one"):
+        Ledger(path).__enter__()
+
+
+def test_ledgers_of_several_machines_merge(tmp_path: Path) -> None:
+    """Answers win over failures, the target's answers stay, an export merges like a ledger, and again changes nothing."""
+    with Ledger(tmp_path / "a.sqlite") as ledger:
+        ledger.commit([record(1, text="a"), record(2, kind=ErrorKind.TIMEOUT)])
+    with Ledger(tmp_path / "b.sqlite") as ledger:
+        ledger.commit([record(1, text="b"), record(2, text="b"), record(3, text="b")])
+    (tmp_path / "c.jsonl").write_bytes(record_line(record(4, text="c")))
+    assert merge_ledgers(tmp_path / "a.sqlite", [tmp_path / "b.sqlite", tmp_path / "c.jsonl"]) == (3, 1)
+    assert [each.answer.text for each in read_records(tmp_path / "a.sqlite")] == ["a 1", "b 2", "b 3", "c 4"]
+    assert merge_ledgers(tmp_path / "a.sqlite", [tmp_path / "b.sqlite"]) == (0, 3)
+
+
+def test_a_torn_line_of_an_export_is_named(tmp_path: Path) -> None:
+    """File and line, and what to do."""
+    (tmp_path / "c.jsonl").write_bytes(record_line(record(4)) + record_line(record(5))[:-40])
+    with pytest.raises(InputError, match=r"c.jsonl` line 2 is no ledger record"):
+        list(read_records(tmp_path / "c.jsonl"))
+
+
+def test_the_summary_counts_answers_failures_and_the_length_tail(tmp_path: Path) -> None:
+    """The forecast rests on it."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit([*map(record, range(1, 101)), record(200, kind=ErrorKind.BAD_REQUEST)])
+        summary = ledger.summary()
+    assert (summary.answers, summary.errors, summary.mean_completion_tokens, summary.p95_completion_tokens) == (
+        100,
+        1,
+        50.5,
+        95,
+    )
+    assert summary.models == ("m@1",)
