@@ -22,8 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ocr_pipeline.answers import FencePolicy, separate_text
 from ocr_pipeline.engine import LocalEngine
-from ocr_pipeline.samples import FencePolicy, SampleConfig, separate, separate_text
+from ocr_pipeline.samples import SampleConfig, separate
 from ocr_pipeline.samples.compilers import python_compiler
 from ocr_pipeline.samples.step import each_text, separation_columns
 from ocr_pipeline.store import FileWriter, open_files

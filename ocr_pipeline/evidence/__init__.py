@@ -32,4 +32,4 @@ __all__ = [
     "unaccounted",
 ]
 
-VERSION: Final = "1"
+VERSION: Final = "2"

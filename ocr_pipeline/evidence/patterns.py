@@ -21,6 +21,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from ocr_pipeline.answers import without_fences
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import Engine
 from ocr_pipeline.store import TableWriter
@@ -126,7 +127,6 @@ CUE: Final = re.compile(
 )
 RANK: Final = {pattern.value: rank for rank, pattern in enumerate(LABELLED)}
 SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n+")
-CODE_BLOCK: Final = re.compile(r"```.*?```", re.DOTALL)
 WORD: Final = re.compile(r"[a-z]{2}")
 BATCH_BYTES: Final = 16 << 20
 
@@ -171,7 +171,7 @@ def label_sentence(sentence: str) -> Pattern:
 
 def count_patterns(reasoning: str) -> PatternCounts:
     """Label every sentence of a reasoning that holds a word; fenced code is no sentence."""
-    prose = CODE_BLOCK.sub("\n", _plain(reasoning))
+    prose = _plain(without_fences(reasoning))
     sentences = (sentence for sentence in SENTENCE_END.split(prose) if WORD.search(sentence))
     return PatternCounts(Counter(label_sentence(sentence) for sentence in sentences))
 

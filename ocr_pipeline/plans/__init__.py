@@ -30,5 +30,5 @@ __all__ = [
     "read_plan",
 ]
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Changes when the same input gives other bytes."""

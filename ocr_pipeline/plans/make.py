@@ -15,12 +15,13 @@ from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
+from ocr_pipeline.answers import split_thought
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.plans.agreement import agreement
 from ocr_pipeline.plans.choose import Solution, choose_solutions
 from ocr_pipeline.plans.config import PlanConfig, Policy, load_prompt
-from ocr_pipeline.plans.verdicts import REASONING_END, PlanVerdict, plan_defects, read_plan
+from ocr_pipeline.plans.verdicts import PlanVerdict, plan_defects, read_plan
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import PLANS
 from ocr_pipeline.teacher.ask import AskConfig, Reply
@@ -32,7 +33,6 @@ from ocr_pipeline.teacher.session import Totals
 __all__ = ["Ask", "make_plans"]
 
 BATCH_ROWS: Final = 512
-REASONING_START: Final = "<think>"
 JUDGEMENT: Final = re.compile(r"\b(DIS)?AGREES\b")
 JUDGE_MAX_TOKENS: Final = 2_048
 
@@ -200,7 +200,7 @@ def _unusable(reply: Reply) -> PlanVerdict | None:
     """Return why a reply holds no plan that could be read."""
     if reply.error is not None:
         return PlanVerdict.TEACHER_ERROR
-    if REASONING_START in reply.text and REASONING_END not in reply.text:
+    if split_thought(reply.text).answer is None:
         return PlanVerdict.UNCLOSED_REASONING
     return PlanVerdict.TRUNCATED if reply.finish_reason == "length" else None
 
@@ -237,7 +237,7 @@ def _judge_request(draft: _Drafted) -> Request:
 def _judgement(reply: Reply) -> bool | None:
     if reply.error is not None:
         return None
-    found = {match[1] is None for match in JUDGEMENT.finditer(reply.text.rpartition(REASONING_END)[2].upper())}
+    found = {match[1] is None for match in JUDGEMENT.finditer((split_thought(reply.text).answer or "").upper())}
     return found.pop() if len(found) == 1 else None
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ocr_pipeline.answers import find_fences, split_thought
+
 __all__ = ["PlanVerdict", "ReadPlan", "plan_defects", "read_plan"]
 
-REASONING_END: Final = "</think>"
 NUMBERED: Final = re.compile(r"^ {0,3}(?:\*\*)?(?:step\s+)?(\d{1,3})\s*[.):](?:\*\*)?\s+(\S.*)$", re.IGNORECASE)
 CONTINUED: Final = re.compile(r"^(?:\s+\S|[a-z][.)]\s|[-*•]\s)")
-FENCE: Final = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 CODE_LINE_CHARACTERS: Final = 12
 """A shorter line of code, such as ``n = 5`` or ``break``, may stand in a plan by chance."""
 COPIED_LINES: Final = 2
@@ -96,7 +96,7 @@ class ReadPlan:
 
 def read_plan(response: str) -> ReadPlan:
     """Take the numbered steps from the answer after the reasoning; text around them is left out."""
-    text = response.rpartition(REASONING_END)[2].strip("\n")
+    text = (split_thought(response).answer or "").strip("\n")
     steps: list[list[str]] = []
     numbers: list[int] = []
     open_step = False
@@ -143,7 +143,8 @@ def _is_english(plan: str) -> bool:
 
 
 def _copies(text: str, code: str | None) -> bool:
-    if FENCE.search(text):
+    found = find_fences(text.encode("utf-8", "replace"))
+    if found.complete or found.is_open:
         return True
     lines = {" ".join(line.split()) for line in (code or "").splitlines()}
     flat = " ".join(text.split())

@@ -7,28 +7,19 @@ the code is another step.
 
 from typing import Final
 
-from ocr_pipeline.samples.fences import extract_code
 from ocr_pipeline.samples.selection import Execution, SelectionConfig, TextPolicy, select
-from ocr_pipeline.samples.separation import Separated, Span, separate_text
 from ocr_pipeline.samples.step import SampleConfig, separate
-from ocr_pipeline.samples.verdicts import Case, FencePolicy, Separation, SyntaxVerdict
+from ocr_pipeline.samples.verdicts import SyntaxVerdict
 
 __all__ = [
     "VERSION",
-    "Case",
     "Execution",
-    "FencePolicy",
     "SampleConfig",
     "SelectionConfig",
-    "Separated",
-    "Separation",
-    "Span",
     "SyntaxVerdict",
     "TextPolicy",
-    "extract_code",
     "select",
     "separate",
-    "separate_text",
 ]
 
 VERSION: Final = "3"

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from ocr_pipeline.answers import FencePolicy
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.samples.selection import Execution, SelectionConfig, TextPolicy
 from ocr_pipeline.samples.selection import select as select_samples
 from ocr_pipeline.samples.step import SampleConfig
 from ocr_pipeline.samples.step import separate as separate_responses
-from ocr_pipeline.samples.verdicts import FencePolicy
 from ocr_pipeline.store import FileWriter, open_files
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES, SFT_DATASET
 

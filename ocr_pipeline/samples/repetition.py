@@ -87,20 +87,26 @@ def repeated_share(text: bytes) -> float:
     pairs = np.count_nonzero(same)
     if not pairs:
         return 0.0
-    groups = pairs - np.count_nonzero(same[1:] & same[:-1])  # runs of equal neighbours; each has one member more
+    # A run of n equal hashes has n-1 equal pairs and n-2 pairs of them in a row: so runs are counted, and each has a member
+    # more than it has pairs.
+    groups = pairs - np.count_nonzero(same[1:] & same[:-1])
     return (pairs + groups) / grams
 
 
 def _word_hashes(text: bytes) -> Words:
     """Hash each word by its first eight bytes and its length; words end at white space."""
     padded = b" " + text + b" " * WORD_BYTES
-    is_space = np.frombuffer(padded, np.uint8) <= ord(" ")
+    is_space = np.frombuffer(padded, np.uint8) <= ord(" ")  # control characters too
+    # The padding is white space on both sides, so edges come in pairs: a word's first byte, and the byte behind it.
     edges = np.flatnonzero(is_space[1:] != is_space[:-1]) + 1
     starts = edges[0::2]
     lengths = edges[1::2] - starts
-    eight = np.ndarray(len(padded) - WORD_BYTES + 1, "<u8", padded, strides=(1,))  # the eight bytes from each byte on
+    # A view whose items overlap: item i is the eight bytes from byte i on, as one number whose lowest byte comes first.
+    eight = np.ndarray(len(padded) - WORD_BYTES + 1, "<u8", padded, strides=(1,))
+    # A shorter word is pushed up until only its own bytes are left: what follows it falls out at the top. 8 bits a byte.
     shift = (WORD_BYTES - np.minimum(lengths, WORD_BYTES)) << 3
     hashes: Words = (eight[starts] << shift.view(np.uint64)) * MULTIPLIER + lengths.view(np.uint64) * LENGTH_MULTIPLIER
+    # A product mixes upwards only, so the high half is folded into the low one, before and after (MurmurHash3's end).
     hashes ^= hashes >> HALF
     hashes *= END_MULTIPLIER
     hashes ^= hashes >> HALF
@@ -109,6 +115,8 @@ def _word_hashes(text: bytes) -> Words:
 
 def _gram_hashes(words: Words) -> Words:
     """Hash every sequence of 20 words, from the sums of a polynomial over the words before it."""
+    # With S(i) = Σ_{j<i} w(j)·M^j, (S(i+20) - S(i))·M^-i is the same for the same 20 words wherever they are. All of it is
+    # modulo 2⁶⁴, where numpy's unsigned numbers wrap and every odd M has an inverse; equal sequences never differ.
     powers, inverses = _power_tables(len(words))
     sums: Words = np.concatenate((np.zeros(1, np.uint64), np.cumsum(words * powers, dtype=np.uint64)))
     grams: Words = (sums[GRAM_WORDS:] - sums[:-GRAM_WORDS]) * inverses[: len(words) - GRAM_WORDS + 1]
@@ -124,5 +132,5 @@ def _power_tables(length: int) -> tuple[Words, Words]:
 
 def _powers_of(base: np.uint64, count: int) -> Words:
     factors = np.full(count, base, np.uint64)
-    factors[0] = 1
+    factors[0] = 1  # base⁰; the running product then gives base¹, base², … modulo 2⁶⁴
     return np.cumprod(factors, dtype=np.uint64)

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.answers import OPENING
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.samples.separation import OPENING
 from ocr_pipeline.samples.verdicts import KEPT
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import SFT_DATASET

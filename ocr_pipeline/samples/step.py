@@ -20,16 +20,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.answers import FAILED, Case, Fence, FencePolicy, Separated, Span, prose_of, separate_text
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.samples.duplicates import CANDIDATES, Repeats, RoughIndex, code_key, find_repeats, rough_key
-from ocr_pipeline.samples.fences import Fence
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
-from ocr_pipeline.samples.separation import FAILED, Separated, Span, separate_text
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
-from ocr_pipeline.samples.verdicts import KEPT, SYNTAX_REASONS, Case, FencePolicy, SyntaxVerdict
+from ocr_pipeline.samples.verdicts import KEPT, SYNTAX_REASONS, SyntaxVerdict
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import SAMPLES, SPAN, Language
 
@@ -273,13 +272,7 @@ def _loop_period(text: bytes, parts: Separated) -> int | None:
 
 def _prose(text: bytes, reasoning: Span | None, fences: Sequence[Fence]) -> bytes:
     """Return the reasoning without its code blocks; the whole text where there is no reasoning."""
-    if reasoning is None:
-        return text
-    pieces, position = [], reasoning.start
-    for fence in fences:
-        pieces.append(text[position : fence.start])
-        position = fence.end
-    return b"".join((*pieces, text[position : reasoning.end]))
+    return text if reasoning is None else prose_of(text, reasoning.start, reasoning.end, fences)
 
 
 def _share_of_tokens(completion_tokens: int | None, reasoning: Span | None, length: int) -> int | None:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ocr_pipeline.answers import says
 from ocr_pipeline.samples.compilers import Opinion, check_cpp, python_compiler
-from ocr_pipeline.samples.fences import says
 from ocr_pipeline.samples.verdicts import SyntaxVerdict
 from ocr_pipeline.tables import Language
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Final, Protocol
 
+from ocr_pipeline.answers import split_thought
+
 __all__ = ["PairJudge", "judge_pairs", "read_answer", "render_prompt"]
 
 STATEMENT_CHARACTERS: Final = 24_000  # two of them and the answer fit into a context of 16k tokens
@@ -42,7 +44,7 @@ def render_prompt(first: str, second: str) -> str:
 
 def read_answer(answer: str | None) -> bool | None:
     """Read the verdict off the last line; anything but one of the two words is no verdict."""
-    lines = (answer or "").rpartition("</think>")[2].split("\n")
+    lines = (split_thought(answer or "").answer or "").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "")
     verdict = _VERDICT.fullmatch(last.strip())
     return None if verdict is None else verdict[1].upper() == "SAME"

@@ -46,5 +46,5 @@ __all__ = [
     "train",
 ]
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Changes when the same input gives other bytes."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ocr_pipeline.answers import OPENING
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.student.rows import Task, TrainingRow
 
@@ -24,7 +25,7 @@ __all__ = ["IGNORED", "Collator", "EncodedRow", "Pack", "Tokenizer", "encode_row
 
 IGNORED: Final = -100
 """Label of a token that is no target, as PyTorch's cross entropy has it."""
-THINK: Final = "<think>"
+THINK: Final = OPENING.decode()
 
 
 class Tokenizer(Protocol):

@@ -1,7 +1,7 @@
 """Students that answer: one in this process for the tiny ones, one behind a server for all others.
 
 Both complete prompts of :mod:`ocr_pipeline.tasks`. Which prompts, how many samples and what becomes of the answers
-stands in ``sampling`` and ``plan_sampling``.
+is decided in ``sampling`` and ``plan_sampling``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from ocr_pipeline.answers import extract_code as answer_code
+from ocr_pipeline.answers import split_thought
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.student.config import Heads
 from ocr_pipeline.student.encoding import render_prompt
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, single_threaded
 from ocr_pipeline.student.rows import Task
+from ocr_pipeline.tables import Language
 from ocr_pipeline.teacher.ask import AskConfig, ask
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
@@ -30,9 +33,6 @@ __all__ = [
     "extract_code",
 ]
 
-THINK: Final = "<think>"
-END_OF_THOUGHT: Final = "</think>"
-FENCE: Final = "```"
 SEED_STRIDE: Final = 1_000_003
 
 
@@ -175,27 +175,23 @@ class LocalStudent:
         return Completion(text, "stop" if ended else "length", len(own))
 
 
-def extract_code(text: str) -> str:
-    """Return the program of an answer: its last fenced block after the reasoning, or all of it without a fence.
+def extract_code(text: str, language: Language = Language.PYTHON) -> str:
+    """Return the program of an answer: the fence that a reader would take, or all of the answer without a fence.
 
     An answer that never leaves its reasoning has no program: the empty text, which no test accepts.
     """
-    if THINK in text and END_OF_THOUGHT not in text:
+    answer = split_thought(text).answer
+    if answer is None:
         return ""
-    answer = text.rpartition(END_OF_THOUGHT)[2]
-    fences = [index for index, line in enumerate(answer.splitlines()) if line.lstrip().startswith(FENCE)]
-    if len(fences) < 2:  # noqa: PLR2004 - a block has two ends
-        return answer.strip("\n")
-    lines = answer.splitlines()
-    first = len(fences) - 2 - len(fences) % 2
-    return "\n".join(lines[fences[first] + 1 : fences[first + 1]])
+    code = answer_code(answer, language=language)
+    return answer.strip("\n") if code is None else code
 
 
 def count_reasoning_tokens(completion: Completion) -> int:
     """Return the tokens of the reasoning: the completion's, in the proportion of its text that is reasoning."""
-    reasoning = completion.text.rpartition(END_OF_THOUGHT)[0]
     if not completion.text:
         return 0
-    if not reasoning and THINK in completion.text:
+    reasoning, answer = split_thought(completion.text)
+    if answer is None:
         return completion.tokens
-    return round(completion.tokens * len(reasoning) / len(completion.text))
+    return round(completion.tokens * len(reasoning or "") / len(completion.text))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from ocr_pipeline.answers import CLOSING, OPENING
 from ocr_pipeline.errors import TeacherError
 from ocr_pipeline.teacher.faults import AnswerFault, Faults, TransportFault
 from ocr_pipeline.teacher.recordings import Recording, Recordings
@@ -199,7 +200,7 @@ def _spoiled(recording: Recording, fault: AnswerFault | None) -> tuple[dict[str,
         return message | {name: text + _loop(text)}, "length"
     if fault is AnswerFault.NO_THINK:
         thought = "".join(message.pop(key) or "" for key in REASONING if key in message)
-        plain = (thought + text).replace("<think>", "").replace("</think>", "")
+        plain = (thought + text).replace(OPENING.decode(), "").replace(CLOSING.decode(), "")
         return message | {"content": plain}, recording.finish_reason
     return message, recording.finish_reason
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import orjson
 
+from ocr_pipeline.answers import CLOSING, OPENING
+
 __all__ = ["Answer", "ErrorKind", "MalformedReplyError", "Usage", "normal_form", "read_completion"]
 
 INT32_MAX: Final = 2**31 - 1
@@ -99,10 +101,10 @@ def normal_form(content: str | None, reasoning: str | None) -> str:
     """
     if not reasoning:
         return content or ""
-    thought = f"<think>\n{reasoning.strip(chr(10))}"
+    thought = f"{OPENING.decode()}\n{reasoning.strip(chr(10))}"
     if content is None:
         return thought
-    return f"{thought}\n</think>\n\n{content.lstrip(chr(10))}"
+    return f"{thought}\n{CLOSING.decode()}\n\n{content.lstrip(chr(10))}"
 
 
 def read_completion(body: bytes) -> Completion:

@@ -11,7 +11,19 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 LIBRARY = PROJECT / "ocr_pipeline"
 STEPS = {"sources", "duplicates", "contamination", "teacher", "samples", "judge", "plans", "student", "evidence"}
-GROUND = {"tables", "store", "counts", "errors", "console", "building", "engine", "similarity", "tasks", "sample"}
+GROUND = {
+    "answers",
+    "tables",
+    "store",
+    "counts",
+    "errors",
+    "console",
+    "building",
+    "engine",
+    "similarity",
+    "tasks",
+    "sample",
+}
 ROOF = {"cli", "studio", "definitions"}
 ALLOWED = {("plans", "teacher"), ("student", "teacher"), ("student", "judge")}
 """The teacher and the judge are also services that other steps ask; tables could not carry that."""
@@ -73,6 +85,31 @@ def test_the_ground_floor_imports_no_step_and_no_roof(ground: str) -> None:
     folder = LIBRARY / ground
     modules = files(folder) if folder.is_dir() else [LIBRARY / f"{ground}.py"]
     assert not {part(name) for path in modules for name in imported(path)} & (STEPS | ROOF)
+
+
+WRITES_FENCES = {"sample/responses.py", "evidence/card.py", "tables.py"}
+OTHER_READERS = {"sources/livecodebench.py", "similarity/evidence.py"}
+"""The template of a benchmark's prompts, and the first words of a line of code in a statement: neither reads an answer."""
+
+
+@pytest.mark.parametrize("path", files(LIBRARY), ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_only_answers_reads_tags_and_fences(path: Path) -> None:
+    """What ends a thought and what opens a fence is known in one room, so that readers cannot drift apart."""
+    name = str(path.relative_to(LIBRARY))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    prose = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    texts = [
+        node.value if isinstance(node.value, str) else node.value.decode("utf-8", "replace")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in prose
+    ]
+    knows = any(sign in text for text in texts for sign in ("</think>", "<think>\n", "```", "~~~"))
+    assert not knows or name.startswith("answers/") or name in WRITES_FENCES | OTHER_READERS
 
 
 def test_resources_do_not_import_assets() -> None:

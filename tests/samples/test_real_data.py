@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ocr_pipeline.samples import FencePolicy, Separation, extract_code, separate_text
+from ocr_pipeline.answers import FencePolicy, Separation, extract_code, separate_text
 from ocr_pipeline.samples.compilers import check_cpp
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.syntax import Source, judge_syntax

@@ -13,9 +13,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ocr_pipeline.answers import FencePolicy
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.samples import FencePolicy, SampleConfig, command, separate
+from ocr_pipeline.samples import SampleConfig, command, separate
 from ocr_pipeline.store import FileWriter
 from ocr_pipeline.tables import SAMPLES
 from tests.samples.rows import ALL_SHAPES, responses, separated

@@ -123,6 +123,9 @@ def test_plan_sampling_of_nothing_is_refused(counts: tuple[int, int, int]) -> No
         ("<think>\nhm\n</think>\n```python\nprint(1)\n```\nDone.", "print(1)"),
         ("```\nfirst\n```\n```python\nlast\n```", "last"),
         ("```python\nwhole\n```\n```python\ncut", "whole"),
+        ("```python\nprint(6 * 7)\n```\nOutput:\n```\n42\n```", "print(6 * 7)"),
+        ("~~~python\nprint(1)\n~~~", "print(1)"),
+        ("````markdown\n```python\nprint(1)\n```\n````", "print(1)"),
         ("<think>\n```python\nprint(1)\n```", ""),
     ],
 )

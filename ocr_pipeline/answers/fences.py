@@ -13,8 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ocr_pipeline.samples.finding import find_rare
-from ocr_pipeline.samples.verdicts import FencePolicy
+from ocr_pipeline.answers.words import FencePolicy
 from ocr_pipeline.tables import Language
 
 __all__ = [
@@ -25,7 +24,9 @@ __all__ = [
     "extract_code",
     "find_fences",
     "has_fence_marker",
+    "prose_of",
     "says",
+    "without_fences",
 ]
 
 INVISIBLE: Final = re.compile("|".join("\u00a0\u200b\u200c\u200d\u2060\ufeff").encode())  # no break, zero widths
@@ -71,6 +72,8 @@ class Fence(NamedTuple):
     language: str
     indent: int
     is_tilde: bool
+    outer: tuple[int, int]
+    """The same with the lines that open and close it."""
     is_nested: bool = False
 
 
@@ -86,7 +89,7 @@ NO_FENCES: Final = Fences((), is_open=False)
 
 def has_fence_marker(text: bytes, start: int, end: int) -> bool:
     """Tell quickly that a range may hold a fence; most reasonings hold none."""
-    return find_rare(text, b"```", start, end) >= 0 or find_rare(text, b"~~~", start, end) >= 0
+    return any(text.find(sign[:1], start, end) >= 0 and text.find(sign, start, end) >= 0 for sign in SIGNS)
 
 
 def find_fences(text: bytes, start: int = 0, end: int | None = None) -> Fences:
@@ -114,6 +117,25 @@ def choose_fence(text: bytes, fences: Sequence[Fence], policy: FencePolicy, lang
     lowest = min(ranks)
     best = [fence for fence, rank in zip(fences, ranks, strict=True) if rank == lowest]
     return best[-1] if policy is FencePolicy.LAST else best[0]
+
+
+def prose_of(text: bytes, start: int, end: int, fences: Sequence[Fence]) -> bytes:
+    """Return ``text[start:end]`` without what is inside its fences; the lines that open and close them stay."""
+    return _without(text, start, end, [(fence.start, fence.end) for fence in fences])
+
+
+def without_fences(text: str) -> str:
+    """Return a text without its fences."""
+    raw = text.encode("utf-8", "replace")
+    return _without(raw, 0, len(raw), [fence.outer for fence in find_fences(raw).complete]).decode()
+
+
+def _without(text: bytes, start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bytes:
+    pieces, position = [], start
+    for first, last in ranges:
+        pieces.append(text[position:first])
+        position = last
+    return b"".join((*pieces, text[position:end]))
 
 
 def extract_code(text: str, policy: FencePolicy = FencePolicy.LAST, language: Language | None = None) -> str | None:
@@ -160,14 +182,14 @@ def _markers(text: bytes, start: int, end: int) -> list[_Marker]:
 
 def _markers_of(text: bytes, sign: bytes, start: int, end: int) -> list[_Marker]:
     markers = []
-    position = find_rare(text, sign, start, end)
+    position = text.find(sign, start, end)
     while position >= 0:
         line_end = text.find(b"\n", position, end)
         line_end = end if line_end < 0 else line_end
         marker = _marker_at(text, sign, position, start, line_end)
         if marker is not None:
             markers.append(marker)
-        position = find_rare(text, sign, line_end, end)
+        position = text.find(sign, line_end, end)
     return markers
 
 
@@ -238,6 +260,7 @@ def _fence(opener: _Marker, closer: _Marker, *, is_nested: bool = False) -> Fenc
         language=_language(opener.info[:LONGEST_INFO_BYTES]),
         indent=opener.indent,
         is_tilde=opener.character == ord("~"),
+        outer=(opener.line_start, closer.line_end),
         is_nested=is_nested,
     )
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_pipeline.samples import Case, FencePolicy, Separated, Separation, extract_code, separate_text
-from ocr_pipeline.samples.finding import find_rare, rfind_late, rfind_rare
+from ocr_pipeline.answers import Case, FencePolicy, Separated, Separation, extract_code, separate_text, split_thought
 from ocr_pipeline.tables import Language
 
 CODE = "n = int(input())\nprint(n)"
@@ -306,7 +305,24 @@ PIECES = st.lists(
         ["<think>", "</think>", "```", "```python\n", "~~~", "\n", " ", "`", '"', "x = 1", "é", "世", "\r\n"]
     )
 )
-CROWDS = st.sampled_from(["", "<" * 40, "` " * 3_000, "< " * 3_000, "~" + " " * 5_000])
+
+
+class TestTextParts:
+    """Reasoning and answer as text, for readers that need no offsets."""
+
+    @pytest.mark.parametrize(
+        ("text", "parts"),
+        [
+            ("<think>Hm.</think>Yes", ("Hm.", "Yes")),
+            ("Hm.</think>Yes", ("Hm.", "Yes")),
+            ("Yes", (None, "Yes")),
+            ("<think>Hm", ("Hm", None)),
+            ("odd \ud83d sign", (None, "odd ? sign")),
+        ],
+    )
+    def test_parts(self, text: str, parts: tuple[str | None, str | None]) -> None:
+        """A part that never began is None."""
+        assert split_thought(text) == parts
 
 
 class TestProperties:
@@ -342,14 +358,6 @@ class TestProperties:
             raw[fence.start : fence.end].decode()
         assert (parts.code is None) or parts.fences
         assert parts.separation is not Separation.OK or parts.code is not None
-
-    @given(CROWDS, PIECES.map("".join), CROWDS, st.sampled_from([b"```", b"~~~", b"</think>"]), st.integers(0, 40))
-    def test_finding_rare_signs_is_finding(self, before: str, text: str, after: str, sign: bytes, cut: int) -> None:
-        """The quick ways find exactly what `find` and `rfind` do, however many of a sign's first bytes stand around."""
-        raw = (before + text + after).encode()
-        end = len(raw) - cut
-        assert find_rare(raw, sign, cut, end) == raw.find(sign, cut, end)
-        assert rfind_late(raw, sign, cut, end) == rfind_rare(raw, sign, cut, end) == raw.rfind(sign, cut, end)
 
     @pytest.mark.parametrize("crowd", ["<", "` ", "~ "])
     def test_a_crowd_of_first_bytes_hides_nothing(self, crowd: str) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ocr_pipeline.samples.fences import (
+from ocr_pipeline.answers.fences import (
     INVISIBLE,
     Fence,
     choose_fence,
@@ -19,11 +19,21 @@ from ocr_pipeline.samples.fences import (
     has_fence_marker,
     says,
 )
-from ocr_pipeline.samples.finding import find_rare, rfind_late, rfind_rare
-from ocr_pipeline.samples.verdicts import Case, FencePolicy, Separation
+from ocr_pipeline.answers.words import Case, FencePolicy, Separation
 from ocr_pipeline.tables import Language
 
-__all__ = ["Separated", "Span", "separate_text"]
+__all__ = [
+    "CLOSING",
+    "FAILED",
+    "OPENING",
+    "Parts",
+    "Separated",
+    "Span",
+    "Thought",
+    "find_thought",
+    "separate_text",
+    "split_thought",
+]
 
 OPENING: Final = b"<think>"
 CLOSING: Final = b"</think>"
@@ -88,7 +98,7 @@ FAILED: Final = Separated(
 """What a request without an answer comes apart into."""
 
 
-class _Thought(NamedTuple):
+class Thought(NamedTuple):
     """Where the thought stands in a text, and what is odd about it."""
 
     reasoning: Span | None
@@ -118,7 +128,7 @@ def separate_text(
     start = len(BOM) if text.startswith(BOM) else 0
     if _skip_space(text, start, len(text)) == len(text):
         return _without_code((Separation.EMPTY_RESPONSE,), bom=start > 0)
-    thought = _find_thought(text, start)
+    thought = find_thought(text, start)
     answer_reasons, fence, fences, cases = _read_answer(text, thought.answer, policy, language)
     reasoning_fences, has_code = _reasoning_fences(text, thought)
     return Separated(
@@ -134,6 +144,21 @@ def separate_text(
     )
 
 
+class Parts(NamedTuple):
+    """Reasoning and answer as text; an answer that is None never began."""
+
+    reasoning: str | None
+    answer: str | None
+
+
+def split_thought(text: str) -> Parts:
+    """Return reasoning and answer of a text, without the tags."""
+    raw = text.encode("utf-8", "replace")
+    thought = find_thought(raw, len(BOM) if raw.startswith(BOM) else 0)
+    spans = (thought.reasoning, thought.answer)
+    return Parts(*(None if span is None else raw[span.start : span.end].decode() for span in spans))
+
+
 def _without_code(reasons: tuple[Separation, ...], *, bom: bool) -> Separated:
     return Separated(
         reasons, None, None, None, None, (), (), reasoning_has_code=False, cases=(Case.BOM,) if bom else ()
@@ -145,9 +170,10 @@ def _skip_space(text: bytes, start: int, end: int) -> int:
     return found.end() if found else start
 
 
-def _find_thought(text: bytes, start: int) -> _Thought:
+def find_thought(text: bytes, start: int = 0) -> Thought:
+    """Find the thought of a text that begins at ``start``."""
     end = len(text)
-    last = rfind_late(text, CLOSING, start, end)
+    last = text.rfind(CLOSING, start)
     may_hold_fences = has_fence_marker(text, start, last if last >= 0 else end)
     closings = _real_closings(text, start, last, may_hold_fences=may_hold_fences) if last >= 0 else []
     quoted = (Case.QUOTED_TAG,) if last >= 0 and (not closings or closings[0] != last) else ()
@@ -155,13 +181,13 @@ def _find_thought(text: bytes, start: int) -> _Thought:
         return _closed_thought(text, start, closings, quoted, may_hold_fences=may_hold_fences)
     opened = _opening(text, start, end)
     if opened is None:
-        return _Thought(None, Span(start, end), (Separation.NO_THINK,), quoted)
-    return _Thought(Span(opened, end), None, (Separation.UNCLOSED_THINK,), quoted)
+        return Thought(None, Span(start, end), (Separation.NO_THINK,), quoted)
+    return Thought(Span(opened, end), None, (Separation.UNCLOSED_THINK,), quoted)
 
 
 def _closed_thought(
     text: bytes, start: int, closings: list[int], cases: tuple[Case, ...], *, may_hold_fences: bool
-) -> _Thought:
+) -> Thought:
     closing, end = closings[0], len(text)
     opened = _opening(text, start, closing)
     if opened is None:
@@ -174,7 +200,7 @@ def _closed_thought(
     if _skip_space(text, opened, closing) == closing:
         reasons.append(Separation.EMPTY_REASONING)
     answer = Span(closing + len(CLOSING), end)
-    return _Thought(Span(opened, closing), answer, tuple(reasons), cases, may_hold_fences)
+    return Thought(Span(opened, closing), answer, tuple(reasons), cases, may_hold_fences)
 
 
 def _real_closings(text: bytes, start: int, last: int, *, may_hold_fences: bool) -> list[int]:
@@ -187,7 +213,7 @@ def _real_closings(text: bytes, start: int, last: int, *, may_hold_fences: bool)
         is_fenced = may_hold_fences and _is_fenced(text, start, position, CLOSING)
         if not is_fenced and not _is_quoted(text, position, CLOSING):
             real.append(position)
-        position = rfind_rare(text, CLOSING, start, position)
+        position = text.rfind(CLOSING, start, position)
     return real
 
 
@@ -195,7 +221,7 @@ def _opening(text: bytes, start: int, end: int) -> int | None:
     """Return where the reasoning begins: after the first opening tag that begins a line and is not in a fence."""
     if text.startswith(OPENING, start, end):
         return start + len(OPENING)
-    position = find_rare(text, OPENING, start, end)
+    position = text.find(OPENING, start, end)
     for _ in range(MOST_CLOSINGS):
         if position < 0:
             return None
@@ -203,7 +229,7 @@ def _opening(text: bytes, start: int, end: int) -> int | None:
         begins_line = not INVISIBLE.sub(b"", text[line:position]).strip()
         if begins_line and not _is_fenced(text, start, position, OPENING):
             return position + len(OPENING)
-        position = find_rare(text, OPENING, position + 1, end)
+        position = text.find(OPENING, position + 1, end)
     return None
 
 
@@ -228,7 +254,7 @@ def _is_fenced(text: bytes, start: int, position: int, tag: bytes) -> bool:
     return find_fences(text, start, position).is_open and find_fences(text, position + len(tag)).is_open
 
 
-def _reasoning_fences(text: bytes, thought: _Thought) -> tuple[tuple[Fence, ...], bool]:
+def _reasoning_fences(text: bytes, thought: Thought) -> tuple[tuple[Fence, ...], bool]:
     if thought.reasoning is None or not thought.may_hold_fences:
         return (), False
     found = find_fences(text, thought.reasoning.start, thought.reasoning.end)
