@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ from ocr_pipeline.judge.sandbox import (
     Stop,
     memory_file,
 )
+from ocr_pipeline.store import atomic_write
 
 __all__ = ["CompileResult", "Limits", "Program", "RunResult", "RunStatus", "Runner", "Tiers", "run_program"]
 
@@ -402,9 +402,8 @@ class _ProgramCache:
         """Keep an executable; a full disk only costs the cache."""
         with suppress(OSError):
             self.folder.mkdir(exist_ok=True, mode=0o700)
-            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+            with atomic_write(self.folder / key) as file:
                 file.write(_contents(program))
-            Path(file.name).rename(self.folder / key)
             self._shrink()
 
     def _shrink(self) -> None:

@@ -8,7 +8,6 @@ What a vector means is the encoder's business.
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, TypeVar
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import StoreError
+from ocr_pipeline.store import atomic_write
 
 __all__ = ["CachedEncoder"]
 
@@ -99,11 +99,9 @@ def _store(folder: Path, keys: Sequence[bytes], vectors: Vectors) -> None:
         }
     )
     name = hashlib.sha256(b"".join(keys)).hexdigest()[:32]
-    temporary = folder / f".{name}.{uuid.uuid4().hex}.tmp"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, temporary, compression="none", use_dictionary=False, write_statistics=False)
-        temporary.replace(folder / f"{name}.parquet")
+        with atomic_write(folder / f"{name}.parquet") as file:
+            pq.write_table(rows, file, compression="none", use_dictionary=False, write_statistics=False)
     except OSError as error:
         message = f"embeddings cannot be kept in `{folder}`: {error}; give a folder that is writable"
         raise StoreError(message) from error

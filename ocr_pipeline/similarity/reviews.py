@@ -21,6 +21,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.store import open_csv
 
 __all__ = ["ReviewDecision", "ReviewSource", "Reviews", "read_reviews"]
 
@@ -156,8 +157,7 @@ def _read_path(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
+    with open_csv(path) as reader:
         _require(reader.fieldnames or (), str(path))
         yield from reader
 

@@ -7,6 +7,7 @@ keys outlive a re-ingestion, so that reviews and embeddings are found again. Lik
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 import unicodedata
 from typing import Final
@@ -37,7 +38,6 @@ _TEX_WORDS: Final = {
     "cdot": "*",
 }
 _TEX_WORD: Final = re.compile(r"\\(" + "|".join(sorted(_TEX_WORDS, key=len, reverse=True)) + r")(?![a-zA-Z])")
-_ENTITIES: Final = {"&lt;": "<", "&gt;": ">", "&le;": "≤", "&ge;": "≥", "&nbsp;": " ", "&quot;": '"', "&amp;": "&"}
 _MARKUP: Final = str.maketrans("", "", "$`\u200b\u200c\u200d\ufeff\u00ad")
 _GROUPED: Final = re.compile(r"([\^_])\{([^{}]*)\}")
 _SIGNS: Final = str.maketrans(
@@ -64,9 +64,7 @@ def normalise(statement: str) -> str:
     text = _HTML_SUPERSCRIPT.sub(r"^\1", _BULLET.sub("", text))
     text = _SUPERSCRIPT.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
     text = unicodedata.normalize("NFKC", text)
-    text = _HTML_TAG.sub(" ", text)
-    for entity, sign in _ENTITIES.items():
-        text = text.replace(entity, sign)
+    text = html.unescape(_HTML_TAG.sub(" ", text))
     text = _TEX_SPACING.sub(" ", text)
     text = _TEX_WORD.sub(lambda match: f" {_TEX_WORDS[match[1]]} ", text)
     text = _GROUPED.sub(r"\1\2", text.translate(_MARKUP).translate(_SIGNS).replace("**", ""))

@@ -7,9 +7,9 @@ NUL, no lone surrogates. The hash of the text before that stays with the problem
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 import unicodedata
-from html.entities import html5
 from typing import Final
 
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Only entities with their semicolon: `int &notes` is code, not `¬es`.
-ENTITY: Final = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
+ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 IMAGE: Final = re.compile(
     r"!\[[^\]\n]*\]\s*\(|<\s*img\b|<\s*image\s*>|\[\s*image\s*\]|\\includegraphics|\\illustration\b", re.IGNORECASE
 )
@@ -38,9 +38,7 @@ INTERACTIVE: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 LEAST_LETTERS: Final = 12  # fewer letters than a sentence has: what stays when only a link or a picture was published
-REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-LARGEST_CODE_POINT: Final = 0x10FFFF
-SURROGATES: Final = range(0xD800, 0xE000)
+LONGEST_ENTITY: Final = 2  # characters that an entity stands for
 
 
 def sha256_of_text(text: str) -> str:
@@ -87,11 +85,9 @@ def _noting(new: str, old: str, repair: Repair, repairs: set[Repair]) -> str:
 
 
 def _entity(match: re.Match[str]) -> str:
-    decimal, hexadecimal, name = match.groups()
-    if name is not None:
-        return html5.get(f"{name};", match.group())
-    code = int(decimal) if decimal is not None else int(hexadecimal, 16)
-    return REPLACEMENT if code == 0 or code > LARGEST_CODE_POINT or code in SURROGATES else chr(code)
+    """Resolve a whole entity: what gives more than two characters was `&notit;`, an unknown word after a known one."""
+    resolved = html.unescape(match[0])
+    return resolved if len(resolved) <= LONGEST_ENTITY else match[0]
 
 
 def has_image(statement: str) -> bool:

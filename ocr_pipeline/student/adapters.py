@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.store import atomic_write
 
 __all__ = ["write_evalplus", "write_lcb"]
 
@@ -43,7 +44,5 @@ def write_evalplus(codes: Mapping[str, Sequence[str]], path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with atomic_write(path) as file:
+        file.write(text.encode())

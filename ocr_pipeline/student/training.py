@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import TrainingError
-from ocr_pipeline.store import canonical_json
+from ocr_pipeline.store import atomic_write, canonical_json
 from ocr_pipeline.student.config import Heads, Objective, Precision, TrainConfig
 from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows
 from ocr_pipeline.student.model import build_network, keep_quiet, load_base, save_student, single_threaded
@@ -136,10 +135,8 @@ def _claim(folder: Path, config: TrainConfig, rows: Sequence[TrainingRow]) -> No
         raise TrainingError(
             f"`{folder}` holds a run of other rows or another config; give another --out or remove the folder"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    with atomic_write(file) as written:
+        written.write(f"{json.dumps(wanted, indent=2, sort_keys=True)}\n".encode())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ number a spreadsheet shows and left out; the others are stored. The file itself 
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ import pyarrow as pa
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import ReviewDecision
-from ocr_pipeline.store import Store
+from ocr_pipeline.store import Store, atomic_write, open_csv
 from ocr_pipeline.studio.decisions import PairKind, Review, append_reviews, stored_reviews
 from ocr_pipeline.studio.queue import Pair, uncertain_pairs
 from ocr_pipeline.studio.texts import excerpts_of
@@ -46,7 +47,6 @@ COLUMNS: Final = (
 )
 EXCERPT_CHARACTERS: Final = 1_000
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-DELIMITERS: Final = ",;\t"  # spreadsheets of many countries save CSV with semicolons
 KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -79,14 +79,12 @@ def export_reviews(store: Store, path: Path, *, benchmarks: Path) -> StageCounts
     latest = _latest(stored_reviews(store))
     pairs = uncertain_pairs(store)
     excerpts = excerpts_of(store, pairs, benchmarks, EXCERPT_CHARACTERS)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+        with atomic_write(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             for pair in pairs:
                 writer.writerows(_lines(excerpts, pair, latest.get(pair.pair_key, [])))
-        temporary.replace(path)
     except OSError as error:
         message = f"`{path}` cannot be written: {error.strerror}; name a file in a folder that exists and is yours"
         raise InputError(message) from error
@@ -169,10 +167,7 @@ def _notes(reviews: Iterable[Review], known: Mapping[str, Pair]) -> dict[str, in
 
 def _read(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            delimiter = max(DELIMITERS, key=file.readline().count)
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=delimiter, restval="")
+        with open_csv(path) as reader:
             missing = [name for name in ("pair_key", "decision") if name not in (reader.fieldnames or ())]
             if missing:
                 message = f"`{path}` has no column {' and no column '.join(missing)}; start from `reviews export`"

@@ -14,7 +14,7 @@ import typer
 
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.store import FileWriter, atomic_write, open_files
 from ocr_pipeline.tables import PROBLEMS, RESPONSES, Language
 from ocr_pipeline.teacher.budget import Budget
 from ocr_pipeline.teacher.forecast import forecast
@@ -175,15 +175,12 @@ def export(
     out: Annotated[Path, typer.Option(help="JSONL file to write.")],
 ) -> None:
     """Write every record as a line of JSON."""
-    temporary = out.with_name(f".{out.name}.tmp")
-    out.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with temporary.open("wb") as file:
+    with atomic_write(out) as file:
         for path in _ledgers(paths):
             for record in read_records(path):
                 file.write(record_line(record))
                 written += 1
-    temporary.replace(out)
     sys.stdout.write(f"{written:,} records written to {out}\n")
 
 

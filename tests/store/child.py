@@ -10,9 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-import ocr_pipeline.store as module
 from ocr_pipeline.errors import StoreError
-from ocr_pipeline.store import Store, open_table
+from ocr_pipeline.store import Manifest, Store, open_table, places, writing
 from ocr_pipeline.tables import TESTS, Table
 
 SMALL = Table(TESTS.name, TESTS.description, TESTS.schema, TESTS.key, TESTS.partition_by, row_group_rows=2)
@@ -71,7 +70,7 @@ def die(root: str, where: str) -> None:
         return call
 
     name, moment = where.split(":")
-    target = module.Manifest if name == "to_json" else module
+    target = Manifest if name == "to_json" else places
     setattr(target, name, deadly(getattr(target, name), after=moment == "after"))
     write_version(Store(root), 2)
 
@@ -88,5 +87,5 @@ def readonly(root: str) -> None:
 
 
 if __name__ == "__main__":
-    module.ROW_GROUPS_PER_PART = 3  # type: ignore[misc]  # several part files without many rows
+    writing.ROW_GROUPS_PER_PART = 3  # type: ignore[misc]  # several part files without many rows
     {"versions": versions, "hold": hold, "die": die, "readonly": readonly}[sys.argv[1]](*sys.argv[2:])

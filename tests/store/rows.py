@@ -11,7 +11,6 @@ import pyarrow.fs as pafs
 import pytest
 from hypothesis import strategies as st
 
-import ocr_pipeline.store
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import TESTS, Table
 
@@ -57,6 +56,6 @@ def object_store(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) 
     """Return a store on a file system that is not the local one, as ``s3://`` would be, with its objects in ``folder``."""
     folder.mkdir(exist_ok=True)
     away = pafs.SubTreeFileSystem(str(folder), pafs.LocalFileSystem())
-    monkeypatch.setattr(ocr_pipeline.store, "_filesystem", lambda _: (away, "bucket/root"))
+    monkeypatch.setattr("ocr_pipeline.store.root._filesystem", lambda _: (away, "bucket/root"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
     return Store("s3://bucket/root", **options)

@@ -77,7 +77,7 @@ def test_kills_at_random_moments_leave_a_whole_partition(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("where", "survivor"),
-    [("_sync:before", 1), ("to_json:before", 1), ("_replace_folder:before", 1), ("_replace_folder:after", 2)],
+    [("sync:before", 1), ("to_json:before", 1), ("_replace_folder:before", 1), ("_replace_folder:after", 2)],
 )
 def test_a_kill_between_any_two_steps_leaves_a_whole_partition(tmp_path: Path, where: str, survivor: int) -> None:
     """Before the exchange the old version stays, after it the new one; the next writer removes what was left."""

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError, StoreError
-from ocr_pipeline.store import Store, file_writers, open_files
+from ocr_pipeline.store import Store, atomic_write, file_writers, open_csv, open_files
 from ocr_pipeline.tables import RESPONSES, SFT_DATASET, TESTS, Table
 from tests.store.rows import TEXTS, test_rows, write
 
@@ -67,10 +67,10 @@ def test_a_missing_required_column_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": 1}\n{"a": \n', r"line 2 is no JSON"),
+        ('{"a": 1}\n{"a": \n', r"line 2 is not JSON"),
         ("[1, 2]\n", r"line 1 is a list, not an object"),
         ('{"problem_id": "p", "input": 3}\n', r"column `input` of tests must be large_string"),
-        ("\xff\xfe", r"line 1 is no JSON"),
+        ("\xff\xfe", r"line 1 is not JSON"),
     ],
 )
 def test_bad_json_lines_are_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
@@ -160,7 +160,7 @@ def test_of_several_files_all_appear_or_none(tmp_path: Path, monkeypatch: pytest
         if "responses" in path.name:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ocr_pipeline.store._sync", full)
+    monkeypatch.setattr("ocr_pipeline.store.writing.sync", full)
     with pytest.raises(StoreError, match="No space left"), file_writers(tmp_path, ["tests", "responses"]) as writers:
         writers["tests"].write(test_rows(["d"]))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -176,3 +176,34 @@ def test_what_a_killed_writer_left_is_removed_but_not_what_another_writes(tmp_pa
         one["tests"].write(test_rows(["a", "b", "c"]))
     assert [path.name for path in tmp_path.iterdir()] == ["tests.parquet"]
     assert pq.read_metadata(tmp_path / "tests.parquet").num_rows == 3
+
+
+def _fail_while_writing(path: Path) -> None:
+    with atomic_write(path) as file:
+        file.write(b"half")
+        raise KeyError(path.name)
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A block that fails leaves the old file and nothing else; one that ends well replaces it."""
+    path = tmp_path / "new" / "a [1].json"
+    with atomic_write(path) as file:
+        file.write(b"old")
+    with pytest.raises(KeyError):
+        _fail_while_writing(path)
+    assert [(found.name, found.read_bytes()) for found in path.parent.iterdir()] == [("a [1].json", b"old")]
+    (path.parent / ".a [1].json.dead.tmp").write_bytes(b"of a killed writer")
+    with atomic_write(path) as file:
+        file.write(b"new")
+    assert [(found.name, found.read_bytes()) for found in path.parent.iterdir()] == [("a [1].json", b"new")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_csv_is_read_as_spreadsheets_write_it(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    """Whatever the separator and the encoding; a long cell is a cell, and a missing one is empty."""
+    long = "é" * 200_000
+    text = f"a{delimiter}b\r\n1{delimiter}{long}\r\n2\r\n"
+    (tmp_path / "rows.csv").write_bytes(text.encode(encoding))
+    with open_csv(tmp_path / "rows.csv") as reader:
+        assert list(reader) == [{"a": "1", "b": long}, {"a": "2", "b": ""}]

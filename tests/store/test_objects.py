@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
-import ocr_pipeline.store
 from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import TESTS
@@ -70,8 +69,8 @@ def test_before_the_manifest_readers_see_the_old_version(
     def killed(*_: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(ocr_pipeline.store._ObjectPlace, "publish", killed)
-    monkeypatch.setattr(ocr_pipeline.store._ObjectPlace, "discard", lambda _: None)
+    monkeypatch.setattr("ocr_pipeline.store.places.ObjectPlace.publish", killed)
+    monkeypatch.setattr("ocr_pipeline.store.places.ObjectPlace.discard", lambda _: None)
     with pytest.raises(Killed):
         write(store, test_rows(["new"]))
     monkeypatch.undo()
@@ -124,6 +123,6 @@ def test_storage_that_refuses_is_one_clear_line(store: Store, monkeypatch: pytes
     def refused(*_: Any) -> None:
         raise OSError("AWS Error ACCESS_DENIED during PutObject")
 
-    monkeypatch.setattr(ocr_pipeline.store._ObjectPlace, "publish", refused)
+    monkeypatch.setattr("ocr_pipeline.store.places.ObjectPlace.publish", refused)
     with pytest.raises(StoreError, match=r"`s3://bucket/root/tests/dataset=taco` cannot be written: .*ACCESS_DENIED"):
         write(store, test_rows(["a"]))

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import ocr_pipeline.store
 from ocr_pipeline import open_table
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, StoreError
@@ -67,7 +66,7 @@ def test_a_partition_without_rows_is_whole(tmp_path: Path) -> None:
 
 def test_the_manifest_names_every_file_with_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows, bytes and SHA-256 per part file are those of the files on disk."""
-    monkeypatch.setattr(ocr_pipeline.store, "ROW_GROUPS_PER_PART", 2)
+    monkeypatch.setattr("ocr_pipeline.store.writing.ROW_GROUPS_PER_PART", 2)
     manifest = write(Store(tmp_path), test_rows([str(i) for i in range(14)]), table=SMALL)
     folder = tmp_path / "tests" / "dataset=taco"
     assert [file.name for file in manifest.files] == ["part-00000.parquet", "part-00001.parquet", "part-00002.parquet"]
@@ -101,7 +100,7 @@ def test_the_manifest_tells_from_what_it_was_built(tmp_path: Path) -> None:
 
 def test_writing_again_replaces_the_whole_partition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No part file of the old content stays, and nothing of the staging."""
-    monkeypatch.setattr(ocr_pipeline.store, "ROW_GROUPS_PER_PART", 1)
+    monkeypatch.setattr("ocr_pipeline.store.writing.ROW_GROUPS_PER_PART", 1)
     store = Store(tmp_path)
     write(store, test_rows(["old"] * 9), table=SMALL)
     write(store, test_rows(["new"]), table=SMALL)
@@ -133,7 +132,7 @@ def test_a_file_system_without_exchange_still_replaces(tmp_path: Path, monkeypat
     """Where renameat2 cannot exchange, two renames do it."""
     store = Store(tmp_path)
     write(store, test_rows(["old"]))
-    monkeypatch.setattr(ocr_pipeline.store.ctypes, "CDLL", lambda *_args, **_options: object())
+    monkeypatch.setattr("ctypes.CDLL", lambda *_args, **_options: object())
     write(store, test_rows(["new"]))
     assert inputs(store) == ["new"]
     assert not any((tmp_path / "_staging").iterdir())
@@ -141,7 +140,7 @@ def test_a_file_system_without_exchange_still_replaces(tmp_path: Path, monkeypat
 
 def test_long_rows_make_small_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row group stays below its limit in bytes even when its number of rows would be fine."""
-    monkeypatch.setattr(ocr_pipeline.store, "ROW_GROUP_BYTES", 10_000)
+    monkeypatch.setattr("ocr_pipeline.store.parts.ROW_GROUP_BYTES", 10_000)
     write(Store(tmp_path), test_rows(["x" * 4_000] * 8))
     file = pq.ParquetFile(tmp_path / "tests" / "dataset=taco" / "part-00000.parquet")
     sizes = [file.read_row_group(number).nbytes for number in range(file.num_row_groups)]
@@ -197,7 +196,7 @@ def test_unknown_tables_and_keys_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["", "a/b", "..", "a=b", "taco|python", ".hidden", "50%"])
 def test_a_key_must_be_fit_for_a_folder(tmp_path: Path, bad: str) -> None:
     """A partition key never leaves its folder."""
-    with pytest.raises(InputError, match="is no dataset"):
+    with pytest.raises(InputError, match="cannot be a dataset"):
         Store(tmp_path).path(TESTS, dataset=bad)
     assert list(tmp_path.iterdir()) == []
 

@@ -59,7 +59,7 @@ def test_a_failed_append_leaves_the_table_as_it_was(tmp_path: Path, monkeypatch:
     """What was decided before a full disk is still there, whole."""
     store = Store(tmp_path)
     append_reviews(store, [review("a", DUPLICATE)])
-    monkeypatch.setattr("ocr_pipeline.store._sync", _full_disk)
+    monkeypatch.setattr("ocr_pipeline.store.places.sync", _full_disk)
     with pytest.raises(StoreError, match="No space left"):
         append_reviews(store, [review("b", DISTINCT)])
     assert [row["pair_key"] for row in stored_reviews(store).to_pylist()] == ["a"]

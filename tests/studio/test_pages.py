@@ -165,7 +165,7 @@ def test_everything_decided_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_decision_that_cannot_be_stored_is_said(page: "AppTest", monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is one line on the page, and the pair stays."""
-    monkeypatch.setattr("ocr_pipeline.store._sync", _full_disk)
+    monkeypatch.setattr("ocr_pipeline.store.places.sync", _full_disk)
     press(page, "Distinct")
     assert page.error[0].value.startswith("Not stored: ")
     assert "cosine **0.7100**" in texts(page)

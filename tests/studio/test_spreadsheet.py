@@ -149,10 +149,11 @@ def test_file_that_is_no_list_of_reviews_is_one_clear_line(store: Store, tmp_pat
         import_reviews(store, tmp_path / "bad.csv", reviewer="ann", now=NOW)
 
 
-def test_missing_folder_is_one_clear_line(store: Store, tmp_path: Path) -> None:
+def test_folder_that_is_a_file_is_one_clear_line(store: Store, tmp_path: Path) -> None:
     """An export that cannot be written says why."""
+    (tmp_path / "taken").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        export_reviews(store, tmp_path / "none" / "out.csv", benchmarks=tmp_path)
+        export_reviews(store, tmp_path / "taken" / "out.csv", benchmarks=tmp_path)
 
 
 def test_exported_file_is_what_dedup_reads(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""Partitions of Parquet on disk or object storage: streamed in, replaced as a whole, manifest last.
+
+A partition is a folder ``<table>/dataset=<dataset>/language=<language>/`` of part files and one ``_manifest.json``.
+
+* A local partition is staged in a folder of its own and exchanged in one system call, so nobody sees half of one.
+* Object storage has no rename: part files get names of their own, the manifest is put last, and the files that it
+  does not name are removed. :func:`open_table` reads what the manifest names.
+* One lock per partition keeps a second writer out, also one that was orphaned when its parent was killed.
+
+Every file of the project that must never be half there goes through :func:`atomic_write`. What a step does to the
+rows does not belong here; neither does the ledger of the teacher.
+"""
+
+from ocr_pipeline.store.atomic import atomic_write
+from ocr_pipeline.store.files import open_csv, open_files, text_encoding
+from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint
+from ocr_pipeline.store.root import Store, open_table
+from ocr_pipeline.store.rows import conform
+from ocr_pipeline.store.writing import FileWriter, PartitionWriter, TableWriter, file_writers
+
+__all__ = [
+    "FileWriter",
+    "InputRef",
+    "Manifest",
+    "PartitionWriter",
+    "Store",
+    "TableWriter",
+    "atomic_write",
+    "canonical_json",
+    "conform",
+    "file_writers",
+    "fingerprint",
+    "open_csv",
+    "open_files",
+    "open_table",
+    "text_encoding",
+]

@@ -1,0 +1,175 @@
+"""Files that a person names: Parquet, JSONL or folders as rows of a table, and CSV as spreadsheets write it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.store.rows import conform
+from ocr_pipeline.tables import Table
+
+__all__ = ["PARQUET", "open_csv", "open_files", "text_encoding"]
+
+PARQUET: Final = ds.ParquetFileFormat(  # checked pages cost 4 of 50 µs per row of 30 kB; without, damaged ones are read
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+JSON_LINES_AT_ONCE: Final = 512
+DELIMITERS: Final = ",;\t"  # spreadsheets of many countries save CSV with semicolons
+LARGEST_CELL: Final = 1 << 30  # characters; the standard library refuses cells above 131,072, tests are longer
+
+
+@contextmanager
+def open_csv(path: Path) -> Iterator[csv.DictReader[str]]:
+    """Open a CSV file with a header, separated by commas, semicolons or tabs; cells that are missing are empty.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError, csv.Error
+        When it cannot be read, also while its rows are.
+    """
+    csv.field_size_limit(LARGEST_CELL)
+    with path.open(encoding=text_encoding(path), newline="") as file:
+        delimiter = max(DELIMITERS, key=file.readline().count)
+        file.seek(0)
+        yield csv.DictReader(file, delimiter=delimiter, restval="")
+
+
+def text_encoding(path: Path) -> str:
+    """Return UTF-16 or UTF-8 for a text file, by its byte order mark, or by the NULs that UTF-16 puts into ASCII."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if len(start) > 1 and max(even, odd) > len(start) // 4:
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return "utf-8-sig"
+
+
+def open_files(
+    paths: Sequence[str | Path], table: Table, *, required: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Stream rows of ``table`` from files that a person names: Parquet, JSONL, or folders of Parquet.
+
+    Parameters
+    ----------
+    paths
+        Files or folders; a folder may be a partition or a whole table of a data root.
+    table
+        What the rows are.
+    required
+        Columns that must be there; all other absent columns are filled with null, 0, false or an empty text or list.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        In the table's schema, in the order of the files.
+
+    Raises
+    ------
+    InputError
+        When a path does not exist, is not readable, or lacks a required column.
+    """
+    needed = set(table.required if required is None else required)
+    for path in (Path(path) for path in paths):
+        for batch in _open_one(path, table):
+            yield from conform(_filled(batch, table, needed, str(path)), table, source=str(path)).to_batches()
+
+
+def _open_one(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
+    if not path.exists():
+        message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder of Parquet files"
+        raise InputError(message)
+    is_json = path.suffix in {".jsonl", ".ndjson", ".json"}
+    try:
+        if is_json:
+            yield from _json_lines(path, table)
+        else:
+            opened = _parquet_folder(path, table) if path.is_dir() else ds.dataset(path, format=PARQUET)
+            yield from opened.to_batches(batch_size=2_048)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        message = f"`{path}` cannot be read as {'JSONL' if is_json else 'Parquet'}: {error}"
+        raise InputError(message) from error
+
+
+def _parquet_folder(path: Path, table: Table) -> ds.Dataset:
+    """Open a folder; a key of its folder names becomes a column only where the files have none of that name."""
+    opened = ds.dataset(path, format=PARQUET)
+    if not opened.files:
+        message = f"`{path}` holds no Parquet files"
+        raise InputError(message)
+    keys = [pa.field(key, pa.string()) for key in table.partition_by if key not in opened.schema.names]
+    return ds.dataset(path, format=PARQUET, partitioning=ds.partitioning(pa.schema(keys), flavor="hive"))
+
+
+def _json_lines(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
+    """Stream a JSONL file; columns that the table does not know are there, but empty."""
+    with path.open("rb") as file:
+        numbered = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        while rows := [
+            _json_row(path, number, line) for number, line in itertools.islice(numbered, JSON_LINES_AT_ONCE)
+        ]:
+            names = sorted({name for row in rows for name in row})
+            columns = [_json_column(path, name, [row.get(name) for row in rows], table) for name in names]
+            yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def _json_row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        message = f"`{path}` line {number} is not JSON: {error}"
+        raise InputError(message) from error
+    if not isinstance(row, dict):
+        message = f"`{path}` line {number} is a {type(row).__name__}, not an object with columns"
+        raise InputError(message)
+    return row
+
+
+def _json_column(path: Path, name: str, values: list[Any], table: Table) -> pa.Array:
+    """Give values the table's own type: guessing would turn a text that looks like a date into a date."""
+    if name not in table.schema.names:
+        return pa.nulls(len(values))
+    kind = table.schema.field(name).type
+    try:
+        if pa.types.is_temporal(kind) and any(isinstance(value, str) for value in values):
+            return pa.array(values, pa.string()).cast(kind)
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        message = f"`{path}`: column `{name}` of {table.name} must be {kind}: {error}"
+        raise InputError(message) from error
+
+
+def _filled(batch: pa.RecordBatch, table: Table, needed: set[str], source: str) -> pa.Table:
+    rows = pa.table(batch)
+    missing = sorted(needed - set(rows.column_names))
+    if missing:
+        message = (
+            f"{source}: no column {', '.join(f'`{name}`' for name in missing)}; it has {', '.join(rows.column_names)}"
+        )
+        raise InputError(message)
+    for column in table.schema:
+        if column.name not in rows.column_names and not column.nullable:
+            rows = rows.append_column(column, _defaults(column.type, rows.num_rows))
+    return rows
+
+
+def _defaults(kind: pa.DataType, rows: int) -> pa.Array:
+    """Return the value of an absent column that may not be null: 0, false, empty."""
+    if pa.types.is_list(kind) or pa.types.is_map(kind):
+        return pa.array([[]] * rows, kind)
+    if pa.types.is_boolean(kind):
+        return pa.repeat(pa.scalar(value=False), rows)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pa.repeat(pa.scalar("", kind), rows)
+    return pa.repeat(pa.scalar(0, pa.int64()), rows).cast(kind)

@@ -1,0 +1,296 @@
+"""The data root: which partitions there are, reading them, and writing them one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+
+from ocr_pipeline.errors import InputError, StoreError
+from ocr_pipeline.store.atomic import atomic_write
+from ocr_pipeline.store.files import PARQUET
+from ocr_pipeline.store.manifest import MANIFEST, InputRef, Manifest, fingerprint, sha256_of
+from ocr_pipeline.store.places import LocalPlace, ObjectPlace, Place, held_files
+from ocr_pipeline.store.writing import PartitionWriter
+from ocr_pipeline.tables import Table, table_named
+
+__all__ = ["Store", "open_table"]
+
+Partition = Mapping[str, str]
+
+
+class Store:
+    """The data root: tables as folders of partitions.
+
+    Parameters
+    ----------
+    root
+        A local path, or any URI that :mod:`pyarrow.fs` opens (``s3://bucket/folder``).
+    lock_timeout_s
+        How long to wait for another writer of the same partition, in seconds.
+    """
+
+    def __init__(self, root: str | Path, *, lock_timeout_s: float = 600.0) -> None:
+        self.root = str(root)
+        self.lock_timeout_s = lock_timeout_s
+        self._filesystem, self._base = _filesystem(self.root)
+
+    @property
+    def local_root(self) -> Path | None:
+        """The root as a local folder; ``None`` on object storage."""
+        return Path(self._base) if isinstance(self._filesystem, pafs.LocalFileSystem) else None
+
+    def checked(self, table: Table, partition: Partition) -> dict[str, str]:
+        """Return the partition's keys in the table's order.
+
+        Raises
+        ------
+        InputError
+            When a key is missing, unknown, or not fit for a folder name.
+        """
+        if set(partition) != set(table.partition_by):
+            message = f"{table.name} is partitioned by {table.partition_by or 'nothing'}, not by {tuple(partition)}"
+            raise InputError(message)
+        for key, value in partition.items():
+            if not value or set(value) & set("/\\=|%") or value.startswith("."):
+                message = f"{table.name}: `{value}` cannot be a {key}: it names a folder, so it must not be empty or hold / \\ = | %"
+                raise InputError(message)
+        return {key: partition[key] for key in table.partition_by}
+
+    def path(self, table: Table, **partition: str) -> str:
+        """Return the partition's folder inside the store's file system."""
+        keys = self.checked(table, partition)
+        return "/".join([self._base, table.name, *(f"{key}={value}" for key, value in keys.items())])
+
+    def uri(self, table: Table, **partition: str) -> str:
+        """Return where a person finds the partition."""
+        folder = self.path(table, **partition)
+        return folder if self.local_root else f"{self.root.split('://', 1)[0]}://{folder}"
+
+    def manifest(self, table: Table, **partition: str) -> Manifest | None:
+        """Return the partition's manifest, or ``None`` when there is no whole partition."""
+        path = f"{self.path(table, **partition)}/{MANIFEST}"
+        if self._filesystem.get_file_info(path).type != pafs.FileType.File:
+            return None
+        with self._filesystem.open_input_stream(path) as stream:
+            return Manifest.from_json(stream.read().decode(), path)
+
+    def partitions(self, table: Table) -> list[dict[str, str]]:
+        """Return the keys of every whole partition, sorted."""
+        selector = pafs.FileSelector(f"{self._base}/{table.name}", recursive=True, allow_not_found=True)
+        found = []
+        for info in self._filesystem.get_file_info(selector):
+            if info.base_name == MANIFEST:
+                relative = info.path.removeprefix(f"{self._base}/{table.name}").strip("/")
+                pairs = [part.split("=", 1) for part in relative.split("/")[:-1]]
+                found.append(dict(pairs))
+        return sorted(found, key=lambda keys: tuple(keys.values()))
+
+    def open(self, table: Table, **partition: str) -> ds.Dataset:
+        """Open the partitions that match; leaving out a key means all its values.
+
+        Raises
+        ------
+        InputError
+            When no partition matches; says which exist.
+        """
+        unknown = set(partition) - set(table.partition_by)
+        if unknown:
+            message = (
+                f"{table.name} is partitioned by {table.partition_by or 'nothing'}, not by {', '.join(sorted(unknown))}"
+            )
+            raise InputError(message)
+        every = self.partitions(table)
+        matching = [keys for keys in every if all(keys[key] == value for key, value in partition.items())]
+        if not matching:
+            wanted = "/".join(f"{key}={value}" for key, value in partition.items())
+            existing = ", ".join("/".join(keys.values()) for keys in every) or "none"
+            message = (
+                f"no partition {table.name}/{wanted} under `{self.root}`; materialize it first (existing: {existing})"
+            )
+            raise InputError(message)
+        extra = [key for key in table.partition_by if key not in table.schema.names]
+        schema = pa.schema([*table.schema, *(pa.field(key, pa.string()) for key in extra)])
+        fragments = [fragment for keys in matching for fragment in self._fragments(table, keys, extra)]
+        return ds.FileSystemDataset(fragments, schema, PARQUET, self._filesystem)
+
+    def _fragments(self, table: Table, keys: dict[str, str], extra: Sequence[str]) -> Iterator[ds.Fragment]:
+        guarantee = pc.scalar(True)  # noqa: FBT003 - an Arrow literal
+        for key in extra:
+            guarantee = guarantee & (pc.field(key) == keys[key])
+        make = PARQUET.make_fragment
+        if self.local_root is not None:
+            for file in held_files(Path(self.path(table, **keys))):
+                yield make(file, partition_expression=guarantee)
+            return
+        manifest = self.manifest(table, **keys)
+        for part in manifest.files if manifest else ():
+            yield make(f"{self.path(table, **keys)}/{part.name}", self._filesystem, partition_expression=guarantee)
+
+    def reference(self, table: Table, **partition: str) -> InputRef:
+        """Return a reference to a partition for the manifest of what is built from it.
+
+        Raises
+        ------
+        InputError
+            When the partition does not exist.
+        """
+        manifest = self.manifest(table, **partition)
+        if manifest is None:
+            self.open(table, **partition)  # raises, and says which partitions exist
+            message = f"partition {table.name}/{partition} vanished while it was read; run the step again"
+            raise StoreError(message)
+        return InputRef(table.name, dict(partition), manifest.content_sha256)
+
+    def references(self, table: Table) -> list[InputRef]:
+        """Return references to every partition of a table, sorted."""
+        return [self.reference(table, **keys) for keys in self.partitions(table)]
+
+    def current(
+        self,
+        table: Table,
+        partition: Partition,
+        *,
+        config: Mapping[str, Any],
+        code_version: str,
+        inputs: Sequence[InputRef],
+    ) -> Manifest | None:
+        """Return the manifest when building again would give the same bytes, else ``None``."""
+        manifest = self.manifest(table, **partition)
+        wanted = fingerprint(config, code_version, inputs)
+        return manifest if manifest is not None and manifest.fingerprint == wanted else None
+
+    def writer(
+        self,
+        table: Table,
+        partition: Partition | None = None,
+        *,
+        config: Mapping[str, Any],
+        code_version: str,
+        inputs: Sequence[InputRef] = (),
+        model: str | None = None,
+    ) -> PartitionWriter:
+        """Return a context manager that writes one partition."""
+        keys = self.checked(table, partition or {})
+        draft = Manifest(table.name, keys, (), dict(config), code_version, tuple(inputs), model=model)
+        return PartitionWriter(table, self.uri(table, **keys), draft, lambda: self._staged(table, keys))
+
+    @contextmanager
+    def _staged(self, table: Table, partition: Partition) -> Iterator[Place]:
+        """Hold the partition's lock and prepare a place to write in."""
+        with self._locked(table, partition):
+            try:
+                place = self._place(table, partition)
+            except OSError as error:
+                message = f"data root `{self.root}` is not writable: {error}; check its owner or set OCR_PIPELINE_DATA"
+                raise StoreError(message) from error
+            yield place
+
+    def _place(self, table: Table, partition: Partition) -> Place:
+        target = self.path(table, **partition)
+        if self.local_root is None:
+            return ObjectPlace(self._filesystem, target)
+        staging = self.local_root / "_staging" / "-".join([table.name, *partition.values()])
+        return LocalPlace(Path(target), staging)
+
+    def put_text(self, name: str, text: str) -> str:
+        """Write a text document such as ``data_card/README.md`` into the root; return where it is."""
+        path = f"{self._base}/{name}"
+        if self.local_root:
+            with atomic_write(Path(path)) as file:
+                file.write(text.encode())
+        else:
+            self._filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+            with self._filesystem.open_output_stream(path) as stream:  # an object appears when it is whole
+                stream.write(text.encode())
+        return path
+
+    @contextmanager
+    def _locked(self, table: Table, partition: Partition) -> Iterator[None]:
+        """Hold the lock of one partition.
+
+        Raises
+        ------
+        StoreError
+            When another process holds it for longer than ``lock_timeout_s``, or the root cannot be written.
+        """
+        name = "-".join([table.name, *partition.values()])
+        folder = self._lock_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(folder / f"{name}.lock", timeout=self.lock_timeout_s)
+            lock.acquire()
+        except filelock.Timeout:
+            owner = _read_text(folder / f"{name}.owner")
+            message = (
+                f"{table.name}/{'/'.join(partition.values())} is being written by process {owner or 'unknown'}; "
+                f"waited {self.lock_timeout_s:g} s. Let it finish or end it, then run again"
+            )
+            raise StoreError(message) from None
+        except OSError as error:
+            message = f"data root `{self.root}` is not writable: {error}; check its owner or set OCR_PIPELINE_DATA"
+            raise StoreError(message) from error
+        try:
+            (folder / f"{name}.owner").write_text(str(os.getpid()), encoding="utf-8")
+            yield
+        finally:
+            lock.release()
+
+    def _lock_folder(self) -> Path:
+        if self.local_root:
+            return self.local_root / "_locks"
+        # Object storage has no locks; this keeps out the writers of this machine, the manifest decides between machines.
+        return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "ocr_pipeline" / sha256_of(self.root)[:16]  # noqa: S108
+
+
+def _filesystem(root: str) -> tuple[pafs.FileSystem, str]:
+    if "://" not in root:
+        return pafs.LocalFileSystem(), str(Path(root).absolute())
+    try:
+        filesystem, base = pafs.FileSystem.from_uri(root)
+    except (pa.ArrowInvalid, OSError) as error:
+        message = f"data root `{root}` cannot be opened: {error}; give a folder or a URI such as s3://bucket/folder"
+        raise StoreError(message) from error
+    return filesystem, base.rstrip("/")
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def open_table(root: str | Path, name: str, **partition: str) -> ds.Dataset:
+    """Open a table of a data root, for reading only.
+
+    Parameters
+    ----------
+    root
+        The data root: a folder or a URI.
+    name
+        Name of the table, such as ``sft_dataset``.
+    **partition
+        ``dataset=…`` and ``language=…``, where the table has them; leaving one out means all.
+
+    Returns
+    -------
+    pyarrow.dataset.Dataset
+        With the table's columns, and the partition keys that are not columns of it. On a local root it holds the files
+        open, so what it reads stays one version even while the partition is replaced; it cannot be pickled.
+
+    Raises
+    ------
+    InputError
+        When there is no such table or partition; says which exist.
+    """
+    try:
+        table = table_named(name)
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from None
+    return Store(root).open(table, **partition)
