@@ -1,43 +1,71 @@
 """The data card: what a data root holds, where it comes from and how to build it again, as Markdown.
 
 Written from the manifests, and from two narrow columns of the released rows; nobody keeps it by hand. The YAML header
-is what the ``datasets`` library reads, so the card can stand as README.md beside the tables. It measures nothing anew.
+is what the ``datasets`` library reads, so the card can be the README.md beside the tables. It measures nothing anew.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import pyarrow.compute as pc
 
 from ocr_pipeline.evidence.funnel import FLOW, build_funnel, manifests, stage_totals
+from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.store import Manifest, Store, canonical_json
 from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
     CONTAMINATION,
     DUPLICATE_PAIRS,
     EXECUTIONS,
+    PLAN_SFT_DATASET,
+    PLANS,
+    PROBLEMS,
     REASONING_PATTERNS,
     REJECTED,
     RESPONSES,
+    SAMPLES,
     SFT_DATASET,
     SOLUTIONS,
+    TEST_TRUST,
     TESTS,
+    UNIQUE_PROBLEMS,
+    Table,
 )
 
-__all__ = ["data_card"]
+__all__ = ["data_card", "rebuild_commands"]
 
-PROVENANCE: Final = (*FLOW, TESTS, SOLUTIONS, REJECTED, DUPLICATE_PAIRS, CONTAMINATION, REASONING_PATTERNS)
+BUILT_TOGETHER: Final = (
+    (PROBLEMS, TESTS, SOLUTIONS, REJECTED),
+    (DUPLICATE_PAIRS, UNIQUE_PROBLEMS, CONTAMINATION, CLEAN_PROBLEMS),
+    (TEST_TRUST,),
+    (RESPONSES, SAMPLES, EXECUTIONS, REASONING_PATTERNS, SFT_DATASET),
+    (PLANS, PLAN_SFT_DATASET),
+)
+"""Tables that have the same partitions and are built by one command, in the order of the flow."""
+MATERIALIZE: Final = "dagster asset materialize -m ocr_pipeline.definitions"
+PROVENANCE: Final = (
+    *FLOW,
+    TESTS,
+    SOLUTIONS,
+    REJECTED,
+    DUPLICATE_PAIRS,
+    CONTAMINATION,
+    TEST_TRUST,
+    REASONING_PATTERNS,
+)
 HASH_CHARACTERS: Final = 12
 LIMITS: Final = (
     "Answers are a model's: a kept sample parses and is separated; it is right only where `pass_rate` says so.",
-    "`pass_rate` is null where a sample was not run. Public tests are incomplete: passing them is no proof.",
+    "`pass_rate` is null where a sample was not run. Public tests are incomplete: passing them proves nothing.",
     "Duplicates and contamination are found by embeddings, rules and people; what none of them sees stays in.",
-    "`input` is `-` where the licence forbids to copy the statement; join it by dataset, split and index.",
+    "`input` is `-` where the licence forbids copying the statement; join it by dataset, split and index.",
     "Statements that refer to an image are marked in `problems.has_image`; the text alone may not suffice.",
-    "Reasoning patterns are labelled by rules on English cues; they compare groups of samples and judge no single one.",
+    "Reasoning patterns are labelled by rules on English cues: use them to compare groups, not single samples.",
 )
 
 
@@ -91,20 +119,19 @@ def _configuration(language: str) -> Iterator[str]:
 
 def _contents(released: Sequence[Manifest]) -> list[str]:
     rows = [
-        [one.partition["dataset"], one.partition["language"], f"{one.rows:,}", f"{one.bytes / 2**20:.1f}"]
-        for one in released
+        [one.partition["dataset"], one.partition["language"], one.rows, round(one.bytes / 2**20, 1)] for one in released
     ]
-    table = _markdown_table(["data set", "language", "rows", "MiB"], rows)
+    table = markdown_table(["data set", "language", "rows", "MiB"], rows)
     columns = [f"- `{column.name}`: {column.metadata[b'description'].decode()}" for column in SFT_DATASET.schema]
-    return ["## What it holds", "", *table, "", "Columns:", "", *columns]
+    return ["## What it holds", "", table, "", "Columns:", "", *columns]
 
 
 def _funnel(store: Store) -> list[str]:
     rows = [
-        [stage, f"{counts.rows_in:,}", f"{counts.kept:,}", _reasons(counts.dropped)]
+        [stage, counts.rows_in, counts.kept, _reasons(counts.dropped)]
         for stage, counts in stage_totals(build_funnel(store)).items()
     ]
-    return ["## Where the rows went", "", *_markdown_table(["stage", "in", "kept", "dropped"], rows)]
+    return ["## Where the rows went", "", markdown_table(["stage", "in", "kept", "dropped"], rows)]
 
 
 def _reasons(dropped: Mapping[str, int]) -> str:
@@ -121,8 +148,8 @@ def _licences(store: Store, released: Sequence[Manifest]) -> list[str]:
         for batch in opened.to_batches(columns=["license"]):
             rows.update(batch.column("license").to_pylist())
         withheld += opened.count_rows(filter=pc.field("input") == "-")
-    table = _markdown_table(["licence of the problem", "rows"], [[name, f"{n:,}"] for name, n in sorted(rows.items())])
-    return ["## Licences", "", *table, "", f"Statements left out because of their licence: {withheld:,} rows."]
+    table = markdown_table(["licence of the problem", "rows"], sorted(rows.items()))
+    return ["## Licences", "", table, "", f"Statements left out because of their licence: {withheld:,} rows."]
 
 
 def _teachers(store: Store) -> list[str]:
@@ -130,38 +157,51 @@ def _teachers(store: Store) -> list[str]:
     rows = sorted(
         {(one.partition["language"], one.model or "not recorded", canonical_json(one.config)) for one in made}
     )
-    lines = [f"- {language}: `{model}`, with `{config}`" for language, model, config in rows]
-    prompts = [f"- {language}: {hashes}" for language, hashes in _prompts(store)]
     judged = "yes" if store.partitions(EXECUTIONS) else "no"
     return [
         "## Teacher",
         "",
-        *lines,
+        *(f"- {language}: `{model}`, with `{config}`" for language, model, config in rows),
         "",
-        "SHA-256 of the rendered prompts:",
+        "SHA-256 of the prompt files:",
         "",
-        *prompts,
+        *(f"- `{name}`: `{sha256}`" for name, sha256 in _prompts(store)),
+        "",
+        "`responses.prompt_sha256` holds the hash of each filled prompt.",
         "",
         f"Samples were run against tests: {judged}.",
     ]
 
 
 def _prompts(store: Store) -> Iterator[tuple[str, str]]:
-    """Say how many rendered prompts there are per language; their hashes stand in the rows."""
-    counted: dict[str, set[str]] = {}
-    for keys in store.partitions(RESPONSES):
-        hashes = counted.setdefault(keys["language"], set())
-        for batch in store.open(RESPONSES, **keys).to_batches(columns=["prompt_sha256"]):
-            hashes.update(pc.unique(batch.column("prompt_sha256")).to_pylist())
-    for language, hashes in sorted(counted.items()):
-        yield language, f"{len(hashes):,} distinct, in `responses.prompt_sha256`"
+    """Yield the prompts that the teacher was asked with, by table; several hashes when partitions differ."""
+    for table, recorded_as in ((RESPONSES, "prompts"), (PLANS, "prompt_sha256")):
+        hashes = {
+            (f"{table.name}/{name}", str(sha256))
+            for one in manifests(store, table)
+            for name, sha256 in dict(one.config.get(recorded_as, {})).items()
+        }
+        yield from sorted(hashes)
+
+
+def rebuild_commands(store: Store) -> Iterator[str]:
+    """Yield the commands that build what a data root holds, in the order of the flow."""
+    for together in BUILT_TOGETHER:
+        partitions: dict[str, list[Table]] = {}
+        for table in together:
+            for keys in store.partitions(table):
+                partitions.setdefault("|".join(keys.values()), []).append(table)
+        for partition, tables in partitions.items():
+            select = shlex.quote(" or ".join(f"key:{table.name}" for table in tables))
+            place = f" --partition {shlex.quote(partition)}" if partition else ""
+            yield f"{MATERIALIZE} --select {select}{place}"
 
 
 def _rebuild(store: Store) -> list[str]:
     rows = [
         [
             "/".join([one.table, *one.partition.values()]),
-            f"{one.rows:,}",
+            one.rows,
             one.code_version,
             one.fingerprint[:HASH_CHARACTERS],
             one.content_sha256[:HASH_CHARACTERS],
@@ -173,13 +213,13 @@ def _rebuild(store: Store) -> list[str]:
         "## How to build it again",
         "",
         "Materialize the assets with the configuration below; equal content hashes mean equal bytes. The full hashes,",
-        "configurations and inputs stand in the `_manifest.json` of each partition.",
+        "configurations and inputs are in the `_manifest.json` of each partition.",
         "",
-        "```",
-        "dagster asset materialize -m ocr_pipeline.definitions --select '*' --partition '<data set>|<language>'",
+        "```sh",
+        *rebuild_commands(store),
         "```",
         "",
-        *_markdown_table(["partition", "rows", "code version", "built from", "content"], rows),
+        markdown_table(["partition", "rows", "code version", "built from", "content"], rows),
         "",
         "Configuration:",
         "",
@@ -194,8 +234,3 @@ def _configurations(store: Store) -> list[str]:
         distinct = sorted({canonical_json(one.config) for one in manifests(store, table)} - {"{}"})
         lines += [f"- {table.name}: `{config}`" for config in distinct]
     return lines
-
-
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

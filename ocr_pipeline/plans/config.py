@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.tasks import Prompt
+from ocr_pipeline.prompts import Prompt
 from ocr_pipeline.teacher.budget import Budget
 
 __all__ = ["PlanConfig", "Policy", "load_prompt"]
@@ -73,10 +73,8 @@ class PlanConfig:
     def prompt(self) -> Prompt:
         """The prompt that the policy asks with."""
         if self.policy is Policy.FORWARD:
-            return Prompt.load(__package__ or "ocr_pipeline.plans", "forward")
-        return Prompt.load(
-            __package__ or "ocr_pipeline.plans", "backward_with_statement" if self.with_statement else "backward"
-        )
+            return load_prompt("forward")
+        return load_prompt("backward_with_statement" if self.with_statement else "backward")
 
     def as_dict(self) -> dict[str, Any]:
         """Return what decides the plans, for a manifest: the options, and the hash of every prompt that is used."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib import resources
 from typing import Final, Protocol
 
 from ocr_pipeline.answers import split_thought
+from ocr_pipeline.prompts import Prompt
 
 __all__ = ["PairJudge", "judge_pairs", "read_answer", "render_prompt"]
 
 STATEMENT_CHARACTERS: Final = 24_000  # two of them and the answer fit into a context of 16k tokens
 _VERDICT: Final = re.compile(r"[\W_]*(SAME|DIFFERENT)[\W_]*", re.IGNORECASE)
-_PLACE: Final = re.compile(r"\{(first|second)\}")
+PACKAGE: Final = "ocr_pipeline.similarity"
 
 
 class PairJudge(Protocol):
@@ -36,10 +36,10 @@ def judge_pairs(judge: PairJudge, pairs: Sequence[tuple[str, str]]) -> list[bool
 
 
 def render_prompt(first: str, second: str) -> str:
-    """Fill the prompt in one pass, so that a statement that holds a placeholder is not filled again."""
-    template = resources.files("ocr_pipeline.similarity").joinpath("prompts/same_problem.txt").read_text("utf-8")
-    values = {"first": first[:STATEMENT_CHARACTERS], "second": second[:STATEMENT_CHARACTERS]}
-    return _PLACE.sub(lambda place: values[place[1]], template)
+    """Ask about two statements, in this order."""
+    return Prompt.load(PACKAGE, "same_problem").fill(
+        first=first[:STATEMENT_CHARACTERS], second=second[:STATEMENT_CHARACTERS]
+    )
 
 
 def read_answer(answer: str | None) -> bool | None:

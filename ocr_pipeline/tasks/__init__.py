@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from ocr_pipeline.prompts import Prompt
 from ocr_pipeline.tables import IoMode
-from ocr_pipeline.tasks.prompt import Prompt
 
-__all__ = ["Prompt", "code_prompt", "given_code", "plan_prompt", "prompt_sha256"]
+__all__ = ["code_prompt", "given_code", "plan_prompt", "prompt_sha256"]
 
 STANDARD_INPUT: Final = "Use Standard Input format"
 CALL_BASED: Final = "Use Call-Based format"
@@ -43,13 +43,9 @@ def given_code(statement: str, starter_code: str | None, function_name: str | No
 
 def prompt_sha256() -> dict[str, str]:
     """Return the hash of every prompt, for manifests."""
-    return {name: _load(name).sha256 for name in ("code", "code_with_plan", "plan")}
-
-
-def _load(name: str) -> Prompt:
-    return Prompt.load(__name__, name)
+    return {name: Prompt.load(__name__, name).sha256 for name in ("code", "code_with_plan", "plan")}
 
 
 def _fill(name: str, statement: str, io_mode: str, starter_code: str | None, **more: str) -> str:
     form = CALL_BASED if io_mode == IoMode.FUNCTION else STANDARD_INPUT
-    return _load(name).fill(statement=statement, starter_code=starter_code or "", format=form, **more) + "\n"
+    return Prompt.load(__name__, name).fill(statement=statement, starter_code=starter_code or "", format=form, **more)

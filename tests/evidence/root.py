@@ -146,7 +146,14 @@ def _answer(store: Store) -> None:
         answer | {"request_id": name, "sample_index": index, "text": text}
         for index, (name, text) in enumerate(texts.items())
     ]
-    put(store, RESPONSES, responses, PYTHON, config={"temperature": 0.6}, model="teacher@1")
+    put(
+        store,
+        RESPONSES,
+        responses,
+        PYTHON,
+        config={"temperature": 0.6, "prompts": {"solve_python": "f" * 64}},
+        model="teacher@1",
+    )
     samples = [
         sample(KEPT_SAMPLE),
         sample(WRONG_SAMPLE),
@@ -182,4 +189,4 @@ def _answer(store: Store) -> None:
         config={"execution": "passing"},
     )
     plan = {"plan_id": "p" * 64, "problem_id": SUM, "solution_id": "0000", "plan": "1. Add.", "verdict": "kept"}
-    put(store, PLANS, [plan], {"dataset": "taco"})
+    put(store, PLANS, [plan], {"dataset": "taco"}, config={"prompt_sha256": {"backward": "b" * 64}})

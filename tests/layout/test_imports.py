@@ -23,6 +23,8 @@ GROUND = {
     "similarity",
     "tasks",
     "sample",
+    "markdown",
+    "prompts",
 }
 ROOF = {"cli", "studio", "definitions"}
 ALLOWED = {("plans", "teacher"), ("student", "teacher"), ("student", "judge")}
