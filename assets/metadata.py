@@ -44,7 +44,7 @@ def table_asset(
     partitions: dg.PartitionsDefinition[Any] | None = None,
     kinds: tuple[str, ...] = (),
     pool: str | None = None,
-    **options: Any,  # noqa: ANN401 - what dg.asset takes
+    **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return the decorator of an asset that is one table; a backfill of its partitions is one run."""
     decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(

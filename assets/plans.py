@@ -1,6 +1,5 @@
 """Group plans: CodePLAN's solution plans and the multi-task rows made of them."""
 
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -46,31 +45,33 @@ def plans(
 ) -> dg.MaterializeResult[Any]:
     """Ask the teacher to read a plan out of correct solutions."""
     opened = store.open()
-    settings = teacher.planning(
-        policy=config.policy,
+    settings = step.PlanConfig(
+        policy=step.Policy(config.policy),
         with_statement=config.with_statement,
         k=config.k,
-        judge_model=config.judge_model or None,
+        opinion_model=config.judge_model or None,
     )
+    asking = teacher.asking()
     with teacher.serving() as server:
 
         def plan(partition: Partition) -> Build:
             return Build(
                 tables=(PLANS,),
                 partition=partition,
-                config=settings.as_dict(),
+                config=settings.settings | asking.settings,
                 code_version=step.VERSION,
                 inputs=[opened.reference(CLEAN_PROBLEMS), opened.reference(SOLUTIONS, **partition)],
                 run=lambda writers: step.make_plans(
                     clean_rows(opened, partition["dataset"]),
                     opened.open(SOLUTIONS, **partition).to_batches(),
                     config=settings,
+                    asking=asking,
                     server=server,
                     ledger=store.side_folder("ledger"),
                     writer=writers[PLANS.name],
                     dataset=partition["dataset"],
                 ),
-                model=settings.model,
+                model=asking.model,
                 repeat_for=frozenset({"teacher_error"}),
             )
 
@@ -109,7 +110,7 @@ def plan_sft_dataset(
         return Build(
             tables=(PLAN_SFT_DATASET,),
             partition=partition,
-            config=asdict(settings),
+            config=settings.settings,
             code_version=step.VERSION,
             inputs=[
                 opened.reference(PLANS, **partition),

@@ -79,7 +79,7 @@ def responses(
             return Build(
                 tables=(RESPONSES,),
                 partition=partition,
-                config=config.asked | teacher.rounds,
+                config=config.settings | teacher.rounds,
                 code_version=step.VERSION,
                 inputs=[opened.reference(CLEAN_PROBLEMS), *judged],
                 run=run,

@@ -1,7 +1,6 @@
 """Group samples: reasoning apart from code, verdicts, executions, patterns, and the data set that readers use."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -72,7 +71,7 @@ def samples(
         return Build(
             tables=(SAMPLES,),
             partition=partition,
-            config=asdict(settings),
+            config=settings.settings,
             code_version=step.VERSION,
             inputs=[opened.reference(RESPONSES, **partition)],
             run=lambda writers: step.separate(
@@ -106,7 +105,7 @@ def test_trust(
         return Build(
             tables=(TEST_TRUST,),
             partition=partition,
-            config=config.fingerprint | {"solutions_per_language": config.solutions_per_language},
+            config=config.settings,
             code_version=judge.VERSION,
             inputs=[
                 opened.reference(CLEAN_PROBLEMS),
@@ -168,7 +167,7 @@ def executions(
         return Build(
             tables=(EXECUTIONS,),
             partition=partition,
-            config=config.fingerprint,
+            config=config.settings,
             code_version=judge.VERSION,
             inputs=[
                 opened.reference(SAMPLES, **partition),
@@ -246,7 +245,7 @@ def sft_dataset(
         return Build(
             tables=(SFT_DATASET,),
             partition=partition,
-            config=asdict(settings),
+            config=settings.settings,
             code_version=step.VERSION,
             inputs=_inputs(opened, partition, judged=judged),
             run=lambda writers: step.select(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +37,7 @@ from ocr_pipeline.tables import (
     TESTS,
     Table,
 )
-from ocr_pipeline.teacher.ask import AskConfig
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.servers import attach
 from resources import SandboxResource, StoreResource
 
@@ -63,8 +63,7 @@ class StudentConfig(dg.Config):
     def recipe(self) -> step.TrainConfig:
         """Return the library's configuration."""
         base = step.preset(self.preset)
-        return replace(
-            base,
+        return base.replaced(
             objective=step.Objective(self.objective),
             heads=step.Heads(self.heads),
             plan_weight=self.plan_weight,
@@ -122,7 +121,7 @@ def _students(store: StoreResource) -> Path:
 
 def _key(recipe: step.TrainConfig, inputs: list[InputRef]) -> str:
     """Name a run by all that decides its weights: another recipe or other rows never continue it."""
-    return fingerprint(recipe.as_dict(), step.VERSION, inputs)[:16]
+    return fingerprint(recipe.plain(), step.VERSION, inputs)[:16]
 
 
 class StudentEvaluationConfig(dg.Config):
@@ -266,7 +265,7 @@ def _opened(
     ledger = store.side_folder("ledger") / "students.sqlite"
     with attach(config.urls, config.api_key_env or None) as server:
         progress = watched(context, f"asking {name}", "answers")
-        yield step.ServedStudent(name, server, ledger, AskConfig(model=name), progress=progress)
+        yield step.ServedStudent(name, server, ledger, Asking(model=name), progress=progress)
 
 
 TINY_JOB: Final = dg.define_asset_job(

@@ -104,7 +104,7 @@ def semhash_pairs(pairs: Sequence[LabelledPair], vectors: Mapping[str, npt.NDArr
     from semhash import SemHash
 
     class Known:
-        def encode(self, inputs: Sequence[str], **_: Any) -> np.ndarray:  # noqa: ANN401 - semhash's own signature
+        def encode(self, inputs: Sequence[str], **_: Any) -> np.ndarray:
             return np.stack([vectors[text] for text in inputs])
 
     called = []
@@ -151,7 +151,11 @@ def rephrased(data: Path, encoder: Encoder) -> str:
         }
     )
     found = check(
-        problems.to_batches(), [benchmark], config=ContaminationConfig(THRESHOLD), encoder=encoder, reviews=Reviews()
+        problems.to_batches(),
+        [benchmark],
+        config=ContaminationConfig(threshold=THRESHOLD),
+        encoder=encoder,
+        reviews=Reviews(),
     ).to_pylist()
     own = {
         row["problem_id"]

@@ -31,7 +31,7 @@ from typing import Final
 import orjson
 import pyarrow as pa
 
-from ocr_pipeline.teacher import AskConfig, Budget, GenerateConfig, Message, Request, ask, generate, session
+from ocr_pipeline.teacher import Asking, GenerateConfig, Message, Request, ask, generate, session
 from ocr_pipeline.teacher.ledger import Ledger, Record
 from ocr_pipeline.teacher.reply import Answer, Usage
 from ocr_pipeline.teacher.servers import attach, free_port
@@ -149,7 +149,7 @@ class Occupancy:
 def durable(url: str, requests: int, in_flight: int) -> None:
     """Hash, look up, ask and commit: until every answer is durable, as the general door does it."""
     asked = (Request((Message("user", f"{n} " + "word " * 450),), {"seed": n}) for n in range(requests))
-    config = AskConfig(MODEL, window=in_flight)
+    config = Asking(model=MODEL, window=in_flight)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         replies = ask(asked, server=attach([url]), ledger=Path(folder) / "l.sqlite", config=config)
         assert next(replies).error is None  # the first reply comes when all are durable
@@ -294,7 +294,7 @@ def ledger_alone(requests: int, group: int) -> float:
 def queued(url: str, count: int) -> None:
     """Print the memory of a run over very many requests of which a cap lets only a few be asked."""
     for size in (count // 10, count):
-        config = GenerateConfig(model=MODEL, language="python", window=1024, budget=Budget(max_requests=2048))
+        config = GenerateConfig(model=MODEL, language="python", window=1024, budget_requests=2048)
         with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
             start_s = time.monotonic()
             generate(

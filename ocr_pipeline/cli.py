@@ -67,7 +67,7 @@ def _root(context: typer.Context) -> None:
     context.obj = _attach_judge
 
 
-def _attach_judge(*args: Any, **options: Any) -> AbstractContextManager[PairJudge]:  # noqa: ANN401 - passed on
+def _attach_judge(*args: Any, **options: Any) -> AbstractContextManager[PairJudge]:
     """Lend the teacher to steps that ask it about pairs: a step imports no other one."""
     from ocr_pipeline.teacher.opinions import attach_judge
 

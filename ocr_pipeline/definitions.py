@@ -21,7 +21,7 @@ __all__ = ["build_defs", "defs"]
 MODULES = (problems, duplicates, contamination, responses, samples, plans, student, report)
 
 
-def build_defs(**overrides: Any) -> dg.Definitions:  # noqa: ANN401 - resources of any type
+def build_defs(**overrides: Any) -> dg.Definitions:
     """Assemble the definitions.
 
     Parameters

@@ -4,6 +4,7 @@
 
     PipelineError             anything below; its text is one line that says what, with the value, and what to do
     ├── InputError            a file, folder, column, id or option that a person gave and we cannot use
+    │   └── OptionError       an option out of its bounds, or several that contradict each other: wrong usage
     ├── StoreError            the data root: not writable, locked by another writer, a damaged partition
     ├── ConservationError     a step whose rows do not add up: in ≠ kept + Σ dropped; a bug of ours, never data
     ├── ModelError            an embedding or student model that cannot be loaded or is not the one asked for
@@ -13,7 +14,8 @@
     └── TrainingError         a training run that cannot start or continue
 
 A bad row, a refused request and a failing candidate are data: they become rows with a reason. Only what stops a
-whole step is raised, and only from this tree. The command line turns it into one line and exit code 1.
+whole step is raised, and only from this tree. The command line turns it into one line and exit code 1, wrong usage
+into exit code 2.
 """
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "InputError",
     "JudgeError",
     "ModelError",
+    "OptionError",
     "PipelineError",
     "StoreError",
     "TeacherError",
@@ -35,6 +38,10 @@ class PipelineError(Exception):
 
 class InputError(PipelineError):
     """Something a person gave cannot be used."""
+
+
+class OptionError(InputError):
+    """An option is out of its bounds, or options contradict each other."""
 
 
 class StoreError(PipelineError):

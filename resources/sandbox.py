@@ -1,16 +1,14 @@
 """How programs are judged."""
 
-import os
-
 import dagster as dg
 from pydantic import Field
 
-from ocr_pipeline.judge import JudgeConfig, Tiers
+from ocr_pipeline.judge import Tiers, TrustConfig
 
 __all__ = ["SandboxResource"]
 
 
-class SandboxResource(dg.ConfigurableResource[JudgeConfig]):
+class SandboxResource(dg.ConfigurableResource[TrustConfig]):
     """The judge's sandbox; it refuses to run unless it can isolate."""
 
     workers: int = Field(
@@ -25,10 +23,10 @@ class SandboxResource(dg.ConfigurableResource[JudgeConfig]):
         default=3, description="Correct solutions per problem and language that are asked about its tests."
     )
 
-    def config(self) -> JudgeConfig:
+    def config(self) -> TrustConfig:
         """Return the judge's configuration."""
-        return JudgeConfig(
-            workers=self.workers or len(os.sched_getaffinity(0)),
+        return TrustConfig(
+            workers=self.workers or None,
             tiers=Tiers(self.tiers),
             max_tests=self.max_tests or None,
             solutions_per_language=self.solutions_per_language,

@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from ocr_pipeline.plans import PlanConfig, Policy
-from ocr_pipeline.teacher import AskConfig, Budget, GenerateConfig
+from ocr_pipeline.tables import Language
+from ocr_pipeline.teacher import Asking, GenerateConfig
 from ocr_pipeline.teacher.opinions import TeacherJudge
 from ocr_pipeline.teacher.servers import ManagedVllm, Replay, Server, VllmConfig, attach
 
@@ -80,12 +80,24 @@ class TeacherResource(dg.ConfigurableResource[Server]):
     lock_timeout_s: float = Field(
         default=600.0, description="How long a retry waits for the orphan of a killed run to let go of the ledger."
     )
-    budget_requests: int = Field(default=0, description="Requests at most, earlier runs included; 0 means no cap.")
-    budget_tokens: int = Field(default=0, description="Tokens at most, earlier runs included; 0 means no cap.")
-    budget_time_s: float = Field(default=0.0, description="Seconds per run and partition at most; 0 means no cap.")
-    budget_cost: float = Field(default=0.0, description="Money at most, earlier runs included; 0 means no cap.")
-    prompt_price: float = Field(default=0.0, description="Price of a million prompt tokens; 0 means unknown.")
-    completion_price: float = Field(default=0.0, description="Price of a million completion tokens; 0 means unknown.")
+    budget_requests: int | None = Field(
+        default=None, description="Requests at most, earlier runs included; none means no cap."
+    )
+    budget_tokens: int | None = Field(
+        default=None, description="Tokens at most, earlier runs included; none means no cap."
+    )
+    budget_time_s: float | None = Field(
+        default=None, description="Seconds per run and partition at most; none means no cap."
+    )
+    budget_cost: float | None = Field(
+        default=None, description="Money at most, earlier runs included; none means no cap."
+    )
+    prompt_price: float | None = Field(
+        default=None, description="Price of a million prompt tokens; none means unknown."
+    )
+    completion_price: float | None = Field(
+        default=None, description="Price of a million completion tokens; none means unknown."
+    )
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
@@ -114,19 +126,29 @@ class TeacherResource(dg.ConfigurableResource[Server]):
             yield None
             return
         with self.serving() as server:
-            config = AskConfig(model, window=self.window, budget=self.budget())
+            config = self.asking(model=model)
             yield TeacherJudge(server, folder / "pairs.sqlite", config)
 
-    def budget(self) -> Budget:
-        """Return the hard caps."""
-        return Budget(
-            max_requests=self.budget_requests or None,
-            max_tokens=self.budget_tokens or None,
-            max_time_s=self.budget_time_s or None,
-            max_cost=self.budget_cost or None,
-            prompt_price=self.prompt_price or None,
-            completion_price=self.completion_price or None,
-        )
+    @property
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "revision": self.revision or None,
+            "window": self.window,
+            "deadline_s": self.deadline_s,
+            "patience_s": self.patience_s,
+            "lock_timeout_s": self.lock_timeout_s,
+            "budget_requests": self.budget_requests,
+            "budget_tokens": self.budget_tokens,
+            "budget_time_s": self.budget_time_s,
+            "budget_cost": self.budget_cost,
+            "prompt_price": self.prompt_price,
+            "completion_price": self.completion_price,
+        }
+
+    def asking(self, **changes: Any) -> Asking:
+        """Return how anything is asked of this teacher."""
+        return Asking(**(self._shared | changes))
 
     @property
     def rounds(self) -> dict[str, int]:
@@ -138,9 +160,8 @@ class TeacherResource(dg.ConfigurableResource[Server]):
     def generation(self, language: str) -> GenerateConfig:
         """Return how problems are asked in one programming language."""
         return GenerateConfig(
-            model=self.model,
-            revision=self.revision or None,
-            language=language,
+            **self._shared,
+            language=Language(language),
             samples=self.samples,
             temperature=self.temperature,
             top_p=self.top_p,
@@ -149,22 +170,4 @@ class TeacherResource(dg.ConfigurableResource[Server]):
             extra=self.extra,
             tokenizer=Path(self.tokenizer) if self.tokenizer else None,
             max_prompt_tokens=self.max_prompt_tokens or None,
-            window=self.window,
-            deadline_s=self.deadline_s,
-            patience_s=self.patience_s,
-            lock_timeout_s=self.lock_timeout_s,
-            budget=self.budget(),
-        )
-
-    def planning(self, *, policy: str, with_statement: bool, k: int, judge_model: str | None) -> PlanConfig:
-        """Return how plans are asked for."""
-        return PlanConfig(
-            model=self.model,
-            revision=self.revision or None,
-            policy=Policy(policy),
-            with_statement=with_statement,
-            k=k,
-            window=self.window,
-            budget=self.budget(),
-            judge_model=judge_model,
         )

@@ -19,6 +19,7 @@ import pyarrow as pa
 from ocr_pipeline.contamination.benchmark import Benchmark
 from ocr_pipeline.contamination.spans import Span, find_spans
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity import (
     COSINE_NOISE,
     Encoder,
@@ -63,18 +64,12 @@ class _Tier(StrEnum):
     REVIEW = "review"
 
 
-@dataclass(frozen=True, slots=True)
-class ContaminationConfig:
-    """What counts as near enough to be suspected."""
+class ContaminationConfig(Options):
+    """What is near enough to be suspected."""
 
-    threshold: float = 0.7
-    """Lowest cosine of a suspect; 0.7 is the figure of the OpenCodeReasoning papers."""
-
-    def __post_init__(self) -> None:
-        """Reject what is no threshold."""
-        if not 0 < self.threshold <= 1:
-            message = f"threshold {self.threshold:g} is out of range; give a cosine above 0 and at most 1, such as 0.7"
-            raise InputError(message)
+    threshold: float = option(
+        0.7, "Lowest cosine of a suspect; 0.7 is the figure of the OpenCodeReasoning papers", ge=-1, le=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from ocr_pipeline.console import progress
 from ocr_pipeline.duplicates.decisions import Decision, Evidence, Verdict, decide, first_rule, gather_evidence
 from ocr_pipeline.duplicates.witnesses import choose_witnesses, preference
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity import Encoder, Reviews, similar_pairs
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
 from ocr_pipeline.similarity.evidence import Facts, canonical_example, lexical_similarity, read_facts
@@ -44,19 +44,12 @@ MOST_SPELLED_OUT: Final = 100
 """Problems of one content whose pairs are all written; a placeholder statement on thousands would give millions."""
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateConfig:
-    """What counts as near enough to be compared, and to be the same when nothing else speaks."""
+class DuplicateConfig(Options):
+    """What is near enough to be compared."""
 
-    threshold: float = 0.7
-    """Lowest cosine of a pair. 0.7 is the figure of the OpenCodeReasoning papers, which screened for benchmark
-    contamination with it."""
-
-    def __post_init__(self) -> None:
-        """Reject what is no threshold."""
-        if not 0 < self.threshold <= 1:
-            message = f"threshold {self.threshold:g} is out of range; give a cosine above 0 and at most 1, such as 0.7"
-            raise InputError(message)
+    threshold: float = option(
+        0.7, "Lowest cosine of a pair; 0.7 is the figure of the OpenCodeReasoning papers", ge=-1, le=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ocr_pipeline.judge.probing import TierReport, probe  # noqa: E402
 from ocr_pipeline.judge.programs import Limits, Runner, RunResult, RunStatus, Tiers, run_program  # noqa: E402
 from ocr_pipeline.judge.step import TestSource, judge  # noqa: E402
 from ocr_pipeline.judge.trust import SolutionSource, check_tests  # noqa: E402
-from ocr_pipeline.judge.verdicts import JudgeConfig, Reason, Verdict  # noqa: E402
+from ocr_pipeline.judge.verdicts import JudgeConfig, Reason, TrustConfig, Verdict  # noqa: E402
 
 __all__ = [
     "VERSION",
@@ -28,6 +28,7 @@ __all__ = [
     "TestSource",
     "TierReport",
     "Tiers",
+    "TrustConfig",
     "Verdict",
     "assert_tests",
     "check_tests",

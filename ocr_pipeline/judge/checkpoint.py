@@ -37,7 +37,7 @@ BUSY_TIMEOUT_S: Final = 60.0
 
 def key_prefix(problem: ProblemSpec, tests: Sequence[Test], config: JudgeConfig, version: str) -> str:
     """Hash what all candidates of a problem share."""
-    digest = hashlib.sha256(canonical_json([version, COMPARATOR_VERSION, config.fingerprint, asdict(problem)]).encode())
+    digest = hashlib.sha256(canonical_json([version, COMPARATOR_VERSION, config.settings, asdict(problem)]).encode())
     for test in tests:
         digest.update(json.dumps([test.test_id, test.input, test.expected]).encode())
     return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +16,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.programs import Tiers
 from ocr_pipeline.judge.step import judge as judge_samples
 from ocr_pipeline.judge.trust import check_tests
-from ocr_pipeline.judge.verdicts import JudgeConfig
+from ocr_pipeline.judge.verdicts import TrustConfig
 from ocr_pipeline.store import FileWriter, open_files
 from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, SAMPLES, SOLUTIONS, TEST_TRUST, TESTS, Table
 
@@ -55,9 +54,10 @@ def judge(  # noqa: PLR0913, PLR0917 - one parameter per option
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Run samples against the tests of their problems in a sandbox and give each its verdict and pass rate."""
-    config = JudgeConfig(
-        workers=len(os.sched_getaffinity(0)) if workers is None else workers,
-        time_factor={"python": python_factor, "cpp": cpp_factor},
+    config = TrustConfig(
+        workers=workers,
+        python_time_factor=python_factor,
+        cpp_time_factor=cpp_factor,
         default_time_limit_s=time_limit,
         tiers=Tiers.UNSANDBOXED if unsandboxed else Tiers.AUTO,
         max_tests=max_tests,

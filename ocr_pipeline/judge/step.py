@@ -125,7 +125,7 @@ def judge(  # noqa: PLR0913 - inputs, and options by name
         choose_plan(str(config.tiers))  # refuse before anything is read
     specs = {spec.problem_id: spec for batch in problems for spec in _specs(batch)}
     known = _trust_of(trust)
-    run = _Run(specs, tests, known, config, checkpoint, engine or LocalEngine(config.workers), progress)
+    run = _Run(specs, tests, known, config, checkpoint, engine or LocalEngine(config.processes), progress)
     try:
         for window in _windows(samples):
             run.judge_window(window)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import Engine
 from ocr_pipeline.judge.step import TestSource, judge
-from ocr_pipeline.judge.verdicts import JudgeConfig, TrustFlag, Verdict
+from ocr_pipeline.judge.verdicts import TrustConfig, TrustFlag, Verdict
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import EXECUTIONS, TEST_TRUST, Language
 
@@ -43,7 +43,7 @@ def check_tests(
     tests: TestSource,
     solutions: SolutionSource,
     *,
-    config: JudgeConfig,
+    config: TrustConfig,
     writer: TableWriter,
     checkpoint: Path | None = None,
     progress: Progress = SILENT,
@@ -79,7 +79,7 @@ def check_tests(
         problems(),
         tests,
         _chosen(problems(), solutions, config.solutions_per_language, ledger),
-        config=replace(config, stop_at_first_failure=False),
+        config=config.replaced(stop_at_first_failure=False),
         writer=ledger,
         checkpoint=checkpoint,
         progress=progress,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from ocr_pipeline.judge.comparing import Rule, expected_value, rule_for, same_te
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
 from ocr_pipeline.judge.sandbox import NO_FILES, JailFiles, Tier
+from ocr_pipeline.options import Options, option
 from ocr_pipeline.tables import Checker, IoMode
 
 __all__ = [
@@ -81,50 +83,71 @@ class TrustFlag(StrEnum):
     REJECTS_SOLUTIONS = "rejects_solutions"
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeConfig:
-    """How candidates are judged; what a result depends on is its ``fingerprint``."""
+class JudgeConfig(Options):
+    """How candidates are judged; what a result depends on is its ``settings``."""
 
-    workers: int = 0
-    """Processes; 0 judges in this one."""
-    time_factor: Mapping[str, float] = field(default_factory=lambda: {"cpp": 1.0, "python": 5.0})
-    """Times the problem's own limit, which is made for compiled programs; CodeChef's published factor for Python."""
-    default_time_limit_s: float = 10.0
-    """CPU time where the problem names no limit, in every language; CodeContests' own judge gave 10 s."""
-    default_memory_mib: float = 256.0
-    """Memory where the problem names no limit: the usual one of Codeforces, and CodeContests' own."""
-    least_memory_mib: float = 64.0
-    """Smaller limits of old problems do not hold an interpreter."""
-    output_mib: float = 64.0
-    tiers: Tiers = Tiers.AUTO
-    max_tests: int | None = None
-    """The first so many tests of each problem; null: all."""
-    stop_at_first_failure: bool = False
-    give_up_after_time_limits: int = 5
-    """Tests over their time limit after which the rest is not run and counts as failed."""
-    retries: int = 1
-    """How often a candidate is tried again after a failure of the sandbox."""
-    solutions_per_language: int = 3
-    """Reference solutions that are asked about the tests of a problem."""
+    workers: int | None = option(
+        None,
+        "Programs judged at once on this machine; none: one per core; 0: in this process",
+        ge=0,
+        affects_output=False,
+    )
+    python_time_factor: float = option(
+        5.0,
+        "Times the problem's own limit, which is made for compiled programs, for Python; the default is CodeChef's",
+        gt=0,
+        also="python_factor",
+    )
+    cpp_time_factor: float = option(1.0, "Times the problem's own limit, for C++", gt=0, also="cpp_factor")
+    default_time_limit_s: float = option(
+        10.0,
+        "CPU time where the problem names no limit, in every language; CodeContests' own judge gave 10 s",
+        unit="seconds",
+        gt=0,
+        also="time_limit",
+    )
+    default_memory_mib: float = option(
+        256.0, "Memory where the problem names no limit: the usual one of Codeforces and CodeContests", unit="MiB", gt=0
+    )
+    least_memory_mib: float = option(
+        64.0, "Least memory: smaller limits of old problems do not hold an interpreter", unit="MiB", gt=0
+    )
+    output_mib: float = option(64.0, "Most output of a program", unit="MiB", gt=0)
+    tiers: Tiers = option(
+        Tiers.AUTO, "How strong the sandbox is; unsandboxed is never chosen by itself and is stored in every row"
+    )
+    max_tests: int | None = option(None, "The first so many tests of each problem; none: all", ge=1)
+    stop_at_first_failure: bool = option(False, "Leave out the tests after a failed one")
+    give_up_after_time_limits: int = option(
+        5, "Tests over their time limit after which the rest is not run and counts as failed", ge=1
+    )
+    retries: int = option(
+        1, "How often a candidate is tried again after a failure of the sandbox", ge=0, affects_output=False
+    )
+
+    @property
+    def processes(self) -> int:
+        """How many processes judge on this machine; 0 judges in this one."""
+        return len(os.sched_getaffinity(0)) if self.workers is None else self.workers
+
+    def time_factor(self, language: str) -> float:
+        """Return what a problem's own limit is multiplied by in a language."""
+        return {"python": self.python_time_factor, "cpp": self.cpp_time_factor}.get(language, 1.0)
 
     def limits_for(self, problem: ProblemSpec, language: str) -> Limits:
         """Return the limits of a problem in a language."""
         given = problem.time_limit_s
-        seconds = self.default_time_limit_s if given is None else given * self.time_factor.get(language, 1.0)
+        seconds = self.default_time_limit_s if given is None else given * self.time_factor(language)
         memory = max(problem.memory_limit_mib or self.default_memory_mib, self.least_memory_mib)
         return Limits(cpu_s=seconds, memory_mib=memory, output_mib=self.output_mib)
 
-    @property
-    def fingerprint(self) -> dict[str, object]:
-        """What a result depends on."""
-        return {
-            "time_factor": dict(sorted(self.time_factor.items())),
-            "defaults": [self.default_time_limit_s, self.default_memory_mib, self.least_memory_mib, self.output_mib],
-            "tiers": str(self.tiers),
-            "max_tests": self.max_tests,
-            "stop_at_first_failure": self.stop_at_first_failure,
-            "give_up_after_time_limits": self.give_up_after_time_limits,
-        }
+
+class TrustConfig(JudgeConfig):
+    """How correct solutions are asked about the tests."""
+
+    solutions_per_language: int = option(
+        3, "Correct solutions per problem and language that are asked about its tests", ge=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from ocr_pipeline.plans.config import PlanConfig, Policy
 from ocr_pipeline.plans.make import make_plans
 from ocr_pipeline.plans.multitask import Balance, Drawing, MultitaskConfig, build_multitask
 from ocr_pipeline.store import FileWriter, open_files
-from ocr_pipeline.tables import PLAN_SFT_DATASET, PLANS, PROBLEMS, SOLUTIONS
+from ocr_pipeline.tables import PLAN_SFT_DATASET, PLANS, PROBLEMS, SOLUTIONS, Language
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["plan"]
@@ -43,17 +44,16 @@ def plan(  # noqa: PLR0913 - one parameter per option
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Let the teacher explain correct solutions as plans, and build the two-task training rows."""
+    asking = Asking(model=model, revision=revision)
     config = PlanConfig(
-        model=model,
-        revision=revision,
         policy=policy,
         with_statement=with_statement,
         k=k,
-        language=language,
-        judge_model=judge_model,
+        language=Language(language),
+        opinion_model=judge_model,
     )
     multitask = MultitaskConfig(
-        plan_share=plan_share, drawing=drawing, balance=balance, guided=guided, language=language
+        plan_share=plan_share, drawing=drawing, balance=balance, guided=guided, language=Language(language)
     )
     plans_file = out / "plans.parquet"
     with (
@@ -65,6 +65,7 @@ def plan(  # noqa: PLR0913 - one parameter per option
             _problems(problems),
             _solutions(solutions),
             config=config,
+            asking=asking,
             server=server,
             ledger=ledger or out / "plans_ledger.sqlite",
             writer=writer,

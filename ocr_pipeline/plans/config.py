@@ -1,18 +1,17 @@
-"""How plans are made: from which solutions, with which prompt, by which model."""
+"""How plans are made: from which solutions, and with which prompt."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Self
 
-from ocr_pipeline.errors import InputError
+from pydantic import model_validator
+
+from ocr_pipeline.options import Options, option
 from ocr_pipeline.prompts import Prompt
-from ocr_pipeline.teacher.budget import Budget
+from ocr_pipeline.tables import Language
 
 __all__ = ["PlanConfig", "Policy", "load_prompt"]
-
-UNLIMITED: Final = Budget()
 
 
 def load_prompt(name: str) -> Prompt:
@@ -31,43 +30,31 @@ class Policy(StrEnum):
     """From the statement alone, ``k`` times: what the backward plans are compared with."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanConfig:
-    """Everything that decides which plans are asked for and which are kept."""
+class PlanConfig(Options):
+    """Which plans are asked for, and which are kept; which model is asked is said by the teacher's own options."""
 
-    model: str
-    policy: Policy = Policy.SHORTEST
-    with_statement: bool = False
-    """Show the statement beside the solution; the paper does not."""
-    k: int = 1
-    """Plans per problem, for ``k_diverse`` and ``forward``."""
-    language: str = "python"
-    """Programming language of the solutions."""
-    revision: str | None = None
-    temperature: float = 0.2  # arXiv 2403.13271, as its released scripts ask
-    top_p: float = 0.95
-    max_tokens: int = 4_096
-    window: int = 256
-    """Requests in flight."""
-    min_steps: int = 2
-    max_steps: int = 40
-    max_characters: int = 6_000
-    budget: Budget = UNLIMITED
-    judge_model: str | None = None
-    """Model that says whether a plan agrees with its solution; ``None``: only the built-in check."""
+    policy: Policy = option(Policy.SHORTEST, "What plans are read from")
+    with_statement: bool = option(False, "Show the statement beside the solution; the paper does not")
+    k: int = option(1, "Plans per problem, for k_diverse and forward", ge=1)
+    language: Language = option(Language.PYTHON, "Programming language of the solutions")
+    temperature: float = option(
+        0.2, "Sampling temperature of plans; the default is that of arXiv 2403.13271's scripts", ge=0
+    )
+    top_p: float = option(0.95, "Nucleus of the sampling of plans", gt=0, le=1)
+    max_tokens: int = option(4_096, "Longest plan, reasoning included", unit="tokens", ge=1)
+    min_steps: int = option(2, "Fewest steps of a plan that is kept", ge=1)
+    max_steps: int = option(40, "Most steps of a plan that is kept", ge=1)
+    max_characters: int = option(6_000, "Longest plan that is kept", unit="characters", ge=1)
+    opinion_model: str | None = option(
+        None, "Model on the same server that says whether plan and solution agree; none: only the built-in check"
+    )
 
-    def __post_init__(self) -> None:
-        """Refuse values that make no plan.
-
-        Raises
-        ------
-        InputError
-            When there would be nothing to ask.
-        """
-        if self.k < 1:
-            raise InputError(f"k is {self.k}; ask for at least one plan per problem")
-        if not 1 <= self.min_steps <= self.max_steps:
-            raise InputError(f"a plan of {self.min_steps} to {self.max_steps} steps is impossible; swap the bounds")
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> Self:
+        if self.min_steps > self.max_steps:
+            message = f"min_steps must be at most max_steps, got {self.min_steps} and {self.max_steps}"
+            raise ValueError(message)
+        return self
 
     @property
     def prompt(self) -> Prompt:
@@ -76,8 +63,8 @@ class PlanConfig:
             return load_prompt("forward")
         return load_prompt("backward_with_statement" if self.with_statement else "backward")
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return what decides the plans, for a manifest: the options, and the hash of every prompt that is used."""
-        prompts = [self.prompt, *([load_prompt("agreement")] if self.judge_model else [])]
-        options = {name: value for name, value in asdict(self).items() if name not in {"window", "budget"}}
-        return options | {"prompt_sha256": {prompt.name: prompt.sha256 for prompt in prompts}}
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What affects the plans: the options, and the hash of every prompt that is used."""
+        prompts = [self.prompt, *([load_prompt("agreement")] if self.opinion_model else [])]
+        return super().settings | {"prompt_sha256": {prompt.name: prompt.sha256 for prompt in prompts}}

@@ -24,8 +24,9 @@ from ocr_pipeline.plans.config import PlanConfig, Policy, load_prompt
 from ocr_pipeline.plans.verdicts import PlanVerdict, plan_defects, read_plan
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import PLANS
-from ocr_pipeline.teacher.ask import AskConfig, Reply
+from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import Totals
@@ -33,8 +34,8 @@ from ocr_pipeline.teacher.session import Totals
 __all__ = ["Ask", "make_plans"]
 
 BATCH_ROWS: Final = 512
-JUDGEMENT: Final = re.compile(r"\b(DIS)?AGREES\b")
-JUDGE_MAX_TOKENS: Final = 2_048
+OPINION: Final = re.compile(r"\b(DIS)?AGREES\b")
+OPINION_MAX_TOKENS: Final = 2_048
 
 
 class Ask(Protocol):
@@ -46,7 +47,7 @@ class Ask(Protocol):
         *,
         server: Server,
         ledger: Path,
-        config: AskConfig,
+        config: Asking,
         progress: Progress,
         on_totals: Any,  # noqa: ANN401 - the teacher's callback
     ) -> Iterator[Reply]:
@@ -70,7 +71,7 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Drafted:
-    """A row before the judge has spoken."""
+    """A row before the model that gives an opinion has spoken."""
 
     wanted: _Wanted
     plan: str | None = None
@@ -85,6 +86,7 @@ def make_plans(  # noqa: PLR0913 - a step with a teacher needs all of it
     solutions: Iterable[pa.RecordBatch],
     *,
     config: PlanConfig,
+    asking: Asking,
     server: Server,
     ledger: Path,
     writer: TableWriter,
@@ -122,15 +124,23 @@ def make_plans(  # noqa: PLR0913 - a step with a teacher needs all of it
         (_request(plan, statements, config) for plan in wanted if plan.is_askable(config.policy)),
         server=server,
         ledger=ledger,
-        config=_ask_config(config, config.model),
+        config=asking,
         progress=progress,
         on_totals=totals.append,
     )
     drafts = [_draft(plan, next(replies) if plan.is_askable(config.policy) else None, config) for plan in wanted]
     next(replies, None)  # lets the ledger go
-    unjudged = _judge(drafts, config, server, ledger, progress, ask) if config.judge_model else 0
+    without_opinion = (
+        _ask_opinions(drafts, _of_opinions(asking, config.opinion_model), server, ledger, progress, ask)
+        if config.opinion_model
+        else 0
+    )
     _write(drafts, config, writer)
-    notes = {"problems": len(statements)} | _paid(totals) | ({"unjudged": unjudged} if config.judge_model else {})
+    notes = (
+        {"problems": len(statements)}
+        | _paid(totals)
+        | ({"no_opinion": without_opinion} if config.opinion_model else {})
+    )
     return count_verdicts((_verdict(draft) for draft in drafts), notes=notes).require_conserved("plans")
 
 
@@ -168,9 +178,9 @@ def _request(wanted: _Wanted, statements: Mapping[str, str], config: PlanConfig)
     return Request((Message("user", text),), params, subject=subject)
 
 
-def _ask_config(config: PlanConfig, model: str) -> AskConfig:
-    revision = config.revision if model == config.model else None
-    return AskConfig(model=model, revision=revision, window=config.window, budget=config.budget)
+def _of_opinions(asking: Asking, model: str) -> Asking:
+    """Ask another model the same way; the revision is that of the model it was given for."""
+    return asking if model == asking.model else asking.replaced(model=model, revision=None)
 
 
 def _draft(wanted: _Wanted, reply: Reply | None, config: PlanConfig) -> _Drafted:
@@ -205,39 +215,39 @@ def _unusable(reply: Reply) -> PlanVerdict | None:
     return PlanVerdict.TRUNCATED if reply.finish_reason == "length" else None
 
 
-def _judge(
-    drafts: Sequence[_Drafted], config: PlanConfig, server: Server, ledger: Path, progress: Progress, ask: Ask
+def _ask_opinions(
+    drafts: Sequence[_Drafted], asking: Asking, server: Server, ledger: Path, progress: Progress, ask: Ask
 ) -> int:
-    """Ask the judge about the plans that passed so far; return how many it gave no clear answer to."""
+    """Ask for an opinion on the plans that passed so far; return how many it gave no clear answer to."""
     open_drafts = [draft for draft in drafts if not draft.reasons and draft.wanted.solution is not None]
     replies = ask(
-        (_judge_request(draft) for draft in open_drafts),
+        (_opinion_request(draft) for draft in open_drafts),
         server=server,
         ledger=ledger,
-        config=_ask_config(config, config.judge_model or config.model),
+        config=asking,
         progress=progress,
         on_totals=None,
     )
     unclear = 0
     for draft, reply in zip(open_drafts, replies, strict=True):
-        agrees = _judgement(reply)
-        unclear += agrees is None  # the judge's failure, never the plan's
+        agrees = _opinion(reply)
+        unclear += agrees is None  # that model's failure, never the plan's
         if agrees is False:
             draft.reasons.append(PlanVerdict.JUDGED_DISAGREEING)
     return unclear
 
 
-def _judge_request(draft: _Drafted) -> Request:
+def _opinion_request(draft: _Drafted) -> Request:
     code = draft.wanted.solution.code if draft.wanted.solution else ""
     text = load_prompt("agreement").fill(code=code, plan=draft.plan or "")
-    params = {"temperature": 0.0, "max_tokens": JUDGE_MAX_TOKENS, "seed": 0}
+    params = {"temperature": 0.0, "max_tokens": OPINION_MAX_TOKENS, "seed": 0}
     return Request((Message("user", text),), params, subject={"problem_id": draft.wanted.problem_id})
 
 
-def _judgement(reply: Reply) -> bool | None:
+def _opinion(reply: Reply) -> bool | None:
     if reply.error is not None:
         return None
-    found = {match[1] is None for match in JUDGEMENT.finditer((split_thought(reply.text).answer or "").upper())}
+    found = {match[1] is None for match in OPINION.finditer((split_thought(reply.text).answer or "").upper())}
     return found.pop() if len(found) == 1 else None
 
 

@@ -18,11 +18,11 @@ from typing import Final
 import pyarrow as pa
 
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.options import Options, option
 from ocr_pipeline.plans.choose import Solution, choose_solutions
 from ocr_pipeline.plans.verdicts import PlanVerdict
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import PLAN_SFT_DATASET
+from ocr_pipeline.tables import PLAN_SFT_DATASET, Language
 from ocr_pipeline.tasks import code_prompt, given_code, plan_prompt
 
 __all__ = ["Balance", "Drawing", "MultitaskConfig", "build_multitask"]
@@ -48,33 +48,22 @@ class Balance(StrEnum):
     """One plan row per code row; weights give the plan rows λ of the sum, and are 1 on average."""
 
 
-@dataclass(frozen=True, slots=True)
-class MultitaskConfig:
-    """How the rows are drawn."""
+class MultitaskConfig(Options):
+    """How code rows and plan rows are mixed."""
 
-    plan_share: float = 0.5
-    """λ of the joint loss: 0 trains code alone, 1 plans alone."""
-    drawing: Drawing = Drawing.PAIRED
-    balance: Balance = Balance.ROWS
-    guided: bool = False
-    """Add code rows whose prompt holds the plan. The paper asks so at inference but never trains it."""
-    language: str = "python"
-    solutions_per_problem: int = 4
-    """Most code rows per problem: the shortest solution, then those that differ most."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse a λ that is no share.
-
-        Raises
-        ------
-        InputError
-            When λ is outside 0 to 1, or no solution is wanted.
-        """
-        if not 0 <= self.plan_share <= 1:
-            raise InputError(f"the plan share λ is {self.plan_share}; give a value between 0 and 1")
-        if self.solutions_per_problem < 1:
-            raise InputError(f"{self.solutions_per_problem} solutions per problem make no code row; give at least 1")
+    plan_share: float = option(
+        0.5, "λ of the joint loss: 0 trains code alone, 1 plans alone", ge=0, le=1, also="lambda"
+    )
+    drawing: Drawing = option(Drawing.PAIRED, "Which plan comes beside a code row")
+    balance: Balance = option(Balance.ROWS, "Whether λ is a share of rows or of their weights")
+    guided: bool = option(
+        False, "Add code rows whose prompt holds the plan; the paper asks so at inference but never trains it"
+    )
+    language: Language = option(Language.PYTHON, "Programming language of the solutions")
+    solutions_per_problem: int = option(
+        4, "Most code rows per problem: the shortest solution, then those that differ most", ge=1
+    )
+    seed: int = option(0, "Seed of the drawing")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import model_validator
 
 from ocr_pipeline.answers import OPENING
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.verdicts import KEPT
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import SFT_DATASET
@@ -102,46 +104,34 @@ class Drop(StrEnum):
     OVER_LIMIT = "over_limit"
 
 
-@dataclass(frozen=True, slots=True)
-class SelectionConfig:
+class SelectionConfig(Options):
     """What the data set holds; the defaults are the paper's: no execution filter, no reasoning with code blocks."""
 
-    execution: Execution = Execution.ALL
-    pass_rate_min: float | None = None
-    pass_rate_max: float | None = None
-    drop_reasoning_with_code: bool = True
-    drop_duplicates: bool = False
-    """Keep one sample per distinct program of a problem; the paper keeps all, for their reasonings differ."""
-    drop_loops: bool = True
-    """Drop what ends in a cycle."""
-    repeated_share_max: float | None = None
-    """Drop reasoning of which more than this share of 20-word sequences occurs more than once."""
-    samples_per_problem_max: int | None = None
-    """Keep so many samples of a problem, chosen by sample id: ids are hashes, so the choice is fair and stable."""
-    text_policy: TextPolicy = TextPolicy.PLACEHOLDER
+    execution: Execution = option(Execution.ALL, "Which samples stay, by what the tests said")
+    pass_rate_min: float | None = option(None, "Lowest pass rate that stays", ge=0, le=1)
+    pass_rate_max: float | None = option(None, "Highest pass rate that stays", ge=0, le=1)
+    drop_reasoning_with_code: bool = option(True, "Drop reasoning that holds a code block")
+    drop_duplicates: bool = option(
+        False, "Keep one sample per distinct program of a problem; the paper keeps all, for their reasonings differ"
+    )
+    drop_loops: bool = option(True, "Drop what ends in a cycle")
+    repeated_share_max: float | None = option(
+        None, "Drop reasoning of which more than this share of 20-word sequences occurs more than once", ge=0, le=1
+    )
+    samples_per_problem_max: int | None = option(
+        None, "Keep so many samples of a problem, chosen by sample id: ids are hashes, so the choice is fair", ge=1
+    )
+    text_policy: TextPolicy = option(
+        TextPolicy.PLACEHOLDER, "What replaces a statement whose licence forbids handing it on"
+    )
 
-    def __post_init__(self) -> None:
-        """Accept the plain words of a configuration file.
-
-        Raises
-        ------
-        InputError
-            When a word, a band, a share or a number is not one.
-        """
-        try:
-            object.__setattr__(self, "execution", Execution(self.execution))
-            object.__setattr__(self, "text_policy", TextPolicy(self.text_policy))
-        except ValueError as error:
-            known = ", ".join([*Execution, *TextPolicy])
-            raise InputError(f"selection: {error}; known words are {known}") from error
+    @model_validator(mode="after")
+    def _band_is_ordered(self) -> Self:
         low, high = self.pass_rates
-        if not 0 <= low <= high <= 1:
-            raise InputError(f"selection: pass rates from {low:g} to {high:g} are no band within 0 and 1")
-        share, most = self.repeated_share_max, self.samples_per_problem_max
-        if share is not None and not 0 <= share <= 1:
-            raise InputError(f"selection: repeated_share_max {share:g} is no share between 0 and 1")
-        if most is not None and most < 1:
-            raise InputError(f"selection: samples_per_problem_max {most} keeps nothing; give 1 or more")
+        if low > high:
+            message = f"pass_rate_min must be at most pass_rate_max, got {low:g} and {high:g}"
+            raise ValueError(message)
+        return self
 
     @property
     def pass_rates(self) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from ocr_pipeline.answers import FAILED, Case, Fence, FencePolicy, Separated, Sp
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.duplicates import CANDIDATES, Repeats, RoughIndex, code_key, find_repeats, rough_key
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
@@ -54,27 +54,15 @@ SPANS: Final = pa.list_(SPAN)
 NO_SPAN: Final = Span(-1, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class SampleConfig:
-    """What decides the bytes of the samples."""
+class SampleConfig(Options):
+    """How responses come apart."""
 
-    fence_policy: FencePolicy = FencePolicy.LAST
-    """Which of several complete fences in the asked language holds the code."""
-    ask_compilers: bool = True
-    """Confirm Python by CPython and flags on C++ by g++; without, Tree-sitter decides on Python alone."""
-
-    def __post_init__(self) -> None:
-        """Accept the plain word of a configuration file.
-
-        Raises
-        ------
-        InputError
-            When the word is no policy.
-        """
-        try:
-            object.__setattr__(self, "fence_policy", FencePolicy(self.fence_policy))
-        except ValueError as error:
-            raise InputError(f"samples: {error}; known policies are {', '.join(FencePolicy)}") from error
+    fence_policy: FencePolicy = option(
+        FencePolicy.LAST, "Which of several complete fences in the asked language holds the code", also="fence"
+    )
+    ask_compilers: bool = option(
+        True, "Confirm Python by CPython and flags on C++ by g++; otherwise Tree-sitter alone decides"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -52,7 +52,7 @@ from ocr_pipeline.tables import (
     STUDENT_EVALUATION,
     TESTS,
 )
-from ocr_pipeline.teacher.ask import AskConfig
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["evaluate", "student", "train"]
@@ -147,7 +147,7 @@ def train(  # noqa: PLR0913 - one parameter per option
     plan_weight: Annotated[float, typer.Option("--lambda", help="λ of the joint objective.")] = 0.5,
     base_model: Annotated[str | None, typer.Option(help="Hub id or folder instead of the recipe's.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs instead of the recipe's.")] = None,
-    max_steps: Annotated[int, typer.Option(help="Optimizer steps; -1: by epochs.")] = -1,
+    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps; default: by epochs.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest row; longer ones are dropped and counted.")] = None,
     lora_rank: Annotated[
         int | None, typer.Option(help="Train LoRA adapters of this rank instead of all weights.")
@@ -157,8 +157,7 @@ def train(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Train a student on prompt and completion rows; only completions are learned, nothing is cut."""
     recipe = preset(preset_name)
-    config = replace(
-        recipe,
+    config = recipe.replaced(
         objective=objective,
         heads=heads,
         plan_weight=plan_weight,
@@ -213,7 +212,7 @@ def try_students(  # noqa: PLR0913 - one parameter per option
     """Train tiny students on the rows with every objective, judge what they write, print pass@k beside an untrained one."""
     recipe = preset("tiny")
     config = TryConfig(
-        train=replace(recipe, epochs=epochs or recipe.epochs, seed=seed),
+        train=recipe.replaced(epochs=epochs or recipe.epochs, seed=seed),
         n=n,
         plans=plans,
         codes_per_plan=codes_per_plan,
@@ -286,7 +285,7 @@ def _opened(name: str, urls: list[str] | None, ledger: Path, api_key_env: str | 
         yield LocalStudent(Path(name))
         return
     with attach(urls, api_key_env) as server, progress("asking", unit="answers") as bar:
-        yield ServedStudent(name, server, ledger, AskConfig(model=name), progress=bar)
+        yield ServedStudent(name, server, ledger, Asking(model=name), progress=bar)
 
 
 def _write_candidates(out: Path, candidates: pa.Table) -> None:

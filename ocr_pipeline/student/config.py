@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
+
+from pydantic import model_validator
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.options import Options, option, optional
 
-__all__ = ["PRESETS", "Heads", "Objective", "Precision", "TinyShape", "TrainConfig", "preset"]
+__all__ = [
+    "PRESETS",
+    "Heads",
+    "Objective",
+    "Precision",
+    "Preset",
+    "StudentOptions",
+    "TinyShape",
+    "TrainConfig",
+    "preset",
+]
+
+
+class Preset(StrEnum):
+    """A named recipe."""
+
+    TINY = "tiny"
+    QWEN_7B = "qwen2.5-7b"
+    QWEN_14B = "qwen2.5-14b"
+    QWEN_32B = "qwen2.5-32b"
 
 
 class Objective(StrEnum):
@@ -38,73 +59,59 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
-@dataclass(frozen=True, slots=True)
-class TinyShape:
+class TinyShape(Options):
     """A Qwen2 that is made here, with a tokenizer learned from the training rows: nothing is downloaded."""
 
-    hidden: int = 128
-    layers: int = 2
-    heads: int = 4
-    vocabulary: int = 1_024
+    hidden: int = option(128, "Width of the tiny model", ge=1)
+    layers: int = option(2, "Layers of the tiny model", ge=1)
+    heads: int = option(4, "Attention heads of the tiny model", ge=1)
+    vocabulary: int = option(1_024, "Tokens of the tiny model's vocabulary", ge=1)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Everything that decides the weights, given the rows."""
+class TrainConfig(Options):
+    """Everything that affects the weights, given the rows."""
 
-    base_model: str | None = None
-    """Hub id or folder; ``None`` makes the ``tiny`` model."""
-    revision: str | None = None
-    tiny: TinyShape = TinyShape()
-    objective: Objective = Objective.SFT
-    heads: Heads = Heads.SHARED
-    plan_weight: float = 0.5
-    """λ of the joint objective."""
-    learning_rate: float = 5e-5
-    warmup_share: float = 0.05
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    epochs: float = 3.0
-    max_steps: int = -1
-    """Optimizer steps; -1: as many as the epochs have."""
-    batch_rows: int = 1
-    """Rows, or packs, per device and micro-step."""
-    accumulation: int = 1
-    """Micro-steps per optimizer step."""
-    max_tokens: int = 32_768
-    """Longest row; longer ones are dropped and counted, never cut. Also the length of a pack."""
-    packing: bool = True
-    precision: Precision = Precision.BFLOAT16
-    gradient_checkpointing: bool = True
-    lora_rank: int | None = None
-    attention: str = "sdpa"
-    end_token: str | None = None
-    """Token that ends an answer, where the tokenizer's own is not it (``<|im_end|>`` for base models)."""
-    loss_chunk_tokens: int = 4_096
-    """Target tokens whose logits stand in memory at once: 32k of Qwen2.5's 152k logits would be 20 GB in float32."""
-    save_every_steps: int = 200
-    log_every_steps: int = 10
-    seed: int = 0
+    base_model: str | None = option(None, "Hub id or folder; none makes the tiny model")
+    revision: str | None = option(None, "Revision of the base model")
+    tiny: TinyShape = option(TinyShape(), "Shape of the tiny model")
+    objective: Objective = option(Objective.SFT, "What is minimised: sft on all rows alike, or joint on code and plans")
+    heads: Heads = option(Heads.SHARED, "One output layer for both tasks, or a plan head")
+    plan_weight: float = option(0.5, "λ of the joint objective", ge=0, le=1, also="lambda")
+    learning_rate: float = option(5e-5, "Highest learning rate", gt=0)
+    warmup_share: float = option(0.05, "Share of the steps that warm up", ge=0, le=1)
+    weight_decay: float = option(0.0, "Weight decay of AdamW", ge=0)
+    max_grad_norm: float = option(1.0, "Norm that gradients are clipped to", gt=0)
+    epochs: float = option(3.0, "Times that every row is seen", gt=0)
+    max_steps: int | None = option(None, "Optimizer steps at most; none: as many as the epochs have", ge=1)
+    batch_rows: int = option(1, "Rows, or packs, per device and micro-step", ge=1)
+    accumulation: int = option(1, "Micro-steps per optimizer step", ge=1)
+    max_tokens: int = option(
+        32_768, "Longest row, and length of a pack; longer rows are dropped and counted, never cut", unit="tokens", ge=1
+    )
+    packing: bool = option(True, "Put several rows into one sequence; none sees another")
+    precision: Precision = option(Precision.BFLOAT16, "Number format of the forward and backward pass")
+    gradient_checkpointing: bool = option(True, "Compute activations again instead of keeping them")
+    lora_rank: int | None = option(None, "Train LoRA adapters of this rank instead of all weights", ge=1)
+    attention: str = option("sdpa", "Attention implementation of transformers")
+    end_token: str | None = option(
+        None, "Token that ends an answer, where the tokenizer's own does not (<|im_end|> for base models)"
+    )
+    loss_chunk_tokens: int = option(
+        4_096,
+        "Target tokens whose logits are in memory at once: 32k of Qwen2.5's 152k logits would be 20 GB in float32",
+        unit="tokens",
+        ge=1,
+    )
+    save_every_steps: int = option(200, "Steps between checkpoints", ge=1)
+    log_every_steps: int = option(10, "Steps between points of the loss curve", ge=1)
+    seed: int = option(0, "Seed of weights and order")
 
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train.
-
-        Raises
-        ------
-        InputError
-            When λ is no share, a count is not positive, or a plan head is asked for without the joint objective.
-        """
-        if not 0 <= self.plan_weight <= 1:
-            raise InputError(f"the plan weight λ is {self.plan_weight}; give a value between 0 and 1")
-        for name in ("batch_rows", "accumulation", "max_tokens", "save_every_steps", "log_every_steps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
+    @model_validator(mode="after")
+    def _plan_head_needs_plans(self) -> Self:
         if self.heads is Heads.PLAN_HEAD and self.objective is not Objective.JOINT:
-            raise InputError("a plan head is trained by the joint objective only; add --objective joint")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for the file beside the weights and for manifests."""
-        return asdict(self)
+            message = "heads plan_head needs objective joint: a plan head is trained by the joint objective only"
+            raise ValueError(message)
+        return self
 
 
 # OpenCodeReasoning: AdamW, 5e-5, cosine, 5 % warm-up, BF16, 32k, packing, 256 rows per step (arXiv 2504.01943 and
@@ -123,12 +130,27 @@ PRESETS: Final[Mapping[str, TrainConfig]] = MappingProxyType(
             gradient_checkpointing=False,
             save_every_steps=100,
         ),
-        "qwen2.5-7b": replace(_PUBLISHED, base_model="Qwen/Qwen2.5-7B-Instruct", accumulation=4),
-        "qwen2.5-14b": replace(_PUBLISHED, base_model="Qwen/Qwen2.5-14B-Instruct", accumulation=2),
-        "qwen2.5-32b": replace(_PUBLISHED, base_model="Qwen/Qwen2.5-32B-Instruct", accumulation=1),
+        "qwen2.5-7b": _PUBLISHED.replaced(base_model="Qwen/Qwen2.5-7B-Instruct", accumulation=4),
+        "qwen2.5-14b": _PUBLISHED.replaced(base_model="Qwen/Qwen2.5-14B-Instruct", accumulation=2),
+        "qwen2.5-32b": _PUBLISHED.replaced(base_model="Qwen/Qwen2.5-32B-Instruct", accumulation=1),
     }
 )
-"""Named recipes; ``dataclasses.replace`` changes what a run needs."""
+"""Named recipes; ``replaced`` changes what a run needs."""
+
+
+Changes: Any = optional(TrainConfig, without={"tiny"})
+
+
+class StudentOptions(Changes):  # type: ignore[misc] # made from TrainConfig, so that nothing is declared twice
+    """A recipe and what is changed of it."""
+
+    preset: Preset = option(Preset.TINY, "Recipe: the tiny one for a CPU, or a published one")
+
+    @property
+    def recipe(self) -> TrainConfig:
+        """The recipe with the changes; an unknown combination is refused."""
+        given = {name: getattr(self, name) for name in Changes.model_fields}
+        return preset(self.preset).replaced(**{name: value for name, value in given.items() if value is not None})
 
 
 def preset(name: str) -> TrainConfig:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
@@ -88,7 +88,7 @@ class SandboxExaminer:
             self.problems,
             _TestsOf(tests),
             judge_rows(with_code, self.language).to_batches(),
-            config=replace(self.config, stop_at_first_failure=stop_at_first_failure),
+            config=self.config.replaced(stop_at_first_failure=stop_at_first_failure),
             writer=rows,
         )
         totals = {row["values"]: row["counts"] for row in pc.value_counts(tests["problem_id"]).to_pylist()}

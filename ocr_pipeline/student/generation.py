@@ -19,7 +19,8 @@ from ocr_pipeline.student.encoding import render_prompt
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, single_threaded
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.tables import Language
-from ocr_pipeline.teacher.ask import AskConfig, ask
+from ocr_pipeline.teacher.ask import ask
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 
@@ -78,8 +79,8 @@ class ServedStudent:
     name: str
     server: Server
     ledger: Path
-    config: AskConfig
-    plan_config: AskConfig | None = None
+    config: Asking
+    plan_config: Asking | None = None
     progress: Progress = SILENT
 
     def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[list[Completion]]:

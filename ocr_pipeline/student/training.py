@@ -129,7 +129,7 @@ def _claim(folder: Path, config: TrainConfig, rows: Sequence[TrainingRow]) -> No
     content = hashlib.sha256()
     for row in rows:
         content.update(canonical_json(asdict(row)).encode() + b"\n")
-    wanted = {"config": config.as_dict(), "rows": len(rows), "rows_sha256": content.hexdigest()}
+    wanted = {"config": config.plain(), "rows": len(rows), "rows_sha256": content.hexdigest()}
     file = folder / RUN_FILE
     if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != wanted:
         raise TrainingError(
@@ -196,7 +196,7 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:  # noqa: ANN401 - tran
         per_device_train_batch_size=config.batch_rows,
         gradient_accumulation_steps=config.accumulation,
         num_train_epochs=config.epochs,
-        max_steps=config.max_steps,
+        max_steps=-1 if config.max_steps is None else config.max_steps,
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=config.warmup_share,
@@ -224,7 +224,7 @@ def _report(progress: Progress) -> Any:  # noqa: ANN401 - a transformers Trainer
     class Report(TrainerCallback):
         """Moves the progress bar, and marks checkpoints that are whole."""
 
-        def on_step_end(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the Trainer's arguments
+        def on_step_end(self, *_: Any, **__: Any) -> None:
             progress.advance(1)
 
         def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the Trainer's arguments
@@ -244,7 +244,7 @@ def _trainer_class(config: TrainConfig) -> Any:  # noqa: ANN401 - a class that n
 
         loss_is_scaled_for_ga = True  # by the weights of the whole step, see below
 
-        def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
+        def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.task_losses = torch.zeros(2, dtype=torch.float64)
             self.task_steps = 0

@@ -119,7 +119,7 @@ def run_trial(
 
 
 def _key(rows: Sequence[TrainingRow], config: TryConfig) -> str:
-    content = [config.train.as_dict(), sorted((asdict(row) for row in rows), key=canonical_json)]
+    content = [config.train.plain(), sorted((asdict(row) for row in rows), key=canonical_json)]
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:16]
 
 
@@ -130,10 +130,10 @@ def _pupils(rows: Sequence[TrainingRow], asked: Sequence[AskedProblem], config: 
     """
     everything, direct = tuple(rows), replace(config.assess, plan_sampling=None)
     guided = (*everything, *guided_rows(rows, asked))
-    sft = replace(config.train, objective=Objective.SFT)
-    joint = replace(config.train, objective=Objective.JOINT)
-    as_long = replace(joint, epochs=joint.epochs * len(everything) / len(guided))
-    yield _Pupil("joint_guided_plan_head", guided, replace(as_long, heads=Heads.PLAN_HEAD), config.assess)
+    sft = config.train.replaced(objective=Objective.SFT)
+    joint = config.train.replaced(objective=Objective.JOINT)
+    as_long = joint.replaced(epochs=joint.epochs * len(everything) / len(guided))
+    yield _Pupil("joint_guided_plan_head", guided, as_long.replaced(heads=Heads.PLAN_HEAD), config.assess)
     yield _Pupil("joint_guided", guided, as_long, config.assess)
     yield _Pupil("joint", everything, joint, config.assess)
     yield _Pupil("sft", tuple(row for row in rows if row.task is Task.CODE), sft, direct)
@@ -171,7 +171,7 @@ def _try_one(pupil: _Pupil, benchmark: Benchmark, folder: Path) -> tuple[StageCo
         counts = train(pupil.rows, pupil.recipe, place).counts
     else:
         save_untrained(pupil.rows, pupil.recipe, place)
-    examiner = benchmark.examiner(JudgeConfig(default_time_limit_s=TEST_TIME_S, time_factor={"python": 1.0}))
+    examiner = benchmark.examiner(JudgeConfig(default_time_limit_s=TEST_TIME_S, python_time_factor=1.0))
     return counts, assess(benchmark.asked, LocalStudent(place), examiner, pupil.assess)
 
 

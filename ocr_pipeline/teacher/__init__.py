@@ -9,15 +9,15 @@ What an answer holds (reasoning, code) is the business of the steps after it.
 
 from typing import Final
 
-from ocr_pipeline.teacher.ask import AskConfig, Reply, ask
-from ocr_pipeline.teacher.budget import Budget
-from ocr_pipeline.teacher.generate import GenerateConfig, generate
+from ocr_pipeline.teacher.ask import Reply, ask
+from ocr_pipeline.teacher.generate import generate
+from ocr_pipeline.teacher.options import Asking, Budget, GenerateConfig
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 
 __all__ = [
     "VERSION",
-    "AskConfig",
+    "Asking",
     "Budget",
     "GenerateConfig",
     "Message",

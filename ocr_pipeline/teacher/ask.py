@@ -16,39 +16,20 @@ import orjson
 
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.errors import BudgetError
-from ocr_pipeline.teacher.budget import NO_CAPS, Account, Budget
-from ocr_pipeline.teacher.client import ClientConfig, wire_body
+from ocr_pipeline.teacher.budget import Account
+from ocr_pipeline.teacher.client import wire_body
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.reply import ErrorKind, Usage
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import OUTSIDE, Call, Outside, Totals, converse, look_up_model
 from ocr_pipeline.teacher.wanted import Wanted, WantedRow
 
-__all__ = ["AskConfig", "Reply", "ask"]
+__all__ = ["Reply", "ask"]
 
 REPLIES_PER_READ = 128
 RESERVE_BYTES_PER_CALL = 48_000  # an answer twice: in SQLite's log and in its file
-
-
-@dataclass(frozen=True, slots=True)
-class AskConfig:
-    """Who is asked and how; only ``model`` and ``revision`` decide which answers fit."""
-
-    model: str
-    revision: str | None = None
-    window: int = 256
-    deadline_s: float = 3600.0
-    max_attempts: int = 8
-    patience_s: float = 900.0
-    accept_models: tuple[str, ...] = ()
-    budget: Budget = NO_CAPS
-    lock_timeout_s: float = 60.0
-
-    @property
-    def client(self) -> ClientConfig:
-        """The part that the client needs."""
-        return ClientConfig(self.window, self.deadline_s, self.max_attempts, self.patience_s, self.accept_models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +54,7 @@ def ask(
     *,
     server: Server,
     ledger: Path,
-    config: AskConfig,
+    config: Asking,
     progress: Progress = SILENT,
     on_totals: Callable[[Totals], None] | None = None,
     clock: Callable[[], float] = time.time,
@@ -118,8 +99,8 @@ def ask(
             server=server,
             identity=identity,
             ledger=book,
-            config=config.client,
-            account=Account(config.budget),
+            config=config,
+            account=Account(config),
             progress=progress,
             clock=clock,
             outside=outside,

@@ -30,6 +30,7 @@ import orjson
 import tenacity
 
 from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.replicas import Replica, Replicas
 from ocr_pipeline.teacher.reply import Answer, Completion, ErrorKind, MalformedReplyError, Usage, read_completion
 from ocr_pipeline.teacher.request import Identity, Request
@@ -41,7 +42,7 @@ from ocr_pipeline.teacher.transport import (
     UnreachableError,
 )
 
-__all__ = ["Client", "ClientConfig", "Served", "authorization", "base_url", "identify", "wire_body"]
+__all__ = ["Client", "Served", "authorization", "base_url", "identify", "wire_body"]
 
 LONGEST_WAIT_S: Final = 60.0
 LONGEST_RETRY_AFTER_S: Final = 600.0
@@ -57,18 +58,6 @@ TOO_LONG_WORDS: Final = (
 )
 NO_MODEL_LIST: Final = frozenset({404, 405, 501})
 REFUSED: Final = frozenset({401, 403})
-
-
-@dataclass(frozen=True, slots=True)
-class ClientConfig:
-    """How requests are sent; nothing here changes what is asked."""
-
-    window: int = 256
-    deadline_s: float = 3600.0
-    max_attempts: int = 8
-    patience_s: float = 900.0
-    accept_models: tuple[str, ...] = ()
-    """Names under which the server may answer beside the one that was asked, such as a dated alias."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +129,7 @@ class Client:
         urls: Sequence[str],
         *,
         identity: Identity,
-        config: ClientConfig,
+        config: Asking,
         transport: Transport,
         clock: Callable[[], float] = time.time,
     ) -> None:

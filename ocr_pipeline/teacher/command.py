@@ -16,11 +16,11 @@ from ocr_pipeline.console import progress, report
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import FileWriter, atomic_write, open_files
 from ocr_pipeline.tables import PROBLEMS, RESPONSES, Language
-from ocr_pipeline.teacher.budget import Budget
 from ocr_pipeline.teacher.forecast import forecast
-from ocr_pipeline.teacher.generate import NEEDED_COLUMNS, GenerateConfig
+from ocr_pipeline.teacher.generate import NEEDED_COLUMNS
 from ocr_pipeline.teacher.generate import generate as generate_rows
 from ocr_pipeline.teacher.ledger import SUFFIX, Ledger, merge_ledgers, read_records, record_line
+from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["generate", "ledger", "replay"]
@@ -73,7 +73,7 @@ def generate(  # noqa: PLR0913 - one parameter per option
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
-        base_seed=seed,
+        seed=seed,
         thinking_budget=thinking_budget,
         extra=_json_object(extra),
         max_prompt_tokens=max_prompt_tokens,
@@ -81,7 +81,12 @@ def generate(  # noqa: PLR0913 - one parameter per option
         window=window,
         deadline_s=deadline,
         accept_models=tuple(accept_model or ()),
-        budget=Budget(max_requests, max_total_tokens, max_time, max_cost, prompt_price, completion_price),
+        budget_requests=max_requests,
+        budget_tokens=max_total_tokens,
+        budget_time_s=max_time,
+        budget_cost=max_cost,
+        prompt_price=prompt_price,
+        completion_price=completion_price,
     )
     where: dict[str, Any] = {
         "config": config,

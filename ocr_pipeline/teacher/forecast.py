@@ -9,8 +9,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from ocr_pipeline.teacher.generate import Enumeration, GenerateConfig, ledger_file
+from ocr_pipeline.teacher.generate import Enumeration, ledger_file
 from ocr_pipeline.teacher.ledger import Ledger, LedgerSummary, batched
+from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy
 from ocr_pipeline.teacher.reply import Usage
 from ocr_pipeline.teacher.request import Identity
@@ -107,7 +108,6 @@ def _priced(
     )
     completion_tokens = round(requests * mean)
     places = max(1, min(config.window, requests))
-    has_price = config.budget.prompt_price is not None or config.budget.completion_price is not None
     return Forecast(
         requests=requests,
         reused=reused,
@@ -116,6 +116,6 @@ def _priced(
         completion_tokens=completion_tokens,
         completion_tokens_at_most=requests * config.max_tokens,
         time_s=requests * seen.mean_latency_s / places if has_seen and seen.mean_latency_s is not None else None,
-        cost=config.budget.cost(Usage(prompt_tokens, completion_tokens)) if has_price else None,
+        cost=config.cost(Usage(prompt_tokens, completion_tokens)) if config.has_price else None,
         basis=basis,
     )

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,114 +23,24 @@ from ocr_pipeline.errors import InputError, TeacherError
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import RESPONSES, Language
 from ocr_pipeline.teacher.ask import RESERVE_BYTES_PER_CALL, moment, prepared_call, require_room
-from ocr_pipeline.teacher.budget import NO_CAPS, Account, Budget
-from ocr_pipeline.teacher.client import ClientConfig, Served
+from ocr_pipeline.teacher.budget import Account
+from ocr_pipeline.teacher.client import Served
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.options import Budget, GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy, Subject
-from ocr_pipeline.teacher.prompts import prompt_hashes, solve_prompt
+from ocr_pipeline.teacher.prompts import solve_prompt
 from ocr_pipeline.teacher.reply import Answer, ErrorKind
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import OUTSIDE, Call, Outside, Totals, converse, look_up_model
-from ocr_pipeline.teacher.tokens import CountedBy, estimate, load_tokenizer, tokenizer_sha256
+from ocr_pipeline.teacher.tokens import CountedBy, estimate, load_tokenizer
 from ocr_pipeline.teacher.wanted import Wanted, WantedRow
 
-__all__ = ["GenerateConfig", "generate", "ledger_file"]
+__all__ = ["generate", "ledger_file"]
 
 ROWS_PER_BATCH: Final = 128
 NEEDED_COLUMNS: Final = ("problem_id", "statement")
 OPTIONAL_COLUMNS: Final = ("io_mode", "starter_code", "function_name", "rating", "difficulty")
-
-
-@dataclass(frozen=True, slots=True)
-class GenerateConfig:
-    """What is asked, of whom, how many at a time and at what cost.
-
-    The defaults are DeepSeek-R1's: temperature 0.6, top-p 0.95, no system prompt, 16,384 tokens. Everything down to
-    ``extra`` decides the answer and is part of the key; the rest is not.
-    """
-
-    model: str
-    language: str
-    revision: str | None = None
-    samples: int = 1
-    temperature: float = 0.6
-    top_p: float = 0.95
-    max_tokens: int = 16_384
-    base_seed: int = 0
-    thinking_budget: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    """More fields of the request's body, such as vLLM's ``repetition_detection``."""
-
-    max_prompt_tokens: int | None = None
-    tokenizer: Path | None = None
-    """The teacher's ``tokenizer.json``, or its folder: for our own counts; needed for ``max_prompt_tokens``."""
-    window: int = 256
-    deadline_s: float = 3600.0
-    max_attempts: int = 8
-    patience_s: float = 900.0
-    accept_models: tuple[str, ...] = ()
-    budget: Budget = NO_CAPS
-    lock_timeout_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be asked.
-
-        Raises
-        ------
-        InputError
-            When a value makes no sense; says which.
-        """
-        if self.language not in set(Language):
-            message = f"`{self.language}` is no language the teacher is asked for; give {' or '.join(Language)}"
-            raise InputError(message)
-        for name in ("samples", "max_tokens", "window", "max_attempts", "deadline_s"):
-            if getattr(self, name) <= 0:
-                message = f"{name} is {getattr(self, name)}; it must be above 0"
-                raise InputError(message)
-        if self.max_prompt_tokens is not None and self.tokenizer is None:
-            message = f"max_prompt_tokens is {self.max_prompt_tokens}, but no tokenizer is given to count with; give the teacher's tokenizer.json"
-            raise InputError(message)
-
-    @property
-    def client(self) -> ClientConfig:
-        """The part that the client needs."""
-        return ClientConfig(self.window, self.deadline_s, self.max_attempts, self.patience_s, self.accept_models)
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What decides the answers: for a partition's manifest. Window, deadlines and addresses are not in it."""
-        names = (
-            "model",
-            "language",
-            "revision",
-            "samples",
-            "temperature",
-            "top_p",
-            "max_tokens",
-            "base_seed",
-            "thinking_budget",
-            "max_prompt_tokens",
-        )
-        budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
-        return {name: getattr(self, name) for name in names} | {
-            "extra": dict(self.extra),
-            "budget": budget,
-            "tokenizer": tokenizer_sha256(self.tokenizer) if self.tokenizer else None,
-            "prompts": prompt_hashes(self.language),
-        }
-
-    def params(self, subject: Subject, policy: Policy, sample_index: int) -> dict[str, Any]:
-        """Return the sampling fields of one request; the sample index is an offset to the seed."""
-        thinking = policy.thinking_budget(subject, self.thinking_budget)
-        return {
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "max_tokens": self.max_tokens,
-            "seed": self.base_seed + sample_index,
-            **({"thinking_token_budget": thinking} if thinking is not None else {}),
-            **self.extra,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +120,8 @@ def generate(  # noqa: PLR0913 - the parts of a run
             server=server,
             identity=served.identity,
             ledger=book,
-            config=config.client,
-            account=_account(config.budget, enumeration, book),
+            config=config,
+            account=_account(config, enumeration, book),
             progress=progress,
             clock=clock,
             outside=outside,
@@ -280,11 +190,24 @@ class Enumeration:
         for sample_index in range(self._policy.samples(subject, config.samples)):
             request = Request(
                 messages,
-                config.params(subject, self._policy, sample_index),
+                _params(config, subject, self._policy, sample_index),
                 subject={"problem_id": subject.problem_id, "language": config.language, "sample_index": sample_index},
             )
             key = request_id(request, self.identity, prompt=[prompt_sha256])
             yield Asked(subject.problem_id, sample_index, key, request, prompt_sha256, tokens)
+
+
+def _params(config: GenerateConfig, subject: Subject, policy: Policy, sample_index: int) -> dict[str, Any]:
+    """Return the sampling fields of one request; the sample index is an offset to the seed."""
+    thinking = policy.thinking_budget(subject, config.thinking_budget)
+    return {
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "max_tokens": config.max_tokens,
+        "seed": config.seed + sample_index,
+        **({"thinking_token_budget": thinking} if thinking is not None else {}),
+        **config.extra,
+    }
 
 
 def require_context(served: Served, config: GenerateConfig) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.console import progress
-from ocr_pipeline.teacher.ask import AskConfig, ask
+from ocr_pipeline.teacher.ask import ask
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server, attach
 
@@ -27,7 +28,7 @@ class TeacherJudge:
 
     server: Server
     ledger: Path
-    config: AskConfig
+    config: Asking
 
     def answer(self, prompts: Sequence[str]) -> Sequence[str | None]:
         """Return one answer per prompt, in order; ``None`` where none came.
@@ -52,4 +53,4 @@ def attach_judge(
 ) -> Iterator[TeacherJudge]:
     """Judge with a model behind running servers, for the length of the block."""
     with attach(list(urls), api_key_env) as server:
-        yield TeacherJudge(server, ledger, AskConfig(model))
+        yield TeacherJudge(server, ledger, Asking(model=model))

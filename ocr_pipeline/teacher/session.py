@@ -24,8 +24,9 @@ from typing import Any, Final, TypeVar
 from ocr_pipeline.console import Progress
 from ocr_pipeline.errors import PipelineError, StoreError, TeacherError
 from ocr_pipeline.teacher.budget import Account
-from ocr_pipeline.teacher.client import Client, ClientConfig, Served, authorization, base_url, identify
+from ocr_pipeline.teacher.client import Client, Served, authorization, base_url, identify
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
@@ -112,7 +113,7 @@ def converse(  # noqa: PLR0913 - everything a run is made of
     server: Server,
     identity: Identity,
     ledger: Ledger,
-    config: ClientConfig,
+    config: Asking,
     account: Account,
     progress: Progress,
     clock: Callable[[], float],
@@ -204,7 +205,7 @@ class _Session:
         client: Client,
         ledger: Ledger,
         account: Account,
-        config: ClientConfig,
+        config: Asking,
         progress: Progress,
         executor: Executor,
         totals: Totals,
@@ -282,9 +283,9 @@ class _Session:
                 return False
             self._freed.clear()
             await self._freed.wait()
-        cap_s = self._account.budget.max_time_s
+        cap_s = self._account.budget.budget_time_s
         if cap_s is not None and self._loop.time() - self._start_s >= cap_s:
-            self._totals.stopped_by = f"max_time_s {cap_s:g}"
+            self._totals.stopped_by = f"budget_time_s {cap_s:g}"
         if self._totals.stopped_by or self._disk_error:
             return False
         self._account.reserve(call.largest)

@@ -218,7 +218,9 @@ def random_statements(seed: int, count: int) -> list[tuple[str, str]]:
 def test_the_invariants_hold_for_any_problems(seed: int, threshold: float) -> None:
     """Every dropped problem has a kept witness, no kept pair is a duplicate, no row is lost."""
     batches = full_problems(random_statements(seed, 25))
-    pairs = find_pairs(batches, tests=None, config=DuplicateConfig(threshold), encoder=WordEncoder(), reviews=Reviews())
+    pairs = find_pairs(
+        batches, tests=None, config=DuplicateConfig(threshold=threshold), encoder=WordEncoder(), reviews=Reviews()
+    )
     sink = Sink()
     select_unique(lambda: batches, pairs, sink).require_conserved("dedup")
     table = pa.concat_tables(sink.tables)
@@ -306,7 +308,7 @@ def test_a_point_of_the_curve_is_what_a_run_at_that_threshold_gives() -> None:
     batches = full_problems(random_statements(5, 60))
     curve = threshold_curve(batches, tests=None, encoder=WordEncoder(noise=2e-8), reviews=Reviews()).to_pylist()
     for point in curve:
-        config = DuplicateConfig(point["threshold"])
+        config = DuplicateConfig(threshold=point["threshold"])
         pairs = find_pairs(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews())
         sink = Sink()
         kept = select_unique(lambda: batches, pairs, sink).kept

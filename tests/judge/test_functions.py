@@ -93,7 +93,7 @@ int main() { return 7; }
 )
 def test_failures_are_the_candidates(runner: Runner, gate: Gate, code: str, verdict: str) -> None:
     """A wrong result, wrong parameters, an early end, an exception, an endless loop, and what does not compile."""
-    config = JudgeConfig(time_factor={"cpp": 0.1})
+    config = JudgeConfig(cpp_time_factor=0.1)
     execution = judge_candidate(runner, PROBLEM, [Test("0", "[3]", "3")], Candidate("cpp", code), config, gate)
     assert execution.verdict == verdict
 

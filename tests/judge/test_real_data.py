@@ -156,7 +156,7 @@ def test_submissions_of_contest_packages(real_data: Path, tmp_path: Path) -> Non
     ]  # fmt: skip
     accepted = [row for row in submissions if row["wanted"] == "accepted"]
     others = [row for row in submissions if row["wanted"] != "accepted"]
-    config = JudgeConfig(workers=WORKERS, time_factor={}, default_time_limit_s=60.0, default_memory_mib=2048.0,
+    config = JudgeConfig(workers=WORKERS, python_time_factor=1.0, default_time_limit_s=60.0, default_memory_mib=2048.0,
                          give_up_after_time_limits=1)  # fmt: skip
     problems = pa.Table.from_pylist(packages.rows("problems"), schema=PROBLEMS.schema)
     first = verdicts(problems, tests, accepted, config)

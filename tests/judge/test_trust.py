@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ocr_pipeline.judge import JudgeConfig, check_tests, command, judge
+from ocr_pipeline.judge import JudgeConfig, TrustConfig, check_tests, command, judge
 from ocr_pipeline.judge.trust import decide
 from ocr_pipeline.tables import EXECUTIONS, TEST_TRUST
 
@@ -86,7 +86,7 @@ def checked(
     rows, table = Rows(TEST_TRUST.schema), solutions_table(solutions)
     counts = check_tests(
         PROBLEMS.to_batches, all_tests, lambda _: table.to_batches(),
-        config=JudgeConfig(solutions_per_language=per_language), writer=rows, checkpoint=checkpoint,
+        config=TrustConfig(solutions_per_language=per_language), writer=rows, checkpoint=checkpoint,
     )  # fmt: skip
     return rows.rows, counts
 

@@ -46,7 +46,7 @@ def judged(
 ) -> Execution:
     """Judge a Python program."""
     spec = problem or ProblemSpec("p", time_limit_s=2.0)
-    settings = config or JudgeConfig(time_factor={})
+    settings = config or JudgeConfig(python_time_factor=1.0)
     return judge_candidate(runner, spec, tests, Candidate("python", code), settings, gate)
 
 
@@ -106,7 +106,7 @@ def test_stopping_at_the_first_failure_leaves_the_rest_out(runner: Runner, gate:
 
 def test_time_is_cpu_time_and_the_judge_gives_up_after_some(runner: Runner, gate: Gate) -> None:
     """An endless program is stopped on each test until the judge gives up."""
-    config = JudgeConfig(time_factor={"python": 0.1}, give_up_after_time_limits=2)
+    config = JudgeConfig(python_time_factor=0.1, give_up_after_time_limits=2)
     execution = judged(runner, gate, "while True: pass", *(Test(str(i), "", "") for i in range(5)), config=config)
     assert execution.verdict is Verdict.TIME_LIMIT
     assert len(execution.results) == 2

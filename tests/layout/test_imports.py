@@ -13,6 +13,7 @@ LIBRARY = PROJECT / "ocr_pipeline"
 STEPS = {"sources", "duplicates", "contamination", "teacher", "samples", "judge", "plans", "student", "evidence"}
 GROUND = {
     "answers",
+    "options",
     "tables",
     "store",
     "counts",

@@ -57,7 +57,7 @@ def test_a_judge_model_on_the_server_is_asked(
         with pytest.raises(SystemExit) as ended:
             cli.main()
     assert ended.value.code == 0
-    assert json.loads(capsys.readouterr().out)["plans"]["notes"]["unjudged"] == 0
+    assert json.loads(capsys.readouterr().out)["plans"]["notes"]["no_opinion"] == 0
     [row] = pq.read_table(tmp_path / "out" / "plans.parquet").to_pylist()
     assert row["verdict"] == verdict
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.plans import PlanConfig, Policy, choose_solutions, make_plans
 from ocr_pipeline.store import FileWriter, conform
 from ocr_pipeline.tables import PLANS, SOLUTIONS
-from ocr_pipeline.teacher.ask import AskConfig, Reply
+from ocr_pipeline.teacher.ask import Asking, Reply
 from ocr_pipeline.teacher.reply import Usage
 from ocr_pipeline.teacher.request import Identity, Request, request_id
 
@@ -29,11 +28,11 @@ LONG = "total = 0\nfor word in input().split():\n    total += int(word)\nprint(t
 class Teacher:
     """Answers without a server and remembers what it was asked."""
 
-    def __init__(self, answer: Callable[[Request, AskConfig], dict[str, Any]]) -> None:
+    def __init__(self, answer: Callable[[Request, Asking], dict[str, Any]]) -> None:
         self.answer = answer
         self.asked: list[Request] = []
 
-    def __call__(self, requests: Iterable[Request], *, config: AskConfig, **_: Any) -> Iterator[Reply]:
+    def __call__(self, requests: Iterable[Request], *, config: Asking, **_: Any) -> Iterator[Reply]:
         """Answer in order."""
         for request in requests:
             self.asked.append(request)
@@ -78,13 +77,14 @@ def make(
     tmp_path: Path, teacher: Teacher, config: PlanConfig | None = None, **more: Any
 ) -> tuple[StageCounts, pa.Table]:
     """Make plans for ``SOME``; returns the account and the rows."""
-    config = config or PlanConfig(model="teacher")
+    config = config or PlanConfig()
     arguments = {"problems": problems("p", "q"), "solutions": solutions(*SOME)} | more
     with FileWriter(tmp_path / "plans.parquet", PLANS) as writer:
         counts = make_plans(
             arguments.pop("problems"),
             arguments.pop("solutions"),
             config=config,
+            asking=Asking(model="teacher"),
             server=None,  # type: ignore[arg-type]
             ledger=tmp_path / "ledger.sqlite",
             writer=writer,
@@ -94,7 +94,7 @@ def make(
     return counts, pq.read_table(tmp_path / "plans.parquet")
 
 
-def good(_: Request, __: AskConfig) -> dict[str, Any]:
+def good(_: Request, __: Asking) -> dict[str, Any]:
     """Answer with a good plan."""
     return {"text": GOOD}
 
@@ -114,7 +114,7 @@ def test_the_shortest_correct_solution_is_shown(tmp_path: Path) -> None:
 def test_the_statement_is_an_option(tmp_path: Path) -> None:
     """With the statement, both are shown."""
     teacher = Teacher(good)
-    make(tmp_path, teacher, PlanConfig(model="teacher", with_statement=True))
+    make(tmp_path, teacher, PlanConfig(with_statement=True))
     assert SHORT.strip() in teacher.asked[0].messages[0].content
     assert "Statement of p." in teacher.asked[0].messages[0].content
 
@@ -150,7 +150,7 @@ def test_a_bad_reply_is_a_row(tmp_path: Path, reply: dict[str, Any], verdict: st
 def test_forward_plans_need_no_solution(tmp_path: Path) -> None:
     """Forward planning shows the statement alone, k times with seeds of their own."""
     teacher = Teacher(good)
-    counts, rows = make(tmp_path, teacher, PlanConfig(model="teacher", policy=Policy.FORWARD, k=2))
+    counts, rows = make(tmp_path, teacher, PlanConfig(policy=Policy.FORWARD, k=2))
     assert counts.kept == 4
     assert rows["solution_id"].null_count == 4
     assert [request.params["seed"] for request in teacher.asked] == [0, 1, 0, 1]
@@ -160,7 +160,7 @@ def test_forward_plans_need_no_solution(tmp_path: Path) -> None:
 
 def test_k_diverse_shows_several_solutions(tmp_path: Path) -> None:
     """One plan per chosen solution."""
-    _, rows = make(tmp_path, Teacher(good), PlanConfig(model="teacher", policy=Policy.K_DIVERSE, k=3))
+    _, rows = make(tmp_path, Teacher(good), PlanConfig(policy=Policy.K_DIVERSE, k=3))
     assert [row["solution_id"] for row in rows.to_pylist() if row["problem_id"] == "p"] == ["2", "1"]
 
 
@@ -179,13 +179,13 @@ def test_only_the_data_set_is_planned(tmp_path: Path) -> None:
     assert (counts.rows_in, rows["problem_id"].to_pylist()) == (1, ["p"])
 
 
-def judged(word: str) -> Callable[[Request, AskConfig], dict[str, Any]]:
+def judged(word: str) -> Callable[[Request, Asking], dict[str, Any]]:
     """Answer plans with a good one and the judge's question with ``word``."""
     return lambda _, config: {"text": word if config.model == "judge" else GOOD}
 
 
 @pytest.mark.parametrize(
-    ("word", "verdict", "unjudged"),
+    ("word", "verdict", "unclear"),
     [
         ("AGREES", "kept", 0),
         ("<think>\nIt disagrees? No.\n</think>\nAgrees.", "kept", 0),
@@ -194,12 +194,12 @@ def judged(word: str) -> Callable[[Request, AskConfig], dict[str, Any]]:
         ("AGREES or DISAGREES", "kept", 1),
     ],
 )
-def test_a_judge_model_may_speak(tmp_path: Path, word: str, verdict: str, unjudged: int) -> None:
+def test_a_judge_model_may_speak(tmp_path: Path, word: str, verdict: str, unclear: int) -> None:
     """A clear judgement counts; an unclear one is the judge's failure, not the plan's."""
-    config = PlanConfig(model="teacher", judge_model="judge")
+    config = PlanConfig(opinion_model="judge")
     counts, rows = make(tmp_path, Teacher(judged(word)), config)
     assert rows["verdict"].to_pylist() == [verdict, "no_solution"]
-    assert counts.notes["unjudged"] == unjudged
+    assert counts.notes["no_opinion"] == unclear
 
 
 def test_equal_programs_are_chosen_once() -> None:
@@ -221,11 +221,11 @@ def test_choosing_from_many_solutions_keeps_the_shortest() -> None:
 def test_impossible_options_are_refused(change: dict[str, int]) -> None:
     """Options under which no plan could be kept are an input error."""
     with pytest.raises(InputError):
-        replace(PlanConfig(model="teacher"), **change)
+        PlanConfig().replaced(**change)
 
 
 def test_the_prompt_is_part_of_the_configuration() -> None:
-    """Another prompt is another configuration; how many requests fly at a time is not."""
-    config = PlanConfig(model="teacher")
-    assert config.as_dict() == replace(config, window=1).as_dict()
-    assert config.as_dict()["prompt_sha256"] != replace(config, with_statement=True).as_dict()["prompt_sha256"]
+    """Another prompt is another configuration; another number of requests in flight is not."""
+    config = PlanConfig()
+    assert Asking().settings == Asking(window=1).settings
+    assert config.settings["prompt_sha256"] != config.replaced(with_statement=True).settings["prompt_sha256"]

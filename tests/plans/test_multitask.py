@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -175,7 +174,7 @@ def test_the_seed_decides_the_order_and_nothing_else_does() -> None:
     config = MultitaskConfig()
     first = [row["id"] for row in build(config)]
     assert first == [row["id"] for row in build(config)]
-    assert first != [row["id"] for row in build(replace(config, seed=1))]
+    assert first != [row["id"] for row in build(config.replaced(seed=1))]
     assert len(set(first)) == len(first)
 
 
@@ -183,4 +182,4 @@ def test_the_seed_decides_the_order_and_nothing_else_does() -> None:
 def test_an_impossible_lambda_is_refused(change: dict[str, float]) -> None:
     """λ is a share."""
     with pytest.raises(InputError):
-        replace(MultitaskConfig(), **change)  # type: ignore[arg-type]
+        MultitaskConfig().replaced(**change)  # type: ignore[arg-type]

@@ -241,7 +241,7 @@ def test_tables_of_two_builds(world: World) -> None:
 )
 def test_wrong_configuration(config: dict[str, Any]) -> None:
     """Unknown words and impossible bands are refused with the value."""
-    with pytest.raises(InputError, match="selection:"):
+    with pytest.raises(InputError, match=f"{next(iter(config))} must be "):
         SelectionConfig(**config)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -271,7 +270,7 @@ def test_tiny_students_solve_what_they_were_taught(tmp_path: Path) -> None:
     """Every trained student solves its problems, directly and (where plans were in prompts) guided; an untrained one does not."""
     pytest.importorskip("transformers", reason="needs the extra `train`")
     found = benchmark(ADDING, ADDED)
-    recipe = replace(preset("tiny"), max_steps=120, batch_rows=4)
+    recipe = preset("tiny").replaced(max_steps=120, batch_rows=4)
     config = TryConfig(recipe, n=2, plans=2, codes_per_plan=1)
     trial = run_trial(taught(ADDING, found), found.problems, found.tests.to_batches(), config=config, folder=tmp_path)
     summary = summarize_trial(trial.evaluation, [1])

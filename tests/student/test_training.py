@@ -87,7 +87,7 @@ def from_logits(model: Any, batch: dict[str, Any], *, plan: bool) -> Any:
 @pytest.mark.parametrize("chunk_tokens", [7, 100_000])
 def test_the_losses_equal_those_of_the_models_logits(chunk_tokens: int) -> None:
     """Both task losses, in chunks or at once, are the cross entropy of the model's logits to 1e-5."""
-    batch, model, network = batch_and_network(replace(TINY, loss_chunk_tokens=chunk_tokens))
+    batch, model, network = batch_and_network(TINY.replaced(loss_chunk_tokens=chunk_tokens))
     code, plan = means(network, batch)
     assert code.item() == pytest.approx(from_logits(model, batch, plan=False).item(), abs=1e-5)
     assert plan.item() == pytest.approx(from_logits(model, batch, plan=True).item(), abs=1e-5)
@@ -97,7 +97,7 @@ def test_the_losses_equal_those_of_the_models_logits(chunk_tokens: int) -> None:
 @pytest.mark.parametrize("plan_weight", [0.0, 0.3, 1.0])
 def test_the_logged_loss_is_the_joint_formula(tmp_path: Path, heads: Heads, plan_weight: float) -> None:
     """Every logged loss is (1-λ)·code + λ·plan of the logged task losses, to 1e-5; the ends are the single tasks."""
-    config = replace(TINY, objective=Objective.JOINT, heads=heads, plan_weight=plan_weight, accumulation=2, max_steps=3)
+    config = TINY.replaced(objective=Objective.JOINT, heads=heads, plan_weight=plan_weight, accumulation=2, max_steps=3)
     points = train(ROWS, config, tmp_path).curve
     assert len(points) == 3
     for point in points:
@@ -109,7 +109,7 @@ def test_the_logged_loss_is_the_joint_formula(tmp_path: Path, heads: Heads, plan
 
 def test_the_first_logged_loss_is_that_of_the_untrained_logits(tmp_path: Path) -> None:
     """With one batch per epoch, the first logged losses equal those recomputed from the untrained model's logits."""
-    config = replace(TINY, objective=Objective.JOINT, batch_rows=len(ROWS), max_steps=1)
+    config = TINY.replaced(objective=Objective.JOINT, batch_rows=len(ROWS), max_steps=1)
     [point] = train(ROWS, config, tmp_path).curve
     batch, model, _ = batch_and_network(config, sorted_like_training(config))
     code, plan = from_logits(model, batch, plan=False), from_logits(model, batch, plan=True)
@@ -153,14 +153,14 @@ def test_the_ends_of_lambda_train_one_task(plan_weight: float, task: Task) -> No
 
 def test_the_plan_head_starts_as_the_language_model_head() -> None:
     """Before training both heads hold the same weights, in tensors of their own."""
-    _, model, network = batch_and_network(replace(TINY, objective=Objective.JOINT, heads=Heads.PLAN_HEAD))
+    _, model, network = batch_and_network(TINY.replaced(objective=Objective.JOINT, heads=Heads.PLAN_HEAD))
     assert torch.equal(network.plan_head.weight, model.lm_head.weight)
     assert network.plan_head.weight.data_ptr() != model.lm_head.weight.data_ptr()
 
 
 def test_the_plan_gradient_reaches_the_trunk_and_the_plan_head_only() -> None:
     """Plans do not move the language-model head, code does not move the plan head, both move the trunk."""
-    config = replace(TINY, objective=Objective.JOINT, heads=Heads.PLAN_HEAD)
+    config = TINY.replaced(objective=Objective.JOINT, heads=Heads.PLAN_HEAD)
     batch, _, network = batch_and_network(config)
     plan, code = gradients(network, batch, 1.0), gradients(network, batch, 0.0)
     assert "plan_head.weight" in plan
@@ -174,7 +174,7 @@ def test_the_plan_gradient_reaches_the_trunk_and_the_plan_head_only() -> None:
 
 def test_the_plan_head_writes_the_plans(tmp_path: Path) -> None:
     """A trained plan head is stored and takes the place of the head when it is asked for; without one, that is an error."""
-    config = replace(TINY, objective=Objective.JOINT, heads=Heads.PLAN_HEAD)
+    config = TINY.replaced(objective=Objective.JOINT, heads=Heads.PLAN_HEAD)
     train(ROWS, config, tmp_path)
     code, _ = load_student(tmp_path)
     plan, _ = load_student(tmp_path, Heads.PLAN_HEAD)
@@ -187,7 +187,7 @@ def test_the_plan_head_writes_the_plans(tmp_path: Path) -> None:
 
 def test_a_stored_student_has_the_loss_that_it_was_trained_to(tmp_path: Path) -> None:
     """Weights and tokenizer of a folder belong together: the loaded student's loss is the last logged one's, or lower."""
-    config = replace(TINY, batch_rows=len(ROWS), max_steps=20)
+    config = TINY.replaced(batch_rows=len(ROWS), max_steps=20)
     rows = [replace(row, completion=f"{row.completion}\n    # two  words") for row in ROWS]
     last = train(rows, config, tmp_path).curve[-1]
     model, tokenizer = load_student(tmp_path)
@@ -214,7 +214,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_order_of_rows(tmp_pat
     """Two runs agree to the bit; another seed does not."""
     train(ROWS, TINY, tmp_path / "a")
     train(ROWS[::-1], TINY, tmp_path / "b")
-    train(ROWS, replace(TINY, seed=1), tmp_path / "c")
+    train(ROWS, TINY.replaced(seed=1), tmp_path / "c")
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
@@ -239,7 +239,7 @@ class Kill:
 
 train(here.ROWS, here.RESUMED, Path({folder!r}), progress=Kill())
 """
-RESUMED = replace(TINY, objective=Objective.JOINT, heads=Heads.PLAN_HEAD, max_steps=8)
+RESUMED = TINY.replaced(objective=Objective.JOINT, heads=Heads.PLAN_HEAD, max_steps=8)
 
 
 def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
@@ -260,19 +260,19 @@ def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
 
 def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
     """Another config or other rows in the same folder are refused before anything is trained."""
-    train(ROWS, replace(TINY, max_steps=1), tmp_path)
+    train(ROWS, TINY.replaced(max_steps=1), tmp_path)
     assert json.loads((tmp_path / RUN_FILE).read_text())["rows"] == len(ROWS)
     with pytest.raises(TrainingError, match="another config"):
-        train(ROWS, replace(TINY, max_steps=2), tmp_path)
+        train(ROWS, TINY.replaced(max_steps=2), tmp_path)
     with pytest.raises(TrainingError, match="other rows"):
-        train(ROWS[1:], replace(TINY, max_steps=1), tmp_path)
+        train(ROWS[1:], TINY.replaced(max_steps=1), tmp_path)
 
 
 def test_over_length_rows_are_dropped_and_counted(tmp_path: Path) -> None:
     """A row that is too long is left out whole, one without a statement too; the account says so."""
     long = TrainingRow("long", Task.CODE, "[GEN_CODE] long", "print('x')\n" * 400, "p")
     hidden = TrainingRow("hidden", Task.CODE, "-", "print(1)", "p")
-    result = train([*ROWS, long, hidden], replace(TINY, max_tokens=400, max_steps=1), tmp_path)
+    result = train([*ROWS, long, hidden], TINY.replaced(max_tokens=400, max_steps=1), tmp_path)
     assert dict(result.counts.dropped) == {"over_length": 1, "no_text": 1}
     assert result.counts.kept == len(ROWS)
 
@@ -280,7 +280,7 @@ def test_over_length_rows_are_dropped_and_counted(tmp_path: Path) -> None:
 def test_no_row_left_is_an_error(tmp_path: Path) -> None:
     """When everything is too long there is nothing to train, and the message says why."""
     with pytest.raises(TrainingError, match="over_length"):
-        train(ROWS, replace(TINY, max_tokens=3), tmp_path)
+        train(ROWS, TINY.replaced(max_tokens=3), tmp_path)
 
 
 def test_the_reasoning_stays_in_the_target() -> None:
@@ -336,7 +336,7 @@ def test_rows_of_a_pack_do_not_see_each_other(order: list[int]) -> None:
 
 def test_the_loss_falls_on_what_is_trained(tmp_path: Path) -> None:
     """Thirty steps on twelve rows bring the loss well below its start."""
-    curve = train(ROWS, replace(TINY, max_steps=30), tmp_path).curve
+    curve = train(ROWS, TINY.replaced(max_steps=30), tmp_path).curve
     assert curve[-1].loss < 0.75 * curve[0].loss
 
 
@@ -344,7 +344,7 @@ def test_the_loss_falls_on_what_is_trained(tmp_path: Path) -> None:
 def test_lora_trains_and_is_merged(tmp_path: Path) -> None:
     """With LoRA only adapters move, and the stored student is a plain model again."""
     pytest.importorskip("peft", reason="needs the extra `train`")
-    train(ROWS, replace(TINY, lora_rank=4, max_steps=3), tmp_path / "lora")
+    train(ROWS, TINY.replaced(lora_rank=4, max_steps=3), tmp_path / "lora")
     model, _ = load_student(tmp_path / "lora")
     start, _ = make_tiny(
         TINY.tiny,
@@ -361,7 +361,7 @@ def test_our_sft_loss_is_that_of_trl(tmp_path: Path) -> None:
     """TRL's trainer on the same prompt and completion rows reports the same first loss."""
     trl = pytest.importorskip("trl", reason="needs the extra `train`")
     datasets = pytest.importorskip("datasets")
-    config = replace(TINY, batch_rows=len(ROWS), max_steps=1)
+    config = TINY.replaced(batch_rows=len(ROWS), max_steps=1)
     [point] = train(ROWS, config, tmp_path / "ours").curve
     texts = [text for row in sorted_like_training(config) for text in (row.prompt, row.completion)]
     model, tokenizer = make_tiny(config.tiny, texts, seed=config.seed, max_tokens=config.max_tokens)
@@ -396,7 +396,7 @@ def test_our_sft_loss_is_that_of_trl(tmp_path: Path) -> None:
 def test_impossible_options_are_refused(change: dict[str, Any]) -> None:
     """A λ that is no share, an empty batch, and a plan head without the joint objective are input errors."""
     with pytest.raises(InputError):
-        replace(TINY, **change)
+        TINY.replaced(**change)
 
 
 @pytest.mark.parametrize("name", ["qwen2.5-7b", "qwen2.5-14b", "qwen2.5-32b"])

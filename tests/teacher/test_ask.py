@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ocr_pipeline.errors import StoreError
-from ocr_pipeline.teacher import AskConfig, Budget, Message, Reply, Request, ask
+from ocr_pipeline.teacher import Asking, Message, Reply, Request, ask
 from ocr_pipeline.teacher.ledger import Ledger
 from ocr_pipeline.teacher.session import Totals
 from tests.teacher import world as tw
@@ -27,7 +27,7 @@ def requests(count: int, **more: Any) -> list[Request]:
 def asked(here: tw.World, questions: Any, folder: Path, **options: Any) -> tuple[list[Reply], Totals]:
     """Ask in that world; return the replies and the totals."""
     totals: list[Totals] = []
-    settings = options.pop("config", AskConfig(tw.MODEL, window=4))
+    settings = options.pop("config", Asking(model=tw.MODEL, window=4))
     stream = ask(
         questions,
         server=tw.attach(list(here.servers)),
@@ -72,11 +72,9 @@ def test_a_key_of_its_own_keeps_steps_apart(tmp_path: Path) -> None:
 
 def test_what_the_budget_leaves_unasked_says_so(tmp_path: Path) -> None:
     """A reply with the error ``budget``, never a missing one."""
-    replies, totals = asked(
-        tw.world(), requests(5), tmp_path, config=AskConfig(tw.MODEL, budget=Budget(max_requests=2))
-    )
-    assert [reply.error for reply in replies] == [None, None, *["budget: max_requests 2"] * 3]
-    assert totals.stopped_by == "max_requests 2"
+    replies, totals = asked(tw.world(), requests(5), tmp_path, config=Asking(model=tw.MODEL, budget_requests=2))
+    assert [reply.error for reply in replies] == [None, None, *["budget: budget_requests 2"] * 3]
+    assert totals.stopped_by == "budget_requests 2"
 
 
 def test_it_works_inside_a_running_event_loop(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocr_pipeline.errors import BudgetError, InputError
+from ocr_pipeline.errors import BudgetError, InputError, OptionError
 from ocr_pipeline.store import FileWriter
 from ocr_pipeline.tables import RESPONSES
-from ocr_pipeline.teacher.budget import Account, Budget
+from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.forecast import forecast
+from ocr_pipeline.teacher.options import Budget
 from ocr_pipeline.teacher.policy import Subject, UntilAccepted
 from ocr_pipeline.teacher.reply import Usage
 from tests.teacher import world as tw
@@ -73,7 +74,7 @@ def test_inserted_deleted_and_reordered_problems_reuse_everything_else(tmp_path:
         {"temperature": 0.7},
         {"top_p": 0.9},
         {"max_tokens": 1000},
-        {"base_seed": 100},
+        {"seed": 100},
         {"thinking_budget": 500},
         {"revision": "other"},
         {"language": "cpp"},
@@ -138,7 +139,7 @@ def test_braces_and_placeholders_in_a_statement_reach_the_teacher_as_they_are(tm
 
 def test_seeds_follow_the_sample_index(tmp_path: Path) -> None:
     """Sample i has seed base + i, and the parameters of the row say so."""
-    _, out = tw.run(tw.world(), tw.problems(1), tmp_path, settings=tw.config(samples=3, base_seed=40))
+    _, out = tw.run(tw.world(), tw.problems(1), tmp_path, settings=tw.config(samples=3, seed=40))
     assert [json.loads(row["params"])["seed"] for row in out] == [40, 41, 42]
 
 
@@ -152,22 +153,22 @@ def test_samples_of_one_problem_are_asked_one_after_another(tmp_path: Path) -> N
 
 def test_a_cap_on_requests_stops_cleanly_and_counts_earlier_runs(tmp_path: Path) -> None:
     """Run again with the same cap: nothing more is paid and the rows are the same; a higher cap goes on."""
-    capped = tw.config(budget=Budget(max_requests=5))
+    capped = tw.config(budget_requests=5)
     first, rows = tw.run(tw.world(), tw.problems(12), tmp_path, settings=capped)
     assert (first.kept, first.dropped) == (5, {"budget": 7})
-    assert {row["error"] for row in rows} == {None, "budget: max_requests 5"}
+    assert {row["error"] for row in rows} == {None, "budget: budget_requests 5"}
     again, same = tw.run(tw.world(), tw.problems(12), tmp_path, settings=capped)
     assert (again.notes["paid"], same) == (0, rows)
-    more, _ = tw.run(tw.world(), tw.problems(12), tmp_path, settings=tw.config(budget=Budget(max_requests=8)))
+    more, _ = tw.run(tw.world(), tw.problems(12), tmp_path, settings=tw.config(budget_requests=8))
     assert (more.kept, more.notes["paid"]) == (8, 3)
 
 
 @pytest.mark.parametrize(
-    "budget", [Budget(max_tokens=100_000), Budget(max_cost=0.1, prompt_price=1.0, completion_price=1.0)]
+    "budget", [Budget(budget_tokens=100_000), Budget(budget_cost=0.1, prompt_price=1.0, completion_price=1.0)]
 )
 def test_a_cap_on_tokens_or_money_is_never_passed(budget: Budget, tmp_path: Path) -> None:
     """What is in flight is reserved at its largest, and what comes back smaller makes room for more."""
-    counts, _ = tw.run(tw.world("delay:constant(5)"), tw.problems(1000), tmp_path, settings=tw.config(budget=budget))
+    counts, _ = tw.run(tw.world("delay:constant(5)"), tw.problems(1000), tmp_path, settings=tw.config(**dict(budget)))
     spent = counts.notes["prompt_tokens"] + counts.notes["completion_tokens"]
     assert 80_000 < spent <= 100_000
 
@@ -175,7 +176,7 @@ def test_a_cap_on_tokens_or_money_is_never_passed(budget: Budget, tmp_path: Path
 def test_a_cap_on_time_stops_cleanly(tmp_path: Path) -> None:
     """What is in flight is still taken; nothing new is sent."""
     here = tw.world("delay:constant(10)")
-    counts, _ = tw.run(here, tw.problems(200), tmp_path, settings=tw.config(budget=Budget(max_time_s=60.0)))
+    counts, _ = tw.run(here, tw.problems(200), tmp_path, settings=tw.config(budget_time_s=60.0))
     assert (counts.kept, here.in_flight) == (counts.notes["paid"], 0)
     assert 48 <= counts.kept <= 70
     assert here.now_s < 100
@@ -183,20 +184,20 @@ def test_a_cap_on_time_stops_cleanly(tmp_path: Path) -> None:
 
 def test_a_cap_without_room_for_one_request_is_an_error(tmp_path: Path) -> None:
     """One line that names the cap."""
-    with pytest.raises(BudgetError, match="max_tokens 1000 has no room for a single request"):
-        tw.run(tw.world(), tw.problems(2), tmp_path, settings=tw.config(budget=Budget(max_tokens=1000)))
+    with pytest.raises(BudgetError, match="budget_tokens 1000 has no room for a single request"):
+        tw.run(tw.world(), tw.problems(2), tmp_path, settings=tw.config(budget_tokens=1000))
 
 
 def test_money_without_a_price_cannot_be_capped() -> None:
     """The message says what is missing."""
-    with pytest.raises(BudgetError, match="no price is known"):
-        Budget(max_cost=5.0)
+    with pytest.raises(OptionError, match="no price is known"):
+        Budget(budget_cost=5.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=40), st.integers(0, 500))
 def test_an_account_never_lets_the_sum_pass_its_cap(costs: list[tuple[int, int]], cap: int) -> None:
     """Whatever answers cost, up to what was reserved."""
-    account = Account(Budget(max_tokens=cap))
+    account = Account(Budget(budget_tokens=cap))
     waiting: list[tuple[Usage, Usage]] = []
     for cost, slack in costs:
         largest = Usage(0, cost + slack)
@@ -243,8 +244,8 @@ def test_answers_are_counted_by_the_tokenizer_or_estimated_and_say_so(tokenizer:
     _, counted = tw.run(here, rows, tmp_path, settings=counting)
     seen = [(row["text_tokens"], row["text_tokens_by"], row["completion_tokens"]) for row in (*estimated, *counted)]
     assert seen == [(63, "estimate", 50), (5, "tokenizer", 50), (None, None, None)]
-    assert asked.asked["tokenizer"] is None
-    assert counting.asked["tokenizer"] == hashlib.sha256(tokenizer.read_bytes()).hexdigest()
+    assert asked.settings["tokenizer"] is None
+    assert counting.settings["tokenizer"] == hashlib.sha256(tokenizer.read_bytes()).hexdigest()
 
 
 def test_a_limit_without_a_tokenizer_is_an_error() -> None:
@@ -263,7 +264,7 @@ def test_the_forecast_counts_what_is_new_and_rests_on_answers_seen(tmp_path: Pat
     assert not list(tmp_path.iterdir())
     tw.run(here, rows, tmp_path)
     priced = Budget(prompt_price=1.0, completion_price=10.0)
-    after = forecast(tw.batches(tw.problems(140)), config=tw.config(budget=priced), **where)
+    after = forecast(tw.batches(tw.problems(140)), config=tw.config(**dict(priced)), **where)
     assert (after.requests, after.reused, after.completion_tokens) == (100, 40, 5000)
     assert after.time_s == pytest.approx(100 * 1.0 / 8, rel=0.01)
     assert after.cost == pytest.approx((after.prompt_tokens + 10 * 5000) / 1e6)
@@ -312,7 +313,7 @@ def test_easy_problems_think_half_as_long(tmp_path: Path) -> None:
 
 def test_a_language_nobody_is_asked_for_is_an_error() -> None:
     """The message names those there are."""
-    with pytest.raises(InputError, match="`rust` is no language the teacher is asked for; give python or cpp"):
+    with pytest.raises(InputError, match="language must be one of python, cpp, got `rust`"):
         tw.config(language="rust")
 
 

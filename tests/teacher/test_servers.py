@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from ocr_pipeline.errors import TeacherError
-from ocr_pipeline.teacher.generate import GenerateConfig, generate
+from ocr_pipeline.teacher.generate import generate
+from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.servers import ManagedVllm, Replay, VllmConfig, attach, is_healthy, vllm_command
 from tests.teacher import world as tw
 
@@ -53,7 +54,7 @@ def test_replay_is_ready_when_entered_and_gone_afterwards(tmp_path: Path) -> Non
         rows = tw.Rows()
         counts = generate(
             tw.batches(tw.problems(4)),
-            config=GenerateConfig(model=server.model, language="cpp", window=4),
+            config=GenerateConfig(model=server.model, language="cpp", samples=1, window=4),
             server=server,
             ledger=tmp_path,
             dataset="toy",

@@ -22,7 +22,8 @@ import pyarrow as pa
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.teacher.faults import parse_faults
-from ocr_pipeline.teacher.generate import GenerateConfig, generate
+from ocr_pipeline.teacher.generate import generate
+from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.recordings import Recording, Recordings
 from ocr_pipeline.teacher.replay import Replayer
 from ocr_pipeline.teacher.servers import attach
@@ -220,7 +221,9 @@ def batches(rows: Sequence[Mapping[str, Any]], *, size: int = 100) -> Callable[[
 
 def config(**changes: Any) -> GenerateConfig:
     """Return a configuration for the replayed model."""
-    return GenerateConfig(**({"model": MODEL, "language": "python", "window": 8, "deadline_s": 600.0} | changes))
+    return GenerateConfig(
+        **({"model": MODEL, "language": "python", "samples": 1, "window": 8, "deadline_s": 600.0} | changes)
+    )
 
 
 def run(

@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ocr_pipeline.teacher.generate import GenerateConfig, generate
+from ocr_pipeline.teacher.generate import generate
+from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.servers import ManagedVllm, VllmConfig
 from tests.teacher import world as tw
 

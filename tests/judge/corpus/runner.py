@@ -22,7 +22,7 @@ from ocr_pipeline.judge.programs import Runner, Tiers
 from ocr_pipeline.judge.verdicts import Candidate, JudgeConfig, ProblemSpec, Test, judge_candidate
 
 HERE = Path(__file__).parent
-CONFIG = JudgeConfig(time_factor={}, output_mib=16.0)
+CONFIG = JudgeConfig(python_time_factor=1.0, output_mib=16.0)
 HONEST = Candidate("python", "print(sum(map(int, input().split())))")
 MARKER = "MARKER-FROM-THE-SUPERVISOR"
 
