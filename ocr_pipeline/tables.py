@@ -616,20 +616,21 @@ TABLES: Final[dict[str, Table]] = {
         CONTAMINATION,
         CLEAN_PROBLEMS,
         REVIEWS,
+        TEST_TRUST,
         RESPONSES,
         SAMPLES,
-        TEST_TRUST,
         EXECUTIONS,
+        REASONING_PATTERNS,
         SFT_DATASET,
         PLANS,
         PLAN_SFT_DATASET,
-        REASONING_PATTERNS,
         STUDENT_CANDIDATES,
         STUDENT_EVALUATION,
         EVALUATION_SUMMARY,
         FUNNEL,
     )
 }
+"""Every table by its name, in the order of the flow."""
 
 
 def table_named(name: str) -> Table:

@@ -8,13 +8,12 @@ from typing import Final
 from ocr_pipeline.evidence.accounting import unaccounted
 from ocr_pipeline.evidence.card import data_card
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel, stage_totals
-from ocr_pipeline.evidence.history import Event, Explanation, explain
+from ocr_pipeline.evidence.history import Explanation, explain
 from ocr_pipeline.evidence.patterns import Pattern, PatternCounts, count_patterns, entropy_bits, find_patterns
 from ocr_pipeline.evidence.plots import bar_chart, histogram, line_chart
 
 __all__ = [
     "VERSION",
-    "Event",
     "Explanation",
     "Pattern",
     "PatternCounts",

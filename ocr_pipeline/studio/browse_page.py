@@ -8,7 +8,8 @@ from typing import Final
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.evidence import Event, explain
+from ocr_pipeline.events import Event
+from ocr_pipeline.evidence import explain
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio.catalogue import MOST_ROWS, answer_of, problem_list, rejected_list, sample_list
 from ocr_pipeline.studio.session import open_store

@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.evidence import Explanation, explain
+from ocr_pipeline.evidence.funnel import FLOW
+from ocr_pipeline.evidence.history import told
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import PROBLEMS, TEST_TRUST
+from ocr_pipeline.tables import PLAN_SFT_DATASET, PROBLEMS, TABLES, TEST_TRUST
 from tests.evidence import root as fixture
 
 
@@ -48,6 +50,13 @@ def test_kept_problem_is_followed_to_the_released_rows(store: Store) -> None:
         ("samples", "loop"),
         ("plans", "kept"),
     ]
+
+
+def test_every_stage_has_something_to_tell() -> None:
+    """Each stage of the funnel is told by its room, in the order of the flow; training rows have no verdict."""
+    names = [one.table.name for one in told()]
+    assert names == [name for name in TABLES if name in names]
+    assert {table.name for table in FLOW} - set(names) == {PLAN_SFT_DATASET.name}
 
 
 def test_repairs_are_told(store: Store) -> None:

@@ -25,6 +25,7 @@ GROUND = {
     "tasks",
     "sample",
     "markdown",
+    "events",
     "prompts",
 }
 ROOF = {"cli", "studio", "definitions"}
