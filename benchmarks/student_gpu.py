@@ -84,14 +84,14 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, object]:
     """Run the steps and return what they took."""
     import torch
 
-    from ocr_pipeline.student.model import build_network
+    from ocr_pipeline.student.network import Network, joint_loss, task_weights
 
     torch.manual_seed(0)
     if device == "cpu":
         torch.set_num_threads(1)  # more of them wait for each other longer than they work
     on_gpu = device == "cuda"
     model = model_of(arguments.shape, arguments.attention, arguments.tokens, device)
-    network = build_network(model, plan_head=False, chunk_tokens=4_096).train()
+    network = Network(model, plan_head=False, chunk_tokens=4_096).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-5, fused=True)
     batch = packed_rows(arguments.tokens, arguments.rows, vocabulary_of(arguments.shape), device)
     seconds, losses = [], []
@@ -100,9 +100,8 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, object]:
             torch.cuda.synchronize()
         start = time.perf_counter()
         with torch.autocast(device, dtype=torch.bfloat16):
-            sums = network(**batch)
-            code, plan = sums[:, 0] / sums[:, 1]
-            loss = 0.5 * code + 0.5 * plan
+            code, plan = network(**batch) / task_weights(batch)
+            loss = joint_loss(code, plan, 0.5)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()

@@ -1,7 +1,6 @@
-"""The student's network: a causal language model, with or without a plan head, and the two losses of a batch.
+"""The student's model and tokenizer: loaded, or made tiny on the spot, and stored so that transformers and vLLM load them.
 
-The logits of the target tokens are made in chunks and thrown away, so that a context of 32k fits. How the losses are
-joined and minimised stands in ``training``; how text is sampled stands in ``generation``.
+The network that is trained around the model is in ``network``; how text is sampled is in ``generation``.
 """
 
 from __future__ import annotations
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ocr_pipeline.errors import ModelError
 from ocr_pipeline.student.config import Heads, Precision, TinyShape, TrainConfig
-from ocr_pipeline.student.encoding import IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import torch
 
-__all__ = ["build_network", "keep_quiet", "load_base", "load_student", "make_tiny", "save_student", "single_threaded"]
+__all__ = ["keep_quiet", "load_base", "load_student", "make_tiny", "save_student", "single_threaded"]
 
 END: Final = "<|im_end|>"
 START: Final = "<|im_start|>"
@@ -30,70 +28,6 @@ CHAT_TEMPLATE: Final = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 PLAN_HEAD_FILE: Final = "plan_head.safetensors"
-
-
-def build_network(model: Any, *, plan_head: bool, chunk_tokens: int) -> torch.nn.Module:  # noqa: ANN401 - a transformers model
-    """Wrap a causal language model so that its forward pass returns the summed losses and weights of both tasks.
-
-    The result of ``forward`` is a tensor of shape (2, 2): code and plan, each the weighted sum of the cross entropy
-    of its target tokens and the sum of their weights.
-    """
-    import torch
-    from torch.nn.functional import cross_entropy
-    from torch.utils.checkpoint import checkpoint
-
-    class Network(torch.nn.Module):
-        """A language model and its heads."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.language_model = model
-            self.plan_head: torch.nn.Linear | None = None
-            if plan_head:
-                head = _base(model).get_output_embeddings()
-                self.plan_head = torch.nn.Linear(head.in_features, head.out_features, bias=False)
-                self.plan_head.to(dtype=head.weight.dtype, device=head.weight.device)
-                with torch.no_grad():
-                    self.plan_head.weight.copy_(head.weight)
-
-        def forward(
-            self,
-            input_ids: torch.Tensor,
-            position_ids: torch.Tensor,
-            labels: torch.Tensor,
-            is_plan: torch.Tensor,
-            token_weights: torch.Tensor,
-        ) -> torch.Tensor:
-            # The rows of a pack are told apart by their positions, which works only without a mask and without the
-            # cache. Padding needs no mask: it stands to the right, where no target sees it.
-            trunk = _base(self.language_model).get_decoder()
-            hidden = trunk(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state[:, :-1]
-            targets, weights, plans = labels[:, 1:], token_weights[:, 1:], is_plan[:, 1:]
-            code_head = _base(self.language_model).get_output_embeddings()
-            code = self._summed(hidden, targets, weights, (targets != IGNORED) & ~plans, code_head)
-            plan = self._summed(hidden, targets, weights, (targets != IGNORED) & plans, self.plan_head or code_head)
-            return torch.stack([code, plan])
-
-        def _summed(
-            self,
-            hidden: torch.Tensor,
-            targets: torch.Tensor,
-            weights: torch.Tensor,
-            wanted: torch.Tensor,
-            head: torch.nn.Module,
-        ) -> torch.Tensor:
-            def loss(states: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-                return (cross_entropy(head(states).float(), labels, reduction="none") * weights).sum()
-
-            states, labels, weights = hidden[wanted], targets[wanted], weights[wanted].float()
-            if len(states) <= chunk_tokens:
-                return torch.stack([loss(states, labels, weights), weights.sum()])
-            total = states.new_zeros((), dtype=torch.float32)
-            for part in zip(*(each.split(chunk_tokens) for each in (states, labels, weights)), strict=True):  # type: ignore[no-untyped-call]
-                total = total + checkpoint(loss, *part, use_reentrant=False)
-            return torch.stack([total, weights.sum()])
-
-    return Network()
 
 
 def keep_quiet() -> None:
@@ -115,10 +49,6 @@ def single_threaded() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _base(model: Any) -> Any:  # noqa: ANN401 - a transformers or a peft model
-    return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
 def load_base(config: TrainConfig, texts: Iterable[str], folder: Path) -> tuple[Any, Any]:

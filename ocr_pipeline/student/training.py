@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,19 +19,17 @@ from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import TrainingError
 from ocr_pipeline.store import atomic_write, canonical_json
-from ocr_pipeline.student.config import Heads, Objective, Precision, TrainConfig
-from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows
-from ocr_pipeline.student.model import build_network, keep_quiet, load_base, save_student, single_threaded
+from ocr_pipeline.student.config import Heads, TrainConfig
+from ocr_pipeline.student.encoding import Pack, encode_rows, pack_rows
+from ocr_pipeline.student.model import keep_quiet, load_base, save_student, single_threaded
 from ocr_pipeline.student.rows import TrainingRow
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LossPoint", "TrainResult", "joint_loss", "save_untrained", "train"]
+__all__ = ["LossPoint", "TrainResult", "save_untrained", "train"]
 
 RUN_FILE: Final = "run.json"
-COMPLETE: Final = "complete"
-"""Marks a checkpoint that was written to its end: a run that dies while it writes one does not resume from it."""
 LORA_SCALE: Final = 2
 
 
@@ -60,11 +58,6 @@ class TrainResult:
     """Step of the checkpoint that the run went on from; 0 for a fresh one."""
 
 
-def joint_loss(code: torch.Tensor, plan: torch.Tensor, plan_weight: float) -> torch.Tensor:
-    """Return (1-λ)·code + λ·plan."""
-    return (1 - plan_weight) * code + plan_weight * plan
-
-
 def train(
     rows: Iterable[TrainingRow], config: TrainConfig, folder: Path, *, progress: Progress = SILENT
 ) -> TrainResult:
@@ -81,6 +74,9 @@ def train(
     """
     from transformers import set_seed
 
+    from ocr_pipeline.student.network import Network
+    from ocr_pipeline.student.trainer import StudentTrainer
+
     keep_quiet()
     kept = _shuffled(rows, config)
     _claim(folder, config, kept)
@@ -89,11 +85,17 @@ def train(
     encoded = encode_rows(kept, tokenizer, max_tokens=config.max_tokens)
     if not encoded.rows:
         raise TrainingError(f"no row to train on: {dict(encoded.counts.dropped)}; raise max_tokens or give other rows")
-    model = _adapted(model, config)
-    network = build_network(model, plan_head=config.heads is Heads.PLAN_HEAD, chunk_tokens=config.loss_chunk_tokens)
-    trainer = _trainer(network, _packs(encoded.rows, config), tokenizer.pad_token_id, config, folder, progress)
+    network = Network(
+        _adapted(model, config), plan_head=config.heads is Heads.PLAN_HEAD, chunk_tokens=config.loss_chunk_tokens
+    )
+    packs = (
+        pack_rows(encoded.rows, max_tokens=config.max_tokens)
+        if config.packing
+        else [Pack((row,)) for row in encoded.rows]
+    )
+    trainer = StudentTrainer(network, packs, config, folder, pad_token_id=tokenizer.pad_token_id, progress=progress)
     checkpoint = _last_checkpoint(folder)
-    with _threads(config):
+    with single_threaded() if config.base_model is None else nullcontext():  # the tiny model
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     result = TrainResult(
         folder=folder,
@@ -112,11 +114,13 @@ def save_untrained(rows: Iterable[TrainingRow], config: TrainConfig, folder: Pat
     """Write the student as it is before its first step: what every trained one is compared with."""
     from transformers import set_seed
 
+    from ocr_pipeline.student.network import Network
+
     keep_quiet()
     set_seed(config.seed)
     texts = (text for row in _shuffled(rows, config) for text in (row.prompt, row.completion))
     model, tokenizer = load_base(config, texts, folder)
-    save_student(build_network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens), tokenizer, folder)
+    save_student(Network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens), tokenizer, folder)
 
 
 def _shuffled(rows: Iterable[TrainingRow], config: TrainConfig) -> list[TrainingRow]:
@@ -139,13 +143,6 @@ def _claim(folder: Path, config: TrainConfig, rows: Sequence[TrainingRow]) -> No
         written.write(f"{json.dumps(wanted, indent=2, sort_keys=True)}\n".encode())
 
 
-@contextmanager
-def _threads(config: TrainConfig) -> Iterator[None]:
-    """Give a tiny model one thread."""
-    with single_threaded() if config.base_model is None else nullcontext():
-        yield
-
-
 def _adapted(model: Any, config: TrainConfig) -> Any:  # noqa: ANN401 - a transformers or a peft model
     model.config.use_cache = False
     if config.gradient_checkpointing:
@@ -160,160 +157,14 @@ def _adapted(model: Any, config: TrainConfig) -> Any:  # noqa: ANN401 - a transf
     return get_peft_model(model, adapter)
 
 
-def _packs(rows: Sequence[EncodedRow], config: TrainConfig) -> list[Pack]:
-    if config.packing:
-        return pack_rows(rows, max_tokens=config.max_tokens)
-    return [Pack((row,)) for row in rows]
-
-
-def _trainer(
-    network: torch.nn.Module,
-    packs: Sequence[Pack],
-    pad_token_id: int,
-    config: TrainConfig,
-    folder: Path,
-    progress: Progress,
-) -> Any:  # noqa: ANN401 - a transformers Trainer
-    from transformers import PrinterCallback
-
-    trainer = _trainer_class(config)(
-        model=network,
-        args=_arguments(config, folder),
-        train_dataset=list(packs),
-        data_collator=Collator(pad_token_id),
-        callbacks=[_report(progress)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-def _arguments(config: TrainConfig, folder: Path) -> Any:  # noqa: ANN401 - transformers TrainingArguments
-    import torch
-    from transformers import TrainingArguments
-
-    return TrainingArguments(
-        output_dir=str(folder),
-        per_device_train_batch_size=config.batch_rows,
-        gradient_accumulation_steps=config.accumulation,
-        num_train_epochs=config.epochs,
-        max_steps=-1 if config.max_steps is None else config.max_steps,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=config.warmup_share,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        optim="adamw_torch",
-        bf16=config.precision is Precision.BFLOAT16,
-        logging_steps=config.log_every_steps,
-        logging_nan_inf_filter=False,
-        save_steps=config.save_every_steps,
-        save_total_limit=2,
-        seed=config.seed,
-        data_seed=config.seed,
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=not torch.cuda.is_available(),
-    )
-
-
-def _report(progress: Progress) -> Any:  # noqa: ANN401 - a transformers TrainerCallback
-    from transformers import TrainerCallback
-
-    class Report(TrainerCallback):
-        """Moves the progress bar, and marks checkpoints that are whole."""
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            progress.advance(1)
-
-        def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the Trainer's arguments
-            if args.should_save:
-                (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-
-    return Report()
-
-
-def _trainer_class(config: TrainConfig) -> Any:  # noqa: ANN401 - a class that needs transformers
-    import torch
-    from safetensors.torch import save_file
-    from transformers import Trainer
-
-    class StudentTrainer(Trainer):
-        """The Trainer with our loss: sums over the whole optimizer step, divided by its weights, task by task."""
-
-        loss_is_scaled_for_ga = True  # by the weights of the whole step, see below
-
-        def __init__(self, **kwargs: Any) -> None:
-            super().__init__(**kwargs)
-            self.task_losses = torch.zeros(2, dtype=torch.float64)
-            self.task_steps = 0
-
-        def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:  # noqa: ANN401
-            """Return the summed weights of the code targets and of the plan targets of one optimizer step."""
-            self.task_steps += 1
-            weights = sum((_task_weights(batch) for batch in batch_samples), start=torch.zeros(2)).to(device)
-            return self.accelerator.reduce(weights, reduction="sum")
-
-        def compute_loss(
-            self,
-            model: torch.nn.Module,
-            inputs: dict[str, Any],
-            return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's signature
-            num_items_in_batch: Any = None,  # noqa: ANN401 - what the method above returned
-        ) -> Any:  # noqa: ANN401 - a tensor
-            del return_outputs
-            sums = model(**inputs)[:, 0]
-            weights = num_items_in_batch if num_items_in_batch is not None else _task_weights(inputs).to(sums.device)
-            world = self.accelerator.num_processes  # gradients are averaged over processes, the sums must not be
-            code, plan = sums / weights.clamp(min=1e-12) * world
-            self.task_losses += torch.stack([code, plan]).detach().double().cpu()
-            if config.objective is Objective.JOINT:
-                return joint_loss(code, plan, config.plan_weight)
-            return sums.sum() / weights.sum() * world
-
-        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-            if "loss" in logs:
-                means = self.accelerator.reduce(self.task_losses.to(self.args.device), "mean") / max(self.task_steps, 1)
-                logs |= {"code_loss": float(means[0]), "plan_loss": float(means[1])}
-                self.task_losses, self.task_steps = torch.zeros(2, dtype=torch.float64), 0
-            super().log(logs, start_time)
-
-        def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-            folder = Path(output_dir or self.args.output_dir or "")
-            folder.mkdir(parents=True, exist_ok=True)
-            weights = self.model.state_dict() if state_dict is None else state_dict  # type: ignore[union-attr]
-            save_file(_without_shared(weights), folder / "model.safetensors", {"format": "pt"})
-
-    return StudentTrainer
-
-
-def _task_weights(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the summed weights of the batch's code targets and plan targets; the first token is never a target."""
-    import torch
-
-    weights = batch["token_weights"][:, 1:] * (batch["labels"][:, 1:] != IGNORED)
-    plan = (weights * batch["is_plan"][:, 1:]).sum()
-    return torch.stack([weights.sum() - plan, plan])
-
-
-def _without_shared(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Leave out tensors that stand in the state under two names, such as tied embeddings."""
-    seen: set[int] = set()
-    kept = {}
-    for name, tensor in state_dict.items():
-        if tensor.data_ptr() not in seen:
-            seen.add(tensor.data_ptr())
-            kept[name] = tensor.contiguous()
-    return kept
-
-
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint that is whole, and remove those that are not."""
+    from ocr_pipeline.student.trainer import COMPLETE
+
     for checkpoint in folder.glob("checkpoint-*"):
         if not (checkpoint / COMPLETE).is_file():
             shutil.rmtree(checkpoint)

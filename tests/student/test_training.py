@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from ocr_pipeline.errors import InputError, ModelError, TrainingError
 from ocr_pipeline.student.config import Heads, Objective, TinyShape, TrainConfig, preset
 from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows, render_prompt
-from ocr_pipeline.student.model import PLAN_HEAD_FILE, build_network, load_student, make_tiny
+from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, make_tiny
+from ocr_pipeline.student.network import Network, joint_loss, task_weights
 from ocr_pipeline.student.rows import Task, TrainingRow, read_rows
-from ocr_pipeline.student.training import RUN_FILE, joint_loss, train
+from ocr_pipeline.student.training import RUN_FILE, train
 from ocr_pipeline.tables import SFT_DATASET
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
@@ -42,8 +43,7 @@ ROWS = [
         ),
     )
 ]
-TINY = replace(
-    preset("tiny"),
+TINY = preset("tiny").replaced(
     tiny=TinyShape(hidden=32, layers=2, heads=2, vocabulary=320),
     batch_rows=4,
     max_steps=4,
@@ -66,14 +66,13 @@ def batch_and_network(config: TrainConfig, rows: list[TrainingRow] = ROWS) -> tu
     texts = [text for row in rows for text in (row.prompt, row.completion)]
     model, tokenizer = make_tiny(config.tiny, texts, seed=0, max_tokens=config.max_tokens)
     encoded = encode_rows(rows, tokenizer, max_tokens=config.max_tokens)
-    network = build_network(model, plan_head=config.heads is Heads.PLAN_HEAD, chunk_tokens=config.loss_chunk_tokens)
+    network = Network(model, plan_head=config.heads is Heads.PLAN_HEAD, chunk_tokens=config.loss_chunk_tokens)
     return Collator(tokenizer.pad_token_id)([Pack((row,)) for row in encoded.rows]), model, network
 
 
 def means(network: Any, batch: dict[str, Any]) -> Any:
     """Return the mean losses of both tasks."""
-    sums = network(**batch)
-    return sums[:, 0] / sums[:, 1]
+    return network(**batch) / task_weights(batch)
 
 
 def from_logits(model: Any, batch: dict[str, Any], *, plan: bool) -> Any:
@@ -142,10 +141,8 @@ def test_the_ends_of_lambda_train_one_task(plan_weight: float, task: Task) -> No
     joint = gradients(network, batch, plan_weight)
     other = batch["labels"].clone()
     other[batch["is_plan"] != (task is Task.PLAN)] = IGNORED
-    alone = network(**(batch | {"labels": other}))
     network.zero_grad()
-    index = 1 if task is Task.PLAN else 0
-    (alone[index, 0] / alone[index, 1]).backward()
+    means(network, batch | {"labels": other})[int(task is Task.PLAN)].backward()
     for name, parameter in network.named_parameters():
         if parameter.grad is not None:
             assert torch.allclose(joint.get(name, torch.zeros_like(parameter)), parameter.grad, atol=1e-7)
@@ -192,10 +189,11 @@ def test_a_stored_student_has_the_loss_that_it_was_trained_to(tmp_path: Path) ->
     last = train(rows, config, tmp_path).curve[-1]
     model, tokenizer = load_student(tmp_path)
     encoded = encode_rows(rows, tokenizer, max_tokens=config.max_tokens).rows
-    network = build_network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens)
+    network = Network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens)
     with torch.no_grad():
-        sums = network(**Collator(tokenizer.pad_token_id)([Pack((row,)) for row in encoded])).sum(dim=0)
-    assert (sums[0] / sums[1]).item() == pytest.approx(last.loss, rel=0.05)
+        batch = Collator(tokenizer.pad_token_id)([Pack((row,)) for row in encoded])
+        loss = network(**batch).sum() / task_weights(batch).sum()
+    assert loss.item() == pytest.approx(last.loss, rel=0.05)
 
 
 def weights(folder: Path) -> dict[str, Any]:
@@ -223,7 +221,6 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {project!r})
 from pathlib import Path
-from dataclasses import replace
 import torch
 torch.set_num_threads(1)
 from ocr_pipeline.student.config import Heads, Objective
