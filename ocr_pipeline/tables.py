@@ -194,7 +194,8 @@ SOLUTIONS: Final = Table(
         _column("solution_id", NAME, "Number of the solution inside its problem, zero-padded so that it sorts."),
         _column("language", NAME, "python, python2, cpp, java, …, unknown."),
         _column("code", TEXT, "Source code; newlines are LF."),
-        _column("is_correct", pa.bool_(), "The source says that the solution was accepted."),
+        _column("is_correct?", pa.bool_(), "The source says that the solution is right; null when it says neither."),
+        _column("source_verdict?", NAME, "What the source says of it in its own word, such as mixed."),
     ),
 )
 

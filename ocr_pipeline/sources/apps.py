@@ -1,32 +1,32 @@
 """APPS: the columns of the hub, the original folders, and a table that holds ``input_output`` alone.
 
-A folder is read into the hub's columns by :mod:`ocr_pipeline.sources.folders`, so both forms give the same tables.
+A folder is read into the hub's columns, so both forms give the same tables.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
-from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Layout, RawProblem, Row
+from ocr_pipeline.sources.folders import FolderForm, file_text
+from ocr_pipeline.sources.model import Layout, RawProblem
 from ocr_pipeline.sources.question import read_question
-from ocr_pipeline.sources.rules import Repair
+from ocr_pipeline.sources.reading import Reading, Row
 from ocr_pipeline.sources.sites import site_of
-from ocr_pipeline.sources.values import clean_id, optional_text
 
-__all__ = ["LAYOUTS"]
+__all__ = ["FOLDERS", "LAYOUTS"]
 
 
-def _read(row: Row) -> RawProblem:
-    repairs: set[Repair] = set()
-    question = read_question(row, repairs)
-    url = optional_text(row.get("url"), repairs)
-    difficulty = optional_text(row.get("difficulty"), repairs)
+def _read(row: Reading) -> RawProblem:
+    question = read_question(row)
+    url = row.line("url")
+    difficulty = row.line("difficulty")
     return RawProblem(
-        native_id=clean_id(row.get("problem_id")) or clean_id(row.get("id")),
+        native_id=row.native_id("problem_id", "id"),
         identity=question.identity,
         statement=question.statement,
-        license=license_of("apps"),
         io_mode=question.io_mode,
         site=site_of(url),
         url=url,
@@ -35,14 +35,36 @@ def _read(row: Row) -> RawProblem:
         difficulty=difficulty,
         tests=question.tests,
         solutions=question.solutions,
-        repairs=frozenset(repairs),
     )
 
 
-def _read_tests_only(row: Row) -> RawProblem:
-    return _read({"problem_id": row.get("apps_test_id"), "input_output": row.get("input_output")})
+def _read_tests_only(row: Reading) -> RawProblem:
+    return _read(row.inside({"problem_id": row.get("apps_test_id"), "input_output": row.get("input_output")}))
 
 
+def _folder_rows(folder: Path, name: str) -> Iterator[Row]:
+    """Turn a folder of the original data set into a row."""
+    metadata = _json_object(file_text(folder / "metadata.json"))
+    yield {
+        "problem_id": int(name) if name.isdecimal() else name,
+        "question": file_text(folder / "question.txt"),
+        "solutions": file_text(folder / "solutions.json"),
+        "input_output": file_text(folder / "input_output.json"),
+        "starter_code": file_text(folder / "starter_code.py"),
+        "difficulty": metadata.get("difficulty"),
+        "url": metadata.get("url"),
+    }
+
+
+def _json_object(text: str | None) -> Mapping[str, object]:
+    try:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+FOLDERS: Final = (FolderForm("question.txt", _folder_rows),)
 LAYOUTS: Final = (
     Layout(
         "hub columns or folders",

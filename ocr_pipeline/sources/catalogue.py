@@ -39,6 +39,14 @@ class Source:
     hub_id: str | None = None
     hub_revision: str | None = None
     hub_patterns: tuple[str, ...] = ("*.parquet",)
+    reader: str = ""
+    """The module that reads its rows: ``LAYOUTS``, and ``FOLDERS`` where there are packages; by default the one of
+    its name beside this one."""
+
+    def __post_init__(self) -> None:
+        """Find the reader by the name."""
+        if not self.reader:
+            object.__setattr__(self, "reader", f"{__package__}.{self.name}")
 
 
 _SOURCES: Final = (

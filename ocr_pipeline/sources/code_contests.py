@@ -12,46 +12,32 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.sources.blocks import KINDS, judged, test_block
 from ocr_pipeline.sources.buffers import holds_any
 from ocr_pipeline.sources.enums import LANGUAGES, Enums, look_up_enums
 from ocr_pipeline.sources.examples import stdin_examples
-from ocr_pipeline.sources.licenses import license_of
 from ocr_pipeline.sources.model import (
-    KINDS,
     NO_SOLUTIONS,
     NO_TESTS,
-    SOLUTION_BLOCK,
     TEST_BLOCK,
-    TRUTH,
     Layout,
     RawProblem,
     Read,
-    Row,
     Scan,
     TestCase,
-    test_block,
-    text_array,
 )
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.sites import site_of
 from ocr_pipeline.sources.text import require_statement
 from ocr_pipeline.sources.values import (
-    clean_id,
-    file_name,
-    leading_number,
-    literal_names,
-    optional_text,
-    parse_json,
     quoted,
-    require_text,
-    whole_number,
 )
 from ocr_pipeline.tables import IoMode, TestKind
 
 __all__ = ["LAYOUTS"]
 
 NANOS_PER_S: Final = 1e9
-BYTES_PER_MIB: Final = 1 << 20
 TEST_COLUMNS: Final = (
     ("public_tests", TestKind.PUBLIC),
     ("private_tests", TestKind.PRIVATE),
@@ -64,61 +50,54 @@ def _bind(scan: Scan) -> Read:
     return partial(_read, enums=look_up_enums(scan))
 
 
-def _read(row: Row, *, enums: Enums) -> RawProblem:
-    repairs: set[Repair] = set()
-    statement = require_text(row.get("description"), "description")
+def _read(row: Reading, *, enums: Enums) -> RawProblem:
+    statement = row.text("description")
     require_statement(statement)
-    solutions = _solutions(row, repairs)
-    title = optional_text(row.get("name"), repairs)
-    files = any(optional_text(row.get(column), repairs) for column in ("input_file", "output_file"))
+    solutions = _solutions(row)
+    title = row.line("name")
+    files = any(row.line(column) for column in ("input_file", "output_file"))
     return RawProblem(
-        native_id=clean_id(row.get("name")),
+        native_id=row.native_id("name"),
         identity=(statement,),
         statement=statement,
-        license=license_of("code_contests"),
         io_mode=IoMode.FILE if files else IoMode.STDIN,
-        input_file=file_name(row.get("input_file"), repairs),
-        output_file=file_name(row.get("output_file"), repairs),
-        site=enums.site(row.get("source"), repairs),
+        input_file=row.file_name("input_file"),
+        output_file=row.file_name("output_file"),
+        site=enums.site(row.get("source"), row),
         title=title,
-        time_limit_s=_seconds(row.get("time_limit"), repairs),
-        memory_limit_mib=_mebibytes(row.get("memory_limit_bytes"), repairs),
-        difficulty=enums.difficulty(row.get("difficulty"), repairs),
-        rating=whole_number(row.get("cf_rating"), repairs),
-        tags=literal_names(row.get("cf_tags"), repairs),
-        tests=_tests(row, statement, repairs),
+        time_limit_s=_seconds(row),
+        memory_limit_mib=row.mebibytes("memory_limit_bytes", unit="bytes"),
+        difficulty=enums.difficulty(row.get("difficulty"), row),
+        rating=row.rating("cf_rating"),
+        tags=row.names("cf_tags"),
+        tests=_tests(row, statement),
         solutions=solutions,
-        repairs=frozenset(repairs),
     )
 
 
-def _seconds(limit: object, repairs: set[Repair]) -> float | None:
+def _seconds(row: Reading) -> float | None:
+    limit = row.get("time_limit")
     if not isinstance(limit, Mapping):
-        return leading_number(limit, repairs)
-    seconds = leading_number(limit.get("seconds"), repairs) or 0.0
-    return seconds + (leading_number(limit.get("nanos"), repairs) or 0.0) / NANOS_PER_S or None
+        return row.seconds("time_limit")
+    parts = row.inside(limit)
+    return (parts.number("seconds") or 0.0) + (parts.number("nanos") or 0.0) / NANOS_PER_S or None
 
 
-def _mebibytes(limit: object, repairs: set[Repair]) -> float | None:
-    size = leading_number(limit, repairs)
-    return size / BYTES_PER_MIB if size else None
-
-
-def _tests(row: Row, statement: str, repairs: set[Repair]) -> pa.RecordBatch:
+def _tests(row: Reading, statement: str) -> pa.RecordBatch:
     parts = []
     for column, kind in TEST_COLUMNS:
         inputs, outputs = _lists(row.get(column), column, ("input", "output"))
         if len(inputs) != len(outputs):
             raise RowDefect(Reason.MISMATCHED_COUNTS, f"{column}: {len(inputs)} inputs but {len(outputs)} outputs")
         if len(inputs):
-            columns = _present([_texts(inputs, column, repairs), _texts(outputs, column, repairs)], repairs)
+            columns = _present([_texts(inputs, column, row), _texts(outputs, column, row)], row)
             kinds = pa.repeat(KINDS[kind], len(columns[0]))
             parts.append(pa.RecordBatch.from_arrays([kinds, *columns], schema=TEST_BLOCK))
     if parts:
         return _joined(parts)
     shown = stdin_examples(statement)
-    repairs.add(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
-    return test_block(shown, repairs) if shown else NO_TESTS
+    row.note(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
+    return test_block(shown, row) if shown else NO_TESTS
 
 
 def _lists(value: object, column: str, names: tuple[str, str]) -> list[Sequence[object]]:
@@ -135,7 +114,7 @@ def _lists(value: object, column: str, names: tuple[str, str]) -> list[Sequence[
     return [() if part is None else part for part in lists]
 
 
-def _texts(values: Sequence[object] | pa.Array, column: str, repairs: set[Repair]) -> pa.Array:
+def _texts(values: Sequence[object] | pa.Array, column: str, row: Reading) -> pa.Array:
     if isinstance(values, pa.Array):
         if pa.types.is_large_string(values.type):
             return values
@@ -144,13 +123,13 @@ def _texts(values: Sequence[object] | pa.Array, column: str, repairs: set[Repair
         raise RowDefect(Reason.WRONG_TYPE, f"{column} holds a value that is no text")
     if any(value is None for value in values):
         return pa.array(values, pa.large_string())
-    return text_array(values, repairs)  # type: ignore[arg-type]
+    return row.text_array(values)  # type: ignore[arg-type]
 
 
-def _present(columns: list[pa.Array], repairs: set[Repair]) -> list[pa.Array]:
+def _present(columns: list[pa.Array], row: Reading) -> list[pa.Array]:
     if not any(column.null_count for column in columns):
         return columns
-    repairs.add(Repair.NULL_TESTS_DROPPED)
+    row.note(Repair.NULL_TESTS_DROPPED)
     mask = pc.and_(columns[0].is_valid(), columns[1].is_valid())
     return [column.filter(mask) for column in columns]
 
@@ -159,7 +138,7 @@ def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 
-def _solutions(row: Row, repairs: set[Repair]) -> pa.RecordBatch:
+def _solutions(row: Reading) -> pa.RecordBatch:
     parts = []
     for column, is_correct in SOLUTION_COLUMNS:
         languages, programs = _lists(row.get(column), column, ("language", "solution"))
@@ -167,9 +146,9 @@ def _solutions(row: Row, repairs: set[Repair]) -> pa.RecordBatch:
             detail = f"{column}: {len(languages)} languages but {len(programs)} programs"
             raise RowDefect(Reason.MISMATCHED_COUNTS, detail)
         if len(programs):
-            parts.append(_solution_part(languages, programs, is_correct=is_correct, column=column, repairs=repairs))
+            parts.append(_solution_part(languages, programs, is_correct=is_correct, column=column, row=row))
     if not any(part["is_correct"].true_count for part in parts):
-        repairs.add(Repair.NO_SOLUTIONS)
+        row.note(Repair.NO_SOLUTIONS)
     return _joined(parts) if parts else NO_SOLUTIONS
 
 
@@ -179,75 +158,70 @@ def _solution_part(
     *,
     is_correct: bool,
     column: str,
-    repairs: set[Repair],
+    row: Reading,
 ) -> pa.RecordBatch:
-    names = _language_column(languages, repairs)
-    code = _texts(programs, column, repairs)
+    names = _language_column(languages, row)
+    code = _texts(programs, column, row)
     if code.null_count:
-        repairs.add(Repair.UNREADABLE_SOLUTIONS_DROPPED)
+        row.note(Repair.UNREADABLE_SOLUTIONS_DROPPED)
         names, code = names.filter(code.is_valid()), code.drop_null()
     if holds_any(code, b"\r"):
-        repairs.add(Repair.NEWLINES)
+        row.note(Repair.NEWLINES)
         code = pc.replace_substring(pc.replace_substring(code, "\r\n", "\n"), "\r", "\n")
-    flags = pa.repeat(TRUTH[is_correct], len(code))
-    return pa.RecordBatch.from_arrays([names, code, flags], schema=SOLUTION_BLOCK)
+    return judged(names, code, is_correct=is_correct)
 
 
-def _language_column(values: Sequence[object] | pa.Array, repairs: set[Repair]) -> pa.Array:
-    return pa.array(_languages(values.to_pylist() if isinstance(values, pa.Array) else values, repairs), pa.string())
+def _language_column(values: Sequence[object] | pa.Array, row: Reading) -> pa.Array:
+    return pa.array(_languages(values.to_pylist() if isinstance(values, pa.Array) else values, row), pa.string())
 
 
-def _languages(values: Sequence[object], repairs: set[Repair]) -> list[str]:
+def _languages(values: Sequence[object], row: Reading) -> list[str]:
     keys = [value.upper() if isinstance(value, str) else value for value in values]
     if {*map(type, keys)} <= {int, str}:
         names = [LANGUAGES.get(key, "") for key in keys]
     else:
         names = [LANGUAGES.get(key, "") if isinstance(key, int | str) else "" for key in keys]
     if "" in names:
-        repairs.add(Repair.UNKNOWN_ENUM)
+        row.note(Repair.UNKNOWN_ENUM)
         return [name or "unknown" for name in names]
     return names
 
 
-def _read_pairs(row: Row) -> RawProblem:
+def _read_pairs(row: Reading) -> RawProblem:
     """Read a rendering with two parallel lists of texts."""
-    repairs = {Repair.NO_SOLUTIONS}
-    statement = require_text(row.get("problem"), "problem")
+    row.note(Repair.NO_SOLUTIONS)
+    statement = row.text("problem")
     require_statement(statement)
-    tests = {"public_tests": None, "private_tests": {"input": row.get("inputs"), "output": row.get("outputs")}}
+    lists = {"public_tests": None, "private_tests": {"input": row.get("inputs"), "output": row.get("outputs")}}
     return RawProblem(
         native_id=None,
         identity=(statement,),
         statement=statement,
-        license=license_of("code_contests"),
-        tests=_tests(tests, statement, repairs),
-        repairs=frozenset(repairs),
+        tests=_tests(row.inside(lists), statement),
     )
 
 
-def _read_labelled(row: Row) -> RawProblem:
+def _read_labelled(row: Reading) -> RawProblem:
     """Read a rendering whose tests and labels are JSON texts."""
-    repairs = {Repair.NO_SOLUTIONS}
-    statement = require_text(row.get("content"), "content")
+    row.note(Repair.NO_SOLUTIONS)
+    statement = row.text("content")
     require_statement(statement)
-    labels = parse_json(require_text(row.get("labels"), "labels") or "{}", "labels", repairs)
-    tests = parse_json(require_text(row.get("test"), "test") or "[]", "test", repairs)
+    labels = row.json(row.text("labels") or "{}", "labels")
+    tests = row.json(row.text("test") or "[]", "test")
     if not isinstance(labels, dict):
         raise RowDefect(Reason.WRONG_TYPE, f"labels is a JSON {type(labels).__name__}, not an object")
     cases = _stdio_cases(tests)
     if not cases:
-        repairs.add(Repair.NO_TESTS)
-    title = optional_text(labels.get("name"), repairs)
+        row.note(Repair.NO_TESTS)
+    named = row.inside(labels)
     return RawProblem(
-        native_id=clean_id(labels.get("name")) or clean_id(row.get("id")),
+        native_id=named.native_id("name") or row.native_id("id"),
         identity=(statement,),
         statement=statement,
-        license=license_of("code_contests"),
-        site=site_of(None, optional_text(labels.get("source"), repairs)),
-        title=title,
-        difficulty=optional_text(labels.get("difficulty"), repairs),
-        tests=test_block(cases, repairs),
-        repairs=frozenset(repairs),
+        site=site_of(None, named.line("source")),
+        title=named.line("name"),
+        difficulty=named.line("difficulty"),
+        tests=test_block(cases, row),
     )
 
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ocr_pipeline.sources.model import Row, Scan
+from ocr_pipeline.sources.model import Scan
+from ocr_pipeline.sources.reading import Reading, Row
 from ocr_pipeline.sources.rules import Repair
 from ocr_pipeline.sources.sites import site_of
 
@@ -50,24 +51,24 @@ class Enums:
     sources: Mapping[int, str]
     difficulties: Mapping[int, str]
 
-    def site(self, value: object, repairs: set[Repair]) -> str | None:
+    def site(self, value: object, row: Reading) -> str | None:
         """Return the site's short name."""
-        name = self._name(value, self.sources, repairs)
+        name = self._name(value, self.sources, row)
         return site_of(None, name) if name is not None else None
 
-    def difficulty(self, value: object, repairs: set[Repair]) -> str | None:
+    def difficulty(self, value: object, row: Reading) -> str | None:
         """Return the difficulty's name."""
-        name = self._name(value, self.difficulties, repairs)
+        name = self._name(value, self.difficulties, row)
         return None if name is None or name.startswith("UNKNOWN") else name
 
     @staticmethod
-    def _name(value: object, names: Mapping[int, str], repairs: set[Repair]) -> str | None:
+    def _name(value: object, names: Mapping[int, str], row: Reading) -> str | None:
         if isinstance(value, str):
             return value.strip().upper() or None
         if isinstance(value, int) and not isinstance(value, bool) and value in names:
             return names[value]
         if value is not None:
-            repairs.add(Repair.UNKNOWN_ENUM)
+            row.note(Repair.UNKNOWN_ENUM)
         return None
 
 

@@ -7,18 +7,17 @@ that does not fit is left out; statements are written for people.
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator
 from typing import Final
 
+from ocr_pipeline.sources.calls import call_arguments, call_value
 from ocr_pipeline.sources.model import TestCase
 from ocr_pipeline.sources.rules import RowDefect
-from ocr_pipeline.sources.values import Json, json_text, parse_exact_json
+from ocr_pipeline.sources.values import json_text
 from ocr_pipeline.tables import TestKind
 
-__all__ = ["call_arguments", "call_examples", "call_value", "stdin_examples"]
+__all__ = ["call_examples", "stdin_examples"]
 
 DECORATION: Final = "-=#*[]<>{}/:$\\ \t"
 # A heading is matched as a whole line, stripped of decoration: no pattern here ever looks across lines.
@@ -39,7 +38,6 @@ HEADINGS: Final = (
 LONGEST_HEADING: Final = 60
 PROSE: Final = re.compile(r"[A-Za-z]{2,}(?:[ ,]+[A-Za-z]{2,}){6,}")
 MOST_EXAMPLES: Final = 20
-LONGEST_VALUE: Final = 200_000
 
 
 def stdin_examples(statement: str) -> tuple[TestCase, ...]:
@@ -103,7 +101,7 @@ def call_examples(statement: str) -> tuple[TestCase, ...]:
     for given, expected in _shown_calls(statement):
         try:
             arguments = json_text(call_arguments(given), "input")
-            found.append(TestCase(arguments, call_value(expected), TestKind.EXAMPLE))
+            found.append(TestCase(arguments, json_text(call_value(expected), "output"), TestKind.EXAMPLE))
         except RowDefect:
             continue
     return tuple(found[:MOST_EXAMPLES])
@@ -121,47 +119,3 @@ def _shown_calls(statement: str) -> Iterator[tuple[str, str]]:
             given = []
         elif given:
             given.append(line.strip())
-
-
-def call_arguments(text: str) -> list[Json]:
-    """Return the argument values of ``name = value, name = value``.
-
-    Raises
-    ------
-    RowDefect
-        When it is not of that form.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            call = ast.parse(f"_({_pythonic(text)})", mode="eval").body
-        if isinstance(call, ast.Call) and not call.args:
-            return [ast.literal_eval(keyword.value) for keyword in call.keywords]
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        pass
-    return [parse_exact_json(text, "arguments", set())]
-
-
-def call_value(text: str) -> str:
-    """Return an expected value as JSON text, from JSON or from a Python literal.
-
-    Raises
-    ------
-    RowDefect
-        When it is neither.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = ast.literal_eval(_pythonic(text.strip()))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        value = parse_exact_json(text, "value", set())
-    return json_text(value, "value")
-
-
-def _pythonic(text: str) -> str:
-    if len(text) > LONGEST_VALUE:
-        raise ValueError(len(text))
-    return re.sub(
-        r"\b(?:null|true|false)\b", lambda word: {"null": "None", "true": "True", "false": "False"}[word[0]], text
-    )

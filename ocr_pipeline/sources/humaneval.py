@@ -6,54 +6,49 @@ import ast
 from typing import Final
 
 from ocr_pipeline.sources.assertions import read_assertions
-from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Layout, RawProblem, Row, SolutionText, solution_block, test_block
+from ocr_pipeline.sources.blocks import solution_block, test_block
+from ocr_pipeline.sources.model import Layout, RawProblem, SolutionText
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Repair
 from ocr_pipeline.sources.starter import function_name_in
-from ocr_pipeline.sources.text import normal_code, require_statement
-from ocr_pipeline.sources.values import clean_id, optional_text, require_text
+from ocr_pipeline.sources.text import require_statement
 from ocr_pipeline.tables import IoMode
 
 __all__ = ["LAYOUTS"]
 
 
-def _read(row: Row) -> RawProblem:
-    repairs: set[Repair] = set()
-    prompt = require_text(row.get("prompt"), "prompt")
-    body = require_text(row.get("canonical_solution"), "canonical_solution")
-    test = require_text(row.get("test"), "test")
-    name = optional_text(row.get("entry_point"), repairs)
-    return _problem(clean_id(row.get("task_id")), prompt, prompt + body if body.strip() else "", test, name, repairs)
+def _read(row: Reading) -> RawProblem:
+    prompt = row.text("prompt")
+    body = row.text("canonical_solution")
+    test = row.text("test")
+    name = row.line("entry_point")
+    return _problem(row.native_id("task_id"), prompt, prompt + body if body.strip() else "", test, name, row)
 
 
-def _read_program(row: Row) -> RawProblem:
-    text = require_text(row.get("text"), "text")
-    return _problem(None, _prompt_of(text), text, "", None, set())
+def _read_program(row: Reading) -> RawProblem:
+    text = row.text("text")
+    return _problem(None, _prompt_of(text), text, "", None, row)
 
 
-def _problem(
-    native_id: str | None, prompt: str, program: str, test: str, name: str | None, repairs: set[Repair]
-) -> RawProblem:
+def _problem(native_id: str | None, prompt: str, program: str, test: str, name: str | None, row: Reading) -> RawProblem:
     require_statement(prompt)
     asserted = read_assertions(test, entry_point=name or _last_function(prompt))
     if asserted.is_program:
-        repairs.add(Repair.ASSERT_PROGRAM)
+        row.note(Repair.ASSERT_PROGRAM)
     if not asserted.tests:
-        repairs.add(Repair.NO_TESTS)
-    code = normal_code(program, repairs)
+        row.note(Repair.NO_TESTS)
+    code = row.normal_code(program)
     if not code.strip():
-        repairs.add(Repair.NO_SOLUTIONS)
+        row.note(Repair.NO_SOLUTIONS)
     return RawProblem(
         native_id=native_id,
         identity=(prompt,),
         statement=prompt,
-        license=license_of("humaneval"),
         io_mode=IoMode.FUNCTION,
-        starter_code=normal_code(prompt, repairs),
+        starter_code=row.normal_code(prompt),
         function_name=name or _last_function(prompt),
-        tests=test_block(asserted.tests, repairs),
-        solutions=solution_block([SolutionText(code)] if code.strip() else [], repairs),
-        repairs=frozenset(repairs),
+        tests=test_block(asserted.tests, row),
+        solutions=solution_block([SolutionText(code)] if code.strip() else [], row),
     )
 
 

@@ -24,36 +24,35 @@ from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.processes import worker_pool
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.sources.blocks import solution_block, test_block
 from ocr_pipeline.sources.catalogue import source_named
 from ocr_pipeline.sources.model import (
     SOLUTION_BLOCK,
     TEST_BLOCK,
     Attachment,
-    RawRow,
     Read,
-    Row,
     SolutionText,
     TestCase,
-    solution_block,
-    test_block,
-    text_array,
 )
 from ocr_pipeline.sources.normal import NormalProblem, normalise
 from ocr_pipeline.sources.output import Output, RejectedRow
 from ocr_pipeline.sources.overlap import Behind
 from ocr_pipeline.sources.raw import Part, PartScan, open_parts, raw_json, rows_of
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Reason, Rejection, RowDefect
-from ocr_pipeline.sources.spill import Block, Place, Spills, SpillWriter, open_spills
+from ocr_pipeline.sources.spill import LENGTH, Block, Place, Spills, SpillWriter, open_spills
 from ocr_pipeline.sources.tally import Tally
-from ocr_pipeline.sources.values import clean_id
 from ocr_pipeline.store import TableWriter
 
 __all__ = ["ingest"]
 
+SHOWN_STRAYS: Final = 20
 ATTACHED_ROWS: Final = 4_096
 PARALLEL_BYTES: Final = 32 << 20  # below this a worker process takes longer to start than to read
 ORDER: Final = pa.field("order", pa.large_string())
 SPLIT: Final = re.compile(r"[\w.-]+")  # it stands between slashes in the ids of problems
+TEST_ORDER: Final = ("expected", "input")
+SOLUTION_ORDER: Final = ("is_correct", "code", "language", "is_judged", "verdict")
 KIND_ORDER: Final = ("example", "public", "private", "generated")
 
 
@@ -101,6 +100,7 @@ def ingest(
     *,
     split: str,
     writers: Mapping[str, TableWriter],
+    columns: Mapping[str, str] | None = None,
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> StageCounts:
@@ -111,11 +111,13 @@ def ingest(
     dataset
         A name of :data:`ocr_pipeline.sources.SOURCES`.
     paths
-        Parquet or JSONL files, problem folders, or folders of them.
+        Parquet, Arrow, CSV or JSON files, packages, or folders of them.
     split
         Name of the split; in a folder whose file names carry splits, only the files of this one are read.
     writers
         Where the rows go: ``problems``, ``tests``, ``solutions`` and ``rejected``.
+    columns
+        Their name of our columns, where they differ: ``{"statement": "question"}``.
     workers
         Processes that read; each takes some 0.5 GB of memory. Small data sets are read by this process alone.
 
@@ -131,11 +133,14 @@ def ingest(
     """
     source_named(dataset)
     if not SPLIT.fullmatch(split):
-        message = f"`{split}` is no name of a split; write letters, digits, `.`, `_` and `-`, such as train"
+        message = f"`{split}` is not a name for a split; write letters, digits, `.`, `_` and `-`, such as train"
         raise InputError(message)
-    parts = open_parts(dataset, paths, split)
+    files = open_parts(dataset, paths, split, columns)
+    parts = files.parts
     progress.expect(rows_of(parts))
     tally = Tally()
+    tally.notes.update({f"stray_file:{name}": 1 for name in files.strays[:SHOWN_STRAYS]})
+    tally.notes["stray_files"] += len(files.strays)
     with open_spills(len(parts) + 1) as spills:
         shelf = _read_parts(dataset, split, parts, spills, workers, progress)
         if shelf.rows_in == 0:
@@ -152,7 +157,7 @@ def ingest(
 def _read_parts(
     dataset: str, split: str, parts: Sequence[Part], spills: Spills, workers: int, progress: Progress
 ) -> Shelf:
-    tasks = [_Reading(dataset, split, number, part, read, spills.path(number)) for number, part, read in _bound(parts)]
+    tasks = [_Task(dataset, split, number, part, read, spills.path(number)) for number, part, read in _bound(parts)]
     shelf = Shelf()
     large = sum(part.size for part in parts) >= PARALLEL_BYTES
     if workers <= 1 or len(tasks) <= 1 or not large:
@@ -167,7 +172,7 @@ def _read_parts(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Task:
     """One part to be read, and the spill file that takes its rows."""
 
     dataset: str
@@ -177,15 +182,15 @@ class _Reading:
     read: Read | None
     spill_path: str
 
-    def problem(self, raw: RawRow) -> NormalProblem:
+    def problem(self, raw: Reading) -> NormalProblem:
         if raw.rejection is not None or self.read is None:
             rejection = raw.rejection or Rejection(Reason.UNREADABLE_ROW, "no reader")
             raise RowDefect(rejection.reason, rejection.detail)
-        return normalise(self.dataset, self.split, self.read(raw.row), raw.repairs)
+        return normalise(self.dataset, self.split, self.read(raw), raw)
 
-    def rejected(self, raw: RawRow, rejection: Rejection) -> RejectedRow:
+    def rejected(self, raw: Reading, rejection: Rejection) -> RejectedRow:
         text = raw_json(raw.row)
-        native_id = clean_id(raw.row.get(self.part.layout.id_column))
+        native_id = raw.native_id(self.part.layout.id_column)
         native_id = native_id or f"row:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         return RejectedRow(native_id, rejection.reason.value, rejection.detail, text)
 
@@ -200,7 +205,7 @@ def _bound(parts: Sequence[Part]) -> Iterator[tuple[int, Part, Read | None]]:
         yield number, part, reads[part.layout.name]
 
 
-def _set_aside(task: _Reading, progress: Progress = SILENT) -> Shelf:
+def _set_aside(task: _Task, progress: Progress = SILENT) -> Shelf:
     """Read one part; its rows are in the spill file when this returns."""
     shelf = Shelf()
     with open(task.spill_path, "r+b") as file:  # noqa: PTH123 - a descriptor's path, which pathlib would resolve
@@ -212,7 +217,7 @@ def _set_aside(task: _Reading, progress: Progress = SILENT) -> Shelf:
     return shelf
 
 
-def _set_aside_problems(task: _Reading, shelf: Shelf, spill: SpillWriter, progress: Progress) -> None:
+def _set_aside_problems(task: _Task, shelf: Shelf, spill: SpillWriter, progress: Progress) -> None:
     for number, raw in enumerate(task.part.rows()):
         shelf.rows_in += 1
         try:
@@ -227,13 +232,13 @@ def _set_aside_problems(task: _Reading, shelf: Shelf, spill: SpillWriter, progre
 
 
 def _set_aside_attachments(
-    task: _Reading, attach: Callable[[Row], Attachment], shelf: Shelf, spill: SpillWriter, progress: Progress
+    task: _Task, attach: Callable[[Reading], Attachment], shelf: Shelf, spill: SpillWriter, progress: Progress
 ) -> None:
     """Set tests and solutions that come in tables of their own aside, by the id of their problem."""
     waiting: dict[str, list[Attachment]] = defaultdict(list)
     for number, raw in enumerate(task.part.rows(), start=1):
         try:
-            attachment = attach(raw.row)
+            attachment = attach(raw)
             waiting[attachment.native_id].append(attachment)
         except RowDefect as defect:
             shelf.rows_in += 1  # a row that is lost is accounted for like a problem
@@ -249,16 +254,16 @@ def _put_attachments(shelf: Shelf, spill: SpillWriter, waiting: dict[str, list[A
         tests = [(each.item, each.order) for each in attached if isinstance(each.item, TestCase)]
         solutions = [(each.item, each.order) for each in attached if isinstance(each.item, SolutionText)]
         if tests:
-            block = test_block([item for item, _ in tests], set())
+            block = test_block([item for item, _ in tests], Reading({}))
             shelf.tests[native_id].append(spill.put_batch(_ordered(block, [order for _, order in tests])))
         if solutions:
-            block = solution_block([item for item, _ in solutions], set())
+            block = solution_block([item for item, _ in solutions], Reading({}))
             shelf.solutions[native_id].append(spill.put_batch(_ordered(block, [order for _, order in solutions])))
     waiting.clear()
 
 
 def _ordered(block: pa.RecordBatch, order: Sequence[str]) -> pa.RecordBatch:
-    return block.append_column(ORDER, text_array(order, set()))
+    return block.append_column(ORDER, Reading({}).text_array(order))
 
 
 def _without_duplicates(shelf: Shelf, parts: Sequence[Part], spills: Spills, spill: SpillWriter) -> dict[str, Seen]:
@@ -295,9 +300,15 @@ def _raw_again(
 
 def _content(spills: Spills, seen: Seen) -> bytes:
     digest = hashlib.sha256()
-    for place in (seen.columns, seen.tests.place, seen.solutions.place):
+    for place in (seen.columns, seen.tests.place, _programs(seen.solutions)):
         digest.update(spills.get(place))
     return digest.digest()
+
+
+def _programs(block: Block) -> Place:
+    """Return where languages, programs and truth values are: the verdicts' words, which come last, decide nothing."""
+    file, start, _ = block.place
+    return Place(file, start, 2 * LENGTH.itemsize * block.rows + sum(block.sizes[:3]))
 
 
 def _write(shelf: Shelf, kept: Mapping[str, Seen], spills: Spills, spill: SpillWriter, output: Output) -> None:
@@ -328,8 +339,8 @@ def _with_attached(
     if schema is TEST_BLOCK:
         first = "rank"
         sortable = sortable.append_column(first, pc.index_in(loose["kind"], pa.array(KIND_ORDER)))
-    names = list(dict.fromkeys((first, "order", *reversed(schema.names))))
-    places = pc.sort_indices(sortable, [(name, "ascending") for name in names if name != "kind"])
+    names = (first, "order", *(TEST_ORDER if schema is TEST_BLOCK else SOLUTION_ORDER))
+    places = pc.sort_indices(sortable, [(name, "ascending") for name in dict.fromkeys(names)])
     together = pa.concat_batches([spills.get_rows([own], schema), loose.select(schema.names).take(places)])
     block = spill.put_batch(together)
     spill.flush()

@@ -5,74 +5,88 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ocr_pipeline.sources.examples import call_arguments, call_examples, call_value
-from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Layout, RawProblem, Row, SolutionText, TestCase, solution_block, test_block
+from ocr_pipeline.sources.blocks import solution_block, test_block
+from ocr_pipeline.sources.calls import call_arguments, call_value
+from ocr_pipeline.sources.examples import call_examples
+from ocr_pipeline.sources.model import Layout, RawProblem, SolutionText, TestCase
+from ocr_pipeline.sources.reading import Reading
+from ocr_pipeline.sources.returns import Shape, shape_returned
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.starter import function_name_in
-from ocr_pipeline.sources.text import normal_code, require_statement
+from ocr_pipeline.sources.text import require_statement
 from ocr_pipeline.sources.values import (
-    clean_id,
-    date_of,
+    Json,
     json_text,
-    literal_names,
-    optional_text,
-    parse_json,
     quoted,
-    require_text,
 )
 from ocr_pipeline.tables import IoMode, TestKind
 
 __all__ = ["LAYOUTS"]
 
 
-def _read(row: Row) -> RawProblem:
-    repairs: set[Repair] = set()
-    statement = require_text(row.get("problem_description"), "problem_description")
-    tests = _tests(row.get("input_output"), repairs)
+def _read(row: Reading) -> RawProblem:
+    statement = row.text("problem_description")
+    starter = row.code("starter_code")
+    code = row.code("completion")
+    entry = row.line("entry_point")
+    function_name = entry.rsplit(".", 1)[-1] if entry else function_name_in(starter)
+    tests = _tests(row, function_name, code)
     require_statement(statement)
     if not tests:
         tests = list(call_examples(statement))
-        repairs.add(Repair.EXAMPLES_FROM_STATEMENT if tests else Repair.NO_TESTS)
-    starter = normal_code(require_text(row.get("starter_code"), "starter_code"), repairs)
-    code = normal_code(require_text(row.get("completion"), "completion"), repairs)
+        row.note(Repair.EXAMPLES_FROM_STATEMENT if tests else Repair.NO_TESTS)
     if not code.strip():
-        repairs.add(Repair.NO_SOLUTIONS)
-    entry = optional_text(row.get("entry_point"), repairs)
+        row.note(Repair.NO_SOLUTIONS)
     return RawProblem(
-        native_id=clean_id(row.get("task_id")) or clean_id(row.get("question_id")),
+        native_id=row.native_id("task_id", "question_id"),
         identity=(statement,),
         statement=statement,
-        license=license_of("leetcode"),
         io_mode=IoMode.FUNCTION,
         site="leetcode",
         starter_code=starter if starter.strip() else None,
-        function_name=entry.rsplit(".", 1)[-1] if entry else function_name_in(starter),
-        difficulty=optional_text(row.get("difficulty"), repairs),
-        tags=literal_names(row.get("tags"), repairs),
-        contest_date=date_of(row.get("estimated_date"), repairs),
-        tests=test_block(tests, repairs),
-        solutions=solution_block([SolutionText(code)] if code.strip() else [], repairs),
-        repairs=frozenset(repairs),
+        function_name=function_name,
+        difficulty=row.line("difficulty"),
+        tags=row.names("tags"),
+        contest_date=row.day("estimated_date"),
+        tests=test_block(tests, row),
+        solutions=solution_block([SolutionText(code)] if code.strip() else [], row),
     )
 
 
-def _tests(value: object, repairs: set[Repair]) -> list[TestCase]:
+def _tests(row: Reading, function_name: str | None, code: str) -> list[TestCase]:
+    value = row.get("input_output")
     if isinstance(value, str):
-        value = parse_json(value, "input_output", repairs) if value.strip() else None
+        value = row.json(value, "input_output") if value.strip() else None
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-        raise RowDefect(Reason.WRONG_TYPE, f"input_output is no list of inputs and outputs: {quoted(value)}")
-    tests = []
-    for item in value:
-        try:
-            given, expected = require_text(item.get("input"), "input"), require_text(item.get("output"), "output")
-            arguments = json_text(call_arguments(given), "input")
-            tests.append(TestCase(arguments, call_value(expected), TestKind.PRIVATE))
-        except RowDefect:
-            repairs.add(Repair.UNREADABLE_CALL)
-    return tests
+        raise RowDefect(Reason.WRONG_TYPE, f"input_output is not a list of inputs and outputs: {quoted(value)}")
+    calls = [call for item in value if (call := _call(row.inside(item))) is not None]
+    values = [value for _, value in calls]
+    is_listed = values and all(isinstance(value, list) and len(value) == 1 for value in values)
+    if is_listed and _returns_scalar(code, function_name):
+        row.note(Repair.UNWRAPPED_EXPECTED)
+        values = [value[0] for value in values if isinstance(value, list)]
+    return [
+        TestCase(arguments, json_text(expected, "output"), TestKind.PRIVATE)
+        for (arguments, _), expected in zip(calls, values, strict=True)
+    ]
+
+
+def _call(item: Reading) -> tuple[str, Json] | None:
+    """Return arguments as JSON and the expected value of a test; a text that is neither is noted."""
+    try:
+        arguments = json_text(call_arguments(item.text("input")), "input")
+        value = call_value(item.text("output"))
+        json_text(value, "output")  # what JSON cannot hold is no expected value
+    except RowDefect:
+        item.note(Repair.UNREADABLE_CALL)
+        return None
+    return arguments, value
+
+
+def _returns_scalar(code: str, function_name: str | None) -> bool:
+    return bool(function_name) and shape_returned([code], function_name or "") is Shape.SCALAR
 
 
 LAYOUTS: Final = (

@@ -14,24 +14,18 @@ import struct
 import zlib
 from typing import Final
 
+from ocr_pipeline.sources.blocks import test_block
 from ocr_pipeline.sources.examples import call_examples, stdin_examples
-from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Layout, RawProblem, Row, TestCase, test_block
+from ocr_pipeline.sources.model import Layout, RawProblem, TestCase
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.sites import site_of
 from ocr_pipeline.sources.starter import function_name_in
-from ocr_pipeline.sources.text import normal_code, require_statement
+from ocr_pipeline.sources.text import require_statement
 from ocr_pipeline.sources.values import (
     Json,
-    clean_id,
-    date_of,
-    field_text,
     json_text,
-    optional_text,
-    parse_exact_json,
-    parse_json,
     quoted,
-    require_text,
 )
 from ocr_pipeline.tables import IoMode, TestKind
 
@@ -52,63 +46,61 @@ RENDERED: Final = re.compile(
 PLACEHOLDER: Final = "# YOUR CODE HERE"
 
 
-def _read(row: Row) -> RawProblem:
-    repairs = {Repair.NO_SOLUTIONS}
-    statement = require_text(row.get("question_content"), "question_content")
-    starter = normal_code(require_text(row.get("starter_code"), "starter_code"), repairs)
-    public = _cases(row.get("public_test_cases"), "public_test_cases", TestKind.PUBLIC, repairs)
-    private = _cases(row.get("private_test_cases"), "private_test_cases", TestKind.PRIVATE, repairs)
+def _read(row: Reading) -> RawProblem:
+    row.note(Repair.NO_SOLUTIONS)
+    statement = row.text("question_content")
+    starter = row.code("starter_code")
+    public = _cases(row, "public_test_cases", TestKind.PUBLIC)
+    private = _cases(row, "private_test_cases", TestKind.PRIVATE)
     require_statement(statement)
     if not public and not private:
-        repairs.add(Repair.NO_TESTS)
+        row.note(Repair.NO_TESTS)
     return RawProblem(
-        native_id=clean_id(row.get("question_id")),
+        native_id=row.native_id("question_id"),
         identity=(statement,),
         statement=statement,
-        license=license_of("livecodebench"),
         io_mode=IoMode.FUNCTION if starter.strip() else IoMode.STDIN,
-        site=site_of(None, optional_text(row.get("platform"), repairs)),
-        title=optional_text(row.get("question_title"), repairs),
+        site=site_of(None, row.line("platform")),
+        title=row.line("question_title"),
         starter_code=starter if starter.strip() else None,
-        function_name=_function_name(row.get("metadata"), repairs) or function_name_in(starter),
-        difficulty=optional_text(row.get("difficulty"), repairs),
-        contest_date=date_of(row.get("contest_date"), repairs),
-        tests=test_block([*public, *private], repairs),
-        repairs=frozenset(repairs),
+        function_name=_function_name(row) or function_name_in(starter),
+        difficulty=row.line("difficulty"),
+        contest_date=row.day("contest_date"),
+        tests=test_block([*public, *private], row),
     )
 
 
-def _function_name(value: object, repairs: set[Repair]) -> str | None:
-    text = field_text(value, "metadata")
-    metadata = parse_json(text, "metadata", repairs) if text.strip() else {}
-    return optional_text(metadata.get("func_name"), repairs) if isinstance(metadata, dict) else None
+def _function_name(row: Reading) -> str | None:
+    text = row.json_text("metadata")
+    metadata = row.json(text, "metadata") if text.strip() else {}
+    return row.inside(metadata).line("func_name") if isinstance(metadata, dict) else None
 
 
-def _cases(value: object, field: str, kind: TestKind, repairs: set[Repair]) -> list[TestCase]:
-    text = field_text(value, field)
+def _cases(row: Reading, field: str, kind: TestKind) -> list[TestCase]:
+    text = row.json_text(field)
     if not text.strip():
         return []
     try:
-        listed = parse_json(text, field, repairs)
+        listed = row.json(text, field)
     except RowDefect:
         if text.lstrip().startswith("["):
             raise
-        listed = parse_json(_unpacked(text, field), field, repairs)
+        listed = row.json(_unpacked(text, field), field)
     if listed is None:
         return []
     if not isinstance(listed, list):
         raise RowDefect(Reason.WRONG_TYPE, f"{field} is a JSON {type(listed).__name__}, not a list")
-    return [_case(item, field, kind, repairs) for item in listed]
+    return [_case(item, field, kind, row) for item in listed]
 
 
-def _case(item: Json, field: str, kind: TestKind, repairs: set[Repair]) -> TestCase:
+def _case(item: Json, field: str, kind: TestKind, row: Reading) -> TestCase:
     given, expected = (item.get("input"), item.get("output")) if isinstance(item, dict) else (None, None)
     if not isinstance(given, str) or not isinstance(expected, str):
         raise RowDefect(Reason.WRONG_TYPE, f"{field}: a test without input and output texts: {quoted(item)}")
     if not isinstance(item, dict) or item.get("testtype") != "functional":
         return TestCase(given, expected, kind)
-    arguments = [parse_exact_json(line, field, repairs) for line in given.split("\n") if line.strip()]
-    return TestCase(json_text(arguments, field), json_text(parse_exact_json(expected, field, repairs), field), kind)
+    arguments = [row.exact_json(line, field) for line in given.split("\n") if line.strip()]
+    return TestCase(json_text(arguments, field), json_text(row.exact_json(expected, field), field), kind)
 
 
 def _unpacked(text: str, field: str) -> str:
@@ -150,28 +142,26 @@ def unpickled_text(data: bytes, field: str) -> str:
     return texts[0]
 
 
-def _read_rendered(row: Row) -> RawProblem:
-    repairs = {Repair.NO_SOLUTIONS}
-    text = require_text(row.get("prompt"), "prompt")
+def _read_rendered(row: Reading) -> RawProblem:
+    row.note(Repair.NO_SOLUTIONS)
+    text = row.text("prompt")
     parts = RENDERED.search(text)
     statement = parts["statement"] if parts else text
     starter = parts["starter"] if parts and parts["starter"].strip() != PLACEHOLDER else ""
     require_statement(statement)
     shown = call_examples(statement) if starter else stdin_examples(statement)
-    repairs.add(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
-    native_id = clean_id(row.get("question_id"))
+    row.note(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
+    native_id = row.native_id("question_id")
     return RawProblem(
         native_id=native_id,
         identity=(statement,),
         statement=statement,
-        license=license_of("livecodebench"),
         io_mode=IoMode.FUNCTION if starter else IoMode.STDIN,
         site=_platform(native_id or ""),
         starter_code=starter or None,
         function_name=function_name_in(starter),
-        contest_date=date_of(row.get("contest_date"), repairs),
-        tests=test_block(shown, repairs),
-        repairs=frozenset(repairs),
+        contest_date=row.day("contest_date"),
+        tests=test_block(shown, row),
     )
 
 

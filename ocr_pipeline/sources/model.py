@@ -13,53 +13,35 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from ocr_pipeline.sources.buffers import holds_any
-from ocr_pipeline.sources.rules import Rejection, Repair
-from ocr_pipeline.sources.text import normal_code, without_surrogates
+from ocr_pipeline.sources.reading import Reading, Row
 from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, TestKind
 
 __all__ = [
-    "KINDS",
     "NO_SOLUTIONS",
     "NO_TESTS",
     "SOLUTION_BLOCK",
     "TEST_BLOCK",
-    "TRUTH",
     "Attachment",
     "CheckerProgram",
     "Layout",
     "RawProblem",
-    "RawRow",
     "Read",
-    "Row",
     "Scan",
     "SolutionText",
     "TestCase",
-    "accepted_python",
-    "solution_block",
-    "test_block",
-    "tests_of",
-    "text_array",
 ]
 
-Row = Mapping[str, object]
-"""A raw row by column. Columns that a layout names as ``arrow_columns`` hold Arrow arrays when they come from Parquet."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawRow:
-    """One raw row: its columns, or why it cannot be read."""
-
-    row: Row
-    rejection: Rejection | None = None
-    repairs: frozenset[Repair] = frozenset()
-
-
 TEST_BLOCK: Final = pa.schema([("kind", pa.string()), ("input", pa.large_string()), ("expected", pa.large_string())])
-SOLUTION_BLOCK: Final = pa.schema([("language", pa.string()), ("code", pa.large_string()), ("is_correct", pa.bool_())])
-KINDS: Final = {kind: pa.scalar(kind.value) for kind in TestKind}
-PYTHON: Final = pa.scalar("python")
-TRUTH: Final = {truth: pa.scalar(truth) for truth in (False, True)}
+SOLUTION_BLOCK: Final = pa.schema(
+    [
+        ("language", pa.string()),
+        ("code", pa.large_string()),
+        ("is_correct", pa.bool_()),
+        ("is_judged", pa.bool_()),
+        ("verdict", pa.string()),
+    ]
+)
+"""Without nulls, because it is set aside as plain bytes: ``is_judged`` says that ``is_correct`` means something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +61,10 @@ class SolutionText:
 
     code: str
     language: str = "python"
-    is_correct: bool = True
+    is_correct: bool | None = True
+    """``None`` when the source says neither that it is right nor that it is wrong."""
+    verdict: str | None = None
+    """What the source says of it, in its own word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,52 +77,6 @@ class CheckerProgram:
     flags: str | None = None
 
 
-def text_array(texts: Sequence[str], repairs: set[Repair]) -> pa.LargeStringArray:
-    """Build an Arrow array, mending text that UTF-8 cannot hold."""
-    try:
-        return pa.array(texts, pa.large_string())
-    except UnicodeEncodeError:
-        return pa.array([without_surrogates(text, repairs) for text in texts], pa.large_string())
-
-
-def test_block(cases: Sequence[TestCase], repairs: set[Repair]) -> pa.RecordBatch:
-    """Build the tests of one problem."""
-    kinds = pa.array([case.kind for case in cases], pa.string())
-    return tests_of(kinds, [case.input for case in cases], [case.expected for case in cases], repairs)
-
-
-test_block.__test__ = False  # type: ignore[attr-defined] # not a test function, whatever its name says to pytest
-
-
-def tests_of(
-    kind: TestKind | pa.Array, inputs: Sequence[str], expected: Sequence[str], repairs: set[Repair]
-) -> pa.RecordBatch:
-    """Build the tests of one problem from columns; one kind may stand for all of them."""
-    kinds = pa.repeat(KINDS[kind], len(inputs)) if isinstance(kind, TestKind) else kind
-    return pa.RecordBatch.from_arrays(
-        [kinds, text_array(inputs, repairs), text_array(expected, repairs)], schema=TEST_BLOCK
-    )
-
-
-def solution_block(solutions: Sequence[SolutionText], repairs: set[Repair]) -> pa.RecordBatch:
-    """Build the solutions of one problem."""
-    columns = [
-        pa.array([solution.language for solution in solutions], pa.string()),
-        text_array([solution.code for solution in solutions], repairs),
-        pa.array([solution.is_correct for solution in solutions], pa.bool_()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)
-
-
-def accepted_python(programs: Sequence[str], repairs: set[Repair]) -> pa.RecordBatch:
-    """Build solutions that are all accepted Python programs, in normal form."""
-    code = text_array(programs, repairs)
-    if holds_any(code, b"\r\0"):
-        code = text_array([normal_code(program, repairs) for program in programs], repairs)
-    columns = [pa.repeat(PYTHON, len(code)), code, pa.repeat(TRUTH[True], len(code))]
-    return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)
-
-
 NO_TESTS: Final = pa.RecordBatch.from_pylist([], schema=TEST_BLOCK)
 NO_SOLUTIONS: Final = pa.RecordBatch.from_pylist([], schema=SOLUTION_BLOCK)
 
@@ -146,12 +85,13 @@ NO_SOLUTIONS: Final = pa.RecordBatch.from_pylist([], schema=SOLUTION_BLOCK)
 class RawProblem:
     """A problem as its source gives it; ``statement`` is not yet in normal form.
 
-    Without a ``native_id`` the problem is named by the hash of ``identity``.
+    Without a ``native_id`` the problem is named by the hash of ``identity``, and without a ``license`` of its own it
+    has that of the data set.
     """
 
     native_id: str | None
     statement: str
-    license: str
+    license: object = None
     io_mode: IoMode = IoMode.STDIN
     identity: tuple[str, ...] = ()
     site: str | None = None
@@ -173,7 +113,6 @@ class RawProblem:
     contest_date: date | None = None
     tests: pa.RecordBatch = field(default_factory=lambda: NO_TESTS)
     solutions: pa.RecordBatch = field(default_factory=lambda: NO_SOLUTIONS)
-    repairs: frozenset[Repair] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +134,7 @@ class Scan(Protocol):
         """Return the features that the hub's library wrote into the files' schema, by column."""
 
 
-Read = Callable[[Row], RawProblem]
+Read = Callable[[Reading], RawProblem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,5 +150,5 @@ class Layout:
     id_column: str = ""
     read: Read | None = None
     bind: Callable[[Scan], Read] | None = None
-    attach: Callable[[Row], Attachment] | None = None
+    attach: Callable[[Reading], Attachment] | None = None
     arrow_columns: frozenset[str] = frozenset()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ocr_pipeline.sources.checkers import checker_of
+from ocr_pipeline.sources.licenses import license_of
 from ocr_pipeline.sources.model import RawProblem
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Repair
-from ocr_pipeline.sources.text import has_image, is_interactive, normal_text, require_statement, sha256_of_text
+from ocr_pipeline.sources.text import has_image, is_interactive, require_statement, sha256_of_text
 from ocr_pipeline.tables import IoMode
 
 __all__ = ["NormalProblem", "normalise"]
@@ -29,7 +31,7 @@ class NormalProblem:
     solutions: pa.RecordBatch
 
 
-def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozenset[Repair]) -> NormalProblem:
+def normalise(dataset: str, split: str, raw: RawProblem, reading: Reading) -> NormalProblem:
     """Give a problem its id and its normal form.
 
     Raises
@@ -37,13 +39,12 @@ def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozense
     RowDefect
         When the statement says nothing.
     """
-    repairs = set(raw.repairs | extra_repairs)
-    statement = normal_text(raw.statement, repairs)
+    statement = reading.normal_text(raw.statement)
     require_statement(statement)
     io_mode = raw.io_mode
     if io_mode is IoMode.STDIN and is_interactive(statement):
         io_mode = IoMode.INTERACTIVE
-        repairs.add(Repair.INTERACTIVE_FROM_STATEMENT)
+        reading.note(Repair.INTERACTIVE_FROM_STATEMENT)
     checker, tolerance = (raw.checker, raw.float_tolerance) if raw.checker else checker_of(statement)
     program = raw.checker_program
     native_id = raw.native_id or _id_from(raw.identity)
@@ -72,11 +73,11 @@ def normalise(dataset: str, split: str, raw: RawProblem, extra_repairs: frozense
         "difficulty": raw.difficulty,
         "rating": raw.rating,
         "tags": list(raw.tags),
-        "license": raw.license,
+        "license": license_of(dataset, raw.license),
         "has_image": raw.has_image or has_image(statement),
         "contest_date": raw.contest_date,
         "statement_sha256": sha256_of_text(raw.statement),
-        "repairs": sorted(repair.value for repair in repairs),
+        "repairs": sorted(repair.value for repair in reading.repairs),
     }
     return NormalProblem(native_id, columns, raw.tests, raw.solutions)
 

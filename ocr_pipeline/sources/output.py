@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ocr_pipeline.sources.model import SOLUTION_BLOCK, TEST_BLOCK
 from ocr_pipeline.sources.overlap import Behind
@@ -175,7 +176,11 @@ class Output:
         if not solutions.num_rows:
             return
         columns = [ids.take(pa.array(_owners(counts))), self._solution_numbers.up_to(counts)]
-        columns += [solutions[name] for name in ("language", "code", "is_correct")]
+        columns += [solutions["language"], solutions["code"]]
+        columns += [
+            pc.if_else(solutions["is_judged"], solutions["is_correct"], None),
+            pc.if_else(pc.equal(solutions["verdict"], ""), None, solutions["verdict"]),
+        ]
         self._writers["solutions"].write(pa.Table.from_arrays(columns, schema=SOLUTIONS.schema))
         self.tally.notes["solutions"] += solutions.num_rows
 

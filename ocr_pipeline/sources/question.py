@@ -8,14 +8,15 @@ from typing import Final
 
 import pyarrow as pa
 
+from ocr_pipeline.sources.blocks import accepted_python, test_block, tests_of
 from ocr_pipeline.sources.examples import call_examples, stdin_examples
 from ocr_pipeline.sources.input_output import ParsedTests, read_input_output
 from ocr_pipeline.sources.json_solutions import read_solutions
-from ocr_pipeline.sources.model import Row, TestCase, accepted_python, test_block, tests_of
+from ocr_pipeline.sources.model import TestCase
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
 from ocr_pipeline.sources.starter import function_name_in
-from ocr_pipeline.sources.text import normal_code, require_statement
-from ocr_pipeline.sources.values import require_text
+from ocr_pipeline.sources.text import require_statement
 from ocr_pipeline.tables import IoMode, TestKind
 
 __all__ = ["Question", "read_question"]
@@ -36,7 +37,7 @@ class Question:
     identity: tuple[str, ...]
 
 
-def read_question(row: Row, repairs: set[Repair]) -> Question:
+def read_question(row: Reading) -> Question:
     """Read the shared columns.
 
     Raises
@@ -44,41 +45,39 @@ def read_question(row: Row, repairs: set[Repair]) -> Question:
     RowDefect
         With the reason, when the row cannot become a problem.
     """
-    statement = require_text(row.get("question"), "question")
-    starter = normal_code(require_text(row.get("starter_code"), "starter_code"), repairs)
-    parsed = _tests(row.get("input_output"), starter, repairs)
-    solutions = read_solutions(row.get("solutions"), repairs)
+    statement = row.text("question")
+    starter = row.code("starter_code")
+    solutions = read_solutions(row)
+    parsed = _tests(row, starter, statement, solutions)
     require_statement(statement)
     return Question(
         statement=statement,
         starter_code=starter if starter.strip() else None,
         io_mode=parsed.io_mode,
         function_name=parsed.function_name,
-        tests=_block(parsed, statement, repairs),
-        solutions=accepted_python(solutions, repairs),
+        tests=_block(parsed, statement, row),
+        solutions=accepted_python(solutions, row),
         identity=(statement, starter, str(row.get("input_output"))),
     )
 
 
-def _tests(value: object, starter: str, repairs: set[Repair]) -> ParsedTests:
+def _tests(row: Reading, starter: str, statement: str, solutions: Sequence[str]) -> ParsedTests:
     """Read the tests; that there are none is noted, anything unreadable is a defect."""
     try:
-        parsed = read_input_output(value, starter_code=starter)
+        return read_input_output(row, starter, statement, solutions)
     except RowDefect as defect:
         if defect.rejection.reason is not Reason.NO_TESTS:
             raise
         mode = IoMode.FUNCTION if starter.strip() else IoMode.STDIN
-        parsed = ParsedTests(mode, function_name_in(starter), (), (), frozenset())
-    repairs.update(parsed.repairs)
-    return parsed
+        return ParsedTests(mode, function_name_in(starter), (), ())
 
 
-def _block(parsed: ParsedTests, statement: str, repairs: set[Repair]) -> pa.RecordBatch:
+def _block(parsed: ParsedTests, statement: str, row: Reading) -> pa.RecordBatch:
     shown = call_examples(statement) if parsed.io_mode is IoMode.FUNCTION else stdin_examples(statement)
     if parsed.inputs:
-        return tests_of(_kinds(parsed, shown), parsed.inputs, parsed.expected, repairs)
-    repairs.add(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
-    return test_block(shown, repairs)
+        return tests_of(_kinds(parsed, shown), parsed.inputs, parsed.expected, row)
+    row.note(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS)
+    return test_block(shown, row)
 
 
 def _kinds(parsed: ParsedTests, shown: Sequence[TestCase]) -> TestKind | pa.Array:

@@ -1,397 +1,199 @@
-"""Raw files as streams of rows: Parquet, JSON and problem folders, in bounded memory.
+"""Raw files as streams of rows, in bounded memory: paths become parts, each with the layout that its columns show.
 
-Paths become parts, each with the layout that its columns show. A part that fits no layout, or cannot be read, is an
-:class:`InputError`; a single row that cannot be read is data. Which files are looked at stands in
-:mod:`ocr_pipeline.sources.walk`, how JSON is read in :mod:`ocr_pipeline.sources.json_files`.
+A part that fits no layout, or cannot be read, is an :class:`InputError`, and so is a set of files with a gap; a single
+row that cannot be read is data. A file beside packages that fits no layout is a stray: it is counted. Which files are
+looked at is defined in :mod:`ocr_pipeline.sources.walk`, how JSON is read in :mod:`ocr_pipeline.sources.json_files`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.sources.folders import FOLDER_FORMS, FolderForm
-from ocr_pipeline.sources.json_files import JSON_FILES, json_rows, lines_of
-from ocr_pipeline.sources.model import Layout, RawRow, Row
-from ocr_pipeline.sources.overlap import ahead
-from ocr_pipeline.sources.readers import describe_layouts, layout_for
-from ocr_pipeline.sources.rules import Repair
-from ocr_pipeline.sources.values import decoded, quoted
-from ocr_pipeline.sources.walk import files_below, is_of_split, looking_at
+from ocr_pipeline.sources.arrow_parts import ArrowPart, ParquetPart, portions, schema_of_arrow
+from ocr_pipeline.sources.folders import ARCHIVES, FolderForm, Package, packages_in
+from ocr_pipeline.sources.json_files import JSON_FILES, json_rows
+from ocr_pipeline.sources.model import Layout
+from ocr_pipeline.sources.parts import (
+    CsvPart,
+    JsonPart,
+    PackagesPart,
+    Part,
+    PartScan,
+    RenamedPart,
+    first_line,
+    renamed,
+    to_its_end,
+)
+from ocr_pipeline.sources.readers import describe_layouts, folder_forms, layout_for
+from ocr_pipeline.sources.reading import Row
+from ocr_pipeline.sources.values import quoted
+from ocr_pipeline.sources.walk import files_below, is_of_split, looking_at, require_listed, require_whole
+from ocr_pipeline.store import open_csv
 
-__all__ = ["Part", "PartScan", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
+__all__ = ["Part", "PartScan", "RawFiles", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
 
-BATCH_BYTES: Final = 16 << 20
-PORTION_BYTES: Final = 128 << 20
-MOST_BATCH_ROWS: Final = 512
 RAW_BYTES: Final = 64 << 10
 RAW_ITEMS: Final = 200
 RAW_DEPTH: Final = 8
 CHUNK_BYTES: Final = 1 << 20
-HUB_DESCRIPTIONS: Final = ("dataset_info.json", "dataset_infos.json", "state.json")
-BINARY_KINDS: Final = (
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_binary_view,
-    pa.types.is_fixed_size_binary,
-)
-
-
-class Part(Protocol):
-    """Some raw rows of one layout."""
-
-    @property
-    def layout(self) -> Layout:
-        """The form of the rows."""
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk; 0 for problem folders, which are small."""
-
-    def count(self) -> int | None:
-        """Return the number of rows, where that is cheap to know."""
-
-    def rows(self) -> Iterator[RawRow]:
-        """Yield every row, in the order of the file."""
-
-    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every readable row."""
-
-    def features(self) -> Mapping[str, object]:
-        """Return the hub library's features, by column; empty when the part has none."""
+CSV_FILES: Final = (".csv", ".tsv")
+ARROW_FILES: Final = (".arrow", ".feather")
+DATA_FILES: Final = (".parquet", *ARROW_FILES, *CSV_FILES, *JSON_FILES)
+HUB_DESCRIPTIONS: Final = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+NOT_PARQUET: Final = (pa.ArrowException, OSError, UnicodeError)
 
 
 @dataclass(frozen=True, slots=True)
-class ParquetPart:
-    """Some row groups of a Parquet file; all of them by default."""
+class RawFiles:
+    """What was found below the given paths."""
 
-    path: Path
-    layout: Layout
-    row_groups: Sequence[int] | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole file."""
-        return self.path.stat().st_size
-
-    def count(self) -> int | None:
-        """Return the number of rows."""
-        metadata = pq.read_metadata(self.path)
-        return sum(int(metadata.row_group(number).num_rows) for number in self._groups(metadata))
-
-    def _groups(self, metadata: pq.FileMetaData) -> Sequence[int]:
-        return range(metadata.num_row_groups) if self.row_groups is None else self.row_groups
-
-    def rows(self) -> Iterator[RawRow]:
-        """Yield every row; text that is no UTF-8 is mended and noted."""
-        for batch, is_valid in ahead(self._batches()):
-            if is_valid:
-                yield from map(RawRow, _rows_of(batch, self.layout.arrow_columns))
-            else:
-                yield from map(_mended, _plain_rows(_as_binary(batch)))
-
-    def _batches(self) -> Iterator[tuple[pa.RecordBatch, bool]]:
-        with _to_its_end(self.path), pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(_batch_rows(file.metadata), self._groups(file.metadata)):
-                yield batch, _is_valid(batch)
-
-    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every row."""
-        with _to_its_end(self.path), pq.ParquetFile(self.path) as file:
-            present = [name for name in columns if name in file.schema_arrow.names]
-            for batch in file.iter_batches(row_groups=self._groups(file.metadata), columns=present):
-                yield from _plain_rows(batch)
-
-    def features(self) -> Mapping[str, object]:
-        """Return the features that the hub's library left in the schema."""
-        written = (pq.read_schema(self.path).metadata or {}).get(b"huggingface")
-        try:
-            info = orjson.loads(written or b"{}").get("info", {})
-        except (orjson.JSONDecodeError, AttributeError):
-            return {}
-        features = info.get("features") if isinstance(info, dict) else None
-        return features if isinstance(features, dict) else {}
-
-
-@contextmanager
-def _to_its_end(path: Path) -> Iterator[None]:
-    """Turn what the readers say about a damaged file into one clear line."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        message = f"`{path}` cannot be read to its end: {_first_line(error)}; fetch it again, or check its owner"
-        raise InputError(message) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0]
-
-
-def _is_valid(batch: pa.RecordBatch) -> bool:
-    """Say whether all text is marked as text and is UTF-8, which Parquet does not promise."""
-    if any(_is_binary(field.type) for field in batch.schema):
-        return False
-    try:
-        batch.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _batch_rows(metadata: pq.FileMetaData) -> int:
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    return int(max(1, min(MOST_BATCH_ROWS, BATCH_BYTES * max(metadata.num_rows, 1) // max(size, 1))))
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    if any(is_kind(kind) for is_kind in BINARY_KINDS):
-        return True
-    return any(_is_binary(kind.field(number).type) for number in range(kind.num_fields))
-
-
-def _plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, object]]:
-    names = batch.schema.names
-    return (dict(zip(names, values, strict=True)) for values in zip(*map(_values, batch.columns), strict=True))
-
-
-def _values(column: pa.Array) -> list[object]:
-    """Return Python values; what Python has none for, such as a date in the year 200,000, is bytes that say so."""
-    try:
-        return list(column.to_pylist())
-    except (ValueError, OverflowError):
-        return [_value(scalar) for scalar in column]
-
-
-def _value(scalar: pa.Scalar) -> object:
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError):
-        return f"no value of Python: {scalar.type}".encode()
-
-
-def _rows_of(batch: pa.RecordBatch, arrow_columns: frozenset[str]) -> Iterator[Row]:
-    kept = [
-        name
-        for name in batch.schema.names
-        if name in arrow_columns and _is_struct_of_lists(batch.schema.field(name).type)
-    ]
-    plain = batch.drop_columns(kept) if kept else batch
-    arrows = {name: _list_slices(batch.column(name)) for name in kept}
-    for number, row in enumerate(_plain_rows(plain)):
-        for name, slices in arrows.items():
-            row[name] = {field: _slice(lists, number) for field, lists in slices.items()}
-        yield row
-
-
-def _is_struct_of_lists(kind: pa.DataType) -> bool:
-    return pa.types.is_struct(kind) and all(
-        pa.types.is_list(field.type) or pa.types.is_large_list(field.type) for field in kind
-    )
-
-
-def _list_slices(column: pa.StructArray) -> dict[str, tuple[pa.Array, pa.Array, list[bool]]]:
-    """Return values, offsets and validity of each list of a struct column."""
-    fields = zip((field.name for field in column.type), column.flatten(), strict=True)
-    return {
-        name: (_long(lists.values), lists.offsets.to_pylist(), lists.is_valid().to_pylist()) for name, lists in fields
-    }
-
-
-def _long(values: pa.Array) -> pa.Array:
-    """Give texts 64-bit offsets, once for all rows."""
-    return values.cast(pa.large_string()) if pa.types.is_string(values.type) else values
-
-
-def _slice(lists: tuple[pa.Array, list[int], list[bool]], number: int) -> pa.Array | None:
-    values, offsets, valid = lists
-    return values.slice(offsets[number], offsets[number + 1] - offsets[number]) if valid[number] else None
-
-
-def _as_binary(batch: pa.RecordBatch) -> pa.RecordBatch:
-    plain = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns]
-    columns = [column.cast(_binary_type(column.type)) for column in plain]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-
-
-def _binary_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.large_binary()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.large_list(_binary_type(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_binary_type(field.type)) for field in kind])
-    return kind
-
-
-def _mended(row: Row) -> RawRow:
-    found: set[Repair] = set()
-    return RawRow({name: decoded(value, found) for name, value in row.items()}, repairs=frozenset(found))
+    parts: tuple[Part, ...]
+    strays: tuple[str, ...] = ()
+    """Files beside packages that fit no layout, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
-class JsonPart:
-    """A file of JSON objects."""
+class _Wanted:
+    """What is looked for: a data set and its split, with the names that a person gave our columns."""
 
-    path: Path
-    layout: Layout
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size
-
-    def count(self) -> int | None:
-        """Return the number of lines, where that is the number of rows."""
-        return lines_of(self.path)
-
-    def rows(self) -> Iterator[RawRow]:
-        """Yield every row."""
-        with _to_its_end(self.path):
-            yield from json_rows(self.path)
-
-    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every readable row."""
-        for raw in self.rows():
-            if raw.rejection is None:
-                yield {name: raw.row.get(name) for name in columns}
-
-    def features(self) -> Mapping[str, object]:
-        """Return nothing: objects carry no features."""
-        return {}
-
-
-@dataclass(frozen=True, slots=True)
-class RowsPart:
-    """The rows of problem folders that share one layout."""
-
-    layout: Layout
-    folders: Mapping[Path, str]
-    form: FolderForm
+    dataset: str
+    split: str
+    columns: Mapping[str, str]
 
     @property
-    def size(self) -> int:
-        """Nothing that counts."""
-        return 0
-
-    def count(self) -> int | None:
-        """Return nothing: a folder's rows are known when it is read."""
-        return None
-
-    def rows(self) -> Iterator[RawRow]:
-        """Yield the rows of this layout, folder by folder."""
-        for folder, name in self.folders.items():
-            with looking_at(folder):
-                yield from (RawRow(row) for row in self.form.rows(folder, name) if self.layout.required <= set(row))
-
-    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every row."""
-        for raw in self.rows():
-            yield {name: raw.row.get(name) for name in columns}
-
-    def features(self) -> Mapping[str, object]:
-        """Return nothing: folders carry no features."""
-        return {}
+    def names(self) -> dict[str, str]:
+        """Our name of each of their columns."""
+        return {theirs: ours for ours, theirs in self.columns.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class PartScan:
-    """A look over several parts."""
-
-    parts: Sequence[Part]
-
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every readable row."""
-        for part in self.parts:
-            yield from part.some_columns(columns)
-
-    def features(self) -> Mapping[str, object]:
-        """Return the features of the first part, when all parts agree on them."""
-        every = [part.features() for part in self.parts]
-        return every[0] if every and all(features == every[0] for features in every) else {}
-
-
-def open_parts(dataset: str, paths: Sequence[Path], split: str) -> list[Part]:
+def open_parts(dataset: str, paths: Sequence[Path], split: str, columns: Mapping[str, str] | None = None) -> RawFiles:
     """Find the raw files of a split and what layout each has.
+
+    Parameters
+    ----------
+    dataset
+        Which data set they are of.
+    paths
+        Files, archives, or folders of them.
+    split
+        Files and folders whose names carry another split are left out.
+    columns
+        Their name of our columns, where they differ.
 
     Raises
     ------
     InputError
-        When a path does not exist, holds nothing for the split, or fits no layout of the data set.
+        When a path does not exist, holds nothing for the split, has a gap, or fits no layout of the data set.
     """
     if not paths:
-        message = f"no path given; give Parquet or JSONL files, or folders, of {dataset}"
+        message = f"no path given; give Parquet, Arrow, CSV or JSON files, packages, or folders of them, of {dataset}"
         raise InputError(message)
-    return [part for path in paths for part in _parts_of(dataset, Path(path), split)]
+    wanted = _Wanted(dataset, split, columns or {})
+    _require_columns_once(wanted)
+    given = [Path(path) for path in paths]
+    for path in given:
+        with looking_at(path):
+            if not path.exists():
+                message = f"`{path}` does not exist; give a Parquet, Arrow, CSV or JSON file, a package, or a folder, of {dataset}"
+                raise InputError(message)
+    require_whole([path for path in given if path.is_file()], least=2)
+    found = [_parts_of(wanted, path) for path in given]
+    return RawFiles(
+        tuple(part for files in found for part in files.parts), tuple(name for files in found for name in files.strays)
+    )
 
 
-def _parts_of(dataset: str, path: Path, split: str) -> list[Part]:
-    with looking_at(path):
-        if not path.exists():
-            message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder, of {dataset}"
-            raise InputError(message)
+def _require_columns_once(wanted: _Wanted) -> None:
+    repeated = [name for name, times in Counter(wanted.columns.values()).items() if times > 1]
+    if repeated:
+        message = f"column `{repeated[0]}` is mapped to more than one of ours; name each of theirs once"
+        raise InputError(message)
+
+
+def _parts_of(wanted: _Wanted, path: Path) -> RawFiles:
     if path.is_file():
-        return _file_parts(dataset, path)
+        packages = _package_parts(wanted, path, [path]) if path.name.lower().endswith(ARCHIVES) else []
+        return RawFiles(tuple(packages or _file_parts(wanted, path)))
     below = files_below(path)
-    files = [file for file in _data_files(below) if is_of_split(file.relative_to(path), split)]
-    parts = [
-        *_folder_parts(dataset, path, below, split),
-        *(part for file in files for part in _file_parts(dataset, file)),
-    ]
+    packages = _package_parts(wanted, path, below)
+    files = [file for file in _data_files(wanted, below) if is_of_split(file.relative_to(path), wanted.split)]
+    require_whole(files)
+    require_listed(below)
+    parts: list[Part] = [*packages]
+    strays: list[str] = []
+    for file in files:
+        try:
+            parts += _file_parts(wanted, file)
+        except InputError:
+            if not packages:
+                raise
+            strays.append(file.relative_to(path).as_posix())
     if not parts:
         message = (
-            f"`{path}` holds no rows: no Parquet or JSONL file and no problem folder of {dataset} for split `{split}`"
+            f"`{path}` holds no rows: no Parquet, Arrow, CSV or JSON file and no package of {wanted.dataset} "
+            f"for split `{wanted.split}`"
         )
         raise InputError(message)
-    return parts
+    return RawFiles(tuple(parts), tuple(strays))
 
 
-def _folder_parts(dataset: str, root: Path, files: Sequence[Path], split: str) -> list[Part]:
-    form = FOLDER_FORMS.get(dataset)
-    if form is None:
-        return []
-    found = [path.parent for path in files if path.name == form.marker]
-    folders = _named([path for path in found if is_of_split(path.relative_to(root).parent / "_", split)], root)
+def _package_parts(wanted: _Wanted, root: Path, files: Sequence[Path]) -> list[Part]:
+    return [part for form in folder_forms(wanted.dataset) for part in _parts_of_form(wanted, root, files, form)]
+
+
+def _parts_of_form(wanted: _Wanted, root: Path, files: Sequence[Path], form: FolderForm) -> list[Part]:
+    found = [Package(path.parent) for path in files if path.name == form.marker]
+    for path in files:
+        if path.name.lower().endswith(ARCHIVES):
+            with looking_at(path):
+                found += packages_in(path, form.marker)
+    packages = _named([package for package in found if is_of_split(_way(package, root) / "_", wanted.split)], root)
     layouts: dict[str, Layout] = {}
-    for folder, name in folders.items():
-        with looking_at(folder):
+    for package, name in packages.items():
+        with looking_at(package.path), package.opened() as folder:
             for row in form.rows(folder, name):
-                layout = layout_for(dataset, row)
+                layout = layout_for(wanted.dataset, row)
                 if layout is not None:
                     layouts.setdefault(layout.name, layout)
-    return [RowsPart(layout, folders, form) for layout in layouts.values()]
+    return [PackagesPart(layout, packages, form) for layout in layouts.values()]
 
 
-def _named(folders: Sequence[Path], root: Path) -> dict[Path, str]:
-    """Name each folder by its last part, or by its way from the root where several share that."""
-    times = Counter(folder.name for folder in folders)
+def _way(package: Package, root: Path) -> Path:
+    """Return the way from the root to the folder that holds a package."""
+    path = package.path if package.inside is None else package.path / package.inside
+    return path.relative_to(root).parent if path != root else Path()
+
+
+def _named(packages: Sequence[Package], root: Path) -> dict[Package, str]:
+    """Name each package by its folder, or by its way from the root where several share that."""
+    times = Counter(package.name for package in packages)
     return {
-        folder: folder.name if times[folder.name] == 1 else folder.relative_to(root).as_posix() for folder in folders
+        package: package.name if times[package.name] == 1 else (_way(package, root) / package.name).as_posix()
+        for package in packages
     }
 
 
-def _data_files(files: Sequence[Path]) -> list[Path]:
-    """Return the files that may hold rows: no part of a problem folder, no description of a hub download."""
-    markers = {form.marker for form in FOLDER_FORMS.values()}
-    problems = {path.parent for path in files if path.name in markers}
+def _data_files(wanted: _Wanted, files: Sequence[Path]) -> list[Path]:
+    """Return the files that may hold rows: no part of a package, no description of a hub download."""
+    markers = {form.marker for form in folder_forms(wanted.dataset)}
+    packages = {path.parent for path in files if path.name in markers}
     return [
         path
         for path in files
-        if path.name.endswith((".parquet", *JSON_FILES))
+        if path.name.endswith(DATA_FILES)
         and path.name not in HUB_DESCRIPTIONS
-        and not problems.intersection(path.parents)
+        and not packages.intersection(path.parents)
     ]
 
 
@@ -401,53 +203,63 @@ def rows_of(parts: Sequence[Part]) -> int | None:
     return None if None in counts else sum(count or 0 for count in counts)
 
 
-def _file_parts(dataset: str, path: Path) -> list[Part]:
+def _file_parts(wanted: _Wanted, path: Path) -> list[Part]:
+    parts = _plain_parts(wanted, path)
+    return [RenamedPart(part, wanted.names) for part in parts] if wanted.columns else parts
+
+
+def _plain_parts(wanted: _Wanted, path: Path) -> list[Part]:
     if path.name.endswith(JSON_FILES):
-        layout = _json_layout(dataset, path)
-        return [JsonPart(path, layout)] if layout else []
+        return _json_parts(wanted, path)
+    if path.name.endswith(CSV_FILES):
+        with to_its_end(path), open_csv(path) as reader:
+            names = list(reader.fieldnames or ())
+        return [CsvPart(path, _known(wanted, path, names))] if names else []
     try:
+        if path.name.endswith(ARROW_FILES):
+            return [ArrowPart(path, _known(wanted, path, schema_of_arrow(path).names))]
         metadata = pq.read_metadata(path)
-        columns = metadata.schema.to_arrow_schema().names
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        message = f"`{path}` is no Parquet file ({_first_line(error)}); give Parquet, JSONL or a folder"
+        names = metadata.schema.to_arrow_schema().names
+    except NOT_PARQUET as error:
+        message = (
+            f"`{path}` is not a Parquet or Arrow file ({first_line(error)}); give Parquet, Arrow, CSV, JSON or a folder"
+        )
         raise InputError(message) from error
-    layout = _known(dataset, path, columns)
-    return [ParquetPart(path, layout, groups) for groups in _portions(metadata)] or [ParquetPart(path, layout)]
+    layout = _known(wanted, path, names)
+    return [ParquetPart(path, layout, groups) for groups in portions(metadata)] or [ParquetPart(path, layout)]
 
 
-def _portions(metadata: pq.FileMetaData) -> list[list[int]]:
-    """Put row groups together into portions that one process reads in a second or two."""
-    portions: list[list[int]] = []
-    size = PORTION_BYTES
-    for number in range(metadata.num_row_groups):
-        if size >= PORTION_BYTES:
-            portions.append([])
-            size = 0
-        portions[-1].append(number)
-        size += metadata.row_group(number).total_byte_size
-    return portions
+def _fitting(wanted: _Wanted, columns: Iterable[str]) -> Layout | None:
+    return layout_for(wanted.dataset, renamed(dict.fromkeys(columns), wanted.names))
 
 
-def _known(dataset: str, path: Path, columns: Iterable[str]) -> Layout:
-    layout = layout_for(dataset, columns)
+def _known(wanted: _Wanted, path: Path, columns: Iterable[str]) -> Layout:
+    layout = _fitting(wanted, columns)
     if layout is None:
-        message = f"`{path}` is no file of {dataset}: it has the columns {', '.join(columns) or '(none)'}; expected {describe_layouts(dataset)}"
+        message = (
+            f"`{path}` is not a file of {wanted.dataset}: it has the columns {', '.join(columns) or '(none)'}; expected "
+            f"{describe_layouts(wanted.dataset)}; `--map OURS=THEIRS` names a column of yours"
+        )
         raise InputError(message)
     return layout
 
 
-def _json_layout(dataset: str, path: Path) -> Layout | None:
-    """Return the layout of the first row that fits one; ``None`` for a file without rows."""
+def _json_parts(wanted: _Wanted, path: Path) -> list[Part]:
+    """Return the part of the first row that fits a layout, as it is or inside the only object; none without rows."""
     columns: dict[str, None] = {}
-    raw = None
-    with _to_its_end(path):
-        for raw in json_rows(path):
-            if raw.rejection is None:
-                columns.update(dict.fromkeys(map(str, raw.row)))
-                layout = layout_for(dataset, raw.row)
-                if layout is not None:
-                    return layout
-    return None if raw is None else _known(dataset, path, columns)
+    has_rows = False
+    for is_wrapped in (False, True):
+        with to_its_end(path):
+            for reading in json_rows(path, wanted.split if is_wrapped else None):
+                has_rows = True
+                if reading.rejection is None:
+                    columns.update(dict.fromkeys(map(str, reading.row)))
+                    layout = _fitting(wanted, reading.row)
+                    if layout is not None:
+                        return [JsonPart(path, layout, wanted.split, is_wrapped)]
+    if has_rows:
+        _known(wanted, path, columns)  # raises, and says which columns there are
+    return []
 
 
 def raw_json(row: Row) -> str:

@@ -43,6 +43,7 @@ class Repair(StrEnum):
     SINGLE_TEST_NOT_LISTED = "single_test_not_listed"
     UNWRAPPED_EXPECTED = "unwrapped_expected"
     WRAPPED_ARGUMENTS = "wrapped_arguments"
+    CALL_TEXT_SPLIT = "call_text_split"
     INTEGER_KEYS = "integer_keys"
     HUGE_INTEGERS = "huge_integers"
     NAN_TESTS_DROPPED = "nan_tests_dropped"

@@ -1,29 +1,22 @@
 """TACO: the 17 text columns of the hub's ``ALL`` files, and the test split as rendered prompts.
 
 The hub's rows have no id, so a problem is named by what it is: the hash of question, starter code, tests, name and
-address. Its position in the hub's files, which the released data set joins by, is :mod:`ocr_pipeline.sources.join`.
+address. Its position in the hub's files is not kept: it changes when a file is shuffled (docs/decisions/010).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from ocr_pipeline.sources.blocks import test_block
 from ocr_pipeline.sources.examples import call_examples, stdin_examples
-from ocr_pipeline.sources.licenses import license_of
-from ocr_pipeline.sources.model import Layout, RawProblem, Row, test_block
+from ocr_pipeline.sources.model import Layout, RawProblem
 from ocr_pipeline.sources.question import read_question
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Repair
 from ocr_pipeline.sources.sites import site_of
 from ocr_pipeline.sources.starter import function_name_in, split_starter
 from ocr_pipeline.sources.text import require_statement
-from ocr_pipeline.sources.values import (
-    clean_id,
-    date_of,
-    leading_number,
-    literal_names,
-    optional_text,
-    require_text,
-)
 from ocr_pipeline.tables import Checker, IoMode
 
 __all__ = ["LAYOUTS"]
@@ -36,81 +29,55 @@ RENDERED_END: Final = {
 }
 # The classes of the published special-judge list; a row that is listed without one needs a judge all the same.
 SPECIAL_CASES: Final = {1: Checker.SPECIAL, 2: Checker.CASE_INSENSITIVE, 3: Checker.FLOAT}
-BYTES_PER_MIB: Final = {"gigabytes": 1024.0, "kilobytes": 1 / 1024, "bytes": 1 / 1024**2}
 
 
-def _read(row: Row) -> RawProblem:
-    repairs: set[Repair] = set()
-    question = read_question(row, repairs)
-    url = optional_text(row.get("url"), repairs)
-    title = optional_text(row.get("name"), repairs)
+def _read(row: Reading) -> RawProblem:
+    question = read_question(row)
+    url = row.line("url")
+    title = row.line("name")
     return RawProblem(
         native_id=None,
         identity=(*question.identity, title or "", url or ""),
         statement=question.statement,
-        license=license_of("taco"),
         io_mode=question.io_mode,
-        site=site_of(url, optional_text(row.get("source"), repairs)),
+        site=site_of(url, row.line("source")),
         url=url,
         title=title,
         starter_code=question.starter_code,
         function_name=question.function_name,
-        time_limit_s=_seconds(row.get("time_limit"), repairs),
-        memory_limit_mib=_mebibytes(row.get("memory_limit"), repairs),
-        difficulty=optional_text(row.get("difficulty"), repairs),
-        tags=_tags(row, repairs),
+        time_limit_s=row.seconds("time_limit"),
+        memory_limit_mib=row.mebibytes("memory_limit"),
+        difficulty=row.line("difficulty"),
+        tags=row.names("raw_tags", "tags", "skill_types"),
         has_image=_pictures(row.get("picture_num")),
-        contest_date=date_of(optional_text(row.get("date"), repairs), repairs),
+        contest_date=row.day("date"),
         tests=question.tests,
         solutions=question.solutions,
-        repairs=frozenset(repairs),
     )
-
-
-def _seconds(value: object, repairs: set[Repair]) -> float | None:
-    number = leading_number(value, repairs)
-    milliseconds = isinstance(value, str) and "millisecond" in value
-    return number / 1000 if number is not None and milliseconds else number
-
-
-def _mebibytes(value: object, repairs: set[Repair]) -> float | None:
-    number = leading_number(value, repairs)
-    if number is None or not isinstance(value, str):
-        return number
-    unit = value.lower().split()[-1]
-    return number * BYTES_PER_MIB.get(unit, 1.0)
-
-
-def _tags(row: Row, repairs: set[Repair]) -> tuple[str, ...]:
-    names = (literal_names(row.get(column), repairs) for column in ("raw_tags", "tags", "skill_types"))
-    return tuple(sorted({tag for group in names for tag in group}))
 
 
 def _pictures(value: object) -> bool:
     return isinstance(value, str) and value.strip().isdecimal() and int(value[:9]) > 0
 
 
-def _read_rendered(row: Row) -> RawProblem:
-    repairs: set[Repair] = set()
-    statement, mode = _unrendered(require_text(row.get("prompt"), "prompt"))
+def _read_rendered(row: Reading) -> RawProblem:
+    statement, mode = _unrendered(row.text("prompt"))
     starter = ""
     if mode is IoMode.FUNCTION:
         statement, starter = split_starter(statement)
-        repairs.add(Repair.STARTER_CODE_SPLIT)
+        row.note(Repair.STARTER_CODE_SPLIT)
     require_statement(statement)
     shown = call_examples(statement) if mode is IoMode.FUNCTION else stdin_examples(statement)
-    repairs.update((Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS, Repair.NO_SOLUTIONS))
+    row.note(Repair.EXAMPLES_FROM_STATEMENT if shown else Repair.NO_TESTS, Repair.NO_SOLUTIONS)
     return RawProblem(
-        native_id=clean_id(row.get("task_id")),
+        native_id=row.native_id("task_id"),
         identity=(statement,),
         statement=statement,
-        license=license_of("taco"),
         io_mode=mode,
         starter_code=starter or None,
         function_name=function_name_in(starter),
         checker=_special_judge(row),
-        tests=test_block(shown, repairs),
-        repairs=frozenset(repairs),
+        tests=test_block(shown, row),
     )
 
 
@@ -122,7 +89,7 @@ def _unrendered(prompt: str) -> tuple[str, IoMode]:
     return text, IoMode.STDIN
 
 
-def _special_judge(row: Row) -> Checker | None:
+def _special_judge(row: Reading) -> Checker | None:
     if row.get("special_judge") is not True:
         return None
     case = row.get("special_judge_case")

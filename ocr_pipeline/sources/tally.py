@@ -36,5 +36,8 @@ class Tally:
     def counts(self) -> StageCounts:
         """Return the account."""
         return StageCounts(
-            self.rows_in, self.kept, dict(sorted(self.dropped.items())), dict(sorted(self.notes.items()))
+            self.rows_in,
+            self.kept,
+            dict(sorted(self.dropped.items())),
+            {name: count for name, count in sorted(self.notes.items()) if count},
         )

@@ -1,4 +1,4 @@
-"""Statement text in normal form, and what can be seen in it: images, interaction, nothing but links.
+"""Text in normal form, step by step, and what can be seen in a statement: images, interaction, nothing but links.
 
 Normal form is applied once: LF newlines, Unicode NFC, HTML entities that end in a semicolon resolved one level, no
 NUL, no lone surrogates. The hash of the text before that stays with the problem. Nothing is trimmed or reworded.
@@ -12,15 +12,17 @@ import re
 import unicodedata
 from typing import Final
 
-from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
+from ocr_pipeline.sources.rules import Reason, RowDefect
 
 __all__ = [
     "has_image",
+    "in_nfc",
     "is_interactive",
-    "normal_code",
-    "normal_text",
     "require_statement",
     "sha256_of_text",
+    "with_entities_resolved",
+    "with_lf_newlines",
+    "without_nul",
     "without_surrogates",
 ]
 
@@ -46,42 +48,35 @@ def sha256_of_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def without_surrogates(text: str, repairs: set[Repair]) -> str:
+def without_surrogates(text: str) -> str:
     """Return text that UTF-8 can hold: surrogate pairs joined, lone ones replaced."""
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        repairs.add(Repair.LONE_SURROGATES)
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
 
 
-def normal_text(raw: str, repairs: set[Repair]) -> str:
-    """Return a statement in normal form, noting what had to change."""
-    text = normal_code(raw, repairs)
-    if "&" in text:
-        text = _noting(ENTITY.sub(_entity, text), text, Repair.HTML_ENTITIES, repairs)
-    if not text.isascii():
-        text = _noting(unicodedata.normalize("NFC", text), text, Repair.UNICODE_NFC, repairs)
-    return text
+def with_lf_newlines(text: str) -> str:
+    """Return text whose newlines are LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def normal_code(raw: str, repairs: set[Repair]) -> str:
-    """Return program text with LF newlines, and without what no UTF-8 file holds."""
-    text = without_surrogates(raw, repairs)
-    if "\r" in text:
-        text = _noting(text.replace("\r\n", "\n").replace("\r", "\n"), text, Repair.NEWLINES, repairs)
-    if "\0" in text:
-        text = _noting(text.replace("\0", ""), text, Repair.NUL_REMOVED, repairs)
-    return text
+def without_nul(text: str) -> str:
+    """Return text without NUL."""
+    return text.replace("\0", "") if "\0" in text else text
 
 
-def _noting(new: str, old: str, repair: Repair, repairs: set[Repair]) -> str:
-    if new != old:
-        repairs.add(repair)
-    return new
+def with_entities_resolved(text: str) -> str:
+    """Return text with HTML entities resolved one level."""
+    return ENTITY.sub(_entity, text) if "&" in text else text
+
+
+def in_nfc(text: str) -> str:
+    """Return text in Unicode's composed form."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _entity(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""Values of raw fields, read so that nothing a field can hold raises anything but :class:`RowDefect`.
+"""Values of raw fields, parsed: JSON without losing integers of any length and with NaN kept apart, lists, dates, ids.
 
-JSON is read without losing integers of any length, with NaN kept apart; Python-literal lists, numbers and dates have
-their own small readers. What a field means is the reader's business, not this module's.
+What ends a row raises :class:`RowDefect`; what only makes a value absent raises :class:`ValueError`, which
+:class:`ocr_pipeline.sources.reading.Reading` turns into a note. What a field means is the reader's business.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import math
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -18,27 +19,26 @@ from typing import Final
 
 import orjson
 
-from ocr_pipeline.sources.rules import Reason, Repair, RowDefect
-from ocr_pipeline.sources.text import normal_code, without_surrogates
+from ocr_pipeline.sources.rules import Reason, RowDefect
+from ocr_pipeline.sources.text import without_surrogates
 
 __all__ = [
+    "NOT_JSON",
     "HugeNumber",
     "Json",
     "clean_id",
-    "date_of",
-    "decoded",
+    "day_of",
+    "exact_json",
+    "fast_json",
     "field_text",
-    "file_name",
     "holds_nan",
+    "is_file_name",
     "json_text",
-    "leading_number",
-    "literal_names",
-    "optional_code",
-    "optional_text",
-    "parse_exact_json",
-    "parse_json",
+    "listed",
+    "one_line",
     "quoted",
     "require_text",
+    "truth",
     "whole_number",
 ]
 
@@ -48,7 +48,20 @@ Json = object
 EXACT_DIGITS: Final = 18  # any integer this long fits in 64 bits, which orjson writes
 QUOTED_CHARACTERS: Final = 120
 ID_CHARACTERS: Final = 200
-NUMBER: Final = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?|\.[0-9]{1,15})")
+NUMBER_TEXT: Final = re.compile(r"[-+]?[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
+NO_VALUE: Final = frozenset({"", "none", "null", "-", "nan", "n/a", "unrated", "unknown"})
+SEPARATORS: Final = re.compile(r"\s*[,;|]\s*")
+TAG_CHARACTERS: Final = 60  # longer words are prose, not tags
+TRUTH_WORDS: Final = {
+    "true": True,
+    "yes": True,
+    "1": True,
+    "1.0": True,
+    "false": False,
+    "no": False,
+    "0": False,
+    "0.0": False,
+}
 FILE_NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}", re.ASCII)
 SPACES: Final = re.compile(r"[\s\x00-\x1f\x7f]+")
 
@@ -65,7 +78,13 @@ class _NotANumber:
     """Stands for NaN and the infinities, which JSON has no word for."""
 
 
+@dataclass(frozen=True, slots=True)
+class _NotJson:
+    """Stands for a text that a fast parser refused."""
+
+
 NAN: Final = _NotANumber()
+NOT_JSON: Final = _NotJson()
 
 
 def quoted(value: object) -> str:
@@ -77,22 +96,16 @@ def quoted(value: object) -> str:
     return repr(value)[: 2 * QUOTED_CHARACTERS]
 
 
-def parse_json(text: str, field: str, repairs: set[Repair]) -> Json:
-    """Parse JSON fast; integers beyond 64 bits may lose digits, so use it where only strings matter.
-
-    Raises
-    ------
-    RowDefect
-        ``invalid_json`` or ``nested_too_deeply``.
-    """
+def fast_json(text: str) -> Json:
+    """Parse JSON fast, or return :data:`NOT_JSON`; integers beyond 64 bits may lose digits."""
     try:
         return orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
-        return parse_exact_json(text, field, repairs)
+        return NOT_JSON
 
 
-def parse_exact_json(text: str, field: str, repairs: set[Repair]) -> Json:
-    """Parse JSON with every digit of every integer; control characters inside strings are let through.
+def exact_json(text: str, field: str) -> tuple[Json, bool]:
+    """Parse JSON with every digit of every integer; say whether control characters inside texts were let through.
 
     Raises
     ------
@@ -100,17 +113,15 @@ def parse_exact_json(text: str, field: str, repairs: set[Repair]) -> Json:
         ``invalid_json`` or ``nested_too_deeply``.
     """
     try:
-        return _exact(text, strict=True)
+        return _exact(text, strict=True), False
     except ValueError:
         pass
     except RecursionError:
         raise RowDefect(Reason.NESTED_TOO_DEEPLY, f"{field} is nested too deeply: {quoted(text[:80])}") from None
     try:
-        value = _exact(text, strict=False)
+        return _exact(text, strict=False), True
     except ValueError as error:
         raise RowDefect(Reason.INVALID_JSON, f"{field}: {error}; it starts {quoted(text[:80])}") from None
-    repairs.add(Repair.LENIENT_JSON)
-    return value
 
 
 def _exact(text: str, *, strict: bool) -> Json:
@@ -166,7 +177,7 @@ def _dumped(value: Json) -> str:
 
 def _mended(value: Json) -> Json:
     if isinstance(value, str):
-        return without_surrogates(value, set())
+        return without_surrogates(value)
     if isinstance(value, list):
         return [_mended(item) for item in value]
     if isinstance(value, dict):
@@ -206,40 +217,21 @@ def field_text(value: object, field: str) -> str:
     return json_text(value, field) if isinstance(value, dict | list) else require_text(value, field)
 
 
-def decoded(value: object, repairs: set[Repair]) -> object:
-    """Return a value with text for all bytes in it; what is no UTF-8 is replaced."""
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            repairs.add(Repair.INVALID_UTF8)
-            return value.decode("utf-8", "replace")
-    if isinstance(value, list):
-        return [decoded(item, repairs) for item in value]
-    if isinstance(value, dict):
-        return {key: decoded(item, repairs) for key, item in value.items()}
-    return value
+def one_line(text: str) -> str | None:
+    """Return a short text as one line; ``None`` when it is blank."""
+    return SPACES.sub(" ", text).strip() or None
 
 
-def optional_text(value: object, repairs: set[Repair]) -> str | None:
-    """Return a short text field, or ``None`` when it is absent, blank or no text."""
-    if isinstance(value, str) and value.strip():
-        return SPACES.sub(" ", without_surrogates(value, repairs)).strip()
-    return None
+def is_file_name(text: str) -> bool:
+    """Say whether a text is the plain name of a file, and no way to one."""
+    return FILE_NAME.fullmatch(text) is not None
 
 
-def file_name(value: object, repairs: set[Repair]) -> str | None:
-    """Return the name of a file in the working folder, or ``None`` when there is none or it is more than a name."""
-    text = optional_text(value, repairs)
-    if text is None or FILE_NAME.fullmatch(text):
-        return text
-    repairs.add(Repair.UNREADABLE_FILE_NAME)
-    return None
-
-
-def optional_code(value: object, repairs: set[Repair]) -> str | None:
-    """Return a program, or ``None`` when it is absent, blank or no text."""
-    return normal_code(value, repairs) if isinstance(value, str) and value.strip() else None
+def truth(value: object) -> bool | None:
+    """Return a truth value, also as a word or a number of a file that knows only text; ``None`` for anything else."""
+    if isinstance(value, bool):
+        return value
+    return TRUTH_WORDS.get(str(value).strip().lower()) if isinstance(value, str | int | float) else None
 
 
 def clean_id(value: object) -> str | None:
@@ -249,30 +241,25 @@ def clean_id(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     text = str(value) if isinstance(value, str) or value.bit_length() < 64 else ""  # noqa: PLR2004 - a 64-bit integer
-    return SPACES.sub(" ", without_surrogates(text, set())).strip()[:ID_CHARACTERS] or None
+    return SPACES.sub(" ", without_surrogates(text)).strip()[:ID_CHARACTERS] or None
 
 
-def literal_names(value: object, repairs: set[Repair]) -> tuple[str, ...]:
-    """Return tags from a list, a JSON list or a Python-literal list, sorted and without repetition."""
+def listed(value: object) -> Sequence[object] | None:
+    """Return the items of a list, of a JSON or Python list as text, or of words with commas; ``None`` for anything else."""
     items = _listed(value) if isinstance(value, str) else value
-    if items is None or items == "":
+    if items is None:
         return ()
-    if not isinstance(items, list | tuple | set):
-        repairs.add(Repair.UNREADABLE_TAGS)
-        return ()
-    names = {name for item in items if (name := optional_text(item, repairs)) is not None}
-    if len(names) < len(items) and not all(isinstance(item, str) for item in items):
-        repairs.add(Repair.UNREADABLE_TAGS)
-    return tuple(sorted(names))
+    return tuple(items) if isinstance(items, list | tuple | set | frozenset) else None
 
 
-@lru_cache(maxsize=4_096)  # the same few lists of tags stand in thousands of rows
+@lru_cache(maxsize=4_096)  # the same few lists of tags are in thousands of rows
 def _listed(text: str) -> object:
     stripped = text.strip()
     if stripped in {"", "[]", "None", "null"}:
         return None
-    if not stripped.startswith(("[", "(")):
-        return {}  # neither list nor nothing: unreadable
+    if not stripped.startswith(("[", "(", "{")):
+        words = SEPARATORS.split(stripped)
+        return words if max(map(len, words)) <= TAG_CHARACTERS else {}
     try:
         return orjson.loads(stripped)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
@@ -288,41 +275,34 @@ def _literal(text: str) -> object:
         return {}
 
 
-def leading_number(value: object, repairs: set[Repair]) -> float | None:
-    """Return the number that a limit such as ``2.0 seconds`` starts with; ``None`` when there is none."""
-    if value is None or (isinstance(value, str) and value.strip().lower() in {"", "none", "null", "-", "nan"}):
-        return None
+def whole_number(value: object) -> int | None:
+    """Return a rating such as 1600 or ``*1600``; ``None`` when there is none, or 0.
+
+    Raises
+    ------
+    ValueError
+        When it is not a 32-bit integer.
+    """
     if isinstance(value, str):
-        match = NUMBER.match(value)
-        number = float(match.group(1)) if match else math.nan
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        number = float(value) if abs(value) < 1e15 else math.nan  # noqa: PLR2004 - no limit is that long
-    else:
-        number = math.nan
-    if math.isnan(number) or number < 0:
-        repairs.add(Repair.UNREADABLE_LIMIT)
-        return None
-    return number or None
-
-
-def whole_number(value: object, repairs: set[Repair]) -> int | None:
-    """Return a rating; ``None`` when there is none or it is no 32-bit integer."""
+        text = value.strip().lstrip("*")
+        value = float(text) if NUMBER_TEXT.fullmatch(text) else None if text.lower() in NO_VALUE else text
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1 << 31:
         return int(value) or None
-    repairs.add(Repair.UNREADABLE_RATING)
-    return None
+    raise ValueError(value)
 
 
-def date_of(value: object, repairs: set[Repair]) -> date | None:
-    """Return the day of an ISO date or time stamp; ``None`` when there is none."""
+def day_of(value: object) -> date | None:
+    """Return the day of an ISO date or time stamp; ``None`` when there is none.
+
+    Raises
+    ------
+    ValueError
+        When it is anything else.
+    """
     if value is None or value == "":
         return None
     if isinstance(value, date):
         return date(value.year, value.month, value.day)
-    try:
-        return date.fromisoformat(value[:10] if isinstance(value, str) else "")
-    except ValueError:
-        repairs.add(Repair.UNREADABLE_DATE)
-        return None
+    return date.fromisoformat(value[:10] if isinstance(value, str) else "")

@@ -12,7 +12,7 @@ rows does not belong here; neither does the ledger of the teacher.
 """
 
 from ocr_pipeline.store.atomic import atomic_write
-from ocr_pipeline.store.files import open_csv, open_files, text_encoding
+from ocr_pipeline.store.files import encoding_of, open_csv, open_files
 from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint
 from ocr_pipeline.store.root import Store, open_table
 from ocr_pipeline.store.rows import conform
@@ -28,10 +28,10 @@ __all__ = [
     "atomic_write",
     "canonical_json",
     "conform",
+    "encoding_of",
     "file_writers",
     "fingerprint",
     "open_csv",
     "open_files",
     "open_table",
-    "text_encoding",
 ]

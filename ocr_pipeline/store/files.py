@@ -18,7 +18,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.store.rows import conform
 from ocr_pipeline.tables import Table
 
-__all__ = ["PARQUET", "open_csv", "open_files", "text_encoding"]
+__all__ = ["PARQUET", "encoding_of", "open_csv", "open_files"]
 
 PARQUET: Final = ds.ParquetFileFormat(  # checked pages cost 4 of 50 µs per row of 30 kB; without, damaged ones are read
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
@@ -38,16 +38,16 @@ def open_csv(path: Path) -> Iterator[csv.DictReader[str]]:
         When it cannot be read, also while its rows are.
     """
     csv.field_size_limit(LARGEST_CELL)
-    with path.open(encoding=text_encoding(path), newline="") as file:
+    with path.open("rb") as file:
+        encoding = encoding_of(file.read(64))
+    with path.open(encoding=encoding, newline="") as file:
         delimiter = max(DELIMITERS, key=file.readline().count)
         file.seek(0)
         yield csv.DictReader(file, delimiter=delimiter, restval="")
 
 
-def text_encoding(path: Path) -> str:
-    """Return UTF-16 or UTF-8 for a text file, by its byte order mark, or by the NULs that UTF-16 puts into ASCII."""
-    with path.open("rb") as file:
-        start = file.read(64)
+def encoding_of(start: bytes) -> str:
+    """Return UTF-16 or UTF-8 for the start of a text, by its byte order mark, or by the NULs of UTF-16 between ASCII."""
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     even, odd = start[::2].count(0), start[1::2].count(0)

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocr_pipeline.sources.blocks import accepted_python
 from ocr_pipeline.sources.buffers import holds_any
-from ocr_pipeline.sources.model import SOLUTION_BLOCK, TEST_BLOCK, accepted_python
+from ocr_pipeline.sources.model import SOLUTION_BLOCK, TEST_BLOCK
+from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.sources.rules import Repair, Suspicion
 from ocr_pipeline.sources.spill import SpillWriter, open_spills
 from ocr_pipeline.sources.suspicions import find_suspicions
@@ -57,8 +59,8 @@ def test_blocks_come_back_in_any_order(problems: list[list[tuple[str, str, str]]
 def test_truth_values_come_back_and_nulls_are_refused() -> None:
     """Solutions carry a truth value; a null would come back as something else, so it is an error."""
     rows = [
-        {"language": "python", "code": "", "is_correct": True},
-        {"language": "", "code": "é", "is_correct": False},
+        {"language": "python", "code": "", "is_correct": True, "is_judged": True, "verdict": ""},
+        {"language": "", "code": "é", "is_correct": False, "is_judged": False, "verdict": "mixed"},
     ]
     batch = pa.RecordBatch.from_pylist(rows, schema=SOLUTION_BLOCK)
     with open_spills(1) as spills:
@@ -134,16 +136,16 @@ def test_characters_are_found_in_the_texts_of_a_slice_only(texts: list[str], sta
 
 def test_accepted_programs_are_brought_to_normal_form() -> None:
     """Newlines, NUL and lone surrogates are mended in every program, and noted."""
-    repairs: set[Repair] = set()
+    reading = Reading({})
     programs = ["a\r\nb\rc", "d\0", "\ud800", "fine\n"]
-    assert accepted_python(programs, repairs)["code"].to_pylist() == [
+    assert accepted_python(programs, reading)["code"].to_pylist() == [
         "a\nb\nc",
         "d",
         "\N{REPLACEMENT CHARACTER}",
         "fine\n",
     ]
-    assert repairs == {Repair.NEWLINES, Repair.NUL_REMOVED, Repair.LONE_SURROGATES}
-    assert accepted_python([], repairs).num_rows == 0
+    assert reading.repairs == {Repair.NEWLINES, Repair.NUL_REMOVED, Repair.LONE_SURROGATES}
+    assert accepted_python([], reading).num_rows == 0
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_a_split_is_a_plain_name(tmp_path: Path) -> None:
     """A split stands between slashes in every id."""
     path = raw.parquet(tmp_path / "rows.parquet", [raw.taco()])
     for split in ("", "a/b"):
-        with pytest.raises(InputError, match="no name of a split"):
+        with pytest.raises(InputError, match="not a name for a split"):
             run("taco", [path], tmp_path / "out", split=split)
 
 

@@ -109,7 +109,7 @@ def test_neither_processes_nor_portions_show_in_the_bytes(tmp_path: Path, monkey
     alone = run("taco", [tmp_path / "raw"], tmp_path / "out1")
     module = importlib.import_module("ocr_pipeline.sources.ingest")
     monkeypatch.setattr(module, "PARALLEL_BYTES", 0)
-    monkeypatch.setattr("ocr_pipeline.sources.raw.PORTION_BYTES", 1)
+    monkeypatch.setattr("ocr_pipeline.sources.arrow_parts.PORTION_BYTES", 1)
     shared = run("taco", [tmp_path / "raw"], tmp_path / "out2", workers=2)
     assert alone.bytes() == shared.bytes()
     assert alone.counts == shared.counts
@@ -119,9 +119,9 @@ def test_the_number_of_rows_is_known_before_they_are_read(tmp_path: Path) -> Non
     """Progress gets a total from Parquet and from plain lines, and none from compressed ones."""
     raw.parquet(tmp_path / "raw" / "a.parquet", [raw.taco()] * 3)
     raw.json_lines(tmp_path / "raw" / "b.jsonl", [raw.taco()] * 2)
-    assert rows_of(open_parts("taco", [tmp_path / "raw"], "train")) == 5
+    assert rows_of(open_parts("taco", [tmp_path / "raw"], "train").parts) == 5
     (tmp_path / "raw" / "c.jsonl.gz").write_bytes(gzip.compress(json.dumps(raw.taco()).encode()))
-    assert rows_of(open_parts("taco", [tmp_path / "raw"], "train")) is None
+    assert rows_of(open_parts("taco", [tmp_path / "raw"], "train").parts) is None
 
 
 def test_every_row_is_accounted_for(tmp_path: Path) -> None:

@@ -280,10 +280,10 @@ def test_own_tables_are_read_back(tmp_path: Path) -> None:
     [
         (["taco", "absent.parquet"], "does not exist"),
         (["tacos", "apps.parquet"], "no data set `tacos`"),
-        (["taco", "apps.parquet"], "is no file of taco: it has the columns"),
+        (["taco", "apps.parquet"], "is not a file of taco: it has the columns"),
         (["taco", "empty"], "holds no rows"),
         (["taco", "none.parquet"], "no rows"),
-        (["taco", "noise.parquet"], "is no Parquet file"),
+        (["taco", "noise.parquet"], "is not a Parquet or Arrow file"),
     ],
 )
 def test_bad_arguments_are_one_clear_line_and_no_output(arguments: list[str], part: str, tmp_path: Path) -> None:
