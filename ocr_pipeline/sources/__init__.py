@@ -14,5 +14,5 @@ from ocr_pipeline.sources.walk import files_below
 
 __all__ = ["SOURCES", "VERSION", "Role", "Source", "files_below", "hash_of_raw", "ingest", "parse_input_output"]
 
-VERSION: Final = "5"
+VERSION: Final = "6"
 """Changes when the same raw rows give other bytes."""
