@@ -63,7 +63,7 @@ LIMITS: Final = (
     "Answers are a model's: a kept sample parses and is separated; it is right only where `pass_rate` says so.",
     "`pass_rate` is null where a sample was not run. Public tests are incomplete: passing them proves nothing.",
     "Duplicates and contamination are found by embeddings, rules and people; what none of them sees stays in.",
-    "`input` is `-` where the licence forbids copying the statement; join it by dataset, split and index.",
+    "`input` is `-` where the licence forbids copying the statement: ingest the source's own files and join `problems` by `problem_id`.",
     "Statements that refer to an image are marked in `problems.has_image`; the text alone may not suffice.",
     "Reasoning patterns are labelled by rules on English cues: use them to compare groups, not single samples.",
 )
