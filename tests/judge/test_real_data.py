@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -53,15 +52,6 @@ class Rows:
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Keep rows."""
         self.rows += rows.to_pylist()
-
-
-@pytest.fixture(scope="module")
-def real_data() -> Path:
-    """Return the folder of public rows, or skip."""
-    folder = os.environ.get("OCR_REAL_DATA")
-    if not folder:
-        pytest.skip("set OCR_REAL_DATA to the folder of public test data")
-    return Path(folder)
 
 
 def verdicts(problems: pa.Table, tests: pa.Table, samples: Sequence[Row], config: JudgeConfig) -> list[Row]:

@@ -232,7 +232,7 @@ def names_in(text: str, package: str) -> Iterator[str]:
             yield package + name
         elif room == "ocr_pipeline":
             yield name
-        elif room in ROOMS and "." in name and not _is_column(name):
+        elif room in ROOMS and "." in name and not name.endswith(".py") and not _is_column(name):
             yield f"ocr_pipeline.{name}"
 
 
