@@ -1,56 +1,59 @@
-"""Find Markdown code fences in bytes and choose the one that holds the code.
+"""Find Markdown code fences in bytes.
 
-The rules are CommonMark's, widened to what models write: a fence may be indented or stand on a list item's line,
-an opener with a language inside a fence nests, and a fence of Markdown is looked into. Positions are byte offsets.
-Think tags are not known here; neither is whether the code is any good. Values are named tuples: a frozen dataclass takes
-four times as long to make, and every row makes several.
+The rules are CommonMark's, widened to what models write: a fence may be indented, quoted, or begin on a list item's line
+or behind a sentence; an opener with a language inside a fence nests; a fence of Markdown is looked into; an end token
+or a sentence may follow the closing fence. Positions are byte offsets. Think tags are not known here; neither is whether
+the code is any good. Values are named tuples: a frozen dataclass takes four times as long to make, and every row makes
+several.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ocr_pipeline.answers.words import FencePolicy
-from ocr_pipeline.tables import Language
+from ocr_pipeline.answers.tags import NO_TAG, Tag, tag_of
 
 __all__ = [
-    "LANGUAGE_TAGS",
+    "END_TOKENS",
+    "INVISIBLE",
     "Fence",
     "Fences",
-    "choose_fence",
-    "extract_code",
+    "code_of",
     "find_fences",
+    "find_rare",
     "has_fence_marker",
     "prose_of",
-    "says",
     "without_fences",
 ]
 
 INVISIBLE: Final = re.compile("|".join("\u00a0\u200b\u200c\u200d\u2060\ufeff").encode())  # no break, zero widths
-PREFIX: Final = re.compile(rb"(?:[ \t]|" + INVISIBLE.pattern + rb")*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
+PREFIX: Final = re.compile(
+    rb"(?:[ \t>]|" + INVISIBLE.pattern + rb")*(?:(?:[-*+]|\xe2\x80\xa2|\(?\w{1,3}[.)])[ \t]+)*"  # list items, quotes
+)
+END_TOKENS: Final = re.compile(
+    rb"(?:\s*(?:<\|[^|<>\n]{1,40}\|>|</?s>|<\xef\xbd\x9c[^<>\n]{1,60}\xef\xbd\x9c>|<(?:eos|end_of_turn|eot)>"
+    rb"|\[/?INST\]|\[(?:EOS|/?ANSWER)\]|</(?:answer|solution)>))+\s*"
+)
+"""Tokens with which a model ends its turn, where a server leaves them in the text."""
+PUNCTUATION: Final = re.compile(rb"[\s.,;:!?)\]*_\"']+|\xe3\x80\x82")
+COMMENT: Final = re.compile(rb"\s*(?:#|//|\*|/\*|--|%)")
+WORD: Final = re.compile(rb"\w")
 LONGEST_PREFIX_BYTES: Final = 64  # nobody indents a fence deeper; also keeps a text of one long line from costing n²
 DEEPEST_CLOSER_INDENT: Final = 3  # CommonMark: deeper than that, a fence line is content
 SIGNS: Final = (b"```", b"~~~")
+FEWEST_SIGNS: Final = 3
+MOST_FIRST_BYTES: Final = 64  # looked at one by one; beyond that, looking for the whole sign costs less
+BACKTICK: Final = ord("`")
 NEWLINE: Final = ord("\n")
-LONGEST_INFO_BYTES: Final = 64  # of what stands behind an opener; the language is its first word
-MARKDOWN: Final = frozenset({"", "markdown", "md"})
-LANGUAGE_TAGS: Final = {
-    Language.PYTHON: frozenset({"python", "python3", "python2", "py", "py3", "py2", "pypy", "pypy3"}),
-    Language.CPP: frozenset({"cpp", "c++", "cxx", "cc", "c", "hpp", "h", "c++11", "c++14", "c++17", "c++20", "cpp17"}),
-}
-"""What models write behind the opening of a fence, by language; `says` also knows them with a version behind."""
-VERSION: Final = "0123456789.-"
-LANGUAGE_WORD: Final = re.compile(r"[^\s,:;=(){}\[\]]+")
-
-LOOKS_LIKE: Final = {
-    Language.PYTHON: re.compile(
-        rb"^\s*(?:import|from|def|class|for|while|if|print|with|try)\b|\binput\(|\w\s*=\s", re.MULTILINE
-    ),
-    Language.CPP: re.compile(rb"#\s*include|\bmain\s*\(|\bclass\s+\w+|;\s*$", re.MULTILINE),
-}
+LONGEST_INFO_BYTES: Final = 64  # of what is behind an opener; the first known word names the language
+QUOTES: Final = (b'"""', b"'''")
+MOST_CLOSERS_TRIED: Final = 8  # for a fence that may end inside a text of its program
+BOM: Final = b"\xef\xbb\xbf"
+TAG_LINES: Final = frozenset({b"python", b"python3", b"py", b"cpp", b"c++"})
+MARKUP: Final = re.compile(rb"</?(?:code|span|pre|font)(?:\s[^<>]*)?>", re.IGNORECASE)
+LINE_BREAK: Final = re.compile(rb"<br\s*/?>\n?", re.IGNORECASE)
 
 
 class _Marker(NamedTuple):
@@ -58,10 +61,15 @@ class _Marker(NamedTuple):
 
     line_start: int
     line_end: int
+    content_end: int
+    """Where the content ends when this line closes a fence."""
     character: int
     length: int
     indent: int
+    quotes: int
     info: bytes
+    is_glued: bool
+    """Other text is before it on its line."""
 
 
 class Fence(NamedTuple):
@@ -69,12 +77,23 @@ class Fence(NamedTuple):
 
     start: int
     end: int
-    language: str
+    tag: Tag
     indent: int
     is_tilde: bool
     outer: tuple[int, int]
     """The same with the lines that open and close it."""
     is_nested: bool = False
+    quotes: int = 0
+    """How many quote signs begin each of its lines."""
+    is_html: bool = False
+    """Its content is HTML, or its whole text was escaped as HTML is."""
+    is_other_form: bool = False
+    """It is not a fence but another way to set code apart."""
+
+    @property
+    def language(self) -> str:
+        """The word that names its language, lower case."""
+        return self.tag.word
 
 
 class Fences(NamedTuple):
@@ -89,7 +108,21 @@ NO_FENCES: Final = Fences((), is_open=False)
 
 def has_fence_marker(text: bytes, start: int, end: int) -> bool:
     """Tell quickly that a range may hold a fence; most reasonings hold none."""
-    return any(text.find(sign[:1], start, end) >= 0 and text.find(sign, start, end) >= 0 for sign in SIGNS)
+    return find_rare(text, b"```", start, end) >= 0 or find_rare(text, b"~~~", start, end) >= 0
+
+
+def find_rare(text: bytes, sign: bytes, start: int, end: int) -> int:
+    """Return what ``text.find(sign, start, end)`` does, for a sign whose first byte is rare.
+
+    Looking for one byte is thirty times as fast as looking for several.
+    """
+    find, first = text.find, sign[:1]
+    position = find(first, start, end)
+    for _ in range(MOST_FIRST_BYTES):
+        if position < 0 or text.startswith(sign, position, end):
+            return position
+        position = find(first, position + 1, end)
+    return find(sign, position, end) if position >= 0 else -1
 
 
 def find_fences(text: bytes, start: int = 0, end: int | None = None) -> Fences:
@@ -98,25 +131,27 @@ def find_fences(text: bytes, start: int = 0, end: int | None = None) -> Fences:
     markers = _markers(text, start, end)
     if not markers:
         return NO_FENCES
-    pairs, is_open = _pair(markers)
+    pairs, is_open = _pair(text, markers)
     fences: list[Fence] = []
     for first, last in pairs:
-        fences.extend(_inside(markers, first, last))
+        fences.extend(_inside(text, markers, first, last))
     return Fences(tuple(fences), is_open)
 
 
-def choose_fence(text: bytes, fences: Sequence[Fence], policy: FencePolicy, language: Language | None) -> Fence | None:
-    """Choose the fence that holds the code.
-
-    Fences in the asked language come first, and with them untagged ones that look like it; then untagged ones; then
-    the others. Within the best class the policy decides, so an example output after the program is not mistaken for it.
-    """
-    if len(fences) < 2:  # noqa: PLR2004 - there is nothing to choose from
-        return fences[0] if fences else None
-    ranks = [_rank(text, fence, language) for fence in fences]
-    lowest = min(ranks)
-    best = [fence for fence, rank in zip(fences, ranks, strict=True) if rank == lowest]
-    return best[-1] if policy is FencePolicy.LAST else best[0]
+def code_of(text: bytes, fence: Fence) -> bytes:
+    """Return the content of a fence as a program file would hold it."""
+    code = text[fence.start : fence.end]
+    if b"\r" in code:
+        code = code.replace(b"\r\n", b"\n").removesuffix(b"\r")
+    if fence.quotes:
+        code = re.sub(rb"^[ \t]*(?:>[ \t]?){1,%d}" % fence.quotes, b"", code, flags=re.MULTILINE)
+    if fence.indent:
+        code = _outdented(code, fence.indent)
+    if not fence.tag.word:
+        code = _without_tag_line(code)
+    if fence.is_html:
+        code = _unescaped(code)
+    return code.removeprefix(BOM)
 
 
 def prose_of(text: bytes, start: int, end: int, fences: Sequence[Fence]) -> bytes:
@@ -138,76 +173,79 @@ def _without(text: bytes, start: int, end: int, ranges: Sequence[tuple[int, int]
     return b"".join((*pieces, text[position:end]))
 
 
-def extract_code(text: str, policy: FencePolicy = FencePolicy.LAST, language: Language | None = None) -> str | None:
-    """Return the code of an answer's last (or first) complete fence, or None when there is none.
-
-    Newlines become LF, the indentation of the fence is removed from its lines, and the newline before the closing
-    line is not part of the code.
-    """
-    raw = text.encode()
-    fence = choose_fence(raw, find_fences(raw).complete, policy, language)
-    return None if fence is None else code_of(raw, fence).decode()
+def _outdented(code: bytes, indent: int) -> bytes:
+    """Take the fence's indentation from the lines; only what all have in common where some have less of it."""
+    widths = [len(line) - len(line.lstrip(b" \t")) for line in code.split(b"\n") if line.strip()]
+    common = min(widths, default=0)
+    depth = common if common < indent and widths[0] == common else indent
+    return re.sub(rb"^[ \t]{1,%d}" % depth, b"", code, flags=re.MULTILINE) if depth else code
 
 
-def says(tag: str, language: Language) -> bool:
-    """Tell that the word behind a fence names the language, with a version or without: ``c++23``, ``python3.11``."""
-    tags = LANGUAGE_TAGS[language]
-    return tag in tags or tag.rstrip(VERSION) in tags
+def _without_tag_line(code: bytes) -> bytes:
+    """Leave out a first line that is nothing but the name of a language."""
+    first, newline, rest = code.partition(b"\n")
+    return rest if newline and first.strip().lower() in TAG_LINES else code
 
 
-def code_of(text: bytes, fence: Fence) -> bytes:
-    """Return the content of a fence as a program file would hold it."""
-    code = text[fence.start : fence.end]
-    if b"\r" in code:
-        code = code.replace(b"\r\n", b"\n").removesuffix(b"\r")
-    if fence.indent:
-        code = re.sub(rb"^[ \t]{1,%d}" % fence.indent, b"", code, flags=re.MULTILINE)
-    return code.removeprefix(b"\xef\xbb\xbf")
+def _unescaped(code: bytes) -> bytes:
+    import html
 
-
-def _rank(text: bytes, fence: Fence, language: Language | None) -> int:
-    if language is None or says(fence.language, language):
-        return 0
-    if fence.language:
-        return 2
-    return 0 if LOOKS_LIKE[language].search(text, fence.start, fence.end) else 1
+    plain = LINE_BREAK.sub(b"\n", MARKUP.sub(b"", code))
+    return html.unescape(plain.decode("utf-8", "replace")).encode()
 
 
 def _markers(text: bytes, start: int, end: int) -> list[_Marker]:
     markers: list[_Marker] = []
     for sign in SIGNS:
         markers += _markers_of(text, sign, start, end)
-    return sorted(markers)
+    if len(markers) > 1:
+        markers.sort()
+    return _with_reachable_lengths(markers)
 
 
 def _markers_of(text: bytes, sign: bytes, start: int, end: int) -> list[_Marker]:
-    markers = []
-    position = text.find(sign, start, end)
+    markers: list[_Marker] = []
+    position = find_rare(text, sign, start, end)
     while position >= 0:
         line_end = text.find(b"\n", position, end)
         line_end = end if line_end < 0 else line_end
         marker = _marker_at(text, sign, position, start, line_end)
         if marker is not None:
             markers.append(marker)
-        position = text.find(sign, line_end, end)
+        position = find_rare(text, sign, line_end, end)
     return markers
 
 
 def _marker_at(text: bytes, sign: bytes, position: int, start: int, line_end: int) -> _Marker | None:
     """Read the line that holds ``sign`` at ``position``, or tell that it is no fence."""
-    line_start = _line_of_fence(text, position, start)
-    if line_start is None:
-        return None
     line = text[position:line_end].rstrip()
     info = line.lstrip(sign[:1])
     if sign == b"```" and b"`" in info:
         return None  # an inline code span, as CommonMark has it
-    indent = 0 if line_start == position else len(INVISIBLE.sub(b"", text[line_start:position]))
-    return _Marker(line_start, line_end, sign[0], len(line) - len(info), indent, info.strip())
+    length = len(line) - len(info)
+    line_start = _line_of_fence(text, position, start)
+    if line_start is None:
+        return _glued_marker(text, position, start, line_end, length, info.strip())
+    before = text[line_start:position]
+    quotes = before.count(b">")
+    indent = len(INVISIBLE.sub(b"", before)) if before else 0
+    if quotes:
+        indent = max(0, len(before) - before.rfind(b">") - 2)
+    content_end = line_start - 1
+    return _Marker(line_start, line_end, content_end, sign[0], length, indent, quotes, info.strip(), is_glued=False)
+
+
+def _glued_marker(text: bytes, position: int, start: int, line_end: int, length: int, info: bytes) -> _Marker | None:
+    """Read a fence behind other text on its line: it opens behind a sentence, and closes behind the last line of code."""
+    newline = text.rfind(b"\n", max(start, position - 4 * LONGEST_PREFIX_BYTES), position)
+    before = text[max(newline + 1, start) : position]
+    if not WORD.search(before) or COMMENT.match(before) or (info and not _ends_behind(info) and not _is_tag(info)):
+        return None
+    return _Marker(position, line_end, position, text[position], length, 0, 0, info, is_glued=True)
 
 
 def _line_of_fence(text: bytes, position: int, start: int) -> int | None:
-    """Return where the line of a sign begins; None when more stands before it than may stand before a fence."""
+    """Return where the line of a sign begins; None when more is before it than may be before a fence."""
     if position == start or text[position - 1] == NEWLINE:
         return position
     earliest = max(start, position - LONGEST_PREFIX_BYTES)
@@ -218,37 +256,92 @@ def _line_of_fence(text: bytes, position: int, start: int) -> int | None:
     return line_start if PREFIX.fullmatch(text, line_start, position) else None
 
 
-def _pair(markers: Sequence[_Marker]) -> tuple[list[tuple[int, int]], bool]:
+def _with_reachable_lengths(markers: list[_Marker]) -> list[_Marker]:
+    """Shorten an opener that nothing closes: a model that writes the sign twice means it once."""
+    if all(marker.length == FEWEST_SIGNS for marker in markers):
+        return markers
+    longest = 0
+    shortened: list[_Marker] = []
+    for marker in reversed(markers):
+        if marker.info and not _ends_behind(marker.info):
+            reachable = marker if marker.length <= longest else marker._replace(length=FEWEST_SIGNS)
+            shortened.append(reachable)
+        else:
+            longest = max(longest, marker.length)
+            shortened.append(marker)
+    return shortened[::-1]
+
+
+def _is_tag(info: bytes) -> bool:
+    return len(info.split()) == 1 and tag_of(info[:LONGEST_INFO_BYTES]).is_known
+
+
+def _ends_behind(info: bytes) -> bool:
+    """Tell that what is behind a sign may be behind a closing one: end tokens, punctuation, or a sentence."""
+    if END_TOKENS.match(info) or PUNCTUATION.fullmatch(info):
+        return True
+    return b" " in info and not tag_of(info.split(None, 1)[0][:LONGEST_INFO_BYTES]).is_known and b"=" not in info
+
+
+def _pair(text: bytes, markers: Sequence[_Marker]) -> tuple[list[tuple[int, int]], bool]:
     """Pair openers with closers; return the outermost pairs as marker numbers, and whether an opener is left."""
     opened: list[int] = []
     pairs: list[tuple[int, int]] = []
     for number, marker in enumerate(markers):
         if opened and _closes(marker, markers[opened[-1]]):
+            if _is_inside_text(text, markers, opened[-1], number):
+                continue
             first = opened.pop()
             while pairs and pairs[-1][0] > first:
                 pairs.pop()
             pairs.append((first, number))
-        elif not opened or _nests(marker, markers[opened[-1]]):
+        elif _opens(text, marker) if not opened else _nests(marker, markers[opened[-1]]):
             opened.append(number)
     return pairs, bool(opened)
 
 
 def _closes(marker: _Marker, opener: _Marker) -> bool:
-    same = marker.character == opener.character and marker.length >= opener.length and not marker.info
-    return same and marker.indent <= opener.indent + DEEPEST_CLOSER_INDENT
+    if marker.character != opener.character or marker.length < opener.length or marker.quotes < opener.quotes:
+        return False
+    if marker.info and not _ends_behind(marker.info):
+        return False
+    return marker.is_glued or marker.indent <= opener.indent + DEEPEST_CLOSER_INDENT
+
+
+def _opens(text: bytes, marker: _Marker) -> bool:
+    if not marker.is_glued:
+        return not END_TOKENS.fullmatch(marker.info)
+    position = marker.line_start
+    return _is_tag(marker.info) if marker.info else text[max(0, position - 2) : position].rstrip().endswith(b":")
 
 
 def _nests(marker: _Marker, outer: _Marker) -> bool:
-    return bool(marker.info) and marker.indent <= outer.indent + DEEPEST_CLOSER_INDENT
+    return bool(marker.info) and not marker.is_glued and marker.indent <= outer.indent + DEEPEST_CLOSER_INDENT
 
 
-def _inside(markers: Sequence[_Marker], first: int, last: int) -> list[Fence]:
+def _is_inside_text(text: bytes, markers: Sequence[_Marker], opener: int, closer: int) -> bool:
+    """Tell that a closing line is inside a docstring of the program, because a later one leaves no text open."""
+    start = markers[opener].line_end
+    if not _leaves_text_open(text, start, markers[closer].content_end):
+        return False
+    later = range(closer + 1, min(closer + 1 + MOST_CLOSERS_TRIED, len(markers)))
+    return any(
+        _closes(markers[number], markers[opener]) and not _leaves_text_open(text, start, markers[number].content_end)
+        for number in later
+    )
+
+
+def _leaves_text_open(text: bytes, start: int, end: int) -> bool:
+    return any(text.count(quote, start, end) % 2 for quote in QUOTES)
+
+
+def _inside(text: bytes, markers: Sequence[_Marker], first: int, last: int) -> list[Fence]:
     """Return the fence between two markers, or the fences inside it when it only wraps Markdown."""
     outer = _fence(markers[first], markers[last])
-    if outer.language not in MARKDOWN or last == first + 1:
+    if not (outer.tag.is_markdown or not outer.tag.word) or last == first + 1:
         return [outer]
     inner = markers[first + 1 : last]
-    pairs, _ = _pair(inner)
+    pairs, _ = _pair(text, inner)
     return [_fence(inner[left], inner[right], is_nested=True) for left, right in pairs] or [outer]
 
 
@@ -256,17 +349,11 @@ def _fence(opener: _Marker, closer: _Marker, *, is_nested: bool = False) -> Fenc
     start = opener.line_end + 1
     return Fence(
         start=start,
-        end=max(start, closer.line_start - 1),
-        language=_language(opener.info[:LONGEST_INFO_BYTES]),
+        end=max(start, closer.content_end),
+        tag=tag_of(opener.info[:LONGEST_INFO_BYTES]) if opener.info else NO_TAG,
         indent=opener.indent,
-        is_tilde=opener.character == ord("~"),
+        is_tilde=opener.character != BACKTICK,
         outer=(opener.line_start, closer.line_end),
         is_nested=is_nested,
+        quotes=opener.quotes,
     )
-
-
-@functools.lru_cache(1 << 10)
-def _language(info: bytes) -> str:
-    """Return the first word of an info string, lower case: ``python`` of ``{.python title="a"}`` and of ``Python``."""
-    found = LANGUAGE_WORD.search(info.decode("utf-8", "replace").lower().lstrip("{[(. "))
-    return found[0].removeprefix("language-").lstrip(".") if found else ""

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import model_validator
 
-from ocr_pipeline.answers import OPENING
+from ocr_pipeline.answers import CLOSING, OPENING
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.errors import InputError
@@ -400,8 +400,13 @@ def _rows(batch: pa.RecordBatch, problems: _Problems, outcomes: _Outcomes) -> pa
 
 
 def _outputs(batch: pa.RecordBatch) -> Iterator[bytes]:
-    """Yield whole answers that begin with the opening tag, also where the server's template had written it."""
+    """Yield whole answers in the tags of the data set, whatever tags the teacher wrote."""
     texts = batch["text"].cast(pa.large_binary()).to_pylist()
     spans = zip(batch["reasoning_span"].to_pylist(), batch["answer_span"].to_pylist(), strict=True)
     for text, (reasoning, answer) in zip(texts, spans, strict=True):
-        yield OPENING + text[reasoning["start"] : answer["end"]]
+        yield _normal_form(text, reasoning, answer)
+
+
+def _normal_form(text: bytes, reasoning: Mapping[str, int], answer: Mapping[str, int]) -> bytes:
+    thought, said = text[reasoning["start"] : reasoning["end"]], text[answer["start"] : answer["end"]]
+    return b"".join((OPENING, thought, CLOSING, said))

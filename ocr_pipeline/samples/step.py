@@ -20,7 +20,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.answers import FAILED, Case, Fence, FencePolicy, Separated, Span, prose_of, separate_text
+from ocr_pipeline.answers import (
+    FAILED,
+    Case,
+    Fence,
+    FencePolicy,
+    Separated,
+    Span,
+    ending_of,
+    prose_of,
+    separate_text,
+)
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
@@ -28,7 +38,7 @@ from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.duplicates import CANDIDATES, Repeats, RoughIndex, code_key, find_repeats, rough_key
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
-from ocr_pipeline.samples.verdicts import KEPT, SYNTAX_REASONS, SyntaxVerdict
+from ocr_pipeline.samples.verdicts import KEPT, NO_PROGRAM, SYNTAX_REASONS, SyntaxVerdict
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import SAMPLES, SPAN, Language
 
@@ -36,7 +46,6 @@ __all__ = ["SampleConfig", "each_text", "judge_responses", "separate", "separati
 
 BATCH_ROWS: Final = 256  # enough to keep two processes busy 1.94 times as fast as one
 BATCH_BYTES: Final = 16 << 20
-LENGTH: Final = "length"
 READ_COLUMNS: Final = (
     "request_id",
     "problem_id",
@@ -46,6 +55,7 @@ READ_COLUMNS: Final = (
     "finish_reason",
     "error",
     "completion_tokens",
+    "answer_start",
 )
 SAMPLE_INDEX: Final = pa.field("sample_index", pa.int32())
 ROUGH_KEY: Final = pa.field("rough_key", pa.binary())
@@ -58,10 +68,18 @@ class SampleConfig(Options):
     """How responses come apart."""
 
     fence_policy: FencePolicy = option(
-        FencePolicy.LAST, "Which of several complete fences in the asked language holds the code", also="fence"
+        FencePolicy.LAST, "Which of several programs in the asked language is taken", also="fence"
+    )
+    think_tags: tuple[str, ...] = option(
+        (),
+        "Pairs of tags that open and close the reasoning, OPEN CLOSE OPEN CLOSE …; they come before the known ones",
+        also="think_tag",
     )
     ask_compilers: bool = option(
         True, "Confirm Python by CPython and flags on C++ by g++; otherwise Tree-sitter alone decides"
+    )
+    check_compiles: bool = option(
+        True, "Ask g++ whether every kept C++ program compiles; about 0.3 CPU seconds each"
     )
 
 
@@ -123,7 +141,7 @@ def separate(
 
 def judge_responses(batch: pa.RecordBatch, config: SampleConfig) -> pa.RecordBatch:
     """Judge a batch of responses; beside the samples' columns come the sample index and the key of the code."""
-    rows = list(_rows(batch, config.fence_policy))
+    rows = list(_rows(batch, config))
     coded = [row for row in rows if row.parts.code is not None]
     reports = judge_syntax([_source(row) for row in coded], ask_compilers=config.ask_compilers)
     by_row = (next(reports) if row.parts.code is not None else SyntaxReport(SyntaxVerdict.EMPTY) for row in rows)
@@ -162,17 +180,24 @@ def _small_batches(responses: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBat
             start += rows
 
 
-def _rows(batch: pa.RecordBatch, policy: FencePolicy) -> Iterator[_Row]:
+def _rows(batch: pa.RecordBatch, config: SampleConfig) -> Iterator[_Row]:
     languages = batch["language"].to_pylist()
     finish = _optional(batch, "finish_reason")
     errors = _optional(batch, "error")
     tokens = _optional(batch, "completion_tokens")
+    answer_starts = _optional(batch, "answer_start")
     ids = batch["problem_id"].to_pylist()
     for row, text in enumerate(each_text(batch["text"])):
         parts = FAILED
         if errors[row] is None:
-            asked = _language(languages[row])
-            parts = separate_text(text, asked, policy, is_truncated=finish[row] == LENGTH)
+            parts = separate_text(
+                text,
+                _language(languages[row]),
+                config.fence_policy,
+                ending=ending_of(finish[row]),
+                answer_start=answer_starts[row],
+                think_tags=config.think_tags,
+            )
         yield _Row(
             problem_id=ids[row],
             language=languages[row],
@@ -209,6 +234,8 @@ def _reasons(parts: Separated, report: SyntaxReport) -> list[str]:
     reasons = [str(reason) for reason in parts.reasons]
     if parts.code is not None and report.verdict is not SyntaxVerdict.OK:
         reasons.append(SYNTAX_REASONS[report.verdict])
+    elif parts.code is not None and not parts.is_program:
+        reasons.append(NO_PROGRAM)
     return reasons
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ocr_pipeline.answers import says
+from ocr_pipeline.answers import OTHER_TAGS, says
 from ocr_pipeline.samples.compilers import Opinion, check_cpp, python_compiler
 from ocr_pipeline.samples.verdicts import SyntaxVerdict
 from ocr_pipeline.tables import Language
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "SyntaxReport", "judge_syntax"]
 
 MOST_CODE_BYTES: Final = 1 << 20
+MOST_COMMENTS: Final = 64  # at the top of a source; more than that is not looked through
 PYTHON2_MESSAGES: Final = (
     "Missing parentheses in call to",
     "multiple exception types must be parenthesized",
@@ -38,25 +39,6 @@ OTHER_LANGUAGES: Final = re.compile(
     rb"(?:const|let|var)\s+[\w{\[,\s\]}]+=|function\s*\w*\s*\(|using\s+System|#include\b|using\s+namespace\b|"
     rb"(?:int|void|auto)\s+main\s*\()|console\.log\(|System\.out\.|std::|require\(['\"]",
     re.MULTILINE,
-)
-OTHER_TAGS: Final = frozenset(
-    {
-        "java",
-        "javascript",
-        "js",
-        "typescript",
-        "ts",
-        "go",
-        "golang",
-        "rust",
-        "rs",
-        "c#",
-        "csharp",
-        "cs",
-        "kotlin",
-        "ruby",
-    }
-    | {"bash", "sh", "shell", "console", "json", "html", "text", "txt", "plaintext", "pseudocode", "haskell", "pascal"}
 )
 
 
@@ -177,7 +159,8 @@ def _parse(code: bytes, language: Language | None) -> _Parse:
     assert language is not None  # noqa: S101 - for the type checker: sources without a language are not parsed
     tree = _parser(language).parse(code)
     root = tree.root_node
-    is_empty = all(_says_nothing(child) for child in root.children) if root.child_count < 64 else False  # noqa: PLR2004
+    first = (root.child(number) for number in range(min(root.child_count, MOST_COMMENTS)))  # `children` makes them all
+    is_empty = root.child_count < MOST_COMMENTS and all(child is not None and _says_nothing(child) for child in first)
     if not root.has_error:
         return _Parse(is_ok=True, is_empty=is_empty)
     line, column = _first_error(tree)

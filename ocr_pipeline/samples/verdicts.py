@@ -8,9 +8,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["KEPT", "SYNTAX_REASONS", "SyntaxVerdict"]
+__all__ = ["KEPT", "NO_PROGRAM", "SYNTAX_REASONS", "SyntaxVerdict"]
 
 KEPT: Final = "kept"
+NO_PROGRAM: Final = "no_program"
+"""The code is fine, but reads, prints and defines nothing, or needs another piece of the answer."""
 
 
 class SyntaxVerdict(StrEnum):

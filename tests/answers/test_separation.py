@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_pipeline.answers import Case, FencePolicy, Separated, Separation, extract_code, separate_text, split_thought
+from ocr_pipeline.answers import (
+    Case,
+    Ending,
+    FencePolicy,
+    Separated,
+    Separation,
+    extract_code,
+    separate_text,
+    split_thought,
+)
 from ocr_pipeline.tables import Language
 
 CODE = "n = int(input())\nprint(n)"
@@ -15,7 +24,7 @@ ANSWER = f"Read and print.\n\n```python\n{CODE}\n```\n"
 
 def apart(text: str, *, policy: FencePolicy = FencePolicy.LAST, cut: bool = False) -> Separated:
     """Separate an answer that was asked for in Python."""
-    return separate_text(text.encode(), Language.PYTHON, policy, is_truncated=cut)
+    return separate_text(text.encode(), Language.PYTHON, policy, ending=Ending.LENGTH if cut else Ending.WHOLE)
 
 
 def reasoning_of(text: str, parts: Separated) -> str:
