@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from assets.materialize import materialize_table, watched
 from assets.metadata import table_asset
@@ -49,7 +50,9 @@ class SeparationConfig(dg.Config):
     """How responses come apart."""
 
     fence_policy: str = "last"
+    think_tags: list[str] = Field(default_factory=list)
     ask_compilers: bool = True
+    check_compiles: bool = True
 
 
 @table_asset(
@@ -221,6 +224,7 @@ class SelectionConfig(dg.Config):
     drop_reasoning_with_code: bool = True
     drop_duplicates: bool = False
     drop_loops: bool = True
+    drop_not_compiling: bool = True
     repeated_share_max: float | None = None
     samples_per_problem_max: int | None = None
     text_policy: str = "placeholder"

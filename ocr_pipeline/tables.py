@@ -316,6 +316,12 @@ RESPONSES: Final = Table(
             TEXT,
             "Answer in normal form: <think>reasoning</think>answer, or what came when it has no such form.",
         ),
+        _column(
+            "answer_start?",
+            pa.int64(),
+            "Where the answer begins in text, when the server told it from the reasoning; null: tags decide.",
+            unit="bytes",
+        ),
         _column("finish_reason?", NAME, "stop, length, … as the server says."),
         _column("stop_reason?", NAME, "Stop string, or repetition_detected, as the server says."),
         _column("prompt_tokens?", pa.int32(), "Tokens of the prompt, as the server counts.", unit="tokens"),
@@ -330,7 +336,8 @@ RESPONSES: Final = Table(
         ),
         _column("attempts", pa.int32(), "Attempts until the answer.", unit="attempts"),
         _column("created_at", pa.timestamp("ms", tz="UTC"), "When the server created the answer."),
-        _column("error?", NAME, "Permanent error that took the place of an answer."),
+        _column("error?", NAME, "What took the place of an answer: the kind of failure, then what the server said."),
+        _column("is_final?", pa.bool_(), "Whether the failure is never asked again; null for an answer."),
     ),
 )
 
@@ -368,6 +375,11 @@ SAMPLES: Final = Table(
         _column("tree_sitter_ok", pa.bool_(), "Tree-sitter finds no error in the code."),
         _column(
             "compiler_ok?", pa.bool_(), "The language's own compiler accepts the code; null when it was not asked."
+        ),
+        _column(
+            "compiles?",
+            pa.bool_(),
+            "The compiler accepts the whole program, names and types too; null when it was not asked or could not judge.",
         ),
         _column("syntax_line?", pa.int32(), "Line of the first error, from 1.", unit="line"),
         _column("syntax_column?", pa.int32(), "Column of the first error, from 1.", unit="bytes"),

@@ -38,7 +38,7 @@ END_TOKENS: Final = re.compile(
 )
 """Tokens with which a model ends its turn, where a server leaves them in the text."""
 PUNCTUATION: Final = re.compile(rb"[\s.,;:!?)\]*_\"']+|\xe3\x80\x82")
-COMMENT: Final = re.compile(rb"\s*(?:#|//|\*|/\*|--|%)")
+COMMENT: Final = re.compile(rb"\s*(?:#|//|\*\s|/\*|--|%)")
 WORD: Final = re.compile(rb"\w")
 LONGEST_PREFIX_BYTES: Final = 64  # nobody indents a fence deeper; also keeps a text of one long line from costing n²
 DEEPEST_CLOSER_INDENT: Final = 3  # CommonMark: deeper than that, a fence line is content

@@ -22,4 +22,4 @@ __all__ = [
     "separate",
 ]
 
-VERSION: Final = "3"
+VERSION: Final = "4"

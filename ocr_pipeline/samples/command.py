@@ -31,6 +31,11 @@ def separate(
     ],
     out: Annotated[Path, typer.Option(help="Folder for samples.parquet.")],
     fence: Annotated[FencePolicy, typer.Option(help="Which of several code fences holds the code.")] = FencePolicy.LAST,
+    think_tag: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Tags that open and close the reasoning, beside the known ones.", metavar="OPEN CLOSE"),
+    ] = None,
+    check_compiles: Annotated[bool, typer.Option(help="Ask g++ whether every kept C++ program compiles.")] = True,  # noqa: FBT002 - a flag
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; the default is one per core, 0 works in this one.")
     ] = None,
@@ -38,11 +43,14 @@ def separate(
 ) -> None:
     """Tell reasoning, answer and code of every response apart and give each its verdict."""
     batches = open_files(responses, RESPONSES, required=NEEDED)
+    config = SampleConfig(
+        fence_policy=fence,
+        think_tags=think_tag or (),
+        check_compiles=check_compiles,
+    )
     engine = LocalEngine.for_this_machine() if workers is None else LocalEngine(workers)
     with FileWriter(out / "samples.parquet", SAMPLES) as writer, progress("separating", unit="responses") as bar:
-        counts = separate_responses(
-            batches, config=SampleConfig(fence_policy=fence), engine=engine, writer=writer, progress=bar
-        )
+        counts = separate_responses(batches, config=config, engine=engine, writer=writer, progress=bar)
     report(counts, as_json=as_json, out=out)
 
 
@@ -58,6 +66,7 @@ def select(  # noqa: PLR0913 - one parameter per option
     pass_rate_max: Annotated[float | None, typer.Option(help="Highest pass rate that stays, 0 to 1.")] = None,
     drop_reasoning_with_code: Annotated[bool, typer.Option(help="Drop reasoning that holds a code block.")] = True,
     drop_duplicates: Annotated[bool, typer.Option(help="Keep one sample per distinct program.")] = False,
+    drop_not_compiling: Annotated[bool, typer.Option(help="Drop programs that their compiler rejects.")] = True,
     drop_loops: Annotated[bool, typer.Option(help="Drop what ends in a cycle.")] = True,
     repeated_share_max: Annotated[
         float | None, typer.Option(help="Drop reasoning that repeats more of itself.")
@@ -75,6 +84,7 @@ def select(  # noqa: PLR0913 - one parameter per option
         drop_reasoning_with_code=drop_reasoning_with_code,
         drop_duplicates=drop_duplicates,
         drop_loops=drop_loops,
+        drop_not_compiling=drop_not_compiling,
         repeated_share_max=repeated_share_max,
         samples_per_problem_max=samples_per_problem_max,
         text_policy=text_policy,

@@ -14,31 +14,32 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import filelock
+
+from ocr_pipeline.judge.functions import plain_program
+from ocr_pipeline.judge.native import CPP_DIALECTS, CPP_FLAGS, precompiled_headers
 from ocr_pipeline.samples import compile_worker
 
 __all__ = ["Opinion", "PythonCompiler", "check_cpp", "has_cpp_compiler", "python_compiler"]
 
 WORKER: Final = Path(compile_worker.__file__)
-CPP_DIALECTS: Final = ("gnu++17", "gnu++20", "gnu++14")  # accepted by one of them is accepted, as in the judge
 CPP_SECONDS: Final = 20
 CPP_MEMORY_KIB: Final = 2 << 20
 CPP_LIMITS: Final = f'ulimit -t {CPP_SECONDS}; ulimit -v {CPP_MEMORY_KIB}; ulimit -c 0; exec "$@"'
-CPP_FLAGS: Final = (
-    "-x",
-    "c++",
-    "-fsyntax-only",
-    "-w",
-    "-fmax-errors=1",
-    "-fno-diagnostics-color",
-)
+CHECK_FLAGS: Final = ("-x", "c++", "-fsyntax-only", "-fmax-errors=1", "-fno-diagnostics-color")
 CPP_ERROR: Final = re.compile(r"<stdin>:(\d+):(?:(\d+):)? (?:fatal )?error:")
 MISSING_HEADER: Final = "No such file or directory"
+MACHINE: Final = re.compile(r"\Z|(?:g\+\+|cc1plus|sh|as|collect2): ")
+"""What is said when the compiler itself was stopped, by a limit or by the machine; nothing is said of the program."""
+MAIN: Final = re.compile(rb"\bmain\s*\(")
+DEVICE: Final = re.compile(rb"[\"<]\s*/(?:dev|proc|sys)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +153,24 @@ def has_cpp_compiler() -> bool:
 
 
 def check_cpp(source: bytes) -> Opinion:
-    """Return what g++ says; it cannot judge without g++, without a header of the program, or beyond its limits."""
+    """Return what g++ says; it cannot judge without g++, without a header of the program, or beyond its limits.
+
+    A source without ``main`` may be a function that is asked for: then it is also accepted behind the usual headers.
+    """
     if not has_cpp_compiler():
         return Opinion(accepted=None, message="g++ is not installed")
+    if DEVICE.search(source):
+        return Opinion(
+            accepted=None, message="the program names a file of the system, which g++ might never read to its end"
+        )
+    first = _check_program(source)
+    if first.accepted is not False or MAIN.search(source):
+        return first
+    behind = _check_program(plain_program(source.decode("utf-8", "replace")).encode())
+    return behind if behind.accepted else first
+
+
+def _check_program(source: bytes) -> Opinion:
     first = _check_dialect(source, CPP_DIALECTS[0])
     if first.accepted is not False:
         return first
@@ -163,14 +179,23 @@ def check_cpp(source: bytes) -> Opinion:
 
 
 def _check_dialect(source: bytes, dialect: str) -> Opinion:
-    command = ["sh", "-c", CPP_LIMITS, "sh", "g++", f"-std={dialect}", *CPP_FLAGS, "-"]
+    """Ask once; a compiler that was stopped by the machine, not by the program, is asked again with no other beside it.
+
+    Only CPU time and memory are limited: a clock on the wall would give another answer on a busy machine.
+    """
+    opinion = _ask_dialect(source, dialect)
+    if opinion.accepted is not None or MISSING_HEADER in opinion.message:
+        return opinion
+    with filelock.FileLock(Path(tempfile.gettempdir()) / f"ocr-pipeline-compile-{os.geteuid()}.lock"):
+        return _ask_dialect(source, dialect)
+
+
+def _ask_dialect(source: bytes, dialect: str) -> Opinion:
+    usual = dialect == CPP_DIALECTS[0]  # the others are too rare for five seconds each
+    headers = [f"-I{precompiled_headers(dialect)}"] if usual else []
+    command = ["sh", "-c", CPP_LIMITS, "sh", "g++", f"-std={dialect}", *CPP_FLAGS, *CHECK_FLAGS, *headers, "-"]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            command, input=source, capture_output=True, timeout=3 * CPP_SECONDS, check=False, env=environment, cwd="/"
-        )
-    except subprocess.TimeoutExpired:
-        return Opinion(accepted=None, message="g++ took too long")
+    done = subprocess.run(command, input=source, capture_output=True, check=False, env=environment, cwd="/")
     return _read_diagnosis(done.returncode, done.stderr.decode("utf-8", "replace"))
 
 
@@ -178,7 +203,7 @@ def _read_diagnosis(code: int, diagnosis: str) -> Opinion:
     if code == 0:
         return Opinion(accepted=True)
     error = next((line for line in diagnosis.splitlines() if "error:" in line), "")
-    if not error or MISSING_HEADER in error or "internal compiler error" in error:
+    if MACHINE.match(error) or MISSING_HEADER in error or "internal compiler error" in error:
         return Opinion(accepted=None, message=error or "g++ could not judge")
     place = CPP_ERROR.match(error)
     line, column = (int(number) if number else None for number in place.groups()) if place else (None, None)

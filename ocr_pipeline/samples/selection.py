@@ -44,6 +44,7 @@ SAMPLE_COLUMNS: Final = (
     "loop_period",
     "repeated_share",
 )
+COMPILES: Final = "compiles"  # absent from samples of before 2026-11-26
 WANTED_OF_SAMPLES: Final = (
     "sample_id",
     "problem_id",
@@ -93,6 +94,7 @@ class Drop(StrEnum):
     PROBLEM_NOT_CLEAN = "problem_not_clean"
     REASONING_HAS_CODE = "reasoning_has_code"
     LOOP = "loop"
+    DOES_NOT_COMPILE = "does_not_compile"
     REPETITION = "repetition"
     NOT_RUN = "not_run"
     FAILED_TESTS = "failed_tests"
@@ -115,6 +117,7 @@ class SelectionConfig(Options):
         False, "Keep one sample per distinct program of a problem; the paper keeps all, for their reasonings differ"
     )
     drop_loops: bool = option(True, "Drop what ends in a cycle")
+    drop_not_compiling: bool = option(True, "Drop programs that the compiler of their language rejects")
     repeated_share_max: float | None = option(
         None, "Drop reasoning of which more than this share of 20-word sequences occurs more than once", ge=0, le=1
     )
@@ -287,7 +290,7 @@ def _decide(
     decisions: list[str] = []
     hashes: list[list[Hashes]] = [[_hashes([])], [_hashes([])], [_hashes([])]]
     for batch in batches:
-        rows = batch.select(SAMPLE_COLUMNS).to_pylist()
+        rows = _with_absent_columns(batch).to_pylist()
         tested = outcomes.of(batch["sample_id"].to_pylist())
         decisions += [_decide_one(row, outcome, problems, config) for row, outcome in zip(rows, tested, strict=True)]
         hashes[0].append(_hashes(row["problem_id"] for row in rows))
@@ -301,17 +304,26 @@ def _decide(
     return decisions
 
 
+def _with_absent_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    narrow = batch.select(SAMPLE_COLUMNS)
+    known = COMPILES in batch.schema.names
+    return narrow.append_column(COMPILES, batch[COMPILES] if known else pa.nulls(len(batch), pa.bool_()))
+
+
 def _decide_one(row: Mapping[str, Any], outcome: _Outcome, problems: _Problems, config: SelectionConfig) -> str:
     if row["verdict"] != KEPT:
         return str(row["verdict"])
-    if row["problem_id"] not in problems:
-        return Drop.PROBLEM_NOT_CLEAN
-    if config.drop_reasoning_with_code and row["reasoning_has_code"]:
-        return Drop.REASONING_HAS_CODE
-    if config.drop_loops and row["loop_period"] is not None:
-        return Drop.LOOP
-    if config.repeated_share_max is not None and row["repeated_share"] > config.repeated_share_max:
-        return Drop.REPETITION
+    most = config.repeated_share_max
+    rules = (
+        (row["problem_id"] not in problems, Drop.PROBLEM_NOT_CLEAN),
+        (config.drop_reasoning_with_code and row["reasoning_has_code"], Drop.REASONING_HAS_CODE),
+        (config.drop_not_compiling and row[COMPILES] is False, Drop.DOES_NOT_COMPILE),
+        (config.drop_loops and row["loop_period"] is not None, Drop.LOOP),
+        (most is not None and row["repeated_share"] > most, Drop.REPETITION),
+    )
+    dropped = next((reason for applies, reason in rules if applies), None)
+    if dropped is not None:
+        return dropped
     return _decide_by_tests(outcome, config) if config.needs_execution else KEPT
 
 

@@ -13,12 +13,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import model_validator
 
 from ocr_pipeline.answers import (
     FAILED,
@@ -78,9 +79,19 @@ class SampleConfig(Options):
     ask_compilers: bool = option(
         True, "Confirm Python by CPython and flags on C++ by g++; otherwise Tree-sitter alone decides"
     )
-    check_compiles: bool = option(
-        True, "Ask g++ whether every kept C++ program compiles; about 0.3 CPU seconds each"
-    )
+    check_compiles: bool = option(True, "Ask g++ about every kept C++ program whether it compiles")
+
+    @model_validator(mode="after")
+    def _tags_are_pairs(self) -> Self:
+        if len(self.think_tags) % 2 or not all(self.think_tags):
+            message = f"think_tags must be pairs of an opening and a closing tag, got {list(self.think_tags)}"
+            raise ValueError(message)
+        return self
+
+    @property
+    def tag_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of tags."""
+        return tuple(zip(self.think_tags[::2], self.think_tags[1::2], strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,11 @@ def judge_responses(batch: pa.RecordBatch, config: SampleConfig) -> pa.RecordBat
     """Judge a batch of responses; beside the samples' columns come the sample index and the key of the code."""
     rows = list(_rows(batch, config))
     coded = [row for row in rows if row.parts.code is not None]
-    reports = judge_syntax([_source(row) for row in coded], ask_compilers=config.ask_compilers)
+    reports = judge_syntax(
+        [_source(row) for row in coded],
+        ask_compilers=config.ask_compilers,
+        check_compiles=config.check_compiles,
+    )
     by_row = (next(reports) if row.parts.code is not None else SyntaxReport(SyntaxVerdict.EMPTY) for row in rows)
     judged = list(zip(rows, by_row, strict=True))
     reasons = [_reasons(row.parts, report) for row, report in judged]
@@ -186,6 +201,7 @@ def _rows(batch: pa.RecordBatch, config: SampleConfig) -> Iterator[_Row]:
     errors = _optional(batch, "error")
     tokens = _optional(batch, "completion_tokens")
     answer_starts = _optional(batch, "answer_start")
+    tag_pairs = config.tag_pairs
     ids = batch["problem_id"].to_pylist()
     for row, text in enumerate(each_text(batch["text"])):
         parts = FAILED
@@ -196,7 +212,7 @@ def _rows(batch: pa.RecordBatch, config: SampleConfig) -> Iterator[_Row]:
                 config.fence_policy,
                 ending=ending_of(finish[row]),
                 answer_start=answer_starts[row],
-                think_tags=config.think_tags,
+                think_tags=tag_pairs,
             )
         yield _Row(
             problem_id=ids[row],
@@ -227,7 +243,8 @@ def _language(name: str) -> Language | None:
 
 def _source(row: _Row) -> Source:
     tag = row.parts.fence.language if row.parts.fence else ""
-    return Source(row.parts.code or b"", row.known_language, tag)
+    is_whole = row.parts.is_program and not row.parts.reasons
+    return Source(row.parts.code or b"", row.known_language, tag, is_kept=is_whole)
 
 
 def _reasons(parts: Separated, report: SyntaxReport) -> list[str]:
@@ -273,6 +290,7 @@ def _syntax_columns(reports: Sequence[SyntaxReport]) -> dict[str, object]:
         "syntax": [str(report.verdict) for report in reports],
         "tree_sitter_ok": [report.tree_sitter_ok for report in reports],
         "compiler_ok": [report.compiler_ok for report in reports],
+        "compiles": [report.compiles for report in reports],
         "syntax_line": [report.line for report in reports],
         "syntax_column": [report.column for report in reports],
     }

@@ -49,6 +49,8 @@ class Source:
     code: bytes
     language: Language | None
     tag: str = ""
+    is_kept: bool = False
+    """Nothing else speaks against the sample, so it is worth asking whether the whole program compiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class SyntaxReport:
     compiler_ok: bool | None = None
     line: int | None = None
     column: int | None = None
+    compiles: bool | None = None
+    """What the compiler says of the whole program, names and types too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,9 @@ class _Parse:
     column: int | None = None
 
 
-def judge_syntax(sources: Sequence[Source], *, ask_compilers: bool = True) -> Iterator[SyntaxReport]:
+def judge_syntax(
+    sources: Sequence[Source], *, ask_compilers: bool = True, check_compiles: bool = True
+) -> Iterator[SyntaxReport]:
     """Yield one report per source, in order.
 
     The Python sources are compiled by a worker process while this one parses. Without compilers Tree-sitter's opinion
@@ -89,7 +95,7 @@ def judge_syntax(sources: Sequence[Source], *, ask_compilers: bool = True) -> It
         elif source.language is Language.PYTHON:
             yield _judge_python(source, parsed, next(opinions, None))
         else:
-            yield _judge_cpp(source, parsed, ask_compilers=ask_compilers)
+            yield _judge_cpp(source, parsed, ask_compilers=ask_compilers, check_compiles=check_compiles)
 
 
 def _is_judged(source: Source) -> bool:
@@ -107,7 +113,7 @@ def _judge_python(source: Source, parsed: _Parse, opinion: Opinion | None) -> Sy
     if parsed.is_empty and accepted:
         return SyntaxReport(SyntaxVerdict.EMPTY, parsed.is_ok, opinion.accepted)
     if accepted:
-        return SyntaxReport(SyntaxVerdict.OK, parsed.is_ok, opinion.accepted)
+        return SyntaxReport(SyntaxVerdict.OK, parsed.is_ok, opinion.accepted, compiles=opinion.accepted)
     verdict = _python_failure(source, parsed, opinion)
     line, column = (opinion.line, opinion.column) if opinion.line else (parsed.line, parsed.column)
     return SyntaxReport(verdict, parsed.is_ok, opinion.accepted, line, column)
@@ -130,16 +136,19 @@ def _is_python2(code: bytes, parsed: _Parse, opinion: Opinion) -> bool:
     return opinion.message.startswith(PYTHON2_MESSAGES) or PYTHON2_LINE.search(line) is not None
 
 
-def _judge_cpp(source: Source, parsed: _Parse, *, ask_compilers: bool) -> SyntaxReport:
+def _judge_cpp(source: Source, parsed: _Parse, *, ask_compilers: bool, check_compiles: bool) -> SyntaxReport:
     if parsed.is_empty:
         return SyntaxReport(SyntaxVerdict.EMPTY, parsed.is_ok)
-    if parsed.is_ok or not ask_compilers:
+    if not ask_compilers:
         return SyntaxReport(SyntaxVerdict.OK, parsed.is_ok)
+    if parsed.is_ok:
+        compiles = check_cpp(source.code).accepted if check_compiles and source.is_kept else None
+        return SyntaxReport(SyntaxVerdict.OK, parsed.is_ok, compiles=compiles)
     if _is_python(source.code):
         return SyntaxReport(SyntaxVerdict.WRONG_LANGUAGE, parsed.is_ok, None, parsed.line, parsed.column)
     opinion = check_cpp(source.code)
     if opinion.accepted is not False:
-        return SyntaxReport(SyntaxVerdict.OK, parsed.is_ok, opinion.accepted)
+        return SyntaxReport(SyntaxVerdict.OK, parsed.is_ok, opinion.accepted, compiles=opinion.accepted)
     line, column = (opinion.line, opinion.column) if opinion.line else (parsed.line, parsed.column)
     return SyntaxReport(_cpp_failure(source), parsed.is_ok, opinion.accepted, line, column)
 

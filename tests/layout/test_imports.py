@@ -29,7 +29,7 @@ GROUND = {
     "prompts",
 }
 ROOF = {"cli", "studio", "definitions"}
-ALLOWED = {("plans", "teacher"), ("student", "teacher"), ("student", "judge")}
+ALLOWED = {("samples", "judge"), ("plans", "teacher"), ("student", "teacher"), ("student", "judge")}
 """The teacher and the judge are also services that other steps ask; tables could not carry that."""
 HEAVY = {"accelerate", "datasets", "matplotlib", "pandas", "peft", "ray", "sentence_transformers", "streamlit"} | {
     "torch",

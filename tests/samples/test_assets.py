@@ -17,7 +17,7 @@ from resources import StoreResource
 from tests.samples.rows import ALL_SHAPES, rows
 
 PARTITION = {"dataset": "taco", "language": "python"}
-TWO_FENCES = "<think>Two.</think>\n```python\na = 1\n```\nor\n```python\nb = 2\n```\n"
+TWO_FENCES = "<think>Two.</think>\n```python\nprint(1)\n```\nor\n```python\nprint(2)\n```\n"
 TEXTS = [*ALL_SHAPES[:2], ALL_SHAPES[5], TWO_FENCES]
 
 
@@ -93,7 +93,7 @@ def test_fence_policy_is_run_configuration(pipeline: Pipeline) -> None:
     """The first fence instead of the last one is one word; both fences stand in the row."""
     assert pipeline.run("samples", fence_policy="first").success
     row = open_table(pipeline.root, "samples", **PARTITION).to_table().to_pylist()[3]
-    assert (row["code"], len(row["fence_spans"])) == ("a = 1", 2)
+    assert (row["code"], len(row["fence_spans"])) == ("print(1)", 2)
 
 
 @pytest.mark.parametrize(

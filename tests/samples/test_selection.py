@@ -168,6 +168,27 @@ def test_loops(world: World) -> None:
     assert world.select(repeated_share_max=0.5).dropped["repetition"] == 1
 
 
+def test_programs_that_do_not_compile(world: World) -> None:
+    """What its compiler rejects is dropped by name unless the selection keeps it; what nobody asked about stays."""
+    values = world.samples.to_pylist()
+    values[0] |= {"compiles": False}
+    values[1] |= {"compiles": None}
+    world.samples = pa.RecordBatch.from_pylist(values, schema=SAMPLES.schema)
+    assert world.select().dropped["does_not_compile"] == 1
+    assert [row["sample_id"] for row in world.written] == ["r001", "r011"]
+    assert world.ids(drop_not_compiling=False) == ["r000", "r001", "r011"]
+
+
+def test_output_has_the_tags_of_the_data_set(tmp_path: Path) -> None:
+    """Whatever tags the teacher wrote, readers find the usual ones."""
+    text = "[THINK]Hm.[/THINK]\n```python\nprint(1)\n```\n"
+    batch = responses([text], model=["r1"])
+    _, samples = separated(tmp_path / "samples.parquet", [batch])
+    world = World(pa.RecordBatch.from_pylist(samples, schema=SAMPLES.schema), batch, rows(CLEAN_PROBLEMS, [problem()]))
+    world.select()
+    assert world.written[0]["output"] == "<think>Hm.</think>\n```python\nprint(1)\n```\n"
+
+
 class TestExecution:
     """The ablation sets of the paper and bands of the pass rate."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ocr_pipeline.samples import SyntaxVerdict
-from ocr_pipeline.samples.compilers import WORKER, PythonCompiler
+from ocr_pipeline.samples import SyntaxVerdict, compilers
+from ocr_pipeline.samples.compilers import WORKER, Opinion, PythonCompiler, _read_diagnosis, check_cpp
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
 from ocr_pipeline.tables import Language
 
@@ -185,3 +185,63 @@ def test_syntax_warnings_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
     """A doubtful escape is no error and prints nothing."""
     assert judge("s = '\\d'\nx = 1 is 1").verdict is SyntaxVerdict.OK
     assert capfd.readouterr().err == ""
+
+
+CPP_MAIN = "#include <iostream>\nint main() {{ {body} }}"
+
+
+@needs_gpp
+@pytest.mark.parametrize(
+    ("code", "compiles"),
+    [
+        (CPP_MAIN.format(body="std::cout << 1;"), True),
+        (CPP_MAIN.format(body="x = 3;"), False),
+        (CPP_MAIN.format(body="int a = std::string();"), False),
+        ("class Solution { public: vector<int> f(vector<int>& a) { sort(a.begin(), a.end()); return a; } };", True),
+        ("class Solution { public: vector<int> f(vector<int>& a) { order(a); return a; } };", False),
+        ("#include <of_nobody.h>\nint main() {}", None),
+        ('#include "/dev/zero"\nint main() {}', None),
+    ],
+)
+def test_a_kept_cpp_program_is_compiled(code: str, compiles: bool | None) -> None:  # noqa: FBT001 - a table's column
+    """Names and types are g++'s to judge; a function that is asked for is compiled behind the usual headers."""
+    report = next(judge_syntax([Source(code.encode(), Language.CPP, is_kept=True)]))
+    assert (report.verdict, report.compiles) == (SyntaxVerdict.OK, compiles)
+
+
+def test_what_is_dropped_anyway_is_not_compiled() -> None:
+    """Compiling costs more than everything else, so only kept programs are asked about."""
+    assert next(judge_syntax([Source(CPP_MAIN.format(body="x = 3;").encode(), Language.CPP)])).compiles is None
+
+
+def test_python_compiles_when_cpython_accepts() -> None:
+    """For Python the column repeats the compiler's opinion."""
+    assert judge("x = 1").compiles is True
+
+
+@pytest.mark.parametrize(
+    "diagnosis",
+    [
+        "g++: fatal error: Killed signal terminated program cc1plus",
+        "cc1plus: out of memory allocating 65536 bytes",
+        "virtual memory exhausted: Cannot allocate memory",
+        "sh: 1: ulimit: error: too high",
+        "",
+    ],
+)
+def test_a_compiler_that_was_stopped_says_nothing(diagnosis: str) -> None:
+    """A limit or a full machine is no verdict on the program."""
+    assert _read_diagnosis(1, diagnosis).accepted is None
+
+
+@needs_gpp
+def test_a_stopped_compiler_is_asked_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine stopped is asked once more with no other compiler beside it."""
+    opinions = iter([Opinion(accepted=None), Opinion(accepted=True)])
+    monkeypatch.setattr(compilers, "_ask_dialect", lambda *_: next(opinions))
+    assert check_cpp(b"int main() {}").accepted is True
+
+
+def test_compilers_have_no_clock() -> None:
+    """The same input gives the same bytes at any load: CPU time and memory are limited, never time on the wall."""
+    assert "timeout" not in Path(compilers.__file__).read_text(encoding="utf-8")
