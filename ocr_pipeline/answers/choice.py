@@ -45,12 +45,22 @@ class _Candidate(NamedTuple):
 
 
 def choose_program(
-    text: bytes, start: int, end: int, fences: Sequence[Fence], policy: FencePolicy, language: Language | None
+    text: bytes,
+    answer: tuple[int, int],
+    fences: Sequence[Fence],
+    policy: FencePolicy,
+    language: Language | None,
+    *,
+    is_open: bool = False,
 ) -> Choice:
-    """Return the program of the answer ``text[start:end]``, whose complete fences are known."""
+    """Return the program of the answer that lies between two offsets of ``text``, whose complete fences are known.
+
+    Behind a fence that stays open there is nothing but the rest of a program that was cut.
+    """
     candidates = _candidates(text, fences, language)
-    if not any(each.wholeness for each in candidates) and may_hold_program(text, start, end, language):
-        candidates += [each for each in _candidates(text, find_shapes(text, start, end), language) if each.wholeness]
+    is_found = is_open or any(each.wholeness for each in candidates)
+    if not is_found and may_hold_program(text, *answer, language):
+        candidates += [each for each in _candidates(text, find_shapes(text, *answer), language) if each.wholeness]
     if not candidates:
         return NO_CHOICE
     best = min(each.order for each in candidates)
@@ -68,7 +78,8 @@ def extract_code(text: str, policy: FencePolicy = FencePolicy.LAST, language: La
     line is not part of the code.
     """
     raw = text.encode("utf-8", "replace")
-    code = choose_program(raw, 0, len(raw), find_fences(raw).complete, policy, language).code
+    found = find_fences(raw)
+    code = choose_program(raw, (0, len(raw)), found.complete, policy, language, is_open=found.is_open).code
     return None if code is None else code.decode("utf-8", "replace")
 
 

@@ -6,13 +6,13 @@ program of its language is not decided here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ocr_pipeline.answers.choice import NO_CHOICE, Choice, choose_program
 from ocr_pipeline.answers.ending import Ending
 from ocr_pipeline.answers.fences import Fence, find_fences
+from ocr_pipeline.answers.shapes import has_code_line
 from ocr_pipeline.answers.thoughts import BOM, Span, Thought, find_thought, skip_space
 from ocr_pipeline.answers.words import Case, FencePolicy, Separation
 from ocr_pipeline.tables import Language
@@ -20,11 +20,6 @@ from ocr_pipeline.tables import Language
 __all__ = ["FAILED", "Separated", "separate_text"]
 
 FIRST_NON_ASCII: Final = 0x80
-CODE: Final = (
-    rb"(?:#include\b|import \w|from \w+ import |def \w+\(|class \w+|using namespace |int main\s*\(|for \w+ in .+:$)"
-)
-FIRST_CODE_LINE: Final = re.compile(CODE, re.MULTILINE)
-CODE_LINE: Final = re.compile(b"\n" + CODE, re.MULTILINE)  # a literal first is three times as fast as ``^``
 BROKEN: Final = {Ending.LENGTH: (Separation.TRUNCATED,), Ending.BROKEN: (Separation.BROKEN_OFF,)}
 
 
@@ -134,7 +129,7 @@ def _read_answer(text: bytes, thought: Thought, policy: FencePolicy, language: L
         return _Answer((Separation.EMPTY_ANSWER,))
     found = find_fences(text, answer.start, answer.end)
     fences = tuple(fence._replace(is_html=True) for fence in found.complete) if thought.is_escaped else found.complete
-    choice = choose_program(text, answer.start, answer.end, fences, policy, language)
+    choice = choose_program(text, answer, fences, policy, language, is_open=found.is_open)
     cases = _answer_cases(text, answer, first, fences, choice.fence, language)
     if choice.fence is None:
         return _Answer((Separation.UNCLOSED_FENCE if found.is_open else Separation.NO_CODE,), cases=cases)
@@ -148,19 +143,13 @@ def _answer_cases(
     cases: list[Case] = []
     if fence is not None:
         cases += _fence_cases(fence, len(fences), language)
-    elif _has_code_line(text, first, answer.end):
+    elif has_code_line(text, first, answer.end):
         cases.append(Case.CODE_OUTSIDE_FENCE)
     if text.find(b"\r", answer.start, answer.end) >= 0 and text.find(b"\r\n", answer.start, answer.end) >= 0:
         cases.append(Case.CRLF)
     if text[first] >= FIRST_NON_ASCII:
         cases.append(Case.NON_ASCII_START)
     return tuple(cases)
-
-
-def _has_code_line(text: bytes, start: int, end: int) -> bool:
-    """Tell that the first line or a later one begins as a program's line does."""
-    found = FIRST_CODE_LINE.match(text, start, end) or CODE_LINE.search(text, start, end)
-    return found is not None
 
 
 def _fence_cases(fence: Fence, count: int, language: Language | None) -> Iterator[Case]:

@@ -228,6 +228,18 @@ class TestForms:
         parts = apart(f"<pre>{PY}</pre>")
         assert (Case.OTHER_FORM in parts.cases, len(parts.fences)) == (True, 1)
 
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "```python\ndef main():\n    n = int(input())\n\n    print(n)\nmain()",
+            "import sys\n\ndef main():\n\n    n = int(input())\n    print(n)\n\nmain()\n",
+            "First we read:\n    print(input())\nand go on.",
+        ],
+    )
+    def test_indented_lines_of_something_else(self, answer: str) -> None:
+        """The body of a program that was cut or stands without a fence is not a program of its own."""
+        assert apart(answer).code is None
+
     def test_commented_fence_is_content(self) -> None:
         """A fence in a comment of the program does not end it."""
         code = f"# usage:\n# ```\n# solve 4\n# ```\n{PY}"
