@@ -166,7 +166,7 @@ def check_cpp(source: bytes) -> Opinion:
     first = _check_program(source)
     if first.accepted is not False or MAIN.search(source):
         return first
-    behind = _check_program(plain_program(source.decode("utf-8", "replace")).encode())
+    behind = _check_dialect(plain_program(source.decode("utf-8", "replace")).encode(), CPP_DIALECTS[0])
     return behind if behind.accepted else first
 
 
