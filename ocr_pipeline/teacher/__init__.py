@@ -28,5 +28,5 @@ __all__ = [
     "generate",
 ]
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Changes when the same input gives other bytes."""

@@ -7,7 +7,7 @@ caller's; solutions to problems have a door of their own, :func:`ocr_pipeline.te
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +95,7 @@ def ask(
     reserve_bytes = config.window * RESERVE_BYTES_PER_CALL
     with Ledger(ledger, lock_timeout_s=config.lock_timeout_s, reserve_bytes=reserve_bytes) as book, Wanted() as wanted:
         totals = converse(
-            _calls(requests, identity, wanted),
+            _calls(requests, identity, wanted, config.sent_as),
             server=server,
             identity=identity,
             ledger=book,
@@ -127,9 +127,11 @@ def require_room(totals: Totals) -> None:
         raise BudgetError(message)
 
 
-def prepared_call(request: Request, identity: Identity, key: str, prompt_sha256: str) -> Call:
+def prepared_call(
+    request: Request, identity: Identity, key: str, prompt_sha256: str, sent_as: Mapping[str, str | None] | None = None
+) -> Call:
     """Return a request ready to be sent."""
-    body = wire_body(request, identity.model)
+    body = wire_body(request, identity.model, sent_as)
     max_tokens = int(request.params.get("max_tokens") or request.params.get("max_completion_tokens") or 0)
     return Call(
         request_id=key,
@@ -141,11 +143,13 @@ def prepared_call(request: Request, identity: Identity, key: str, prompt_sha256:
     )
 
 
-def _calls(requests: Iterable[Request], identity: Identity, wanted: Wanted) -> Iterator[Call]:
+def _calls(
+    requests: Iterable[Request], identity: Identity, wanted: Wanted, sent_as: Mapping[str, str | None]
+) -> Iterator[Call]:
     for request in requests:
         key = request_id(request, identity, prompt=_hashed_once(request))
         if wanted.add(key, _note(request)):
-            yield prepared_call(request, identity, key, request.prompt_sha256)
+            yield prepared_call(request, identity, key, request.prompt_sha256, sent_as)
 
 
 def _hashed_once(request: Request) -> list[str] | None:

@@ -8,8 +8,10 @@
     reply of another model
     deadline passed             again
     cannot connect, reset       again; the replica is taken out and probed; does not count as an attempt
-    400, 413, 422               no answer ever: a row with its error
-    401, 403, 404               the configuration is wrong: the run ends with one line
+    prompt too long, moderated  the question's own failure: a row with its error, final
+    402, other 4xx              the account's or the setting's failure: a row with its error, asked again by the next run
+    ended by error or abort     again; ended by a filter: asked again by the next run
+    401, 403, 404, redirects    the configuration is wrong: the run ends with one line
 
 Waits come from tenacity. Attempts count the replies of a server and its passed deadlines, not broken connections: a
 server that was killed and started again leaves no trace in the data.
@@ -29,6 +31,7 @@ from typing import Any, Final
 import orjson
 import tenacity
 
+from ocr_pipeline.answers import Ending, ending_of
 from ocr_pipeline.errors import TeacherError
 from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.replicas import Replica, Replicas
@@ -50,12 +53,28 @@ MAX_BROKEN_CONNECTIONS: Final = 50
 PROBE_TIMEOUT_S: Final = 10.0
 DETAIL_CHARACTERS: Final = 500
 TOO_LONG_WORDS: Final = (
-    "context length",
-    "longer than the maximum",
-    "max_model_len",
-    "too many tokens",
-    "prompt is too long",
+    *("context length", "context size", "context window", "exceed_context_size", "longer than the maximum"),
+    *("max_model_len", "too many tokens", "prompt is too long", "input is too long", "max_new_tokens` must be"),
+    *("maximum input length", "prompt length", "exceeds the maximum", "max_input_len", "max_num_tokens"),
 )
+ACCOUNT_WORDS: Final = (
+    "insufficient_quota",
+    "insufficient balance",
+    "exceeded your current quota",
+    "billing",
+    "credits",
+)
+MODERATION_WORDS: Final = ("moderation", "flagged", "content policy", "content_policy", "content management policy")
+SETTING_WORDS: Final = (
+    "unsupported parameter",
+    "unsupported_parameter",
+    "not permitted",
+    "chat template",
+    "unrecognized",
+)
+MACHINE_WORDS: Final = ("out of memory", "cuda", "enginecore", "engine core", "internal error", "overloaded")
+FILTERED: Final = frozenset({"content_filter", "safety", "recitation", "tool_calls", "function_call", "refusal"})
+REDIRECTS: Final = frozenset({301, 302, 303})
 NO_MODEL_LIST: Final = frozenset({404, 405, 501})
 REFUSED: Final = frozenset({401, 403})
 
@@ -71,20 +90,26 @@ class Served:
 class TransientError(Exception):
     """A failure that may pass."""
 
-    def __init__(self, kind: ErrorKind, detail: str, *, wait_s: float = 0.0) -> None:
+    def __init__(self, kind: ErrorKind, detail: str, *, wait_s: float = 0.0, raw: bytes = b"") -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.wait_s = wait_s
+        self.raw = raw
 
 
 class RefusedError(Exception):
-    """The server will never answer this request."""
+    """The server does not answer this request as things are."""
 
-    def __init__(self, kind: ErrorKind, detail: str) -> None:
+    def __init__(self, kind: ErrorKind, detail: str, *, raw: bytes = b"") -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
+        self.raw = raw
+
+
+class ForeignError(RefusedError):
+    """A model of another name answered."""
 
 
 @dataclass(slots=True)
@@ -132,12 +157,18 @@ class Client:
         config: Asking,
         transport: Transport,
         clock: Callable[[], float] = time.time,
+        context_tokens: int | None = None,
     ) -> None:
         self._identity = identity
-        self._names = {identity.model, identity.revision, *config.accept_models}
+        self.names = {identity.model, *config.accept_models} | ({identity.revision} if identity.revision else set())
         self._config = config
         self._transport = transport
         self._clock = clock
+        self.context_tokens = context_tokens
+        self._has_answered = False
+        self._asking = 0
+        self._foreign = 0
+        self._knows_names = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.replicas = Replicas(urls, limit=config.window, probe=self._is_alive, patience_s=config.patience_s)
         self.statistics = ClientStatistics()
@@ -152,13 +183,21 @@ class Client:
             When the configuration is wrong or no server has been alive for longer than the patience.
         """
         tries = Tries()
+        self._asking += 1
+        try:
+            return await self._complete(body, tries)
+        finally:
+            self._asking -= 1
+            self._know_names_when_all_are_foreign()
+
+    async def _complete(self, body: bytes, tries: Tries) -> Answer:
         try:
             return await self._attempt(body, tries)
         except TransientError as error:
             self.statistics.count(error.kind)
             first = error
         except RefusedError as refusal:
-            return self._failure(refusal.kind, refusal.detail, tries)
+            return self._failure(refusal, tries)
         return await self._again(body, tries, first)
 
     async def _again(self, body: bytes, tries: Tries, first: TransientError) -> Answer:
@@ -174,10 +213,8 @@ class Client:
         waits = _Replayed(first)
         try:
             return await retrying(waits, self._attempt, body, tries)
-        except TransientError as error:
-            return self._failure(error.kind, error.detail, tries)
-        except RefusedError as refusal:
-            return self._failure(refusal.kind, refusal.detail, tries)
+        except (TransientError, RefusedError) as error:
+            return self._failure(error, tries)
 
     def _is_hopeless(self, tries: Tries) -> bool:
         return tries.answered >= self._config.max_attempts or tries.broken >= MAX_BROKEN_CONNECTIONS
@@ -193,6 +230,24 @@ class Client:
             self.statistics.count(error.kind)
 
     async def _attempt(self, body: bytes, tries: Tries) -> Answer:
+        try:
+            return await self._attempt_once(body, tries)
+        except ForeignError as foreign:
+            error = foreign
+        self._foreign += 1
+        self._know_names_when_all_are_foreign()
+        await self._knows_names.wait()
+        self._foreign -= 1
+        if self._has_answered:  # it does serve the model: this reply went astray, so it is asked again
+            raise TransientError(ErrorKind.WRONG_MODEL, error.detail, raw=error.raw)
+        raise RefusedError(ErrorKind.WRONG_MODEL, error.detail, raw=error.raw)
+
+    def _know_names_when_all_are_foreign(self) -> None:
+        """End the waiting for a reply under the asked name when nothing in flight can bring one any more."""
+        if self._foreign and self._foreign >= self._asking:
+            self._knows_names.set()
+
+    async def _attempt_once(self, body: bytes, tries: Tries) -> Answer:
         replica = await self.replicas.acquire()
         start_s = self._loop.time()
         try:
@@ -227,30 +282,34 @@ class Client:
         try:
             completion = read_completion(reply.body)
         except MalformedReplyError as error:
-            raise TransientError(ErrorKind.MALFORMED_REPLY, str(error)) from error
-        if completion.model not in self._names:
-            detail = f"asked `{self._identity.model}`, `{completion.model}` answered"
-            raise TransientError(ErrorKind.WRONG_MODEL, detail)
+            raise TransientError(ErrorKind.MALFORMED_REPLY, str(error), raw=reply.body) from error
+        if completion.model and completion.model not in self.names:
+            detail = (
+                f"asked `{self._identity.model}`, `{completion.model}` answered; "
+                f"if that is right, give --accept-model {completion.model}"
+            )
+            raise ForeignError(ErrorKind.WRONG_MODEL, detail, raw=reply.body)
+        if ending_of(completion.finish_reason) is Ending.BROKEN:
+            detail = f"the server ended the answer with `{completion.finish_reason}`"
+            is_filtered = (completion.finish_reason or "").lower() in FILTERED
+            raise (RefusedError if is_filtered else TransientError)(ErrorKind.BROKEN_OFF, detail, raw=reply.body)
+        self._has_answered = True
+        self._knows_names.set()
         return completion
 
     def _failed(self, reply: HttpReply, replica: Replica) -> Exception:
-        detail = _detail(reply)
-        match reply.status:
-            case 401 | 403 | 404:
-                return _misconfigured(replica.url, reply.status, detail)
-            case 429 | 503:
-                wait_s = _retry_after_s(reply.headers, self._clock())
-                self.replicas.report_overload(replica, wait_s)
-                kind = ErrorKind.RATE_LIMITED if reply.status == 429 else ErrorKind.SERVER_ERROR  # noqa: PLR2004 - HTTP
-                return TransientError(kind, detail, wait_s=wait_s)
-            case 408 | 409 | 425:
-                return TransientError(ErrorKind.SERVER_ERROR, detail)
-            case status if 400 <= status < 500:  # noqa: PLR2004 - HTTP
-                too_long = status == 413 or any(words in detail.lower() for words in TOO_LONG_WORDS)  # noqa: PLR2004
-                return RefusedError(ErrorKind.PROMPT_TOO_LONG if too_long else ErrorKind.BAD_REQUEST, detail)
-            case _:
-                self.replicas.report_failure(replica)
-                return TransientError(ErrorKind.SERVER_ERROR, f"HTTP {reply.status}: {detail}")
+        detail, words = _detail(reply), reply.body.decode("utf-8", "replace").lower()
+        if reply.status == 404 and self._has_answered:  # noqa: PLR2004 - HTTP; it did answer before: it starts again
+            return TransientError(ErrorKind.SERVER_ERROR, f"HTTP 404: {detail}")
+        if reply.status in {429, 503} and not _has(words, ACCOUNT_WORDS):
+            wait_s = _retry_after_s(reply.headers, self._clock())
+            self.replicas.report_overload(replica, wait_s)
+            kind = ErrorKind.RATE_LIMITED if reply.status == 429 else ErrorKind.SERVER_ERROR  # noqa: PLR2004 - HTTP
+            return TransientError(kind, detail, wait_s=wait_s)
+        if reply.status < 300 or reply.status >= 500:  # noqa: PLR2004 - HTTP
+            self.replicas.report_failure(replica)
+            return TransientError(ErrorKind.SERVER_ERROR, f"HTTP {reply.status}: {detail}")
+        return _misconfiguration(reply, replica.url, detail, words) or _refusal(reply.status, detail, words, reply.body)
 
     def _answer(self, completion: Completion, reply: HttpReply, tries: Tries, measured_s: float) -> Answer:
         return Answer(
@@ -262,9 +321,11 @@ class Client:
             finish_reason=completion.finish_reason,
             stop_reason=completion.stop_reason,
             usage=completion.usage,
+            answer_start=completion.answer_start,
+            raw=reply.body,
         )
 
-    def _failure(self, kind: ErrorKind, detail: str, tries: Tries) -> Answer:
+    def _failure(self, error: TransientError | RefusedError, tries: Tries) -> Answer:
         return Answer(
             text="",
             model=str(self._identity),
@@ -272,8 +333,10 @@ class Client:
             latency_s=0.0,
             attempts=tries.answered,
             usage=Usage(),
-            error_kind=kind,
-            error_detail=detail,
+            error_kind=error.kind,
+            error_detail=error.detail,
+            raw=error.raw,
+            context_tokens=self.context_tokens,
         )
 
     async def _is_alive(self, url: str) -> bool:
@@ -298,10 +361,14 @@ class _Replayed:
         return answer
 
 
-def wire_body(request: Request, model: str) -> bytes:
-    """Return the body that is sent: exactly the fields that were hashed."""
+def wire_body(request: Request, model: str, sent_as: Mapping[str, str | None] | None = None) -> bytes:
+    """Return the body that is sent: exactly the fields that were hashed, some under other names or left out."""
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    return orjson.dumps({"model": model, "messages": messages, **request.params})
+    params = request.params
+    if sent_as:
+        named = ((sent_as.get(name, name), value) for name, value in params.items())
+        params = {name: value for name, value in named if name is not None}
+    return orjson.dumps({"model": model, "messages": messages, **params})
 
 
 def base_url(url: str) -> str:
@@ -382,6 +449,8 @@ def _served(reply: HttpReply, url: str, identity: Identity) -> Served:
         models = {}
     if reply.status in NO_MODEL_LIST or not models:
         return Served(identity)
+    if identity.model not in models and any("*" in name or name.endswith(f"/{identity.model}") for name in models):
+        return Served(identity)
     if identity.model not in models:
         message = f"`{url}` serves {', '.join(sorted(models))}, not `{identity.model}`; give one of these as --model"
         raise TeacherError(message)
@@ -389,6 +458,35 @@ def _served(reply: HttpReply, url: str, identity: Identity) -> Served:
     root, context = model.get("root"), model.get("max_model_len")
     revision = identity.revision or (root if isinstance(root, str) and root != identity.model else None)
     return Served(Identity(identity.model, revision), context if isinstance(context, int) else None)
+
+
+def _has(text: str, words: Sequence[str]) -> bool:
+    return any(word in text for word in words)
+
+
+def _misconfiguration(reply: HttpReply, url: str, detail: str, words: str) -> TeacherError | None:
+    """Return why no request can be answered there, or ``None`` when only this one was refused."""
+    if reply.status in REDIRECTS:
+        place = reply.headers.get("location", "another address")
+        return TeacherError(f"`{url}` sends requests on to `{place}`, which loses them; give that address as --url")
+    is_moderated = _has(words, MODERATION_WORDS) or '"reasons"' in words
+    if reply.status in {401, 404} or (reply.status == 403 and not is_moderated):  # noqa: PLR2004 - HTTP
+        return _misconfigured(url, reply.status, detail)
+    return None
+
+
+def _refusal(status: int, detail: str, words: str, raw: bytes) -> Exception:
+    """Return what a 4xx means, by its words; one that nobody knows is not known to be the question's fault."""
+    if status in {408, 409, 424, 425} or _has(words, MACHINE_WORDS):
+        return TransientError(ErrorKind.SERVER_ERROR, detail, raw=raw)
+    kinds = (
+        (status == 402 or _has(words, ACCOUNT_WORDS), ErrorKind.ACCOUNT),  # noqa: PLR2004 - HTTP
+        (status == 413 or _has(words, TOO_LONG_WORDS), ErrorKind.PROMPT_TOO_LONG),  # noqa: PLR2004 - HTTP
+        (status == 403 or _has(words, MODERATION_WORDS), ErrorKind.MODERATION),  # noqa: PLR2004 - HTTP
+        (_has(words, SETTING_WORDS), ErrorKind.SETTING),
+    )
+    kind = next((kind for applies, kind in kinds if applies), ErrorKind.BAD_REQUEST)
+    return RefusedError(kind, detail, raw=raw)
 
 
 def _misconfigured(url: str, status: int, detail: str) -> TeacherError:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import typer
 
 from ocr_pipeline.console import progress, report
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, TeacherError
 from ocr_pipeline.store import FileWriter, atomic_write, open_files
 from ocr_pipeline.tables import PROBLEMS, RESPONSES, Language
 from ocr_pipeline.teacher.forecast import forecast
@@ -21,6 +22,7 @@ from ocr_pipeline.teacher.generate import NEEDED_COLUMNS
 from ocr_pipeline.teacher.generate import generate as generate_rows
 from ocr_pipeline.teacher.ledger import SUFFIX, Ledger, merge_ledgers, read_records, record_line
 from ocr_pipeline.teacher.options import GenerateConfig
+from ocr_pipeline.teacher.reply import ErrorKind
 from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["generate", "ledger", "replay"]
@@ -62,6 +64,16 @@ def generate(  # noqa: PLR0913 - one parameter per option
     completion_price: Annotated[
         float | None, typer.Option(min=0.0, help="Price of a million completion tokens.")
     ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="Send a field under another name, such as max_tokens=max_completion_tokens."),
+    ] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="Do not send a field, such as seed.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed for good, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print forecast and cost, and ask nothing.")] = False,
+    max_failed_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of failures above which the command ends with code 1.")
+    ] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Ask a teacher for solutions; run the same command again to go on where it stopped."""
@@ -79,6 +91,9 @@ def generate(  # noqa: PLR0913 - one parameter per option
         max_prompt_tokens=max_prompt_tokens,
         tokenizer=tokenizer,
         window=window,
+        rename=tuple(rename or ()),
+        leave_out=tuple(leave_out or ()),
+        retry_failed=retry_failed,
         deadline_s=deadline,
         accept_models=tuple(accept_model or ()),
         budget_requests=max_requests,
@@ -97,12 +112,32 @@ def generate(  # noqa: PLR0913 - one parameter per option
     expected = forecast(_opened(problems), **where)
     for line in expected.lines():
         sys.stderr.write(line + "\n")
+    if dry_run:
+        return
     with (
         FileWriter(out / "responses.parquet", RESPONSES) as writer,
         progress(f"asking {model}", total=expected.requests, unit="requests") as bar,
     ):
         counts = generate_rows(_opened(problems), **where, writer=writer, progress=bar)
     report(counts, as_json=as_json, out=out)
+    failed = sum(counts.dropped.values())
+    if failed:
+        for line in _first_errors(out / "responses.parquet"):
+            sys.stderr.write(line + "\n")
+    if failed > max_failed_share * counts.rows_in:
+        message = f"{failed:,} of {counts.rows_in:,} requests failed, more than the share of {max_failed_share:g} that is allowed (--max-failed-share)"
+        raise TeacherError(message)
+
+
+def _first_errors(path: Path) -> Iterator[str]:
+    """Yield the first error of each kind."""
+    seen: set[str] = set()
+    for batch in pq.ParquetFile(path).iter_batches(columns=["error"]):
+        for error in filter(None, batch["error"].to_pylist()):
+            kind = error.partition(":")[0]
+            if kind not in seen:
+                seen.add(kind)
+                yield f"first failure: {error}"
 
 
 def _opened(paths: list[Path]) -> Callable[[], Iterable[pa.RecordBatch]]:
@@ -187,6 +222,18 @@ def export(
                 file.write(record_line(record))
                 written += 1
     sys.stdout.write(f"{written:,} records written to {out}\n")
+
+
+@ledger.command()
+def forget(
+    paths: Annotated[list[Path], typer.Argument(help="Ledgers, or folders of ledgers.")],
+    *,
+    error: Annotated[ErrorKind, typer.Option(help="Kind of failure.")],
+) -> None:
+    """Remove the failures of a kind, so that the next run asks again; answers stay."""
+    for path in _ledgers(paths):
+        with Ledger(path) as book:
+            sys.stdout.write(f"{path}: {book.forget(error):,} failures forgotten\n")
 
 
 def _ledgers(paths: list[Path]) -> Iterator[Path]:

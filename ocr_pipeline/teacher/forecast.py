@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-from ocr_pipeline.teacher.generate import Enumeration, ledger_file
+from ocr_pipeline.teacher.generate import Asked, Enumeration, ledger_file
 from ocr_pipeline.teacher.ledger import Ledger, LedgerSummary, batched
 from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy
@@ -86,7 +86,7 @@ def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Ledger |
             fresh = [asked for asked in chunk if wanted.add(asked.request_id, b"")]
             open_ones = [asked for asked in fresh if not enumeration.is_too_long(asked)]
             too_long += len(fresh) - len(open_ones)
-            settled = ledger.settled([asked.request_id for asked in open_ones]) if ledger else {}
+            settled = _settled(ledger, open_ones, enumeration, config) if ledger else {}
             reused += len(settled)
             for asked in open_ones:
                 if asked.request_id not in settled:
@@ -94,6 +94,16 @@ def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Ledger |
                     prompt_tokens += asked.prompt_tokens or estimate(len(asked.request.messages[0].content))
     summary = ledger.summary() if ledger else LedgerSummary()
     return _priced(config, summary, requests, reused, too_long, prompt_tokens)
+
+
+def _settled(
+    ledger: Ledger, asked: Sequence[Asked], enumeration: Enumeration, config: GenerateConfig
+) -> dict[str, Usage]:
+    return ledger.settled(
+        [one.request_id for one in asked],
+        context_tokens=enumeration.context_tokens,
+        retry_failed=config.retry_failed,
+    )
 
 
 def _priced(

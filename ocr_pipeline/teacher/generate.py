@@ -125,6 +125,7 @@ def generate(  # noqa: PLR0913 - the parts of a run
             progress=progress,
             clock=clock,
             outside=outside,
+            context_tokens=served.max_context_tokens,
         )
         require_room(totals)
         verdicts = _write(wanted, book, enumeration, totals, writer)
@@ -146,6 +147,7 @@ class Enumeration:
         self._policy = policy
         self.counter = load_tokenizer(config.tokenizer) if config.tokenizer else None
         self.identity = served.identity
+        self.context_tokens = served.max_context_tokens
         self.language = config.language
         self.longest_prompt = _longest_prompt(config, served)
 
@@ -164,7 +166,8 @@ class Enumeration:
             )
             is_new = wanted.add(asked.request_id, note, problem_id=asked.problem_id, sample_index=asked.sample_index)
             if is_new and not too_long:
-                yield prepared_call(asked.request, self.identity, asked.request_id, asked.prompt_sha256)
+                sent_as = self._config.sent_as
+                yield prepared_call(asked.request, self.identity, asked.request_id, asked.prompt_sha256, sent_as)
 
     def is_too_long(self, asked: Asked) -> bool:
         """Whether the prompt leaves no room for the answer."""
@@ -302,6 +305,8 @@ def _response(
         "prompt_sha256": prompt_sha256,
         "params": params,
         "text": answer.text,
+        "answer_start": answer.answer_start,
+        "is_final": answer.error_kind.is_permanent if answer.error_kind else None,
         "finish_reason": answer.finish_reason,
         "stop_reason": answer.stop_reason,
         "prompt_tokens": answer.usage.prompt_tokens,

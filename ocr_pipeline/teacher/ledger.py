@@ -170,7 +170,7 @@ class Ledger:
         compressor = getattr(self._compressors, "value", None)
         if compressor is None:
             compressor = self._compressors.value = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
-        return compressor.compress(orjson.dumps(_body(record)))
+        return compressor.compress(orjson.dumps(_body(record)) + b"\n" + record.answer.raw)
 
     def _put(self, record: Record, body: bytes) -> None:
         answer = record.answer
@@ -197,21 +197,55 @@ class Ledger:
 
     def _forget_failure(self, key: bytes) -> bool:
         """Remove a failure that may pass; an answer stays, and ``False`` is returned."""
-        found = self._writer.execute("SELECT id FROM answers WHERE request_id = ? AND NOT is_final", (key,)).fetchone()
+        found = self._writer.execute(
+            "SELECT id FROM answers WHERE request_id = ? AND error_kind IS NOT NULL", (key,)
+        ).fetchone()
         if found is None:
             return False
         self._writer.execute("DELETE FROM bodies WHERE id = ?", found)
         self._writer.execute("DELETE FROM answers WHERE id = ?", found)
         return True
 
-    def settled(self, request_ids: Sequence[str]) -> dict[str, Usage]:
-        """Return those of the requests that need not be asked again, with the tokens that they cost."""
+    def settled(
+        self, request_ids: Sequence[str], *, context_tokens: int | None = None, retry_failed: bool = False
+    ) -> dict[str, Usage]:
+        """Return those of the requests that need not be asked again, with the tokens that they cost.
+
+        A failure is settled only if the question caused it; a prompt that was too long only for the same context.
+        """
         found: dict[str, Usage] = {}
         for chunk in batched(request_ids, LOOKUP_ROWS):
-            query = f"SELECT request_id, prompt_tokens, completion_tokens FROM answers WHERE is_final AND request_id IN ({_marks(chunk)})"  # noqa: S608 - question marks only
+            query = f"SELECT request_id, prompt_tokens, completion_tokens FROM answers WHERE error_kind IS NULL AND request_id IN ({_marks(chunk)})"  # noqa: S608 - question marks only
             rows = self._reader.execute(query, [bytes.fromhex(key) for key in chunk])
             found |= {key.hex(): Usage(prompt, completion) for key, prompt, completion in rows}
+            found |= {} if retry_failed else self._final_failures(chunk, context_tokens)
         return found
+
+    def _final_failures(self, request_ids: Sequence[str], context_tokens: int | None) -> dict[str, Usage]:
+        query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE error_kind IN (?, ?) AND request_id IN ({_marks(request_ids)})"  # noqa: S608 - question marks only
+        keys = [bytes.fromhex(key) for key in request_ids]
+        final = (ErrorKind.PROMPT_TOO_LONG, ErrorKind.MODERATION)
+        records = (_record(key.hex(), body) for key, body in self._reader.execute(query, [*final, *keys]))
+        return {
+            record.request_id: record.answer.usage
+            for record in records
+            if record.answer.error_kind is ErrorKind.MODERATION or record.answer.context_tokens == context_tokens
+        }
+
+    def failures(self, request_ids: Sequence[str], kind: ErrorKind) -> list[Record]:
+        """Return the failures of a kind among these requests."""
+        query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE error_kind = ? AND request_id IN ({_marks(request_ids)})"  # noqa: S608 - question marks only
+        keys = [bytes.fromhex(key) for key in request_ids]
+        return [_record(key.hex(), body) for key, body in self._reader.execute(query, [kind, *keys])]
+
+    def forget(self, kind: ErrorKind) -> int:
+        """Remove the failures of a kind, so that they are asked again; return how many there were."""
+        with _explained(self.path), self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.execute(
+                "DELETE FROM bodies WHERE id IN (SELECT id FROM answers WHERE error_kind = ?)", (kind,)
+            )
+            return self._writer.execute("DELETE FROM answers WHERE error_kind = ?", (kind,)).rowcount
 
     def records(self, request_ids: Sequence[str]) -> dict[str, Record]:
         """Return the records of these requests, as far as there are any."""
@@ -330,14 +364,17 @@ def _body(record: Record) -> dict[str, Any]:
         "completion_tokens": answer.usage.completion_tokens,
         "error_kind": answer.error_kind,
         "error_detail": answer.error_detail,
+        "answer_start": answer.answer_start,
+        "context_tokens": answer.context_tokens,
     }
 
 
 def _record(request_id: str, body: bytes) -> Record:
-    return _from_body(request_id, orjson.loads(zstandard.decompress(body)))
+    told, _, raw = zstandard.decompress(body).partition(b"\n")  # JSON of ours holds no newline
+    return _from_body(request_id, orjson.loads(told), raw)
 
 
-def _from_body(request_id: str, raw: dict[str, Any]) -> Record:
+def _from_body(request_id: str, raw: dict[str, Any], reply: bytes = b"") -> Record:
     answer = Answer(
         text=raw["text"],
         model=raw["model"],
@@ -349,6 +386,9 @@ def _from_body(request_id: str, raw: dict[str, Any]) -> Record:
         usage=Usage(raw["prompt_tokens"], raw["completion_tokens"]),
         error_kind=ErrorKind(raw["error_kind"]) if raw["error_kind"] else None,
         error_detail=raw["error_detail"],
+        answer_start=raw.get("answer_start"),
+        context_tokens=raw.get("context_tokens"),
+        raw=reply,
     )
     return Record(request_id, raw["prompt_sha256"], raw["params"], raw["subject"], answer)
 

@@ -114,6 +114,15 @@ class Asking(Budget):
         affects_output=False,
         also="accept_model",
     )
+    rename: tuple[str, ...] = option(
+        (),
+        "Field of the request under another name, such as max_tokens=max_completion_tokens; keys stay as they are",
+        affects_output=False,
+    )
+    leave_out: tuple[str, ...] = option(
+        (), "Field of the request that is not sent, such as seed; keys stay as they are", affects_output=False
+    )
+    retry_failed: bool = option(False, "Ask again what failed for good, too", affects_output=False)
     window: int = option(256, "Requests in flight", ge=1, affects_output=False)
     deadline_s: float = option(
         3600.0, "Longest wait for one answer", unit="seconds", gt=0, affects_output=False, also="deadline"
@@ -129,6 +138,20 @@ class Asking(Budget):
         ge=0,
         affects_output=False,
     )
+
+    @model_validator(mode="after")
+    def _renames_are_pairs(self) -> Self:
+        wrong = [pair for pair in self.rename if not all(pair.partition("="))]
+        if wrong:
+            message = f"rename must be NAME=OTHER, got `{wrong[0]}`"
+            raise ValueError(message)
+        return self
+
+    @property
+    def sent_as(self) -> dict[str, str | None]:
+        """Under which name a field is sent; ``None``: not at all."""
+        names: dict[str, str | None] = dict.fromkeys(self.leave_out)
+        return names | {name: other for name, _, other in (pair.partition("=") for pair in self.rename)}
 
 
 class Generation(Asking):

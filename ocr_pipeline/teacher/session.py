@@ -14,20 +14,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
+from ocr_pipeline.answers import Ending, ending_of
 from ocr_pipeline.console import Progress
 from ocr_pipeline.errors import PipelineError, StoreError, TeacherError
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import Client, Served, authorization, base_url, identify
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
 from ocr_pipeline.teacher.options import Asking
-from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage
+from ocr_pipeline.teacher.reply import Answer, ErrorKind, MalformedReplyError, Usage, read_completion
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.tokens import estimate
@@ -39,7 +41,8 @@ LOOKUP_CALLS: Final = 64
 COMMIT_EVERY_S: Final = 0.005  # at full speed this gathers groups of 32 and more, which cost half of single commits
 OBJECTS_PER_COLLECTION: Final = 50_000  # Python's 700 took a seventh of the CPU at 1,024 in flight
 PROGRESS_EVERY_S: Final = 1.0
-FIRST_REFUSALS: Final = 20
+MOST_EQUAL_FAILURES: Final = 20
+NUMBER: Final = re.compile(r"\d+")
 T = TypeVar("T")
 
 
@@ -118,6 +121,7 @@ def converse(  # noqa: PLR0913 - everything a run is made of
     progress: Progress,
     clock: Callable[[], float],
     outside: Outside,
+    context_tokens: int | None = None,
 ) -> Totals:
     """Ask everything that the ledger does not hold; return when all of it is durable.
 
@@ -139,7 +143,9 @@ def converse(  # noqa: PLR0913 - everything a run is made of
 
     async def talk() -> Totals:
         async with outside.transport(headers) as transport:
-            client = Client(urls, identity=identity, config=config, transport=transport, clock=clock)
+            client = Client(
+                urls, identity=identity, config=config, transport=transport, clock=clock, context_tokens=context_tokens
+            )
             with outside.executor() as executor:
                 await _Session(client, ledger, account, config, progress, executor, totals).run(calls)
         return totals
@@ -227,9 +233,12 @@ class _Session:
         self._group_is_durable = asyncio.Event()
         self._freed = asyncio.Event()
         self._disk_error: StoreError | None = None
-        self._refusals = 0
+        self._equal_failures = 0
+        self._last_failure: tuple[ErrorKind, str] | None = None
+        self._stop_error: TeacherError | None = None
         self._shown = 0
         self._start_s = self._loop.time()
+        self._retry_failed = config.retry_failed
 
     async def run(self, calls: Iterable[Call]) -> None:
         try:
@@ -249,6 +258,8 @@ class _Session:
             self._finish()
         if self._disk_error is not None:
             raise self._disk_error
+        if self._stop_error is not None:
+            raise self._stop_error
 
     def _finish(self) -> None:
         """Commit what arrived last, also when the run was interrupted."""
@@ -264,29 +275,40 @@ class _Session:
 
     async def _feed(self, calls: Iterable[Call]) -> None:
         for chunk in batched(calls, LOOKUP_CALLS):
-            settled = self._ledger.settled([call.request_id for call in chunk])
+            ids = [call.request_id for call in chunk]
+            await self._read_again(ids)
+            settled = self._ledger.settled(
+                ids, context_tokens=self._client.context_tokens, retry_failed=self._retry_failed
+            )
             self._totals.reused += len(settled)
             for call in chunk:
                 if call.request_id not in settled and not await self._send(call):
                     break
-            if self._totals.stopped_by or self._disk_error:
+            if self._totals.stopped_by or self._disk_error or self._stop_error:
                 break
             await asyncio.sleep(0)  # a long run of reused requests must not keep the window waiting
         for _ in range(self._window):
             await self._queue.put(None)
 
+    async def _read_again(self, request_ids: Sequence[str]) -> None:
+        """Make answers of kept replies of a model whose name is accepted by now: they were paid for."""
+        kept = self._ledger.failures(request_ids, ErrorKind.WRONG_MODEL)
+        answers = [accepted for record in kept if (accepted := _accepted(record, self._client.names)) is not None]
+        if answers:
+            await self._loop.run_in_executor(self._executor, self._ledger.commit, answers)
+
     async def _send(self, call: Call) -> bool:
         """Queue a call when the budget has room for it; ``False`` ends the run."""
         while not self._account.has_room(call.largest):
             self._totals.stopped_by = self._account.exhausted_by(call.largest)
-            if self._totals.stopped_by or self._disk_error:
+            if self._totals.stopped_by or self._disk_error or self._stop_error:
                 return False
             self._freed.clear()
             await self._freed.wait()
         cap_s = self._account.budget.budget_time_s
         if cap_s is not None and self._loop.time() - self._start_s >= cap_s:
             self._totals.stopped_by = f"budget_time_s {cap_s:g}"
-        if self._totals.stopped_by or self._disk_error:
+        if self._totals.stopped_by or self._disk_error or self._stop_error:
             return False
         self._account.reserve(call.largest)
         await self._queue.put(call)
@@ -295,7 +317,7 @@ class _Session:
     async def _work(self) -> None:
         totals = self._totals
         while (call := await self._queue.get()) is not None:
-            if self._disk_error is not None:
+            if self._disk_error is not None or self._stop_error is not None:
                 continue
             totals.in_flight += 1
             totals.most_in_flight = max(totals.most_in_flight, totals.in_flight)
@@ -308,7 +330,7 @@ class _Session:
     def _book(self, call: Call, answer: Answer) -> None:
         self._account.release(call.largest)
         self._freed.set()
-        self._stop_when_all_is_refused(answer)
+        self._stop_when_all_fails_alike(answer)
         usage = _counted(call, answer)
         self._account.spend(usage)
         totals = self._totals
@@ -319,14 +341,20 @@ class _Session:
         self._arrived.append(Record(call.request_id, call.prompt_sha256, call.params, dict(call.subject), answer))
         self._something_arrived.set()
 
-    def _stop_when_all_is_refused(self, answer: Answer) -> None:
-        """End a run whose every request is wrong, before a million rows say so."""
-        if answer.error_kind is not ErrorKind.BAD_REQUEST or self._totals.answered:
+    def _stop_when_all_fails_alike(self, answer: Answer) -> None:
+        """End a run that only fails, before a million rows say so; what is in flight is still taken in."""
+        failure = (answer.error_kind, NUMBER.sub("", answer.error_detail)) if answer.error_kind else None
+        self._equal_failures = self._equal_failures + 1 if failure is not None and failure == self._last_failure else 1
+        self._last_failure = failure
+        if failure is None or self._stop_error is not None:
             return
-        self._refusals += 1
-        if self._refusals >= FIRST_REFUSALS:
-            message = f"the first {self._refusals} requests were all refused: {answer.error_detail}; check the sampling options"
-            raise TeacherError(message)
+        if answer.error_kind is ErrorKind.WRONG_MODEL or self._equal_failures >= MOST_EQUAL_FAILURES:
+            many = self._equal_failures > 1
+            self._stop_error = TeacherError(
+                f"{f'{self._equal_failures} requests in a row failed alike' if many else 'a request failed'} ({answer.error_kind}): {answer.error_detail}; "
+                "what was answered is kept, so run again when this is repaired"
+            )
+            self._freed.set()
 
     async def _commit_what_arrives(self) -> None:
         while self._arrived or not self._all_arrived:
@@ -368,6 +396,27 @@ class _Session:
             errors=totals.failed,
         )
         self._shown = totals.done
+
+
+def _accepted(record: Record, names: Container[str]) -> Record | None:
+    """Return the answer in the reply of a model that was not accepted when it came, if it is now."""
+    try:
+        completion = read_completion(record.answer.raw)
+    except MalformedReplyError:
+        return None
+    if completion.model not in names or ending_of(completion.finish_reason) is Ending.BROKEN:
+        return None
+    answer = replace(
+        record.answer,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        stop_reason=completion.stop_reason,
+        usage=completion.usage,
+        answer_start=completion.answer_start,
+        error_kind=None,
+        error_detail="",
+    )
+    return replace(record, answer=answer)
 
 
 def _counted(call: Call, answer: Answer) -> Usage:

@@ -28,6 +28,7 @@ __all__ = [
 
 CONNECT_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_S: Final = 15.0
+SAME_METHOD: Final = frozenset({307, 308})
 
 
 class UnreachableError(Exception):
@@ -117,6 +118,7 @@ class AiohttpTransport:
 
     async def _send(self, method: str, url: str, body: bytes | None, timeout_s: float) -> HttpReply:
         import aiohttp
+        from yarl import URL
 
         assert self._session is not None, "a transport is used inside its `async with`"  # noqa: S101 - narrows the type
         timeout = self._timeout(timeout_s)
@@ -124,7 +126,14 @@ class AiohttpTransport:
         payload = None if body is None else aiohttp.BytesPayload(body, content_type="application/json")
         try:
             # No `async with`: reading to the end gives the connection back, and a reading that fails closes it.
-            reply = await self._session.request(method, url, data=payload, timeout=timeout)
+            # A redirect would turn a POST into a GET without its body; what it means is the client's to say.
+            follow = method == "GET"
+            reply = await self._session.request(method, url, data=payload, timeout=timeout, allow_redirects=follow)
+            if reply.status in SAME_METHOD and (place := reply.headers.get("Location")):
+                await reply.read()
+                again = None if body is None else aiohttp.BytesPayload(body, content_type="application/json")
+                target = reply.url.join(URL(place))
+                reply = await self._session.request(method, target, data=again, timeout=timeout, allow_redirects=follow)
             return HttpReply(reply.status, reply.headers, await reply.read())
         except aiohttp.ClientConnectorError as error:
             raise UnreachableError(error.os_error.strerror or str(error)) from error

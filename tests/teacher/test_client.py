@@ -111,15 +111,29 @@ def test_an_overloaded_server_gets_fewer_requests_at_a_time(tmp_path: Path) -> N
     assert Limited.refused < 500, "a window of 100 at a server for 10 would be refused nine times in ten"
 
 
-@pytest.mark.parametrize(("status", "kind"), [(400, "bad_request"), (422, "bad_request"), (413, "prompt_too_long")])
-def test_a_permanent_refusal_is_a_row(status: int, kind: str, tmp_path: Path) -> None:
-    """The refused request is one row with its error; the others are answered; it is never asked again."""
-    here = scripted(failing(status, "cannot"))
+REFUSALS = [
+    (400, "cannot", "bad_request", False),
+    (422, "cannot", "bad_request", False),
+    (413, "cannot", "prompt_too_long", True),
+    (400, "the request exceeds the available context size, try increasing it", "prompt_too_long", True),
+    (422, "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 3000", "prompt_too_long", True),
+    (403, "your input was flagged by moderation", "moderation", True),
+    (402, "Insufficient Balance", "account", False),
+    (429, "You exceeded your current quota, please check your billing details", "account", False),
+    (400, "you must provide a chat template", "setting", False),
+    (400, "Unsupported parameter: 'max_tokens'", "setting", False),
+]
+
+
+@pytest.mark.parametrize(("status", "words", "kind", "is_final"), REFUSALS)
+def test_a_refusal_is_a_row(status: int, words: str, kind: str, is_final: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a column
+    """The refused request is one row with its error, the others are answered; only what its question caused is final."""
+    here = scripted(failing(status, words))
     counts, rows = tw.run(here, tw.problems(5), tmp_path)
     assert (counts.kept, counts.dropped) == (4, {kind: 1})
-    assert [row["error"] for row in rows if row["error"]] == [f"{kind}: cannot"]
+    assert [(row["error"].partition(":")[0], row["is_final"]) for row in rows if row["error"]] == [(kind, is_final)]
     again, _ = tw.run(here, tw.problems(5), tmp_path)
-    assert (again.notes["paid"], len(here.seen)) == (0, 5)
+    assert (again.notes["paid"], len(here.seen)) == ((0, 5) if is_final else (1, 6))
 
 
 def test_a_prompt_that_is_too_long_for_the_server_has_a_kind_of_its_own(tmp_path: Path) -> None:
@@ -145,7 +159,9 @@ def test_a_request_that_never_succeeds_is_a_row_and_is_asked_again_next_time(tmp
 def test_a_run_whose_first_requests_are_all_refused_ends(tmp_path: Path) -> None:
     """A wrong option is one line, not a million rows."""
     here = scripted(*[failing(400, "unknown field `temperatur`")] * 1000)
-    with pytest.raises(TeacherError, match=r"all refused: unknown field `temperatur`; check the sampling options"):
+    with pytest.raises(
+        TeacherError, match=r"20 requests in a row failed alike \(bad_request\): unknown field `temperatur`"
+    ):
         tw.run(here, tw.problems(1000), tmp_path)
     assert len(here.seen) < 60
 
@@ -303,3 +319,50 @@ def test_an_answer_that_does_not_fit_the_served_context_is_refused_at_the_start(
     here = tw.World({tw.URL: Small(tw.recordings(), faults=tw.parse_faults(""))})
     with pytest.raises(TeacherError, match="max_tokens is 16384, but `replay/sample` is served with a context of 2048"):
         tw.run(here, tw.problems(1), tmp_path)
+
+
+@pytest.mark.parametrize("words", ["CUDA out of memory", "EngineCore encountered an issue"])
+def test_a_failure_of_the_machine_is_tried_again(words: str, tmp_path: Path) -> None:
+    """A 400 that speaks of the machine says nothing of the question."""
+    counts, _ = tw.run(scripted(failing(400, words)), tw.problems(2), tmp_path)
+    assert (counts.kept, counts.notes["retries_server_error"]) == (2, 1)
+
+
+def test_a_pod_that_starts_again_does_not_end_the_run(tmp_path: Path) -> None:
+    """A 404 of a server that answered before passes."""
+
+    class Restarting(tw.Replayer):
+        asked = 0
+
+        def plan(self, body: bytes) -> Planned:
+            Restarting.asked += 1
+            return failing(404, "not found") if Restarting.asked == 4 else super().plan(body)
+
+    here = tw.World({tw.URL: Restarting(tw.recordings(), faults=tw.parse_faults(""))})
+    counts, _ = tw.run(here, tw.problems(6), tmp_path, settings=tw.config(window=1))
+    assert counts.kept == 6
+
+
+def test_replies_under_another_name_are_paid_once(tmp_path: Path) -> None:
+    """A gateway that renames the model: every reply is kept, and becomes the answer when its name is accepted."""
+    here = tw.World({tw.URL: tw.Replayer(tw.recordings(), faults=tw.parse_faults("wrong_model:1.0"))})
+    with pytest.raises(TeacherError, match="give --accept-model another/model"):
+        tw.run(here, tw.problems(4), tmp_path)
+    assert len(here.seen) == 4
+    accepted, _ = tw.run(here, tw.problems(4), tmp_path, settings=tw.config(accept_models=("another/model",)))
+    assert (accepted.kept, accepted.notes["paid"], len(here.seen)) == (4, 0, 4)
+
+
+def test_a_redirect_of_a_request_is_named(tmp_path: Path) -> None:
+    """A 301 would lose the body of the request, so the run ends with the address to give."""
+    with pytest.raises(TeacherError, match="sends requests on to `/other/v1`"):
+        tw.run(scripted(failing(301, "", Location="/other/v1")), tw.problems(2), tmp_path)
+
+
+def test_a_renamed_field_is_sent_and_the_key_stays(tmp_path: Path) -> None:
+    """What is left out or renamed on the wire is the same question: nothing is asked again."""
+    here = scripted()
+    tw.run(here, tw.problems(2), tmp_path)
+    renamed = tw.config(rename=("max_tokens=max_completion_tokens",), leave_out=("top_p",))
+    again, _ = tw.run(here, tw.problems(3), tmp_path, settings=renamed)
+    assert (again.notes["reused"], again.notes["paid"]) == (2, 1)

@@ -223,3 +223,28 @@ def answers_of(url: str) -> int:
     with urllib.request.urlopen(url.replace("/v1", "/metrics"), timeout=10) as reply:  # noqa: S310 - our own server
         lines = reply.read().decode().splitlines()
     return int(next(line for line in lines if '"answers"' in line).rsplit(" ", 1)[1])
+
+
+def test_dry_run_asks_nothing(problems: Path, url: str, tmp_path: Path) -> None:
+    """Forecast and cost are printed, and nothing is written."""
+    done = generate(problems, url, tmp_path / "out", "--dry-run", "--prompt-price", 1, "--completion-price", 2)
+    assert (done.returncode, (tmp_path / "out" / "responses.parquet").exists()) == (0, False)
+    assert "to ask 2 requests" in done.stderr
+    assert "expected cost" in done.stderr
+
+
+def test_too_many_failures_are_not_a_success(problems: Path, tmp_path: Path) -> None:
+    """Above the allowed share the command ends with 1 and says what the first failure of each kind was."""
+    with Replay(faults="400:1.0") as server:
+        done = generate(problems, server.urls[0], tmp_path / "out")
+        allowed = generate(problems, server.urls[0], tmp_path / "out", "--max-failed-share", 1)
+    assert (done.returncode, allowed.returncode) == (1, 0)
+    assert "first failure: bad_request" in done.stderr
+
+
+def test_failures_are_forgotten_by_kind(problems: Path, tmp_path: Path) -> None:
+    """`ledger forget` tells how many failures it removed."""
+    with Replay(faults="400:1.0") as server:
+        generate(problems, server.urls[0], tmp_path / "out")
+    done = ocr("ledger", "forget", tmp_path / "out" / "ledger", "--error", "bad_request")
+    assert "2 failures forgotten" in done.stdout

@@ -6,10 +6,13 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,11 +64,38 @@ def test_an_answer_is_never_overwritten(tmp_path: Path) -> None:
 def test_a_failure_that_may_pass_gives_way_to_an_answer(tmp_path: Path) -> None:
     """It is not settled, and an answer takes its place; a permanent one is settled and stays."""
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        ledger.commit([record(1, kind=ErrorKind.TIMEOUT), record(2, kind=ErrorKind.BAD_REQUEST)])
+        ledger.commit([record(1, kind=ErrorKind.TIMEOUT), record(2, kind=ErrorKind.MODERATION)])
         assert list(ledger.settled([record(1).request_id, record(2).request_id])) == [record(2).request_id]
-        ledger.commit([record(1), record(2)])
+        ledger.commit([record(1)])
         kinds = [each.answer.error_kind for each in ledger.all_records()]
-    assert kinds == [None, ErrorKind.BAD_REQUEST]
+    assert kinds == [None, ErrorKind.MODERATION]
+
+
+def test_a_prompt_too_long_is_final_for_the_same_context(tmp_path: Path) -> None:
+    """A server with a larger context is asked again, and so is one after a ledger that does not say which it was."""
+    long = record(1, kind=ErrorKind.PROMPT_TOO_LONG)
+    known = replace(long, answer=replace(long.answer, context_tokens=4096))
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit([known])
+        assert list(ledger.settled([long.request_id], context_tokens=4096)) == [long.request_id]
+        assert not ledger.settled([long.request_id], context_tokens=32768)
+        assert not ledger.settled([long.request_id], context_tokens=4096, retry_failed=True)
+
+
+def test_failures_of_a_kind_are_forgotten(tmp_path: Path) -> None:
+    """Answers and other failures stay."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit([record(1), record(2, kind=ErrorKind.MODERATION), record(3, kind=ErrorKind.TIMEOUT)])
+        assert ledger.forget(ErrorKind.MODERATION) == 1
+        assert [each.answer.error_kind for each in ledger.all_records()] == [None, ErrorKind.TIMEOUT]
+
+
+def test_the_raw_reply_is_kept(tmp_path: Path) -> None:
+    """What came is in the ledger byte for byte, newlines and broken characters too."""
+    plain = record(1)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit([replace(plain, answer=replace(plain.answer, raw=b'{"a":\n "\xff"}'))])
+        assert ledger.records([plain.request_id])[plain.request_id].answer.raw == b'{"a":\n "\xff"}'
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +202,23 @@ def test_the_summary_counts_answers_failures_and_the_length_tail(tmp_path: Path)
         95,
     )
     assert summary.models == ("m@1",)
+
+
+def test_a_ledger_of_before_is_read(tmp_path: Path) -> None:
+    """Its answers are not asked again; its refusals, which were final then, are, as nothing says that they still hold."""
+    new_fields = ("answer_start", "context_tokens")
+    records = [record(1), record(2, kind=ErrorKind.BAD_REQUEST), record(3, kind=ErrorKind.PROMPT_TOO_LONG)]
+    ids = [each.request_id for each in records]
+    path = tmp_path / "l.sqlite"
+    with Ledger(path) as ledger:
+        ledger.commit(records)
+    with closing(sqlite3.connect(path)) as file, file:
+        for number, each in enumerate(records, start=1):
+            old = {name: value for name, value in orjson.loads(record_line(each)).items() if name not in new_fields}
+            file.execute("UPDATE bodies SET body = ? WHERE id = ?", (zstandard.compress(orjson.dumps(old)), number))
+        file.execute("UPDATE answers SET is_final = 1")
+    with Ledger(path) as ledger:
+        assert list(ledger.settled(ids, context_tokens=4096)) == ids[:1]
+        assert ledger.records(ids)[ids[0]].answer.text == records[0].answer.text
+        ledger.commit([record(2)])
+        assert list(ledger.settled(ids[1:2])) == ids[1:2]

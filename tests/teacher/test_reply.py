@@ -78,8 +78,8 @@ def test_stop_reasons_keep_text_and_numbers() -> None:
         b'{"choices": []}',
         b'{"choices": [{"message": null}]}',
         b'{"choices": [{"message": {"content": 5}}]}',
-        b'{"choices": [{"message": {"content": [{"type": "text"}]}}]}',
         b"\xff\xfe",
+        b'{"choices": null}',
     ],
 )
 def test_what_is_no_completion_says_so(raw: bytes) -> None:
@@ -123,3 +123,67 @@ def test_token_counts_that_make_no_sense_are_unknown() -> None:
     }
     reply = read_completion(orjson.dumps(raw))
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.created_s) == (None, None, None)
+
+
+NORMAL = "<think>\nDouble.\n</think>\n\nprint(1)"
+DIALECTS: list[dict[str, object]] = [
+    {"content": "print(1)", "reasoning": "Double."},
+    {"content": "print(1)", "reasoning_content": "Double."},
+    {"content": "print(1)", "reasoning": "Double.", "reasoning_content": "Double."},
+    {"content": "print(1)", "thinking": "Double."},
+    {"content": "print(1)", "thinking_blocks": [{"type": "thinking", "thinking": "Double."}]},
+    {"content": "print(1)", "reasoning": None, "reasoning_details": [{"type": "reasoning.text", "text": "Double."}]},
+    {"content": "print(1)", "provider_specific_fields": {"reasoning_content": "Double."}},
+    {
+        "content": [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "Double."}]},
+            {"type": "text", "text": "print(1)"},
+        ]
+    },
+    {"content": "print(1)", "reasoning_content": "<think>\nDouble.\n</think>\n"},
+    {"content": "<think>\nDouble.\n</think>\n\nprint(1)", "reasoning_content": "Double."},
+    {
+        "content": "<|channel|>analysis<|message|>Double.<|end|><|start|>assistant<|channel|>final<|message|>print(1)<|return|>"
+    },
+]
+
+
+@pytest.mark.parametrize("message", DIALECTS)
+def test_every_dialect_has_one_normal_form(message: dict[str, object]) -> None:
+    """Wherever a server puts the reasoning, the text is the same, and the border that it gave is kept."""
+    completion = read_completion(orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}))
+    assert (completion.text, completion.answer_start) == (NORMAL, NORMAL.index("</think>") + len("</think>"))
+
+
+def test_a_tag_in_the_reasoning_is_not_the_border() -> None:
+    """The server's border counts, not a tag that the reasoning speaks of."""
+    message = {"content": "print(1)", "reasoning": "I must write </think> before it."}
+    completion = read_completion(orjson.dumps({"choices": [{"message": message}]}))
+    assert completion.answer_start is not None
+    assert completion.text.encode()[completion.answer_start :] == b"\n\nprint(1)"
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ({"finish_reason": "max_tokens"}, "length"),
+        ({"finish_reason": "model_length"}, "length"),
+        ({"finish_reason": "stop"}, "stop"),
+        ({"finish_reason": {"type": "abort", "message": "before prefill"}}, "abort"),
+        ({"finish_reason": "stop", "error": {"code": 502}}, "error"),
+        ({"finish_reason": None}, None),
+    ],
+)
+def test_why_it_ended(choice: dict[str, object], reason: str | None) -> None:
+    """Words for the length are one word; an object or an error inside the choice is named."""
+    body = {"choices": [{"message": {"content": "x"}} | choice]}
+    assert read_completion(orjson.dumps(body)).finish_reason == reason
+
+
+@pytest.mark.parametrize("odd", [b"\xff\xfe", b"\\ud83d"])
+def test_half_characters_are_repaired(odd: bytes) -> None:
+    """An answer that was paid for is not thrown away because of one character."""
+    text = read_completion(b'{"choices":[{"message":{"content":"odd ' + odd + b' sign"}}]}').text
+    assert text.startswith("odd ")
+    assert text.endswith(" sign")
+    text.encode()
