@@ -235,7 +235,7 @@ def test_dry_run_asks_nothing(problems: Path, url: str, tmp_path: Path) -> None:
 
 def test_too_many_failures_are_not_a_success(problems: Path, tmp_path: Path) -> None:
     """Above the allowed share the command ends with 1 and says what the first failure of each kind was."""
-    with Replay(faults="400:1.0") as server:
+    with Replay(strict=True) as server:
         done = generate(problems, server.urls[0], tmp_path / "out")
         allowed = generate(problems, server.urls[0], tmp_path / "out", "--max-failed-share", 1)
     assert (done.returncode, allowed.returncode) == (1, 0)
@@ -244,7 +244,7 @@ def test_too_many_failures_are_not_a_success(problems: Path, tmp_path: Path) -> 
 
 def test_failures_are_forgotten_by_kind(problems: Path, tmp_path: Path) -> None:
     """`ledger forget` tells how many failures it removed."""
-    with Replay(faults="400:1.0") as server:
+    with Replay(faults="wrong_model:1.0") as server:
         generate(problems, server.urls[0], tmp_path / "out")
-    done = ocr("ledger", "forget", tmp_path / "out" / "ledger", "--error", "bad_request")
+    done = ocr("ledger", "forget", tmp_path / "out" / "ledger", "--error", "wrong_model")
     assert "2 failures forgotten" in done.stdout
