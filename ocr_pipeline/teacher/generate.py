@@ -306,7 +306,7 @@ def _response(
         "params": params,
         "text": answer.text,
         "answer_start": answer.answer_start,
-        "is_final": answer.error_kind.is_permanent if answer.error_kind else None,
+        "is_final": answer.is_final if answer.error_kind else None,
         "finish_reason": answer.finish_reason,
         "stop_reason": answer.stop_reason,
         "prompt_tokens": answer.usage.prompt_tokens,

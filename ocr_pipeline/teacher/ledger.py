@@ -229,7 +229,8 @@ class Ledger:
         return {
             record.request_id: record.answer.usage
             for record in records
-            if record.answer.error_kind is ErrorKind.MODERATION or record.answer.context_tokens == context_tokens
+            if record.answer.is_final
+            and (record.answer.error_kind is ErrorKind.MODERATION or record.answer.context_tokens == context_tokens)
         }
 
     def failures(self, request_ids: Sequence[str], kind: ErrorKind) -> list[Record]:

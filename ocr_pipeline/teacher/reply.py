@@ -116,7 +116,9 @@ class Answer:
 
     @property
     def is_final(self) -> bool:
-        """Whether it is kept and never asked again."""
+        """Whether it is kept and never asked again; a prompt was too long only for a context that is known."""
+        if self.error_kind is ErrorKind.PROMPT_TOO_LONG:
+            return self.context_tokens is not None and str(self.context_tokens) in self.error_detail
         return self.error_kind is None or self.error_kind.is_permanent
 
 

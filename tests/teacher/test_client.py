@@ -114,9 +114,9 @@ def test_an_overloaded_server_gets_fewer_requests_at_a_time(tmp_path: Path) -> N
 REFUSALS = [
     (400, "cannot", "bad_request", False),
     (422, "cannot", "bad_request", False),
-    (413, "cannot", "prompt_too_long", True),
-    (400, "the request exceeds the available context size, try increasing it", "prompt_too_long", True),
-    (422, "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 3000", "prompt_too_long", True),
+    (413, "cannot", "prompt_too_long", False),
+    (400, "the request exceeds the available context size, try increasing it", "prompt_too_long", False),
+    (422, "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 3000", "prompt_too_long", False),
     (403, "your input was flagged by moderation", "moderation", True),
     (402, "Insufficient Balance", "account", False),
     (429, "You exceeded your current quota, please check your billing details", "account", False),

@@ -74,7 +74,8 @@ def test_a_failure_that_may_pass_gives_way_to_an_answer(tmp_path: Path) -> None:
 def test_a_prompt_too_long_is_final_for_the_same_context(tmp_path: Path) -> None:
     """A server with a larger context is asked again, and so is one after a ledger that does not say which it was."""
     long = record(1, kind=ErrorKind.PROMPT_TOO_LONG)
-    known = replace(long, answer=replace(long.answer, context_tokens=4096))
+    said = "the maximum context length is 4096 tokens"
+    known = replace(long, answer=replace(long.answer, context_tokens=4096, error_detail=said))
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.commit([known])
         assert list(ledger.settled([long.request_id], context_tokens=4096)) == [long.request_id]
