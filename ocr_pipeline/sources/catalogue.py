@@ -1,7 +1,7 @@
 """The data sets the pipeline knows: where they live, what they are for, and under which licence.
 
 Names are also the partition keys, in the order in which a person reads them. How the rows of a data set are read
-stands in the module of its name; the licence of a single row stands in :mod:`ocr_pipeline.sources.licenses`.
+is defined in the module of its name; the licence of a single row in :mod:`ocr_pipeline.sources.licenses`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Role(StrEnum):
 class Source:
     """One data set.
 
-    ``hub_revision`` pins what :func:`ocr_pipeline.sources.hub.fetch` downloads; ``None`` means that the caller has to
-    name one. ``may_redistribute`` says whether the statements may stand in what we hand out; where they may not, the
+    ``hub_revision`` pins the commit that :func:`ocr_pipeline.sources.hub.fetch` downloads; ``None`` means that the
+    caller has to name one. ``may_redistribute`` says whether what we hand out may hold the statements; where they may not, the
     released rows hold ``-`` and the key to join them.
     """
 
@@ -57,6 +57,7 @@ _SOURCES: Final = (
         license="apache-2.0",
         may_redistribute=False,
         hub_id="BAAI/TACO",
+        hub_revision="d593ed0a2becbbc952230bb89be09189bf1056dc",
         hub_patterns=("ALL/*.parquet",),
     ),
     Source(
@@ -66,8 +67,8 @@ _SOURCES: Final = (
         license="mit",
         may_redistribute=False,
         hub_id="codeparrot/apps",
-        hub_revision="refs/convert/parquet",
-        hub_patterns=("all/**/*.parquet",),
+        hub_revision="21e74ddf8de1a21436da12e3e653065c5213e9d1",
+        hub_patterns=("train.jsonl", "test.jsonl"),
     ),
     Source(
         name="code_contests",
@@ -76,6 +77,7 @@ _SOURCES: Final = (
         license="cc-by-4.0",
         may_redistribute=True,
         hub_id="deepmind/code_contests",
+        hub_revision="802411c3010cb00d1b05bad57ca77365a3c699d6",
         hub_patterns=("data/*.parquet",),
     ),
     Source(
@@ -85,6 +87,7 @@ _SOURCES: Final = (
         license="cc-by-4.0",
         may_redistribute=True,
         hub_id="open-r1/codeforces",
+        hub_revision="fbe3f6e903ee854eec2e69e9d96d0306cde59baf",
         hub_patterns=("data/*.parquet", "generated_tests/*.parquet"),
     ),
     Source(
@@ -94,6 +97,7 @@ _SOURCES: Final = (
         license="apache-2.0",
         may_redistribute=False,
         hub_id="newfacade/LeetCodeDataset",
+        hub_revision="215604aeed660029df7de2fea5a4d7b6ed476a08",
         hub_patterns=("*.jsonl", "**/*.parquet"),
     ),
     Source(
@@ -117,6 +121,7 @@ _SOURCES: Final = (
         license="cc-by-4.0",
         may_redistribute=False,
         hub_id="livecodebench/code_generation_lite",
+        hub_revision="0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
         hub_patterns=("*.jsonl",),
     ),
     Source(
@@ -126,6 +131,7 @@ _SOURCES: Final = (
         license="cc-by-4.0",
         may_redistribute=True,
         hub_id="google-research-datasets/mbpp",
+        hub_revision="4bb6404fdc6cacfda99d4ac4205087b89d32030c",
         hub_patterns=("full/*.parquet",),
     ),
     Source(
@@ -135,6 +141,7 @@ _SOURCES: Final = (
         license="mit",
         may_redistribute=True,
         hub_id="openai/openai_humaneval",
+        hub_revision="7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544",
         hub_patterns=("**/*.parquet",),
     ),
 )

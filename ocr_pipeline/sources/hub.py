@@ -6,13 +6,18 @@ Nothing here runs a loading script: the Parquet and JSONL files are downloaded a
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources.catalogue import Source
+from ocr_pipeline.sources.folders import file_text
 
 __all__ = ["fetch", "local_path"]
+
+REVISION_FILE: Final = ".revision"  # hidden, so that it is no raw file
 
 ADDRESS: Final = re.compile(r"hf://(?:datasets/)?(?P<hub_id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?/?")
 
@@ -29,13 +34,17 @@ def local_path(source: Source, given: str) -> Path:
         return Path(given)
     match = ADDRESS.fullmatch(given)
     if match is None:
-        message = f"`{given}` is no address of a data set; write hf://datasets/<owner>/<name>@<revision>"
+        message = f"`{given}` is not the address of a data set; write hf://datasets/<owner>/<name>@<revision>"
         raise InputError(message)
-    return _download(source, match["hub_id"], match["revision"] or source.hub_revision, None)
+    revision = _pinned(source, match["hub_id"], match["revision"])
+    return _download(source, match["hub_id"], revision, None)
 
 
 def fetch(source: Source, revision: str | None, folder: Path) -> list[Path]:
     """Download the raw files of a data set and return the folder to ingest.
+
+    The files arrive in a hidden folder beside ``folder``, from which the next try goes on after a failure, and get
+    their place in one step: what is there is whole.
 
     Parameters
     ----------
@@ -44,7 +53,7 @@ def fetch(source: Source, revision: str | None, folder: Path) -> list[Path]:
     revision
         Commit, tag or branch; the source's own pinned revision when ``None``.
     folder
-        Where the files go; files that are there already are not fetched again.
+        Where the files go; files of the same revision are not fetched again, those of another one are replaced.
 
     Raises
     ------
@@ -54,24 +63,53 @@ def fetch(source: Source, revision: str | None, folder: Path) -> list[Path]:
     if source.hub_id is None:
         message = f"{source.name} is not on the hub; give its files by path"
         raise InputError(message)
-    return [_download(source, source.hub_id, revision or source.hub_revision, folder / source.name)]
+    wanted = _pinned(source, source.hub_id, revision)
+    target = folder / source.name
+    if target.is_dir() and file_text(target / REVISION_FILE) == wanted:
+        return [target]
+    staging = folder.with_name(f".{folder.name}.{wanted.replace('/', '-')}.downloading")
+    _download(source, source.hub_id, wanted, staging)
+    (staging / REVISION_FILE).write_text(wanted, encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        shutil.rmtree(target)
+    staging.rename(target)
+    return [target]
 
 
-def _download(source: Source, hub_id: str, revision: str | None, folder: Path | None) -> Path:
-    """Download into a folder, or into the hub library's own cache."""
-    if revision is None:
-        message = f"no revision of {hub_id} is pinned; name a commit, so that a rebuild reads the same rows"
+def _pinned(source: Source, hub_id: str, revision: str | None) -> str:
+    pinned = revision or (source.hub_revision if hub_id == source.hub_id else None)
+    if pinned is None:
+        message = (
+            f"no revision of {hub_id} is pinned, so a rebuild could read other rows; "
+            f"`git ls-remote https://huggingface.co/datasets/{hub_id} HEAD` prints the commit: "
+            f"write hf://datasets/{hub_id}@COMMIT, or name it in `revisions` of the resource `raw`"
+        )
         raise InputError(message)
+    return pinned
+
+
+def _download(source: Source, hub_id: str, revision: str, folder: Path | None) -> Path:
+    """Download into a folder, or into the hub library's own cache, which knows what is whole."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     patterns = list(source.hub_patterns)
+    failures: tuple[type[Exception], ...] = (HfHubHTTPError, LocalEntryNotFoundError, OSError, *_transport_errors())
     try:
         found = snapshot_download(
             repo_id=hub_id, repo_type="dataset", revision=revision, local_dir=folder, allow_patterns=patterns
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except failures as error:
         reason = str(error).split("\n", 1)[0]
         message = f"{hub_id} at `{revision}` cannot be fetched: {reason}; check the revision, the network and HF_TOKEN"
         raise InputError(message) from error
     return folder or Path(found)
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """Return what a connection that dies raises: the hub's library lets the errors of its transport through."""
+    loaded = (sys.modules.get(name) for name in ("httpx", "httpx2"))
+    return tuple(module.HTTPError for module in loaded if module is not None)

@@ -41,7 +41,7 @@ from ocr_pipeline.sources.values import quoted
 from ocr_pipeline.sources.walk import files_below, is_of_split, looking_at, require_listed, require_whole
 from ocr_pipeline.store import open_csv
 
-__all__ = ["Part", "PartScan", "RawFiles", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
+__all__ = ["Part", "PartScan", "RawFiles", "column_names", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
 
 RAW_BYTES: Final = 64 << 10
 RAW_ITEMS: Final = 200
@@ -195,6 +195,27 @@ def _data_files(wanted: _Wanted, files: Sequence[Path]) -> list[Path]:
         and path.name not in HUB_DESCRIPTIONS
         and not packages.intersection(path.parents)
     ]
+
+
+def column_names(given: Iterable[str]) -> dict[str, str]:
+    """Return what ``OURS=THEIRS`` say about columns.
+
+    Raises
+    ------
+    InputError
+        When one is not of that form, or names a column of ours twice.
+    """
+    names: dict[str, str] = {}
+    for each in given:
+        ours, sign, theirs = (part.strip() for part in each.partition("="))
+        if not (ours and sign and theirs):
+            message = f"`{each}` does not map a column; write OURS=THEIRS, such as statement=question"
+            raise InputError(message)
+        if ours in names:
+            message = f"column `{ours}` is mapped to `{names[ours]}` and to `{theirs}`; give one of them"
+            raise InputError(message)
+        names[ours] = theirs
+    return names
 
 
 def rows_of(parts: Sequence[Part]) -> int | None:

@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources import SOURCES
-from ocr_pipeline.sources.hub import fetch
 from ocr_pipeline.sources.rules import Reason, Repair, Suspicion
 from tests.sources import rows as raw
 from tests.sources.rows import run
@@ -299,41 +298,6 @@ def test_bad_arguments_are_one_clear_line_and_no_output(arguments: list[str], pa
     assert part in str(result.exception)
     assert "\n" not in str(result.exception)
     assert not list(out.glob("*")) if out.exists() else True
-
-
-def test_fetch_asks_for_one_revision_and_only_the_files_that_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The hub is asked for a pinned revision of the data files, and for nothing else."""
-    asked: dict[str, object] = {}
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda **options: asked.update(options))
-    assert fetch(SOURCES["taco"], "abc123", tmp_path) == [tmp_path / "taco"]
-    assert (asked["repo_id"], asked["revision"], asked["repo_type"]) == ("BAAI/TACO", "abc123", "dataset")
-    assert asked["allow_patterns"] == ["ALL/*.parquet"]
-    with pytest.raises(InputError, match="no revision"):
-        fetch(SOURCES["taco"], None, tmp_path)
-    with pytest.raises(InputError, match="not on the hub"):
-        fetch(SOURCES["kattis"], "abc123", tmp_path)
-
-
-def test_an_address_of_the_hub_is_fetched_at_its_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command reads what the hub's library put into its cache; without a revision it asks for one."""
-    asked: dict[str, object] = {}
-    raw.parquet(tmp_path / "snapshot" / "ALL" / "train-0.parquet", [raw.taco()])
-
-    def download(**options: object) -> str:
-        asked.update(options)
-        return str(tmp_path / "snapshot")
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    app, out = build_app(["ingest"]), str(tmp_path / "out")
-    result = CliRunner().invoke(app, ["ingest", "taco", "hf://datasets/BAAI/TACO@abc123", "--out", out])
-    assert result.exit_code == 0, result.output
-    assert (asked["repo_id"], asked["revision"], asked["local_dir"]) == ("BAAI/TACO", "abc123", None)
-    for address, part in (("hf://datasets/BAAI/TACO", "no revision"), ("hf://TACO", "no address")):
-        error = CliRunner().invoke(app, ["ingest", "taco", address, "--out", out]).exception
-        assert isinstance(error, InputError)
-        assert part in str(error)
 
 
 def test_every_rule_is_documented() -> None:
