@@ -107,6 +107,7 @@ class Spills:
         lengths = [np.empty(rows * width, np.uint8) for width in widths]
         data = [pa.allocate_buffer(sum(block.sizes[number] for block in blocks)) for number in range(len(schema))]
         pairs = zip(lengths, data, strict=True)
+        # Two targets a column, in the order of the bytes on disk: one scattered read fills a block's slice of each.
         targets = [view for counts, texts in pairs for view in (counts.data, memoryview(texts))]
         starts = [0] * len(targets)
         for block in blocks:

@@ -92,6 +92,8 @@ def _outlines(texts: pa.Array) -> npt.NDArray[np.uint64]:
     outlines: npt.NDArray[np.uint64] = lengths.astype(np.uint64) * MIXERS[1]
     long = np.flatnonzero(lengths >= WORD_BYTES)
     if len(long):
+        # A view with a stride of one byte: words[i] is bytes i to i + 7 as one number, and nothing is copied. Sums and
+        # products wrap around at 64 bits, which is what mixes them.
         words = np.ndarray((len(data) - WORD_BYTES + 1,), np.uint64, data, strides=(1,))
         outlines[long] += words[ends[:-1][long]] * MIXERS[2] + words[ends[1:][long] - WORD_BYTES] * MIXERS[3]
     return outlines
