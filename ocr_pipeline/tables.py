@@ -454,6 +454,12 @@ EXECUTIONS: Final = Table(
             pa.bool_(),
             "The problem accepts several outputs and has no checker: the rate is a lower bound.",
         ),
+        _column(
+            "trusts_candidate",
+            pa.bool_(),
+            "Its asserts used names that only the candidate defines, or ran in the candidate's process, because the data "
+            "set says so: the rate is an upper bound.",
+        ),
         _column("runtime?", NAME, "Version of the interpreter or of the compiler."),
         _column(
             "sandbox_tier?", NAME, "A (namespaces), B (Landlock and seccomp) or C (not isolated, by explicit option)."

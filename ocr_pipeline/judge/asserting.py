@@ -1,23 +1,22 @@
 """Tests that are programs of asserts, as HumanEval, MBPP and LeetCodeDataset write them.
 
 Asserts carry the expected values, so they must not run where the candidate can see or patch them. The program of
-asserts runs in one jail, the candidate in another, and between them travel calls and plain values: numbers, texts,
-containers, linked lists and trees. Only when a test hands over something else (a class of the candidate's, a function)
-both run in one process, and the result says so.
+asserts runs in one jail, the candidate in another, and between them travel calls and values; what is no plain value
+stays where it is and is used from the other side (``native/driver.py``). Of the candidate's names only the entry point
+counts; a name that nobody but the candidate defines may be used too, and the result says so.
 
 In a tests table such a test is a row of a ``function`` problem whose ``input`` is the program itself, or a JSON object
-``{"assert": program, "prelude": imports and helpers, "entry_point": expression}``; ``expected`` stays empty.
+``{"assert": program, "prelude": imports and helpers, "entry_point": expression}``; ``expected`` stays empty. With
+``"one_process": true`` the data set has both run in one process, where a candidate can forge success; the result says so.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-import secrets
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
 
 import pyarrow as pa
 
@@ -27,16 +26,14 @@ from ocr_pipeline.judge.programs import (
     Runner,
     RunResult,
     RunStatus,
-    TestFiles,
     read_result,
     test_files,
 )
 from ocr_pipeline.store import canonical_json
 
-__all__ = ["AssertProblem", "AssertTest", "assert_tests", "parse_assert_test", "run_assert_test"]
+__all__ = ["AssertOutcome", "AssertProblem", "AssertTest", "assert_tests", "parse_assert_test", "run_assert_test"]
 
-FAILED, RAISED, GONE, INSEPARABLE = 10, 11, 12, 13  # exit codes of driver.py's check_candidate
-TOGETHER_NOTE: Final = "asserts ran in the candidate's own process"
+FAILED, RAISED, GONE, LEANING = 10, 11, 12, 13  # exit codes of driver.py's check_candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,17 @@ class AssertTest:
     program: str
     entry_point: str
     prelude: str = ""
+    one_process: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssertOutcome:
+    """How a program of asserts ended."""
+
+    run: RunResult
+    passed: bool = False
+    trusts_candidate: bool = False
+    """It used names that only the candidate defines, or ran in the candidate's process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,8 @@ def parse_assert_test(text: str, entry_point: str | None) -> AssertTest | None:
     if not isinstance(value, dict) or "assert" not in value:
         return None
     entry = str(value.get("entry_point") or entry_point or "None")
-    return AssertTest(_calling_check(str(value["assert"])), entry, str(value.get("prelude") or ""))
+    program = _calling_check(str(value["assert"]))
+    return AssertTest(program, entry, str(value.get("prelude") or ""), value.get("one_process") is True)
 
 
 def _has_asserts(text: str) -> bool:
@@ -112,24 +121,23 @@ def _calling_check(program: str) -> str:
     return f"{program}\ncheck(__entry_point__)\n" if defines and not calls else program
 
 
-def run_assert_test(runner: Runner, code: str, test: AssertTest, limits: Limits) -> tuple[RunResult, bool]:
-    """Run the asserts against a candidate; return its run, and whether they held.
+def run_assert_test(runner: Runner, code: str, test: AssertTest, limits: Limits) -> AssertOutcome:
+    """Run the asserts against a candidate.
 
     Raises
     ------
     JudgeError
         When the sandbox failed.
     """
-    candidate = runner.open(code, "python", limits, {"do": "objects", "prelude": test.prelude})
-    if isinstance(candidate, RunResult):
-        return candidate, False
-    header: dict[str, object] = {"do": "check", "usual_names": True, "prelude": test.prelude,
-                                 "entry_point": test.entry_point}  # fmt: skip
-    with candidate, runner.trusted(header, test.program, limits) as checker:
-        run, check = _converse(candidate, checker, limits)
-    if check.exit_code == INSEPARABLE:
+    if test.one_process:
         return _run_together(runner, code, test, limits)
-    return _verdict(run, check)
+    shared: dict[str, object] = {"prelude": test.prelude, "entry_point": test.entry_point}
+    candidate = runner.open(code, "python", limits, {"do": "objects", **shared})
+    if isinstance(candidate, RunResult):
+        return AssertOutcome(candidate)
+    with candidate, runner.trusted({"do": "check", "usual_names": True, **shared}, test.program, limits) as checker:
+        run, check = _converse(candidate, checker, limits)
+    return _outcome(run, check)
 
 
 def _converse(candidate: Program, checker: Program, limits: Limits) -> tuple[RunResult, RunResult]:
@@ -137,8 +145,8 @@ def _converse(candidate: Program, checker: Program, limits: Limits) -> tuple[Run
     left, right = socket.socketpair()
     generous = replace(limits, cpu_s=2 * limits.cpu_s, memory_mib=4 * limits.memory_mib)
     with test_files(b"") as files, test_files(b"") as checker_files:
-        jail = candidate.begin(_with_result(files, left), limits)
-        checker_jail = checker.begin(_with_result(checker_files, right), generous)
+        jail = candidate.begin(replace(files, result=left.fileno()), limits)
+        checker_jail = checker.begin(replace(checker_files, result=right.fileno()), generous)
         left.close()
         right.close()
         check = read_result(checker_jail.finish(generous.wall), checker_files, generous)
@@ -146,30 +154,26 @@ def _converse(candidate: Program, checker: Program, limits: Limits) -> tuple[Run
     return run, check
 
 
-def _with_result(files: TestFiles, channel: socket.socket) -> TestFiles:
-    return replace(files, result=channel.fileno())
-
-
-def _verdict(run: RunResult, check: RunResult) -> tuple[RunResult, bool]:
+def _outcome(run: RunResult, check: RunResult) -> AssertOutcome:
     if run.status is not RunStatus.OK:
-        return run, False
+        return AssertOutcome(run)
     if check.exit_code in (RAISED, GONE):
-        return replace(run, status=RunStatus.RUNTIME_ERROR, exit_code=1, stderr=check.stderr), False
+        return AssertOutcome(replace(run, status=RunStatus.RUNTIME_ERROR, exit_code=1, stderr=check.stderr))
     if check.status is RunStatus.TIME_LIMIT:
-        return replace(run, status=RunStatus.TIME_LIMIT, stderr="the asserts did not come to an end"), False
-    return replace(run, stderr=check.stderr), check.exit_code == 0
+        return AssertOutcome(replace(run, status=RunStatus.TIME_LIMIT, stderr="the asserts did not come to an end"))
+    passed = check.exit_code in (0, LEANING)
+    return AssertOutcome(replace(run, stderr=check.stderr), passed, check.exit_code == LEANING)
 
 
-def _run_together(runner: Runner, code: str, test: AssertTest, limits: Limits) -> tuple[RunResult, bool]:
-    token = secrets.token_hex(16)
+def _run_together(runner: Runner, code: str, test: AssertTest, limits: Limits) -> AssertOutcome:
     job: dict[str, object] = {"do": "together", "prelude": test.prelude, "entry_point": test.entry_point,
-                              "program": test.program, "token": token}  # fmt: skip
+                              "program": test.program}  # fmt: skip
     program = runner.open(code, "python", limits, job)
     if isinstance(program, RunResult):
-        return program, False
+        return AssertOutcome(program, trusts_candidate=True)
     with program:
         run = program.run(b"", limits)
-    passed = run.status is RunStatus.OK and run.result == token.encode()
+    passed = run.status is RunStatus.OK and run.result == b"passed"
     if run.exit_code == FAILED:
         run = replace(run, status=RunStatus.OK)
-    return replace(run, stderr=f"{TOGETHER_NOTE}\n{run.stderr}"), passed
+    return AssertOutcome(run, passed, trusts_candidate=True)

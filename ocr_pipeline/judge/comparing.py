@@ -11,10 +11,11 @@ Runs in the supervisor, so outputs are hostile bytes: nothing here evaluates, un
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any, Final
 
@@ -24,18 +25,21 @@ __all__ = [
     "COMPARATOR_VERSION",
     "DEFAULT_TOLERANCE",
     "Opaque",
+    "ResultTooLargeError",
     "Rule",
     "expected_value",
+    "read_result",
     "rule_for",
     "same_text",
     "same_value",
     "unflatten",
 ]
 
-COMPARATOR_VERSION: Final = "1"
+COMPARATOR_VERSION: Final = "2"
 DEFAULT_TOLERANCE: Final = 1e-6  # the usual one of contests; 13 % of TACO's float problems ask for less, none for more
 INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
 FLOAT: Final = re.compile(rb"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]{1,4})?")
+EMPTY_LINES: Final = re.compile(rb"\n\s*")
 LONGEST_NUMBER: Final = 1_000  # longer tokens are no floats that anybody compares with a tolerance
 
 
@@ -73,12 +77,21 @@ def _is_list_of_one(output: str) -> bool:
 
 
 def same_text(actual: bytes, expected: bytes, rule: Rule) -> bool:
-    """Say whether an output is accepted."""
+    """Say whether an output is accepted; what it costs is bounded by the expected output, however long the other is."""
     if rule.ignore_case:
         actual, expected = actual.lower(), expected.lower()
-    if rule.any_order:
-        return _same_in_any_order(actual, expected, rule)
-    return _same_tokens(actual.split(), expected.split(), rule)
+    wanted = expected.split()
+    given = actual.split(None, len(wanted))  # one token too many stays in one piece with all that follows
+    if len(given) != len(wanted):
+        return False
+    if not rule.any_order:
+        return _same_tokens(given, wanted, rule)
+    return _same_in_any_order(_lines(actual), _lines(expected), rule)
+
+
+def _lines(text: bytes) -> list[list[bytes]]:
+    """Return the tokens of each line that has some."""
+    return [line.split() for line in EMPTY_LINES.split(text) if line.strip()]
 
 
 def _same_tokens(actual: Sequence[bytes], expected: Sequence[bytes], rule: Rule) -> bool:
@@ -90,9 +103,8 @@ def _same_tokens(actual: Sequence[bytes], expected: Sequence[bytes], rule: Rule)
     return all(left == right or _close(left, right, tolerance) for left, right in zip(actual, expected, strict=True))
 
 
-def _same_in_any_order(actual: bytes, expected: bytes, rule: Rule) -> bool:
+def _same_in_any_order(left: list[list[bytes]], right: list[list[bytes]], rule: Rule) -> bool:
     """Accept lines in any order, or tokens in any order inside each line; never both at once."""
-    left, right = ([line.split() for line in text.split(b"\n") if line.strip()] for text in (actual, expected))
     if len(left) != len(right):
         return False
     if Counter(map(tuple, left)) == Counter(map(tuple, right)):
@@ -119,6 +131,16 @@ def _close(actual: bytes, expected: bytes, tolerance: float) -> bool:
 
 
 # ---- results of functions ----
+#
+# What is compared is walked along the expected value, which is a tree: a result whose parts are shared (a tree node that
+# is both children of its parent, a table that describes a set of tuples of tuples) never costs more than that.
+
+MOST_PARTS: Final = 2_000_000
+PARTS_PER_EXPECTED: Final = 8  # a number in the driver's table takes two brackets, a comma and its place in a list
+
+
+class ResultTooLargeError(Exception):
+    """A result has so many parts that reading it would cost the supervisor its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,52 @@ class Opaque:
     """A value of a kind that does not travel between processes; it equals nothing that is expected."""
 
     kind: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unordered:
+    """The elements of a set, in no order."""
+
+    items: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """The keys and values of a mapping."""
+
+    items: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Nodes:
+    """A node of a linked list or of a tree; one without fields is an empty list or tree."""
+
+    is_tree: bool
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def read_result(data: bytes, expected: str, *, is_table: bool) -> Any:  # noqa: ANN401 - any value
+    """Read what a function returned: JSON, or the driver's flat table of values.
+
+    Raises
+    ------
+    ResultTooLargeError
+        When it has many more parts than the expected result.
+    ValueError
+        When it is neither; a candidate may write anything.
+    """
+    parts = sum(map(data.count, (b"[", b"{", b",")))
+    if parts > MOST_PARTS + PARTS_PER_EXPECTED * sum(map(expected.count, "[{,")):
+        message = f"the result has {parts} parts, where {MOST_PARTS} more than expected are read"
+        raise ResultTooLargeError(message)
+    if not is_table:
+        return expected_value(data.decode())
+    try:
+        value = json.loads(data, parse_int=_integer)
+    except RecursionError as error:
+        message = "the result is nested too deeply"
+        raise ValueError(message) from error
+    return value["plain"] if isinstance(value, dict) and len(value) == 1 and "plain" in value else unflatten(value)
 
 
 def expected_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -142,32 +210,103 @@ def _integer(text: str) -> int | str:
 
 def same_value(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401 - any JSON value
     """Say whether a result is accepted: typed, with tuples as lists and keys as text."""
+    if _equal(actual, expected, rule):
+        return True
+    return rule.unwrap and isinstance(expected, list) and _equal(actual, expected[0], rule)
+
+
+def _equal(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401
+    """Compare along the expected value, without recursion: it may be nested as deeply as JSON can be."""
+    todo = [(actual, expected)]
+    while todo:
+        left, right = todo.pop()
+        if isinstance(left, Nodes):
+            if right is None and not left.fields:
+                continue
+            left = _values_of(left, len(right) if isinstance(right, list) else 0)
+        if isinstance(right, list) and isinstance(left, list | Unordered):
+            items = left if isinstance(left, list) else left.items
+            if len(items) != len(right):
+                return False
+            if isinstance(left, list) and not rule.any_order:
+                todo += zip(items, right, strict=True)
+            elif not rule.any_order or not _same_elements(left, right, rule):
+                return False
+        elif isinstance(right, dict):
+            named = _named(left)
+            if named is None or named.keys() != right.keys():
+                return False
+            todo += [(named[key], right[key]) for key in right]
+        elif not _equal_scalars(left, right, rule):
+            return False
+    return True
+
+
+def _same_elements(actual: list[Any] | Unordered, expected: list[Any], rule: Rule) -> bool:
+    """Accept the elements of a list in order, or in any order where they are written the same."""
+    if isinstance(actual, list):
+        try:
+            if all(_equal(left, right, rule) for left, right in zip(actual, expected, strict=True)):
+                return True
+        except RecursionError:
+            return False
+    items = actual if isinstance(actual, list) else actual.items
+    if not _is_smaller(items, 16 + 4 * _count(expected)):  # a node of a list has four parts: itself, its value and its next
+        return False
     try:
-        if _equal(actual, expected, rule):
-            return True
-        return rule.unwrap and isinstance(expected, list) and _equal(actual, expected[0], rule)
-    except RecursionError:
+        return sorted(map(_written, items)) == sorted(map(_written, expected))
+    except (RecursionError, ValueError):
         return False
 
 
-def _equal(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401, PLR0911 - one return per kind
-    if isinstance(actual, _Link | _Tree):
-        actual = values_of(actual)
+def _count(expected: Any) -> int:  # noqa: ANN401
+    """Count the parts of an expected value."""
+    todo, count = [expected], 0
+    while todo:
+        each = todo.pop()
+        count += 1
+        todo += each if isinstance(each, list) else each.values() if isinstance(each, dict) else ()
+    return count
+
+
+def _is_smaller(actual: Any, most: int) -> bool:  # noqa: ANN401
+    """Say whether a result, whose parts may be shared, is written with at most so many parts."""
+    todo, count = [actual], 0
+    while todo:
+        each = todo.pop()
+        count += 1
+        if count > most:
+            return False
+        if isinstance(each, Unordered | Pairs):
+            todo += each.items
+        elif isinstance(each, list | tuple):
+            todo += each
+        elif isinstance(each, dict):
+            todo += each.values()
+        elif isinstance(each, Nodes):
+            todo += each.fields.values()
+    return True
+
+
+def _written(value: Any) -> str:  # noqa: ANN401
+    """Write a value so that equal ones are written the same."""
+    return json.dumps(value, sort_keys=True, default=_as_json)
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Unordered):
+        return sorted(map(_written, value.items))
+    if isinstance(value, Nodes):
+        return _values_of(value, MOST_PARTS)
+    named = _named(value)
+    return str(value) if named is None else named
+
+
+def _equal_scalars(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401
     if isinstance(actual, bool) or isinstance(expected, bool):
         return actual is expected
     if isinstance(actual, float) or isinstance(expected, float):
         return _equal_numbers(actual, expected, DEFAULT_TOLERANCE if rule.tolerance is None else rule.tolerance)
-    if isinstance(actual, list | tuple) and isinstance(expected, list):
-        if len(actual) != len(expected):
-            return False
-        if all(_equal(left, right, rule) for left, right in zip(actual, expected, strict=True)):
-            return True
-        return rule.any_order and _sorted_text(actual) == _sorted_text(expected)
-    if isinstance(actual, set | frozenset) and isinstance(expected, list):
-        return rule.any_order and _sorted_text(actual) == _sorted_text(expected)
-    if isinstance(actual, dict) and isinstance(expected, dict):
-        named = {_key(key): value for key, value in actual.items()}
-        return named.keys() == expected.keys() and all(_equal(named[key], expected[key], rule) for key in expected)
     if isinstance(actual, str) and isinstance(expected, str) and rule.ignore_case:
         return actual.lower() == expected.lower()
     return type(actual) is type(expected) and bool(actual == expected)
@@ -177,24 +316,35 @@ def _equal_numbers(actual: Any, expected: Any, tolerance: float) -> bool:  # noq
     if not isinstance(actual, int | float) or not isinstance(expected, int | float):
         return False
     try:
-        return actual == expected or abs(actual - expected) <= tolerance * max(1.0, abs(expected))
+        if math.isnan(actual) or math.isnan(expected):
+            return math.isnan(actual) and math.isnan(expected)
+        if actual == expected:
+            return True
+        return math.isfinite(expected) and abs(actual - expected) <= tolerance * max(1.0, abs(expected))
     except OverflowError:
         return False
 
 
-def _sorted_text(values: Iterable[Any]) -> list[str]:
-    return sorted(json.dumps(value, sort_keys=True, default=str) for value in values)
+def _named(mapping: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    """Return a mapping by its keys as JSON would write them; nothing where it is not a mapping."""
+    if isinstance(mapping, dict):
+        return mapping
+    return {_key(key): value for key, value in mapping.items} if isinstance(mapping, Pairs) else None
 
 
 def _key(key: Any) -> str:  # noqa: ANN401
-    """Write a key as JSON would."""
+    """Write a key as JSON would, a tuple of scalars as Python does."""
     if isinstance(key, str):
         return key
-    return json.dumps(key) if key is None or isinstance(key, bool | int | float) else str(key)
+    if key is None or isinstance(key, bool | int | float):
+        return json.dumps(key)
+    if isinstance(key, list) and all(each is None or isinstance(each, bool | int | float | str) for each in key):
+        return str(tuple(key))
+    return f"a key of the kind {type(key).__name__}"
 
 
 def unflatten(rows: Any) -> Any:  # noqa: ANN401 - hostile JSON in, a plain value out
-    """Rebuild a value from the driver's flat table.
+    """Rebuild a value from the driver's flat table, without recursion; shared parts stay shared, cycles stay cycles.
 
     Raises
     ------
@@ -202,85 +352,61 @@ def unflatten(rows: Any) -> Any:  # noqa: ANN401 - hostile JSON in, a plain valu
         When the table is not one; a candidate may write anything.
     """
     try:
-        built: dict[int, Any] = {}
-        for number in reversed(range(len(rows))):  # children mostly follow their parents
-            _build(rows, number, built)
+        built = [_empty(kind, payload) for kind, payload in rows]
+        for (kind, payload), value in zip(rows, built, strict=True):
+            _fill(kind, payload, value, built)
         return built[0]
-    except (TypeError, KeyError, IndexError, RecursionError, AttributeError) as error:
-        message = f"no table of values: {error}"
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        message = f"not a table of values: {error}"
         raise ValueError(message) from error
 
 
-DEEPEST: Final = 150  # each level takes four frames of the interpreter
-
-
-def _build(rows: Any, number: int, built: dict[int, Any], depth: int = 0) -> Any:  # noqa: ANN401
-    if number in built:
-        return built[number]
-    if depth > DEEPEST:
-        message = "nested too deeply or in a cycle"
-        raise ValueError(message)
-    kind, payload = rows[number]
-    built[number] = _value(kind, payload, lambda child: _build(rows, child, built, depth + 1))
-    return built[number]
-
-
-def _value(kind: str, payload: Any, child: Any) -> Any:  # noqa: ANN401, PLR0911 - one return per kind
-    containers = {"l": list, "t": tuple, "s": frozenset}
-    if kind in containers:
-        return containers[kind]([child(each) for each in payload])
+def _empty(kind: str, payload: Any) -> Any:  # noqa: ANN401, PLR0911 - one return per kind
+    if kind == "v" and (payload is None or isinstance(payload, bool | int | str)):
+        return payload
+    if kind in {"l", "t"}:
+        return []
+    if kind == "s":
+        return Unordered()
     if kind == "d":
-        return {child(key): child(each) for key, each in payload}
+        return Pairs()
+    if kind == "n":
+        return Nodes(payload[0] == "TreeNode")
     if kind == "i":
         return _integer(payload)
     if kind == "f":
         return float(payload)
-    if kind == "v" and (payload is None or isinstance(payload, bool | int | str)):
-        return payload
     if kind == "b":
         return bytes.fromhex(payload)
-    if kind == "n":
-        return _nodes(payload, child)
-    if kind == "c":
-        return complex(float(payload[0]), float(payload[1]))
-    return Opaque(str(payload))
+    return complex(float(payload[0]), float(payload[1])) if kind == "c" else Opaque(str(payload)[:100])
 
 
-def _nodes(payload: Any, child: Any) -> Any:  # noqa: ANN401
-    name, fields = payload
-    named = {key: child(each) for key, each in fields}
-    if name == "ListNode":
-        return _Link(named["val"], named["next"])
-    return _Tree(named["val"], named["left"], named["right"]) if name == "TreeNode" else Opaque(str(name))
+def _fill(kind: str, payload: Any, value: Any, built: list[Any]) -> None:  # noqa: ANN401
+    if kind in {"l", "t"}:
+        value += [built[each] for each in payload]
+    elif kind == "s":
+        value.items.extend(built[each] for each in payload)
+    elif kind == "d":
+        value.items.extend((built[key], built[each]) for key, each in payload)
+    elif kind == "n":
+        value.fields.update({str(name): built[each] for name, each in payload[1]})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Link:
-    """A node of a linked list."""
+def _values_of(root: Nodes, most: int) -> list[Any]:
+    """Write a linked list or a tree as LeetCode does: its values, level by level, null for a missing child.
 
-    value: Any
-    next: Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tree:
-    """A node of a binary tree."""
-
-    value: Any
-    left: Any
-    right: Any
-
-
-def values_of(nodes: _Link | _Tree) -> list[Any]:
-    """Write a linked list or a tree as LeetCode does: its values, level by level, null for a missing child."""
+    It ends after ``most`` values and one more, so that a cycle and a tree of shared nodes end.
+    """
     out: list[Any] = []
-    queue: list[Any] = [nodes]
-    for node in queue:
-        out.append(node.value if isinstance(node, _Link | _Tree) else None)
-        if isinstance(node, _Tree):
-            queue += [node.left, node.right]
-        elif isinstance(node, _Link) and node.next is not None:
-            queue.append(node.next)
-    while isinstance(nodes, _Tree) and out and out[-1] is None:
-        out.pop()
-    return out
+    last = 0  # trailing nulls of a tree are not written
+    queue: deque[Any] = deque([root] if root.fields else [])
+    while queue and last <= most:
+        node = queue.popleft()
+        is_node = isinstance(node, Nodes)
+        out.append(node.fields.get("val") if is_node else None)
+        if is_node:
+            last = len(out)
+            following = ("left", "right") if root.is_tree else ("next",)
+            children = [node.fields.get(name) for name in following]
+            queue.extend(children if root.is_tree else [each for each in children if isinstance(each, Nodes)])
+    return out[:last]

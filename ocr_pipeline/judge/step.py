@@ -381,6 +381,7 @@ def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None, tru
         "detail": execution.detail,
         "results": [_result(result) for result in results],
         "needs_checker": execution.needs_checker or (problem is not None and problem.needs_checker),
+        "trusts_candidate": execution.trusts_candidate,
         "sandbox_tier": execution.tier,
         "runtime": execution.runtime or None,
     }

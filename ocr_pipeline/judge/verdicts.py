@@ -7,18 +7,25 @@ give up. How a program is isolated and run is not its business (``sandbox.py``, 
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.asserting import AssertTest, parse_assert_test, run_assert_test
 from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
-from ocr_pipeline.judge.comparing import Rule, expected_value, rule_for, same_text, same_value, unflatten
+from ocr_pipeline.judge.comparing import (
+    ResultTooLargeError,
+    Rule,
+    expected_value,
+    read_result,
+    rule_for,
+    same_text,
+    same_value,
+)
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
 from ocr_pipeline.judge.sandbox import NO_FILES, JailFiles, Tier
@@ -241,6 +248,8 @@ class TestResult:
     cpu_time_s: float | None = None
     peak_memory_mib: float | None = None
     detail: str = ""
+    trusts_candidate: bool = False
+    """Its asserts used names that only the candidate defines, or ran in the candidate's process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +265,11 @@ class Execution:
     runtime: str | None = None
     needs_checker: bool = False
     """Outputs were compared with one of several right ones: passes are a lower bound."""
+
+    @property
+    def trusts_candidate(self) -> bool:
+        """Some asserts believed the candidate more than its results: passes are an upper bound."""
+        return any(result.trusts_candidate for result in self.results)
 
     @property
     def tests_passed(self) -> int:
@@ -398,8 +412,12 @@ def _was_starved(run: RunResult) -> bool:
 
 
 def _result(job: _Job, test: Test, run: RunResult) -> TestResult:
-    verdict = Verdict(run.status) if run.status is not RunStatus.OK else _compared(job, test, run)
-    return TestResult(test.test_id, verdict, run.cpu_time_s, run.peak_memory_mib, _detail(run, verdict))
+    try:
+        verdict = Verdict(run.status) if run.status is not RunStatus.OK else _compared(job, test, run)
+        detail = _detail(run, verdict)
+    except ResultTooLargeError as error:
+        verdict, detail = Verdict.OUTPUT_LIMIT, str(error)
+    return TestResult(test.test_id, verdict, run.cpu_time_s, run.peak_memory_mib, detail)
 
 
 def _detail(run: RunResult, verdict: Verdict) -> str:
@@ -435,9 +453,8 @@ def _compared_result(job: _Job, test: Test, result: bytes) -> Verdict:
     if not result:
         return Verdict.RUNTIME_ERROR
     try:
-        plain = job.candidate.language == "cpp"  # its caller writes JSON, not the driver's table of values
-        value: Any = expected_value(result.decode()) if plain else unflatten(json.loads(result))
-    except (ValueError, RecursionError):
+        value = read_result(result, test.expected, is_table=job.candidate.language == "python")  # C++ writes JSON
+    except ValueError:
         return Verdict.WRONG_ANSWER
     return Verdict.ACCEPTED if same_value(value, expected_value(test.expected), job.rule) else Verdict.WRONG_ANSWER
 
@@ -469,8 +486,12 @@ def _assert_result(job: _Job, test: Test, parsed: AssertTest) -> TestResult:
         memory_mib=ASSERTS_MEMORY_FACTOR * job.limits.memory_mib,
     )
     with job.gate.shared():
-        run, passed = run_assert_test(job.runner, job.candidate.code, parsed, wider)
-    verdict = (
-        Verdict(run.status) if run.status is not RunStatus.OK else Verdict.ACCEPTED if passed else Verdict.WRONG_ANSWER
+        outcome = run_assert_test(job.runner, job.candidate.code, parsed, wider)
+    run = outcome.run
+    if run.status is not RunStatus.OK:
+        verdict = Verdict(run.status)
+    else:
+        verdict = Verdict.ACCEPTED if outcome.passed else Verdict.WRONG_ANSWER
+    return TestResult(
+        test.test_id, verdict, run.cpu_time_s, run.peak_memory_mib, _detail(run, verdict), outcome.trusts_candidate
     )
-    return TestResult(test.test_id, verdict, run.cpu_time_s, run.peak_memory_mib, _detail(run, verdict))
