@@ -219,27 +219,32 @@ def _equal(actual: Any, expected: Any, rule: Rule) -> bool:  # noqa: ANN401
     """Compare along the expected value, without recursion: it may be nested as deeply as JSON can be."""
     todo = [(actual, expected)]
     while todo:
-        left, right = todo.pop()
-        if isinstance(left, Nodes):
-            if right is None and not left.fields:
-                continue
-            left = _values_of(left, len(right) if isinstance(right, list) else 0)
-        if isinstance(right, list) and isinstance(left, list | Unordered):
-            items = left if isinstance(left, list) else left.items
-            if len(items) != len(right):
-                return False
-            if isinstance(left, list) and not rule.any_order:
-                todo += zip(items, right, strict=True)
-            elif not rule.any_order or not _same_elements(left, right, rule):
-                return False
-        elif isinstance(right, dict):
-            named = _named(left)
-            if named is None or named.keys() != right.keys():
-                return False
-            todo += [(named[key], right[key]) for key in right]
-        elif not _equal_scalars(left, right, rule):
+        parts = _parts(*todo.pop(), rule)
+        if parts is None:
             return False
+        todo += parts
     return True
+
+
+def _parts(left: Any, right: Any, rule: Rule) -> Iterable[tuple[Any, Any]] | None:  # noqa: ANN401
+    """Return the pairs that still have to be equal; nothing where two values differ."""
+    if isinstance(left, Nodes):
+        if right is None and not left.fields:
+            return ()
+        left = _values_of(left, len(right) if isinstance(right, list) else 0)
+    if isinstance(right, list) and isinstance(left, list | Unordered):
+        items = left if isinstance(left, list) else left.items
+        if len(items) != len(right):
+            return None
+        if isinstance(left, list) and not rule.any_order:
+            return zip(items, right, strict=True)
+        return () if rule.any_order and _same_elements(left, right, rule) else None
+    if isinstance(right, dict):
+        named = _named(left)
+        return (
+            [(named[key], right[key]) for key in right] if named is not None and named.keys() == right.keys() else None
+        )
+    return () if _equal_scalars(left, right, rule) else None
 
 
 def _same_elements(actual: list[Any] | Unordered, expected: list[Any], rule: Rule) -> bool:
@@ -251,7 +256,9 @@ def _same_elements(actual: list[Any] | Unordered, expected: list[Any], rule: Rul
         except RecursionError:
             return False
     items = actual if isinstance(actual, list) else actual.items
-    if not _is_smaller(items, 16 + 4 * _count(expected)):  # a node of a list has four parts: itself, its value and its next
+    if not _is_smaller(
+        items, 16 + 4 * _count(expected)
+    ):  # a node of a list has four parts: itself, its value and its next
         return False
     try:
         return sorted(map(_written, items)) == sorted(map(_written, expected))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tracemalloc
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -147,10 +148,26 @@ PLAIN = st.recursive(
 
 @given(PLAIN)
 def test_plain_values_survive_the_exchange(value: Any) -> None:
-    """What a candidate's process describes is rebuilt equal, on both sides of the wall."""
-    rows = json.loads(json.dumps(DRIVER.flatten(value)))
-    assert unflatten(rows) == value
-    assert DRIVER.unflatten(rows, {}) == value
+    """What a candidate's process describes is rebuilt equal in the process of the asserts."""
+    sender, receiver = (DRIVER.Peer({}, "f", guarded=guarded) for guarded in (False, True))
+    rebuilt = receiver._unpack(json.loads(json.dumps(sender._pack(value))), [])
+    assert rebuilt == value
+    assert type(rebuilt) is type(value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_results_survive_the_exchange(value: Any) -> None:
+    """What a function's process describes equals the same value as JSON, and no other."""
+    read = unflatten(json.loads(json.dumps(DRIVER.flatten(value))))
+    assert same_value(read, expected_value(json.dumps(value)), TOKENS)
+    assert not same_value(read, [value, value], TOKENS)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
@@ -175,12 +192,31 @@ def test_garbage_instead_of_a_table_is_a_value_error(garbage: Any) -> None:
         return
 
 
-def test_a_cycle_is_refused() -> None:
-    """A list that holds itself has no value to compare."""
+@pytest.mark.parametrize("rule", [TOKENS, Rule(any_order=True)])
+def test_cycles_and_shared_parts_end(rule: Rule) -> None:
+    """A list that holds itself, a set of tuples that share their parts, a tree of shared nodes: unequal, and at once."""
     cycle: list[Any] = []
     cycle.append(cycle)
-    with pytest.raises(ValueError, match="nested"):
-        unflatten(DRIVER.flatten(cycle))
+    shared: Any = 1
+    tree = None
+    for _ in range(60):
+        shared, tree = (shared, shared), DRIVER.TreeNode(1, tree, tree)
+    rows = [["s", [1]], *([["t", [number + 2, number + 2]] for number in range(60)]), ["v", 1]]
+    for value in (unflatten(DRIVER.flatten(cycle)), unflatten(DRIVER.flatten(shared)), unflatten(DRIVER.flatten(tree)),
+                  unflatten(rows), unflatten([["d", [[1, 1]]], *rows[1:]])):  # fmt: skip
+        assert not same_value(value, [1], rule)
+        assert not same_value(value, [[[[]]]], rule)
+
+
+def test_a_long_wrong_output_costs_no_more_than_the_expected_one() -> None:
+    """Millions of tokens or lines are not split where a few are expected."""
+    rule = Rule(any_order=True)
+    for text in (b"1 " * 20_000_000, b"1\n" * 20_000_000, b"\n" * 40_000_000 + b"1"):
+        tracemalloc.start()
+        assert same_text(text, b"1", rule) is text.endswith(b"1")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 3 * len(text)
 
 
 def test_long_linked_lists_are_compared_by_their_values() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -243,19 +244,140 @@ def test_a_candidate_cannot_read_the_asserts(runner: Runner) -> None:
     code = "import gc\ndef add(a, b):\n    needle = bytes.fromhex('5345435245542d4558').decode()\n    return 42 if needle in str(gc.get_objects()) else 0"
     parsed = parse_assert_test("assert add(1, 2) != 'SECRET-EXPECTED' and add(1, 2) == 42", "add")
     assert parsed is not None
-    run, passed = run_assert_test(runner, code, parsed, Limits())
-    assert run.status is RunStatus.OK
-    assert not passed
+    outcome = run_assert_test(runner, code, parsed, Limits())
+    assert outcome.run.status is RunStatus.OK
+    assert not outcome.passed
 
 
-def test_asserts_with_classes_of_the_candidate_run_together(runner: Runner) -> None:
-    """What cannot travel between processes is run in one, and the run says so."""
-    code = "class Pair:\n    def __init__(self, a): self.a = a\ndef total(pairs): return sum(p.a for p in pairs)"
-    parsed = parse_assert_test("assert total([Pair(1), Pair(2)]) == 3", "total")
-    assert parsed is not None
-    run, passed = run_assert_test(runner, code, parsed, Limits())
-    assert passed
-    assert "own process" in run.stderr
+PAIRS = "class Pair:\n    def __init__(self, a): self.a = a\ndef total(pairs): return sum(p.a for p in pairs)"
+
+
+def test_asserts_may_use_what_only_the_candidate_defines(runner: Runner, gate: Gate) -> None:
+    """Its class is used from the other jail, and the result says that the asserts believed the candidate."""
+    problem = ProblemSpec("p", io_mode="function", function_name="total")
+    test = Test("a", "assert total([Pair(1), Pair(2)]) == 3", "")
+    execution = judged(runner, gate, PAIRS, test, problem=problem)
+    assert execution.verdict is Verdict.ACCEPTED
+    assert execution.trusts_candidate
+    plain = Test("a", "assert total([]) == 0", "")
+    assert not judged(runner, gate, PAIRS, plain, problem=problem).trusts_candidate
+
+
+def test_only_the_data_set_chooses_one_process(runner: Runner, gate: Gate) -> None:
+    """A candidate in the process of its asserts can forge success, so the row says so."""
+    problem = ProblemSpec("p", io_mode="function", function_name="total")
+    given = {"assert": "assert total([Pair(1), Pair(2)]) == 3", "one_process": True}
+    execution = judged(runner, gate, PAIRS, Test("a", json.dumps(given), ""), problem=problem)
+    assert execution.verdict is Verdict.ACCEPTED
+    assert execution.trusts_candidate
+    wrong = judged(runner, gate, PAIRS.replace("sum", "len"), Test("a", json.dumps(given), ""), problem=problem)
+    assert wrong.verdict is Verdict.RUNTIME_ERROR
+
+
+FORGE = """import sys, os
+frame = sys._getframe()
+while frame:
+    for value in list(frame.f_locals.values()) + list(frame.f_globals.values()):
+        if isinstance(value, dict) and "token" in value:
+            os.write(3, str(value["token"]).encode())
+            os._exit(0)
+    frame = frame.f_back
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "asserts", "entry_point"),
+    [
+        ("class set: pass\ndef f(x): return None", "assert set(f(1)) == {2}", "f"),
+        ("abs = object()\ndef f(x): return None", "assert abs(f(1) - 2) < 1e-6", "f"),
+        ("class check: pass\ndef f(x): return None", "def check(candidate):\n    assert candidate(1) == 2", "f"),
+        ("class f:\n    def __new__(cls, *a): return 7", "assert f(1) == 2", "f"),
+        ("def abs(x): return 0.0\ndef f(x): return 1e9", "assert abs(f(1) - 2) < 1e-6", "f"),
+        ("def all(x): return True\ndef f(x): return None", "assert all(f(i) == i + 1 for i in range(5))", "f"),
+        ("def range(*a): return []\ndef f(x): return None", "for i in range(3):\n    assert f(i) == i", "f"),
+        ("class A:\n    def __eq__(s, o): return True\n    __lt__ = __sub__ = __eq__\ndef f(x): return A()", "assert f(1) == 2", "f"),
+        ("class A:\n    def __eq__(s, o): return True\n    def __sub__(s, o): return 0.0\ndef f(x): return A()", "assert abs(f(1) - 2) < 1e-6", "f"),
+        ("class A:\n    def __eq__(s, o): return True\ndef f(x): return A()", "assert f(1) == f(2)", "f"),
+        ("def f(x):\n    class _ANY: pass\n    return _ANY()", "from unittest.mock import ANY\nassert f(1) == [2]", "f"),
+        ("class SkipTest(Exception): pass\ndef f(x): raise SkipTest('no')", "from unittest import *\nclass T(TestCase):\n    def test(self): self.assertEqual(f(1), 2)\nr = TextTestRunner().run(defaultTestLoader.loadTestsFromTestCase(T))\nassert r.wasSuccessful()", "f"),
+        ("def f(g):\n    g.gi_frame.f_globals['ok'] = True\n    return 2", "ok = False\nassert f(i for i in range(3)) == 3 or ok", "f"),
+        ("class Stack:\n    def __eq__(s, o): return True\n    def pop(s): return s", "s = Stack()\nassert s.pop() == 1", "Stack"),
+        ("class np: allclose = staticmethod(lambda *a: True)\ndef f(x): return 0", "import numpy as np\nassert np.allclose(f(1), 2)", "f"),
+    ],
+)  # fmt: skip
+def test_no_name_or_object_of_the_candidates_decides_an_assert(
+    runner: Runner, gate: Gate, code: str, asserts: str, entry_point: str
+) -> None:
+    """Built-ins, the asserts' own names and plain values win; equality with the candidate's objects is never theirs."""
+    problem = ProblemSpec("p", io_mode="function", function_name=entry_point)
+    test = Test("a", json.dumps({"assert": asserts, "entry_point": entry_point}), "")
+    execution = judged(runner, gate, FORGE + code, test, problem=problem)
+    assert execution.verdict in {Verdict.WRONG_ANSWER, Verdict.RUNTIME_ERROR}, execution.detail
+
+
+@pytest.mark.parametrize(
+    ("code", "asserts", "entry_point"),
+    [
+        ("def f(a): a.sort()", "a = [3, 1, [2]][:2]\nassert f(a) is None and a == [1, 3]", "f"),
+        ("def f(a, b):\n    a[0].append(b); b['k'] = a", "a, b = [[1]], {}\nf(a, b)\nassert a[0][1] is b and b['k'] is a", "f"),
+        ("def f(x): return x", "a = [1]\nassert f(a) is a", "f"),
+        ("def f(n):\n    while True:\n        yield n\n        n += 1", "g = f(3)\nassert next(g) == 3 and next(g) == 4", "f"),
+        ("def f(x): return lambda y: x + y", "assert f(1)(2) == 3", "f"),
+        ("def f(g, x): return g(g(x))", "calls = []\nassert f(lambda v: calls.append(v) or v + 1, 1) == 3 and calls == [1, 2]", "f"),
+        ("def f(x): print('hi', x)", "import io, contextlib\nb = io.StringIO()\nwith contextlib.redirect_stdout(b): f(1)\nassert b.getvalue() == 'hi 1\\n'", "f"),
+        ("from collections import Counter\ndef f(x): return Counter(x)", "assert f('aab').most_common(1) == [('a', 2)]", "f"),
+        ("from collections import namedtuple\nP = namedtuple('P', 'x y')\ndef f(x): return P(1, 2)", "assert f(0).y == 2 and f(0) == (1, 2)", "f"),
+        ("import numpy as np\ndef f(x): return np.zeros((2, 2))", "assert f(1).shape == (2, 2)", "f"),
+        ("from decimal import Decimal\nfrom fractions import Fraction\ndef f(x): return Decimal('0.1'), Fraction(1, 3)", "assert str(f(1)[0]) == '0.1' and f(1)[1].numerator == 1", "f"),
+        ("class LRU(dict):\n    def put(self, k, v): self[k] = v\n    def get(self, k): return dict.get(self, k, -1)", "c = LRU()\nc.put(1, 2)\nassert c.get(1) == 2 and c.get(3) == -1", "LRU"),
+        ("class V:\n    def __init__(s, x): s.x = x\n    def __add__(s, o): return V(s.x + o.x)\n    def __eq__(s, o): return s.x == o.x", "assert V(1) + V(2) == V(3)\nassert V(1) != V(2) and V(5).x == 5", "V"),
+        ("class Broke(Exception): pass\ndef f(x): raise Broke('no')", "try:\n    f(1)\n    assert False\nexcept Broke as e:\n    assert str(e) == 'no'", "f"),
+        ("import functools\n@functools.lru_cache\ndef f(x): return x", "f(1)\nassert f.cache_info().misses == 1 and f.__name__ == 'f'", "f"),
+        ("def f(d): return d.total / len(d.parts)", "class D:\n    total = 6\n    parts = [1, 2]\nassert f(D()) == 3", "f"),
+    ],
+)  # fmt: skip
+def test_what_two_processes_would_lose_travels(
+    runner: Runner, gate: Gate, code: str, asserts: str, entry_point: str
+) -> None:
+    """Arguments changed in place, identity, generators, functions, printed text, types and methods of results."""
+    problem = ProblemSpec("p", io_mode="function", function_name=entry_point)
+    test = Test("a", json.dumps({"assert": asserts, "entry_point": entry_point}), "")
+    execution = judged(runner, gate, code, test, problem=problem)
+    assert execution.verdict is Verdict.ACCEPTED, execution.detail
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "expected", "verdict"),
+    [
+        ("def f(x): return 5.0", "[1]", "Infinity", "wrong_answer"),
+        ("def f(x): return float('-inf')", "[1]", "-Infinity", "accepted"),
+        ("def f(x): return float('nan')", "[1]", "NaN", "accepted"),
+        ("def f(x): return 1.0", "[1]", "NaN", "wrong_answer"),
+        ("def f(a, b): return a - b", '{"b": 1, "a": 3}', "2", "accepted"),
+        ("class Solution:\n    def f(self, head: Optional[ListNode]) -> Optional[ListNode]: return head", "[[]]", "[]", "accepted"),
+        ("class Solution:\n    def f(self, a: List[int]) -> List[int]: return None", "[[]]", "[]", "wrong_answer"),
+        ("class Solution:\n    def f(self, a: List[Optional[ListNode]]): return [each.next.val for each in a]", "[[[1, 2], [3, 4]]]", "[2, 4]", "accepted"),
+        ("class Solution:\n    def f(self, a) -> List[Optional[ListNode]]: return [ListNode(1, ListNode(2)), None]", "[0]", "[[1, 2], null]", "accepted"),
+        ("def f(x):\n    for _ in range(800): x = [x]\n    return x", "[1]", "[" * 800 + "1" + "]" * 800, "accepted"),
+        ("def f(x): return list(range(10 ** 6))", "[1]", json.dumps(list(range(10**6))), "accepted"),
+        ("def f(n): return 0 if n == 0 else 1 + f(n - 1)", "[40000]", "40000", "accepted"),
+        ("import os\ndef f(x):\n    os.write(3, b'[' + b'0,' * 9000000 + b'0]')\n    os._exit(0)", "[1]", "1", "output_limit"),
+        ("class Solution:\n    def f(self, n: int) -> Optional[TreeNode]:\n        c = n and self.f(n - 1)\n        return TreeNode(n, c, c) if n else None", "[60]", "[1]", "wrong_answer"),
+        ("import os\ndef f(x):\n    os.write(3, repr([['s', [1]]] + [['t', [i + 2, i + 2]] for i in range(60)] + [['v', 1]]).replace(chr(39), chr(34)).encode())\n    os._exit(0)", "[1]", "[1]", "wrong_answer"),
+    ],
+)  # fmt: skip
+def test_results_of_functions(runner: Runner, gate: Gate, code: str, given: str, expected: str, verdict: str) -> None:
+    """Infinities, named arguments, empty and nested lists of nodes, depth, size, recursion, and shared parts."""
+    problem = ProblemSpec("p", io_mode="function", function_name="f", time_limit_s=5.0)
+    execution = judged(runner, gate, code, Test("a", given, expected), problem=problem)
+    assert execution.verdict == verdict, execution.detail
+
+
+def test_streams_of_the_programs_own_are_flushed_while_its_globals_live(runner: Runner) -> None:
+    """As an interpreter does: the most copied header of contest code writes in the flush of its own stream."""
+    code = "import os, sys\nclass Out:\n    def __init__(self): self.text = []\n    def write(self, s): self.text.append(s)\n    def flush(self): os.write(1, ''.join(self.text).encode()); self.text = []\nsys.stdout = Out()\nprint(6)"
+    result = run_program(code, "python", [""], runner=runner)[0]
+    assert (result.status, result.stdout, result.stderr) == (RunStatus.OK, b"6\n", "")
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ input and answer.
 """
 # A script, not a module of the library: its values are whatever a candidate made, it stands in for the interpreter's
 # own start and end, and it prints as one does.
-# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, D105, ICN001, INP001, PLR0911, S606, SLF001, T201, TRY004
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, D102, D105, ICN001, INP001, PLR0911, S606, SLF001, T201, TRY004
 # mypy: ignore-errors
 
-import array  # noqa: F401 - imported here and below so that candidates find them warm
+import array
 import atexit
 import bisect
 import builtins
@@ -390,8 +390,7 @@ def flatten(value, other=None):
         return numbers[key]
 
     numbers[id(value)] = 0
-    for item in todo:  # it grows
-        rows.append((other and other(item, number_of)) or _row(item, number_of))
+    rows.extend((other and other(item, number_of)) or _row(item, number_of) for item in todo)  # which grows
     return rows
 
 
@@ -547,7 +546,23 @@ def _arithmetic(name):
     return operate
 
 
-OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lt", "le", "gt", "ge")
+OPERATORS = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+)
 for _name in OPERATORS:
     setattr(Remote, f"__{_name}__", _arithmetic(_name))
 
@@ -611,7 +626,7 @@ class Peer:
         return self._unpack(answer["value"], sent)[0]
 
     def _end(self):
-        """The other side is gone: nothing here may catch that and go on."""
+        """End at once when the other side is gone: nothing here may catch that and go on."""
         sys.stderr.flush()
         _exit(GONE if self.guarded else 0)
 
@@ -636,25 +651,20 @@ class Peer:
     def serve(self, request):
         """Do one thing and answer."""
         received, answer = {}, {}
-        start = self._printed_bytes() if request.get("echo") else None
+        start = _printed_bytes() if request.get("echo") else None
         try:
             on, action = self._held[request["on"]], request["do"]
             arguments, named = self._unpack(request["arguments"], (), received)
-            if self.guarded and action in ("getattr", "setattr") and str(arguments[0]).startswith(PRIVATE_PREFIXES):
-                raise AttributeError(arguments[0])
+            if self.guarded and action in ("getattr", "setattr"):
+                _require_public(arguments[0])
             result = ACTIONS[action](on, *arguments, **named)
             answer["value"] = self._pack([result, arguments, named], None, received)
         except Exception as error:  # noqa: BLE001 - it travels to whoever asked
             answer = {"error": [[each.__name__ for each in type(error).__mro__], _told(error)]}
         if start is not None:
-            size = min(self._printed_bytes() - start, LONGEST_MESSAGE >> 4)
+            size = min(_printed_bytes() - start, LONGEST_MESSAGE >> 4)
             answer["printed"] = os.pread(1, size, start).decode(errors="replace")
         _say(answer)
-
-    @staticmethod
-    def _printed_bytes():
-        sys.stdout.flush()
-        return os.lseek(1, 0, os.SEEK_CUR)
 
     # -- values --
 
@@ -768,7 +778,7 @@ class Peer:
             name, fields, number = payload
             return collections.namedtuple(name, fields, rename=True)(*built.get(number, ()))  # noqa: PYI024
         if kind == "a":
-            import numpy  # noqa: ICN001
+            import numpy
 
             made = numpy.array(built.get(payload[2]), dtype=payload[0])
             return made[()] if payload[1] is None else made.reshape(payload[1])
@@ -805,6 +815,16 @@ KNOWN_MAKERS = {
     "date": datetime.date.fromisoformat, "time": datetime.time.fromisoformat,
     "timedelta": lambda parts: datetime.timedelta(*parts), "array": lambda parts: array.array(*parts),
 }  # fmt: skip
+
+
+def _printed_bytes():
+    sys.stdout.flush()
+    return os.lseek(1, 0, os.SEEK_CUR)
+
+
+def _require_public(name):
+    if str(name).startswith(PRIVATE_PREFIXES):
+        raise AttributeError(name)
 
 
 def _parts_of(row):
@@ -860,13 +880,12 @@ def serve_objects(main, job, code):
     _run_prelude(main, job)
     own = _define(main, code)
     peer = Peer(main.__dict__, job["entry_point"], guarded=False)
-    first = peer.hold(lambda name: _described(peer, own, name))
-    peer.hold(lambda path: eval(path, main.__dict__))  # noqa: S307 - the data set's own entry point
-    assert first == NAMES
+    for first in (lambda name: _described(own, name), lambda path: eval(path, main.__dict__)):  # noqa: S307
+        peer.hold(first)
     peer.serve_until_alone()
 
 
-NAMES, PATHS = 0, 1  # the first objects that a candidate's process holds
+NAMES, PATHS = 0, 1  # what a candidate's process holds first: its names, and what the data set's entry point is
 
 
 def _run_prelude(main, job):
@@ -875,7 +894,7 @@ def _run_prelude(main, job):
         exec(compile(job["prelude"], "prelude.py", "exec"), main.__dict__)  # noqa: S102
 
 
-def _described(peer, names, name):
+def _described(names, name):
     """Say what a name of the candidate's is: nothing, a module, an exception, or an object."""
     if name not in names:
         return None
