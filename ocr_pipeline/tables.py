@@ -36,6 +36,11 @@ class Language(StrEnum):
     CPP = "cpp"
 
 
+CPP_DIALECTS: Final = ("gnu++17", "gnu++20", "gnu++23", "gnu++14")
+"""What a C++ program may be written in: one that compiles in one of them compiles. Most contest code is C++17; C++20 and
+23 add headers, C++14 keeps what 17 removed."""
+
+
 class IoMode(StrEnum):
     """How a program receives its input and gives its result."""
 

@@ -26,14 +26,12 @@ from ocr_pipeline.judge.programs import (
     Runner,
     RunResult,
     RunStatus,
-    read_result,
     test_files,
 )
+from ocr_pipeline.judge.protocol import AssertExit
 from ocr_pipeline.store import canonical_json
 
 __all__ = ["AssertOutcome", "AssertProblem", "AssertTest", "assert_tests", "parse_assert_test", "run_assert_test"]
-
-FAILED, RAISED, GONE, LEANING = 10, 11, 12, 13  # exit codes of driver.py's check_candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +147,20 @@ def _converse(candidate: Program, checker: Program, limits: Limits) -> tuple[Run
         checker_jail = checker.begin(replace(checker_files, result=right.fileno()), generous)
         left.close()
         right.close()
-        check = read_result(checker_jail.finish(generous.wall), checker_files, generous)
-        run = read_result(jail.finish(limits.wall), files, limits)
+        check = checker.read(checker_jail.finish(generous.wall), checker_files, generous)
+        run = candidate.read(jail.finish(limits.wall), files, limits)
     return run, check
 
 
 def _outcome(run: RunResult, check: RunResult) -> AssertOutcome:
     if run.status is not RunStatus.OK:
         return AssertOutcome(run)
-    if check.exit_code in (RAISED, GONE):
+    if check.exit_code in (AssertExit.RAISED, AssertExit.GONE):
         return AssertOutcome(replace(run, status=RunStatus.RUNTIME_ERROR, exit_code=1, stderr=check.stderr))
     if check.status is RunStatus.TIME_LIMIT:
         return AssertOutcome(replace(run, status=RunStatus.TIME_LIMIT, stderr="the asserts did not come to an end"))
-    passed = check.exit_code in (0, LEANING)
-    return AssertOutcome(replace(run, stderr=check.stderr), passed, check.exit_code == LEANING)
+    passed = check.exit_code in (0, AssertExit.LEANING)
+    return AssertOutcome(replace(run, stderr=check.stderr), passed, check.exit_code == AssertExit.LEANING)
 
 
 def _run_together(runner: Runner, code: str, test: AssertTest, limits: Limits) -> AssertOutcome:
@@ -174,6 +172,6 @@ def _run_together(runner: Runner, code: str, test: AssertTest, limits: Limits) -
     with program:
         run = program.run(b"", limits)
     passed = run.status is RunStatus.OK and run.result == b"passed"
-    if run.exit_code == FAILED:
+    if run.exit_code == AssertExit.FAILED:
         run = replace(run, status=RunStatus.OK)
     return AssertOutcome(run, passed, trusts_candidate=True)

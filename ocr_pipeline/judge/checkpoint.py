@@ -37,15 +37,16 @@ BUSY_TIMEOUT_S: Final = 60.0
 
 def key_prefix(problem: ProblemSpec, tests: Sequence[Test], config: JudgeConfig, version: str) -> str:
     """Hash what all candidates of a problem share."""
-    digest = hashlib.sha256(canonical_json([version, COMPARATOR_VERSION, config.settings, asdict(problem)]).encode())
+    settings = JudgeConfig.of(config).settings  # wider options of other steps change no result
+    digest = hashlib.sha256(canonical_json([version, COMPARATOR_VERSION, settings, asdict(problem)]).encode())
     for test in tests:
         digest.update(json.dumps([test.test_id, test.input, test.expected]).encode())
     return digest.hexdigest()
 
 
-def result_key(prefix: str, candidate: Candidate) -> str:
-    """Hash a candidate with what it is judged by."""
-    return hashlib.sha256(json.dumps([prefix, candidate.language, candidate.code]).encode()).hexdigest()
+def result_key(prefix: str, candidate: Candidate, machine: str) -> str:
+    """Hash a candidate with what it is judged by, and with what runs it: another compiler judges anew."""
+    return hashlib.sha256(json.dumps([prefix, machine, candidate.language, candidate.code]).encode()).hexdigest()
 
 
 class Checkpoint:

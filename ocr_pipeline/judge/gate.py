@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import gettempdir
+
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge.native import cache_folder
 
 __all__ = ["Gate"]
 
@@ -20,9 +22,12 @@ class Gate:
     """The gate of this machine and user."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        base = Path(gettempdir()) if folder is None else folder
-        self._door = _open(base / f"ocr-judge-door-{os.geteuid()}")
-        self._room = _open(base / f"ocr-judge-room-{os.geteuid()}")
+        base = cache_folder() if folder is None else folder  # not a folder where others could put these files first
+        try:
+            self._door, self._room = (_open(base / f"{name}.lock") for name in ("door", "room"))
+        except OSError as error:
+            message = f"the judge cannot lock its files in `{base}`: {error}; set XDG_CACHE_HOME to a folder of yours"
+            raise JudgeError(message) from error
 
     @contextmanager
     def shared(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge.protocol import c_header
 
 __all__ = [
-    "CPP_DIALECTS",
     "CPP_FLAGS",
     "NativeParts",
     "build",
@@ -32,11 +33,15 @@ __all__ = [
     "version_of",
 ]
 
-SOURCES: Final = ("protocol.h", "sandbox.c", "forkserver.c", "driver.py", "function.h")
-CPP_DIALECTS: Final = ("gnu++17", "gnu++20", "gnu++14")
-"""Tried in this order: most contest code is C++17; C++20 adds headers, C++14 keeps what 17 removed."""
+SOURCES: Final = ("protocol.h", "sandbox.c", "forkserver.c", "threads.c", "driver.py", "function.h")
 CPP_FLAGS: Final = ("-O2", "-w", "-DONLINE_JUDGE")
 HEADER: Final = "bits/stdc++.h"
+FREESTANDING: Final = (
+    "-O2", "-Wall", "-ffreestanding", "-fno-builtin", "-fno-tree-loop-distribute-patterns", "-fno-stack-protector",
+    "-fcf-protection=none" if platform.machine() == "x86_64" else "-mbranch-protection=none", "-fno-pic", "-fno-pie",
+    "-fno-asynchronous-unwind-tables",
+)  # fmt: skip
+"""The fork server runs before the C library is set up, and must not call what a candidate could define."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,13 @@ def cache_folder() -> Path:
             folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         except OSError:
             continue
-        if folder.stat().st_uid == os.geteuid() and os.access(folder, os.W_OK):
+        may_load = not os.statvfs(folder).f_flag & os.ST_NOEXEC  # what is built there is loaded
+        if folder.stat().st_uid == os.geteuid() and os.access(folder, os.W_OK) and may_load:
             return folder
-    message = f"no cache folder can be written (tried {places[0]}); set XDG_CACHE_HOME to a folder of yours"
+    message = (
+        f"no cache folder can be used (tried {places[0]}); set XDG_CACHE_HOME to a folder of yours that is writable and "
+        "not mounted with noexec"
+    )
     raise JudgeError(message)
 
 
@@ -95,6 +104,7 @@ def build() -> NativeParts:
     """
     compiler = shutil.which("gcc") or shutil.which("cc")
     sources = {name: (files("ocr_pipeline.judge") / "native" / name).read_bytes() for name in SOURCES}
+    sources["constants.h"] = c_header().encode()
     target = cache_folder() / f"native-{_hash(*sources.values(), version_of(compiler).encode())}"
     if target.is_dir():
         return NativeParts(target)
@@ -112,10 +122,27 @@ def _build_into(target: Path, sources: dict[str, bytes], compiler: str) -> None:
         for source, content in sources.items():
             (work / source).write_bytes(content)
         _compile([compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", "sandbox.so", "sandbox.c"], work)
-        _compile([compiler, "-O2", "-Wall", "-c", "-o", "forkserver.o", "forkserver.c"], work)
+        _compile([compiler, *FREESTANDING, "-c", "-o", "forkserver.o", "forkserver.c"], work)
+        _compile([compiler, "-O2", "-Wall", "-c", "-o", "threads.o", "threads.c"], work)
+        _require_alone(work / "forkserver.o", compiler)
         for file in work.iterdir():
             file.chmod(0o644)
         _publish(work, target)
+
+
+def _require_alone(object_file: Path, compiler: str) -> None:
+    """Make sure that the fork server refers to the program's start and to nothing else.
+
+    Raises
+    ------
+    JudgeError
+        When the compiler put in a call of its own.
+    """
+    nm = shutil.which("nm") or "nm"
+    listed = subprocess.run([nm, "--undefined-only", object_file], capture_output=True, text=True, check=False)
+    if listed.returncode != 0 or listed.stdout.split()[1:] != ["_start"]:
+        message = f"`{compiler}` makes the fork server call {listed.stdout.split()[1:] or listed.stderr}; use gcc"
+        raise JudgeError(message)
 
 
 def _publish(work: Path, target: Path) -> None:

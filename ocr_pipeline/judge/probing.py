@@ -5,7 +5,6 @@ A tier is accepted when a known program runs in it and a hostile one is stopped 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from typing import Final
 
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import native
-from ocr_pipeline.judge.sandbox import MIB, JailKind, JailLimits, Sandbox, SandboxPlan, Tier, memory_file
+from ocr_pipeline.judge.protocol import JailKind
+from ocr_pipeline.judge.sandbox import MIB, JailLimits, Sandbox, SandboxPlan, Tier, memory_file
 
 __all__ = ["TierReport", "choose_plan", "probe"]
 
@@ -158,10 +158,3 @@ def _run(sandbox: Sandbox, opened: ExitStack, header: bytes, body: bytes, stdin:
     jail.run(files, cpu_s=5, wall_s=20)
     jail.close()
     return os.pread(files[1], MIB, 0), os.pread(files[3], MIB, 0)
-
-
-def describe(report: TierReport) -> str:
-    """Return the report as canonical JSON for people."""
-    plan = report.plan
-    return json.dumps({"tier": report.tier, "python": plan.python if plan else None, "cpp": report.cpp_compiler,
-                       "failures": list(report.failures)})  # fmt: skip

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,19 +23,24 @@ from typing import Final, Self
 from ocr_pipeline.judge import native
 from ocr_pipeline.judge.functions import calling_program, names_function, plain_program
 from ocr_pipeline.judge.probing import choose_plan
+from ocr_pipeline.judge.protocol import JailKind, Stop
 from ocr_pipeline.judge.sandbox import (
+    CANNOT_START,
     MIB,
     NO_FILES,
+    DisturbedError,
     Jail,
     JailFiles,
-    JailKind,
     JailLimits,
     RawResult,
     Sandbox,
-    Stop,
+    SandboxPlan,
+    Tier,
     memory_file,
+    package_versions,
 )
 from ocr_pipeline.store import atomic_write
+from ocr_pipeline.tables import CPP_DIALECTS
 
 __all__ = ["CompileResult", "Limits", "Program", "RunResult", "RunStatus", "Runner", "Tiers", "run_program"]
 
@@ -48,6 +54,9 @@ WALL_FACTOR: Final = 3.0
 WALL_EXTRA_S: Final = 2.0
 CACHE_BYTES: Final = 2 << 30
 SIGXFSZ: Final = 25
+SIGKILL: Final = 9
+DIGEST_BYTES: Final = 32
+KILLED_COMPILER: Final = "Killed signal terminated program"  # as g++ says of its own processes
 
 
 class RunStatus(StrEnum):
@@ -91,7 +100,10 @@ class Limits:
     def walls(self) -> JailLimits:
         """The kernel's walls: wide enough for big reserved stacks and untouched arrays."""
         address_space = max(4 * self.memory_mib, 1024) * MIB
-        return JailLimits(int(address_space), int(self.output_mib * MIB), math.ceil(self.cpu_s) + 2)
+        stack = min(max(self.memory_mib, 256), 1024) * MIB
+        return JailLimits(
+            int(address_space), int(self.output_mib * MIB), math.ceil(self.cpu_s) + 2, stack_bytes=int(stack)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +190,29 @@ class Program:
         """
         with test_files(stdin, *more) as files:
             jail = self.begin(files, limits)
-            return read_result(jail.finish(limits.wall), files, limits)
+            result = self.read(jail.finish(limits.wall), files, limits)
+        if result.exit_code == CANNOT_START and self._kind is JailKind.BINARY and self._is_too_large():
+            return replace(result, status=RunStatus.MEMORY_LIMIT)
+        return result
+
+    def read(self, raw: RawResult, files: TestFiles, limits: Limits) -> RunResult:
+        """Read what a run left behind.
+
+        Raises
+        ------
+        DisturbedError
+            When something outside stopped it: a program in a sandbox cannot send itself a SIGKILL.
+        """
+        result = read_result(raw, files, limits)
+        killed = result.signal == SIGKILL and result.status is RunStatus.RUNTIME_ERROR
+        if raw.stop is Stop.STARVED or (killed and self._sandbox.plan.tier is not Tier.UNSANDBOXED):
+            message = "killed from outside" if killed else "the machine gave the program no core"
+            raise DisturbedError(message)
+        return result
+
+    def _is_too_large(self) -> bool:
+        """Whether an executable's static data alone is beyond the limits of its processes."""
+        return static_image(_contents(self._program)).memory_bytes > self._walls.address_space_bytes
 
     def begin(self, files: TestFiles, limits: Limits) -> Jail:
         """Begin a run with files of the caller's; :meth:`Jail.finish` waits for it."""
@@ -246,6 +280,15 @@ def _status(raw: RawResult, limits: Limits, *, full: bool) -> RunStatus:
     return RunStatus.OK if raw.exit_code == 0 else RunStatus.RUNTIME_ERROR
 
 
+def runtime_of(plan: SandboxPlan, language: str) -> str:
+    """Return the version of what runs or compiles a language, for Python with the packages that programs can import."""
+    if language == "cpp":
+        compiler = native.cpp_compiler()
+        return compiler[1] if compiler else ""
+    packages = ", ".join(f"{name} {number}" for name, number in package_versions().items())
+    return "; ".join(filter(None, (native.version_of(plan.python), packages)))
+
+
 class Runner:
     """A sandbox that compiles and runs programs. One thread uses it; close it at the end."""
 
@@ -260,10 +303,7 @@ class Runner:
 
     def runtime(self, language: str) -> str:
         """Return the version of what runs or compiles a language."""
-        compiler = native.cpp_compiler()
-        if language == "cpp":
-            return compiler[1] if compiler else ""
-        return native.version_of(self.plan.python)
+        return runtime_of(self.plan, language)
 
     def restart(self) -> None:
         """Replace the sandbox after a failure of its own."""
@@ -351,7 +391,7 @@ class Runner:
         if cached is not None:
             return CompileResult(cached)
         first: CompileResult | None = None
-        for dialect in native.CPP_DIALECTS:
+        for dialect in CPP_DIALECTS:
             result = self._compile_dialect(code, dialect, compiler[0])
             if result.program is not None:
                 _ProgramCache().put(key.hexdigest(), result.program)
@@ -360,10 +400,11 @@ class Runner:
         return first or CompileResult(None, RunStatus.NOT_RUN, "no C++ dialect is configured")
 
     def _compile_dialect(self, code: str, dialect: str, compiler: str) -> CompileResult:
-        usual = dialect == native.CPP_DIALECTS[0]  # the others are too rare for five seconds each
+        usual = dialect == CPP_DIALECTS[0]  # the others are too rare for five seconds each
         headers = f"{self._sandbox.headers}/{native.precompiled_headers(dialect).name if usual else dialect}"
-        command = [compiler, *native.CPP_FLAGS, f"-std={dialect}", f"-I{headers}", "-fmax-errors=3", "-static", "-o",
-                   "output", f"{self._sandbox.inside}/forkserver.o", "-x", "c++", "-"]  # fmt: skip
+        command = [compiler, *native.CPP_FLAGS, f"-std={dialect}", f"-I{headers}", "-fmax-errors=3", "-static", "-no-pie",
+                   "-Wl,-e,judge_entry", "-o",
+                   "output", f"{self._sandbox.inside}/forkserver.o", f"{self._sandbox.inside}/threads.o", "-x", "c++", "-"]  # fmt: skip
         arguments = memory_file("\0".join(command).encode() + b"\0")
         limits = Limits(cpu_s=COMPILE_CPU_S, memory_mib=3072)
         jail = self._sandbox.open_jail(JailKind.COMMAND, COMPILE_LIMITS, arguments, JailFiles(output_name="output"))
@@ -371,17 +412,52 @@ class Runner:
             with test_files(code.encode("utf-8", "surrogatepass")) as files:
                 raw = jail.run(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall)
                 done = read_result(raw, files, limits)
-                if done.status is RunStatus.OK and os.fstat(files.result).st_size:
-                    return CompileResult(memory_file(_contents(files.result), name="program"))
+                executable = _contents(files.result)
+                if done.status is RunStatus.OK and static_image(executable).is_plain:
+                    return CompileResult(memory_file(executable, name="program"))
         finally:
             jail.close()
             os.close(arguments)
+        if raw.stop is not Stop.NONE or raw.signal == SIGKILL or KILLED_COMPILER in done.stderr:
+            message = f"the compiler was stopped from outside: {done.stderr.strip()[-200:] or done.status}"
+            raise DisturbedError(message)
         message = done.stderr.replace("<stdin>", "main.cpp").strip() or f"the compiler ended with {done.status}"
         return CompileResult(None, RunStatus.COMPILE_ERROR, message)
 
 
+@dataclass(frozen=True, slots=True)
+class StaticImage:
+    """What the header of an executable says."""
+
+    is_plain: bool
+    """It is loaded by the kernel alone: nothing runs before its entry point, which is the fork server's."""
+    memory_bytes: int
+
+
+ELF_HEADER: Final = struct.Struct("<16sHHIQQQIHHHHHH")
+ELF_SEGMENT: Final = struct.Struct("<IIQQQQQQ")
+EXECUTABLE, LOADED, DYNAMIC, INTERPRETER = 2, 1, 2, 3
+
+
+def static_image(content: bytes) -> StaticImage:
+    """Read the header of an executable; a source can make its compiler write anything."""
+    try:
+        magic, kind, _, _, _, start, _, _, _, size, count, *_ = ELF_HEADER.unpack_from(content)
+        if magic[:6] != b"\x7fELF\x02\x01" or size != ELF_SEGMENT.size:
+            return StaticImage(is_plain=False, memory_bytes=0)
+        segments = [ELF_SEGMENT.unpack_from(content, start + size * number) for number in range(count)]
+    except struct.error:
+        return StaticImage(is_plain=False, memory_bytes=0)
+    foreign = any(segment[0] in {DYNAMIC, INTERPRETER} for segment in segments)
+    return StaticImage(kind == EXECUTABLE and not foreign, sum(each[6] for each in segments if each[0] == LOADED))
+
+
 def _contents(descriptor: int) -> bytes:
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +471,10 @@ class _ProgramCache:
         path = self.folder / key
         with suppress(OSError):
             os.utime(path)
-            return memory_file(path.read_bytes(), name="program")
+            content = path.read_bytes()
+            if content[:DIGEST_BYTES] == _digest(memoryview(content)[DIGEST_BYTES:]):
+                return memory_file(memoryview(content)[DIGEST_BYTES:], name="program")
+            path.unlink()  # cut short, by a full disk or a crash
         return None
 
     def put(self, key: str, program: int) -> None:
@@ -403,7 +482,8 @@ class _ProgramCache:
         with suppress(OSError):
             self.folder.mkdir(exist_ok=True, mode=0o700)
             with atomic_write(self.folder / key) as file:
-                file.write(_contents(program))
+                content = _contents(program)
+                file.write(_digest(content) + content)
             self._shrink()
 
     def _shrink(self) -> None:

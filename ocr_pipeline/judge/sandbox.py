@@ -14,58 +14,70 @@ import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import psutil
+
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import native
+from ocr_pipeline.judge.protocol import (
+    BUSY_FACTOR,
+    JAIL_REQUEST,
+    LONGEST_ARGUMENTS,
+    LONGEST_NAME,
+    REPLY,
+    TEST_REQUEST,
+    JailKind,
+    Reply,
+    Step,
+    Stop,
+    driver_constants,
+)
 
 __all__ = [
+    "DisturbedError",
     "Jail",
     "JailFiles",
-    "JailKind",
+    "JailGoneError",
     "JailLimits",
     "RawResult",
     "Sandbox",
     "SandboxPlan",
-    "Stop",
     "Tier",
     "memory_file",
+    "package_versions",
+    "require_hidden",
 ]
 
 MIB: Final = 1 << 20
-REPLY: Final = struct.Struct("=9Q")
-JAIL_REQUEST: Final = struct.Struct("=6Q64s64s512s")
-TEST_REQUEST: Final = struct.Struct("=2Q")
-LONGEST_NAME: Final = 63
-LONGEST_ARGUMENTS: Final = 510
-PROGRAM_STEP: Final = "start the program"
 CANNOT_START: Final = 126
-STEPS: Final = (
-    "none", "request", "clone with namespaces", "mount /proc", "mount /tmp", "load the system call filter", "Landlock",
-    "fork", "start the program", "read the output", "wait",
-)  # fmt: skip
 ANSWER_GRACE_S: Final = 60.0
-BUSY_FACTOR: Final = 10.0  # how much longer a program that works may take on a busy machine; sandbox.c knows it too
 START_TIMEOUT_S: Final = 60.0
 FIRST_FREE_UID: Final = 60_600
 UIDS: Final = 2_000  # so that two rows of them stay below 65,536, where containers often end
-HOST_FOLDERS: Final = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives")
+HOST_FOLDERS: Final = (
+    "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/include", "/usr/share/zoneinfo",
+    "/bin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives",
+)  # fmt: skip
+"""The system's own programs, libraries and headers: a compiler needs them."""
+WORK_PREFIX: Final = "ocr-judge-"
+TASKS_OF_ITS_OWN: Final = 1_024  # threads beside what an ordinary user already runs, in tier B
 HOST_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 PACKAGES_INSIDE: Final = "/packages"
 PARTS_INSIDE: Final = "/judge"
 HEADERS_INSIDE: Final = "/headers"
-UNLIMITED: Final = (1 << 64) - 1
 
 
 class Tier(StrEnum):
@@ -77,22 +89,6 @@ class Tier(StrEnum):
     """Landlock and seccomp, where namespaces are forbidden."""
     UNSANDBOXED = "C"
     """Nothing but limits; only by explicit option."""
-
-
-class JailKind(IntEnum):
-    """What runs in a jail."""
-
-    PYTHON = 1
-    BINARY = 2
-    COMMAND = 3
-
-
-class Stop(IntEnum):
-    """Why a test was killed from outside."""
-
-    NONE = 0
-    CPU = 1
-    WALL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +109,7 @@ class JailLimits:
     file_bytes: int
     cpu_s: int
     scratch_bytes: int = 32 * MIB
+    stack_bytes: int = 256 * MIB
     processes: int = 128
 
 
@@ -181,6 +178,14 @@ def memory_file(data: bytes | memoryview, *, name: str = "input") -> int:
     return descriptor
 
 
+class JailGoneError(JudgeError):
+    """A jail ended without an answer."""
+
+
+class DisturbedError(JudgeError):
+    """Something outside stopped a program: a kill that was not ours, or a machine that gave it no core."""
+
+
 class Jail:
     """One candidate's jail. Close it to kill everything in it."""
 
@@ -206,28 +211,30 @@ class Jail:
             _send(self._channel, request, files)
         except OSError as error:
             self.usable = False
-            message = f"a jail is gone ({error}); run the step again"
-            raise JudgeError(message) from error
+            message = f"a jail is gone ({error})"
+            raise JailGoneError(message) from error
 
     def finish(self, wall_s: float) -> RawResult:
         """Wait for the test that :meth:`start` began."""
         values = _answer(self._channel, BUSY_FACTOR * wall_s + ANSWER_GRACE_S)
-        if values is not None and values[0] and STEPS[values[1]] == PROGRAM_STEP:
+        if values is not None and values.error and values.step == Step.START:
             return self._no_program()
-        if values is None or values[0]:
+        if values is None:
+            self.usable = False
+            raise JailGoneError(_failure(values))
+        if values.error:
             self.usable = False
             raise JudgeError(_failure(values))
-        _, _, status, user_us, system_us, wall_us, peak_kib, stop, dirty = values
-        code = os.waitstatus_to_exitcode(status)
-        self.usable = not dirty
+        code = os.waitstatus_to_exitcode(values.wait_status)
+        self.usable = not values.dirty
         return RawResult(
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
-            cpu_s=(user_us + system_us) / 1e6,
-            wall_s=wall_us / 1e6,
-            peak_memory_mib=peak_kib / 1024,
-            stop=Stop(stop),
-            dirty=bool(dirty),
+            cpu_s=(values.user_us + values.system_us) / 1e6,
+            wall_s=values.wall_us / 1e6,
+            peak_memory_mib=values.peak_kib / 1024,
+            stop=Stop(values.stopped),
+            dirty=bool(values.dirty),
         )
 
     def _no_program(self) -> RawResult:
@@ -249,8 +256,15 @@ class Sandbox:
     def __init__(self, plan: SandboxPlan) -> None:
         self.plan = plan
         self._parts = native.build()
-        self._work = Path(tempfile.mkdtemp(prefix="ocr-judge-"))
-        self._work.chmod(0o711)
+        _remove_abandoned()
+        try:
+            self._work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX))
+            self._work.chmod(0o711)
+            self._lock = _locked(self._work / "lock", wait=True)
+        except OSError as error:
+            message = f"the sandbox has no place in `{tempfile.gettempdir()}`: {error}; make room, or set TMPDIR"
+            raise JudgeError(message) from error
+        self._processes = _tasks_of_this_user() + TASKS_OF_ITS_OWN
         Finalize(None, shutil.rmtree, (str(self._work), True), exitpriority=1)  # pool workers run no atexit functions
         if plan.tier is not Tier.A:  # the cache may lie where the candidates' user cannot go
             self._parts = native.NativeParts(shutil.copytree(self._parts.folder, self._work / "parts"))
@@ -304,10 +318,10 @@ class Sandbox:
             When the template or the jail cannot start, with the step that failed.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        processes = limits.processes if self.plan.tier is Tier.A or os.geteuid() == 0 else UNLIMITED
+        processes = limits.processes if self.plan.tier is Tier.A or os.geteuid() == 0 else self._processes
         request = JAIL_REQUEST.pack(
-            kind, limits.address_space_bytes, limits.file_bytes, limits.cpu_s, limits.scratch_bytes, processes,
-            *files.packed,
+            kind, limits.address_space_bytes, limits.file_bytes, limits.cpu_s, limits.scratch_bytes, limits.stack_bytes,
+            processes, *files.packed,
         )  # fmt: skip
         try:
             _send(self._control, request, [theirs.fileno(), program])
@@ -317,7 +331,7 @@ class Sandbox:
         finally:
             theirs.close()
         values = _answer(ours, START_TIMEOUT_S)
-        if values is None or values[0]:
+        if values is None or values.error:
             ours.close()
             raise JudgeError(self._explain(_failure(values)))
         return Jail(ours)
@@ -336,6 +350,7 @@ class Sandbox:
         self._process.wait()
         os.close(self._messages)
         shutil.rmtree(self._work, ignore_errors=True)
+        os.close(self._lock)
 
     def __enter__(self) -> Self:
         """Return the sandbox."""
@@ -352,17 +367,27 @@ def _template_plan(plan: SandboxPlan, parts: native.NativeParts, work: Path, con
     """Return what the driver needs to know; none of it is secret."""
     inside = plan.tier is Tier.A
     folder = PARTS_INSIDE if inside else str(parts.folder)
-    prefix = str(Path(plan.python).resolve().parent.parent)
+    own = _interpreter_files(plan.python)
+    masked = [path for path in _package_folders(own) if inside]
     packages = _packages()
     root = work / "root"
     root.mkdir()
     as_root = os.geteuid() == 0
     candidate_uid = uid if as_root else 0
-    binds = [(path, path) for path in (*HOST_FOLDERS, *HOST_DEVICES, *([] if prefix == "/usr" else [prefix]))]
+    compiler = _compiler_files()
+    empty = work / "empty"
+    empty.mkdir(mode=0o755)
+    binds = [(path, path) for path in (*HOST_FOLDERS, *HOST_DEVICES, *own, *compiler)]
+    binds += [(str(empty), path) for path in masked]
     binds += [(str(parts.folder), PARTS_INSIDE), (str(native.headers_folder()), HEADERS_INSIDE)]
     binds += [(path, f"{PACKAGES_INSIDE}/{Path(path).name}") for path in packages]
-    readable = [*HOST_FOLDERS, *HOST_DEVICES, prefix, str(parts.folder), str(native.headers_folder()), *packages]
-    package_folders = [PACKAGES_INSIDE] if inside else sorted({str(Path(path).parent) for path in packages})
+    readable = [*HOST_FOLDERS, *HOST_DEVICES, *_without_packages(own), *compiler, str(parts.folder),
+                str(native.headers_folder()), *packages, f"+{work / 'packages'}"]  # fmt: skip
+    if not inside:  # a folder that holds only them: where they are installed, nobody may look around
+        (work / "packages").mkdir(mode=0o755)
+        for path in packages:
+            (work / "packages" / Path(path).name).symlink_to(path)
+    package_folders = [PACKAGES_INSIDE if inside else str(work / "packages")]
     return {
         "tier": str(plan.tier),
         "python": plan.python,
@@ -376,6 +401,7 @@ def _template_plan(plan: SandboxPlan, parts: native.NativeParts, work: Path, con
         "template_uid": uid + UIDS,
         "candidate_uid": candidate_uid,
         "serve": {
+            "constants": driver_constants(),
             "library": f"{folder}/sandbox.so",
             "control": control,
             "namespaces": int(inside),
@@ -389,15 +415,129 @@ def _template_plan(plan: SandboxPlan, parts: native.NativeParts, work: Path, con
     }
 
 
-def _packages() -> list[str]:
-    """Return the folders of the few packages that solutions import and contest judges offer, where installed."""
-    found: list[str] = []
+PACKAGES: Final = (
+    "numpy", "scipy", "numba", "networkx", "sympy", "more_itertools", "bitarray", "gmpy2", "atcoder", "pandas",
+    "sortedcontainers",
+)  # fmt: skip
+"""What contest judges offer beside the standard library; the extra `judge` installs them."""
+NEEDED_BY_PACKAGES: Final = (
+    "numpy.libs", "scipy.libs", "llvmlite", "llvmlite.libs", "mpmath", "gmpy2.libs", "pandas.libs", "dateutil", "pytz",
+    "tzdata", "six.py",
+)  # fmt: skip
+
+
+@cache
+def _packages() -> tuple[str, ...]:
+    """Return where those of the packages lie that are installed, and what they need."""
+    found: dict[str, str] = {}
     for folder in sys.path:
-        for name in ("numpy", "numpy.libs", "sortedcontainers"):
-            path = Path(folder) / name
-            if folder.endswith("-packages") and path.is_dir() and path.name not in {Path(each).name for each in found}:
-                found.append(str(path))
-    return found
+        if folder.endswith("-packages"):
+            for name in (*PACKAGES, *NEEDED_BY_PACKAGES):
+                path = Path(folder) / name
+                if name not in found and path.exists():
+                    found[name] = str(path)
+    return tuple(found.values())
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that programs can import here."""
+    here = {Path(path).name for path in _packages()}
+    names = {"atcoder": "ac-library-python", "more_itertools": "more-itertools"}
+    versions = {}
+    for name in PACKAGES:
+        if name in here:
+            with suppress(PackageNotFoundError):
+                versions[name] = version(names.get(name, name))
+    return versions
+
+
+def _interpreter_files(python: str) -> list[str]:
+    """Return what an interpreter outside the system's folders consists of: never its whole prefix, which may be a home."""
+    own = Path(python).resolve()
+    prefix = own.parent.parent
+    if prefix == Path("/usr"):
+        return []
+    library = prefix / "lib" / f"python3.{own.name.rpartition('.')[2]}"
+    shared = sorted((prefix / "lib").glob("libpython3*.so*"))
+    return [str(path) for path in (own, library, *shared) if path.exists()]
+
+
+def _package_folders(own: Iterable[str]) -> list[str]:
+    """Return the folders of installed packages inside an interpreter's own: they are nobody's business."""
+    return [str(path) for folder in own for path in sorted(Path(folder).glob("*-packages"))]
+
+
+def _without_packages(own: Iterable[str]) -> Iterator[str]:
+    """Yield an interpreter's files without its installed packages: Landlock allows whole folders, and cannot except one."""
+    for path in map(Path, own):
+        if path.is_dir():
+            yield f"+{path}"
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        yield from (str(each) for each in inside if not each.name.endswith("-packages"))
+
+
+def _compiler_files() -> list[str]:
+    """Return what a C++ compiler outside the system's folders consists of."""
+    compiler = native.cpp_compiler()
+    prefix = Path(compiler[0]).resolve().parent.parent if compiler else Path("/usr")
+    if prefix == Path("/usr"):
+        return []
+    parts = (prefix / name for name in ("bin", "lib", "lib64", "libexec", "include"))
+    return [str(path) for path in parts if path.exists()]
+
+
+def require_hidden(paths: Iterable[Path]) -> None:
+    """Refuse data that programs could read.
+
+    Raises
+    ------
+    JudgeError
+        When a path lies below one that is readable in the sandbox.
+    """
+    readable = [Path(each) for each in (*HOST_FOLDERS, *_interpreter_files(sys.executable), *_packages())]
+    for path in paths:
+        below = next((folder for folder in readable if path.resolve().is_relative_to(folder.resolve())), None)
+        if below is not None:
+            message = f"`{path}` lies below `{below}`, which judged programs can read; move the data elsewhere"
+            raise JudgeError(message)
+
+
+def _locked(path: Path, *, wait: bool) -> int:
+    """Open a file and lock it as long as this process lives.
+
+    Raises
+    ------
+    OSError
+        When it cannot be opened, or somebody else holds it and nobody waits.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of sandboxes whose process was killed: nobody holds their locks any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{WORK_PREFIX}*"):
+        lock = folder / "lock"
+        with suppress(OSError):
+            if folder.stat().st_uid == os.geteuid() and lock.exists():
+                descriptor = _locked(lock, wait=False)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(descriptor)
+
+
+def _tasks_of_this_user() -> int:
+    """Count the processes and threads of this user: a limit on them counts all, wherever they run."""
+    count = 0
+    for process in psutil.process_iter(["uids", "num_threads"]):
+        uids = process.info["uids"]
+        count += (process.info["num_threads"] or 1) if uids and uids.real == os.geteuid() else 0
+    return count
 
 
 def _send(channel: socket.socket, data: bytes, files: Sequence[int]) -> None:
@@ -405,7 +545,7 @@ def _send(channel: socket.socket, data: bytes, files: Sequence[int]) -> None:
     channel.sendmsg([data], [rights])
 
 
-def _answer(channel: socket.socket, timeout_s: float) -> tuple[int, ...] | None:
+def _answer(channel: socket.socket, timeout_s: float) -> Reply | None:
     """Return the next reply, or ``None`` when the other side is gone or silent."""
     poller = select.poll()
     poller.register(channel, select.POLLIN)
@@ -415,10 +555,11 @@ def _answer(channel: socket.socket, timeout_s: float) -> tuple[int, ...] | None:
         data = channel.recv(REPLY.size)
     except OSError:
         return None
-    return REPLY.unpack(data) if len(data) == REPLY.size else None
+    return Reply(*REPLY.unpack(data)) if len(data) == REPLY.size else None
 
 
-def _failure(values: tuple[int, ...] | None) -> str:
+def _failure(values: Reply | None) -> str:
     if values is None:
         return "the jail ended without an answer"
-    return f"cannot {STEPS[values[1]] if values[1] < len(STEPS) else values[1]}: {os.strerror(values[0])}"
+    step = Step(values.step).words if values.step < len(Step) else values.step
+    return f"cannot {step}: {os.strerror(values.error)}"

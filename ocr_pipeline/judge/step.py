@@ -31,7 +31,7 @@ from ocr_pipeline.judge.checkpoint import (
 )
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.probing import choose_plan
-from ocr_pipeline.judge.programs import Runner, Tiers
+from ocr_pipeline.judge.programs import Runner, Tiers, runtime_of
 from ocr_pipeline.judge.verdicts import (
     Candidate,
     Execution,
@@ -220,6 +220,7 @@ class _Run:
         self._progress = progress
         self._store = Checkpoint(checkpoint) if checkpoint else None
         self._task = functools.partial(_judge_task, config=config, checkpoint=str(checkpoint) if checkpoint else None)
+        self._machines: dict[str, str] = {}
         self.tally = _Tally()
 
     def judge_window(self, window: _Window) -> None:
@@ -239,7 +240,7 @@ class _Run:
         todo: dict[str, dict[str, Candidate]] = {}
         for sample in window.samples:
             candidate = Candidate(sample.language, sample.code)
-            key = result_key(prefixes.get(sample.problem_id, ""), candidate)
+            key = result_key(prefixes.get(sample.problem_id, ""), candidate, self._machine(sample.language))
             window.keys.append(key)
             if sample.problem_id not in self._specs:
                 window.results[key] = Execution.not_run(Reason.NO_PROBLEM, f"no problem {sample.problem_id}")
@@ -258,6 +259,13 @@ class _Run:
         window.results[key] = known
         self.tally.reused += 1
         return True
+
+    def _machine(self, language: str) -> str:
+        """Say what runs a language here."""
+        if language not in self._machines:
+            plan = choose_plan(str(self._config.tiers))
+            self._machines[language] = f"{plan.tier} {runtime_of(plan, language)}"
+        return self._machines[language]
 
     def close(self) -> None:
         """Close the checkpoint."""

@@ -10,12 +10,14 @@ import ast
 import os
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.asserting import AssertTest, parse_assert_test, run_assert_test
+from ocr_pipeline.judge.canaries import failing_canary
 from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
 from ocr_pipeline.judge.comparing import (
     ResultTooLargeError,
@@ -28,7 +30,15 @@ from ocr_pipeline.judge.comparing import (
 )
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
-from ocr_pipeline.judge.sandbox import NO_FILES, JailFiles, Tier
+from ocr_pipeline.judge.sandbox import (
+    NO_FILES,
+    PACKAGES,
+    DisturbedError,
+    JailFiles,
+    JailGoneError,
+    Tier,
+    package_versions,
+)
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.tables import Checker, IoMode
 
@@ -51,6 +61,7 @@ ASSERTS_TIME_FACTOR: Final = 3.0  # one program holds up to a hundred cases, all
 ASSERTS_MEMORY_FACTOR: Final = 4.0  # and its caches grow from case to case
 ASLEEP_SHARE: Final = 0.1
 IMPORT_LINE: Final = re.compile(r"^(?:import|from)[ \t]++(?!__future__)[^\n]+$", re.MULTILINE)
+MISSING_MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 EXACT: Final = Rule()
 
 
@@ -76,6 +87,7 @@ class Reason(StrEnum):
     UNTRUSTED_TESTS = "untrusted_tests"
     INTERACTIVE = "interactive"
     LANGUAGE = "language"
+    MODULE = "module"
     NO_FILES = "no_files"
     INFRASTRUCTURE = "infrastructure"
 
@@ -296,6 +308,8 @@ class _Job:
     referee: Referee | None
     broken: list[str]
     """What a broken checker said: what it left undecided was compared with the one expected output."""
+    alone: bool = False
+    """An earlier try was disturbed: compile while nothing else runs."""
 
 
 def judge_candidate(
@@ -315,18 +329,24 @@ def judge_candidate(
     )
     chosen = tests[: config.max_tests]
     limits = config.limits_for(problem, candidate.language)
-    failure = ""
-    for _ in range(config.retries + 1):
+    failure, gone = "", 0
+    for attempt in range(config.retries + 1):
         referee = Referee(runner, problem.checker_program) if problem.checker_program else None
-        job = _Job(runner, problem, rule, limits, config, candidate, gate, referee, [])
+        job = _Job(runner, problem, rule, limits, config, candidate, gate, referee, [], alone=attempt > 0)
         try:
             return _with_notes(_judge(job, chosen), job)
+        except MissingModuleError as missing:
+            return _with_notes(Execution.not_run(Reason.MODULE, str(missing), len(chosen)), job)
         except JudgeError as error:
             failure = str(error)
+            gone += isinstance(error, JailGoneError)
             runner.restart()
         finally:
             if referee:
                 referee.close()
+    if gone > config.retries and failing_canary(runner, candidate.language) is None:
+        detail = f"its jail ended {gone} times, where an honest program's does not"
+        return replace(Execution(Verdict.RUNTIME_ERROR, len(chosen), detail=detail), tier=runner.tier)
     return Execution.not_run(Reason.INFRASTRUCTURE, failure, len(chosen))
 
 
@@ -367,7 +387,8 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
         results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
         return _summary(results, len(tests))
     files, call = job.problem.files, job.problem.call
-    program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, call, files)
+    with job.gate.alone() if job.alone else nullcontext():
+        program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, call, files)
     if isinstance(program, RunResult):
         return _not_compiled(program, len(tests))
     with program:
@@ -397,27 +418,51 @@ def _run_test(job: _Job, program: Program, test: Test) -> TestResult:
     """Run a test; one that ends near its time limit, or only slept, is run once more while nothing else runs."""
     generous = replace(job.limits, cpu_s=job.limits.cpu_s * NEAR_LIMIT)
     stdin = test.input.encode("utf-8", "surrogatepass")
-    with job.gate.shared():
-        run = program.run(stdin, generous)
-    near = run.status is not RunStatus.TIME_LIMIT and (run.cpu_time_s or 0.0) > job.limits.cpu_s
-    if near or _was_starved(run):
+    try:
+        with job.gate.shared():
+            run = program.run(stdin, generous)
+        near = run.status is not RunStatus.TIME_LIMIT and (run.cpu_time_s or 0.0) > job.limits.cpu_s
+        again = near or _may_be_starved(job, run)
+    except DisturbedError:
+        again = True
+    if again:
         with job.gate.alone():
             run = program.run(stdin, job.limits)
     return _result(job, test, run)
 
 
-def _was_starved(run: RunResult) -> bool:
-    """Say whether the wall clock stopped a program that was working; one that slept would only sleep again."""
-    return run.stopped_by_wall and (run.cpu_time_s or 0.0) > ASLEEP_SHARE * (run.wall_time_s or 0.0)
+def _may_be_starved(job: _Job, run: RunResult) -> bool:
+    """Say whether the wall clock stopped a program that was working, where the sandbox cannot see whether it waited."""
+    return (
+        job.runner.tier != Tier.A
+        and run.stopped_by_wall
+        and (run.cpu_time_s or 0.0) > ASLEEP_SHARE * (run.wall_time_s or 0.0)
+    )
 
 
 def _result(job: _Job, test: Test, run: RunResult) -> TestResult:
+    _require_modules(job, run)
     try:
         verdict = Verdict(run.status) if run.status is not RunStatus.OK else _compared(job, test, run)
         detail = _detail(run, verdict)
     except ResultTooLargeError as error:
         verdict, detail = Verdict.OUTPUT_LIMIT, str(error)
     return TestResult(test.test_id, verdict, run.cpu_time_s, run.peak_memory_mib, detail)
+
+
+class MissingModuleError(Exception):
+    """A program needs a package that contest judges offer and this machine lacks."""
+
+
+def _require_modules(job: _Job, run: RunResult) -> None:
+    """Raise where a program ended for want of a known package; it has to import it, not only to say so."""
+    last = run.stderr.strip().rpartition("\n")[2] if run.status is RunStatus.RUNTIME_ERROR else ""
+    found = MISSING_MODULE.match(last)
+    name = found[1] if found else ""
+    is_missing = job.candidate.language == "python" and name in PACKAGES and name not in package_versions()
+    if is_missing and re.search(rf"^\s*(?:import|from)\s.*\b{name}\b", job.candidate.code, re.MULTILINE):
+        message = f"`{name}` is not installed here; install ocr_pipeline[judge]"
+        raise MissingModuleError(message)
 
 
 def _detail(run: RunResult, verdict: Verdict) -> str:
@@ -485,9 +530,14 @@ def _assert_result(job: _Job, test: Test, parsed: AssertTest) -> TestResult:
         cpu_s=ASSERTS_TIME_FACTOR * job.limits.cpu_s,
         memory_mib=ASSERTS_MEMORY_FACTOR * job.limits.memory_mib,
     )
-    with job.gate.shared():
-        outcome = run_assert_test(job.runner, job.candidate.code, parsed, wider)
+    try:
+        with job.gate.shared():
+            outcome = run_assert_test(job.runner, job.candidate.code, parsed, wider)
+    except DisturbedError:
+        with job.gate.alone():
+            outcome = run_assert_test(job.runner, job.candidate.code, parsed, wider)
     run = outcome.run
+    _require_modules(job, run)
     if run.status is not RunStatus.OK:
         verdict = Verdict(run.status)
     else:

@@ -26,6 +26,7 @@ import filelock
 from ocr_pipeline.judge.functions import plain_program
 from ocr_pipeline.judge.native import CPP_DIALECTS, CPP_FLAGS, precompiled_headers
 from ocr_pipeline.samples import compile_worker
+from ocr_pipeline.tables import CPP_DIALECTS
 
 __all__ = ["Opinion", "PythonCompiler", "check_cpp", "has_cpp_compiler", "python_compiler"]
 

@@ -12,7 +12,7 @@ input and answer.
 """
 # A script, not a module of the library: its values are whatever a candidate made, it stands in for the interpreter's
 # own start and end, and it prints as one does.
-# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, D102, D105, ICN001, INP001, PLR0911, S606, SLF001, T201, TRY004
+# ruff: noqa: F821, ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, D102, D105, ICN001, INP001, PLR0911, S606, SLF001, T201, TRY004
 # mypy: ignore-errors
 
 import array
@@ -54,8 +54,7 @@ import traceback
 import types
 import typing
 
-RESULT = 3
-STACK_BYTES = 256 << 20
+STACK_BYTES = 1 << 30  # how far the main stack may grow at most: the room that exec leaves below it
 RECURSION_LIMIT = 1000
 FUNCTION_RECURSION_LIMIT = 50_000  # as LiveCodeBench's runner sets it
 SCALARS = {int, float, str, bool, type(None)}
@@ -97,7 +96,9 @@ class TreeNode:
 def enter(plan):
     """Move into the root of the plan, then start again as an empty interpreter that serves."""
     sandbox = ctypes.PyDLL(plan["library"])
-    resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    soft = STACK_BYTES if hard == resource.RLIM_INFINITY else min(STACK_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
     error = 0
     if plan["tier"] == "A":
         error = sandbox.enter_root(
@@ -116,6 +117,7 @@ def enter(plan):
 
 def serve(plan):
     """Fork jails and tests until the supervisor is gone; a test process runs its program and never returns."""
+    globals().update(plan["constants"])  # RESULT and the exit statuses of asserts, from protocol.py
     sandbox = ctypes.PyDLL(plan["library"])
     sandbox.configure(plan["namespaces"], plan["confined"], plan["net_namespace"], plan["candidate_uid"],
                       os.fsencode(plan["scratch"]))  # fmt: skip
@@ -444,7 +446,6 @@ def _define(main, code):
 # standard library know travel as copies; anything else stays where it is, and the other side gets a Remote.
 # The asserting side believes no answer about equality: a Remote equals nothing but itself.
 
-FAILED, RAISED, GONE, LEANING = 10, 11, 12, 13  # exit codes of a checking process; sandbox.py generates asserting.py's
 LONGEST_MESSAGE = 256 << 20
 ARGUMENT_KINDS = (list, dict, set, tuple, collections.deque, bytearray)
 UNSHOWN_KINDS = (types.ModuleType, types.FrameType, types.CodeType, types.TracebackType)

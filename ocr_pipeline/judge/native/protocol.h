@@ -1,81 +1,78 @@
-/* What the supervisor, the sandbox and the fork server say to each other, and the filter of a test process.
+/* What the sandbox and the fork server share: messages over SOCK_SEQPACKET sockets, and the filter of a test process.
  *
- * All messages are fixed structs of 64-bit words over SOCK_SEQPACKET sockets of one machine; files travel as
- * SCM_RIGHTS. Python packs them with `struct` ("=2Q" and so on): keep both sides together.
+ * The structs and numbers of the protocol come from protocol.py (constants.h is generated). Everything here works
+ * without the C library: the fork server runs before it is set up, and before any code of the candidate.
  */
 #ifndef OCR_JUDGE_PROTOCOL_H
 #define OCR_JUDGE_PROTOCOL_H
+
+#include "constants.h"
 
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-enum jail_kind { JAIL_PYTHON = 1, JAIL_BINARY = 2, JAIL_COMMAND = 3 };
-
-/* Supervisor to template. Files: the jail's socket and the program (for JAIL_COMMAND its arguments). Texts end with 0. */
-struct jail_request {
-    uint64_t kind;
-    uint64_t address_space_bytes;
-    uint64_t file_bytes;   /* size of the largest file, standard output included */
-    uint64_t cpu_s;        /* the kernel's own stop, in whole seconds; the exact limit stands in each test */
-    uint64_t scratch_bytes; /* size of /tmp */
-    uint64_t processes;
-    char input_name[64];  /* file that also holds the standard input; empty: none */
-    char output_name[64]; /* file that is copied to the result; empty: none */
-    char arguments[512];  /* of a binary, each ending with 0 */
-};
-
-/* Supervisor to jail. Files: stdin, stdout, stderr, result; for a checker also the test's input and its answer. */
-struct test_request {
-    uint64_t cpu_limit_us;
-    uint64_t wall_limit_us;
-};
-
-enum stop_reason { STOP_NONE = 0, STOP_CPU = 1, STOP_WALL = 2 };
-
-/* Jail to supervisor. `error` is 0, or the errno of what the sandbox itself could not do, in `step`. */
-struct reply {
-    uint64_t error;
-    uint64_t step;
-    uint64_t wait_status;
-    uint64_t user_us;
-    uint64_t system_us;
-    uint64_t wall_us;
-    uint64_t peak_kib;
-    uint64_t stopped;
-    uint64_t dirty; /* the test wrote files: the next one needs a fresh jail */
-};
-
-enum { LEAST_FILES = 4, TEST_FILES = 6, FORK_SERVER_FD = 198, THREAD_STACK_BYTES = 8 << 20 };
+enum { LEAST_FILES = 4, TEST_FILES = 6 };
 
 #define CONTROL_SPACE CMSG_SPACE(TEST_FILES * sizeof(int))
 
-/* Receive one message with up to TEST_FILES files; returns its size, 0 at the end, -1 on failure. */
+/* A system call without the C library; a failure is a negative errno. */
+static inline long raw(long number, long a, long b, long c, long d, long e)
+{
+#if defined(__x86_64__)
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = 0;
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = 0;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return x0;
+#else
+#error "the judge knows x86-64 and arm64 only"
+#endif
+}
+
+/* Receive one message with up to TEST_FILES files; returns its size, 0 at the end, below 0 on failure. */
 static inline long receive_message(int socket_fd, void *data, size_t size, int *files, int *n_files)
 {
     union { char bytes[CONTROL_SPACE]; struct cmsghdr align; } control;
     struct iovec part = { data, size };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                              .msg_controllen = sizeof control };
+    struct msghdr message;
     long received;
+    message.msg_name = NULL;
+    message.msg_namelen = 0;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    message.msg_flags = 0;
     do
-        received = syscall(SYS_recvmsg, socket_fd, &message, MSG_CMSG_CLOEXEC);
-    while (received < 0 && errno == EINTR);
+        received = raw(SYS_recvmsg, socket_fd, (long)&message, MSG_CMSG_CLOEXEC, 0, 0);
+    while (received == -EINTR);
     *n_files = 0;
     struct cmsghdr *header = received > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (header && header->cmsg_type == SCM_RIGHTS) {
         *n_files = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(files, CMSG_DATA(header), *n_files * sizeof(int));
+        for (int i = 0; i < *n_files; i++)
+            files[i] = ((int *)CMSG_DATA(header))[i];
     }
     return received;
 }
@@ -84,18 +81,25 @@ static inline long send_message(int socket_fd, const void *data, size_t size, co
 {
     union { char bytes[CONTROL_SPACE]; struct cmsghdr align; } control;
     struct iovec part = { (void *)data, size };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    struct msghdr message;
+    message.msg_name = NULL;
+    message.msg_namelen = 0;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = NULL;
+    message.msg_controllen = 0;
+    message.msg_flags = 0;
     if (n_files) {
-        memset(&control, 0, sizeof control);
         message.msg_control = &control;
         message.msg_controllen = CMSG_SPACE(n_files * sizeof(int));
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(n_files * sizeof(int));
-        memcpy(CMSG_DATA(header), files, n_files * sizeof(int));
+        for (int i = 0; i < n_files; i++)
+            ((int *)CMSG_DATA(header))[i] = files[i];
     }
-    return syscall(SYS_sendmsg, socket_fd, &message, MSG_NOSIGNAL);
+    return raw(SYS_sendmsg, socket_fd, (long)&message, MSG_NOSIGNAL, 0, 0);
 }
 
 /* Put files on the descriptors from 0 on and close everything else. They are moved out of the way first. */
@@ -103,83 +107,159 @@ static inline int install_files(const int *files, int n_files)
 {
     int high[TEST_FILES];
     for (int i = 0; i < n_files; i++)
-        if ((high[i] = (int)syscall(SYS_fcntl, files[i], 1030 /* F_DUPFD_CLOEXEC */, 100)) < 0)
+        if ((high[i] = (int)raw(SYS_fcntl, files[i], 1030 /* F_DUPFD_CLOEXEC */, 100, 0, 0)) < 0)
             return -1;
     for (int i = 0; i < n_files; i++)
-        if (syscall(SYS_dup3, high[i], i, 0) < 0)
+        if (raw(SYS_dup3, high[i], i, 0, 0, 0) < 0)
             return -1;
-    return (int)syscall(SYS_close_range, n_files, ~0U, 0);
+    return (int)raw(SYS_close_range, n_files, ~0U, 0, 0, 0);
 }
 
-/* Threads get the usual stack: the C library would give each as much as the wide limit of the main thread allows. */
-static inline void use_usual_thread_stacks(void)
-{
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0)
-        pthread_setattr_default_np(&attributes);
-}
-
-/* ---- the filter of a test process: a second layer over the allowlist of its jail ---- */
+/* ---- filters ----
+ *
+ * A filter is a list of rules for the kernel's small machine. Each helper below adds a block that begins and ends with
+ * the call's number loaded, so that blocks can follow each other in any order.
+ */
 
 #if defined(__x86_64__)
 #define JUDGE_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define JUDGE_ARCH AUDIT_ARCH_AARCH64
 #else
-#error "the judge knows x86-64 and arm64 only"
+#define JUDGE_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
-#define LOAD_ARGUMENT(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8 * (n)))
-#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, (value))
-#define REFUSE(error) RETURN(SECCOMP_RET_ERRNO | (error))
-#define IF_CALL(number, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, (skip))
-#define ALL_NEW_NAMESPACES 0x7E020080u /* every CLONE_NEW* flag */
+enum { MAX_RULES = 400 };
+static struct sock_filter rules[MAX_RULES];
+static int n_rules;
 
-/* No new processes, no exec, no signal to others, no change of identity or filter. Call it last. */
+static inline void add(uint16_t code, uint8_t if_true, uint8_t if_false, uint32_t value)
+{
+    struct sock_filter *rule = &rules[n_rules++];
+    rule->code = code;
+    rule->jt = if_true;
+    rule->jf = if_false;
+    rule->k = value;
+}
+
+static inline void load_number(void) { add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)); }
+static inline void load_argument(int n) { add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, args) + 8 * n); }
+static inline void jump_equal(uint32_t value, int if_true, int if_false)
+{
+    add(BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)if_true, (uint8_t)if_false, value);
+}
+static inline void answer(uint32_t what) { add(BPF_RET | BPF_K, 0, 0, what); }
+static inline void refuse(int error) { answer(SECCOMP_RET_ERRNO | (uint32_t)error); }
+
+static inline void refuse_call(uint32_t number, int error)
+{
+    jump_equal(number, 0, 1);
+    refuse(error);
+}
+
+/* Refuse a call unless an argument is one of some values. */
+static inline void require_argument(uint32_t number, int argument, const uint32_t *values, int count, int error)
+{
+    jump_equal(number, 0, count + 3);
+    load_argument(argument);
+    for (int i = 0; i < count; i++)
+        jump_equal(values[i], count - i, 0);
+    refuse(error);
+    load_number();
+}
+
+/* Refuse a call if an argument is this value. */
+static inline void refuse_argument(uint32_t number, int argument, uint32_t value, int error)
+{
+    jump_equal(number, 0, 4);
+    load_argument(argument);
+    jump_equal(value, 0, 1);
+    refuse(error);
+    load_number();
+}
+
+static inline int install_filter(void)
+{
+    struct sock_fprog program;
+    program.len = (unsigned short)n_rules;
+    program.filter = rules;
+    return (int)raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (long)&program, 0, 0);
+}
+
+#define ALL_NEW_NAMESPACES 0x7E020080u /* every CLONE_NEW* flag */
+#define SERVER_CLONE (CLONE_PARENT | SIGCHLD)
+#define REQUIRE(number, argument, error, ...)                                                  \
+    do {                                                                                       \
+        uint32_t wanted[] = { __VA_ARGS__ };                                                   \
+        require_argument(number, argument, wanted, sizeof wanted / sizeof *wanted, error);     \
+    } while (0)
+
+/* Threads only; a fork server's own fork besides. */
+static inline void restrict_clone(int is_server)
+{
+    jump_equal(SYS_clone, 0, is_server ? 7 : 5);
+    load_argument(0);
+    if (is_server)
+        jump_equal(SERVER_CLONE, 4, 0);
+    add(BPF_JMP | BPF_JSET | BPF_K, 1, 0, ALL_NEW_NAMESPACES);
+    add(BPF_JMP | BPF_JSET | BPF_K, is_server ? 2 : 1, 0, CLONE_THREAD);
+    refuse(EAGAIN);
+    if (is_server)
+        refuse(EAGAIN);
+    load_number();
+}
+
+/* What neither a fork server nor a test process may do: new processes and namespaces, exec of anything else, another
+ * identity, mounts, signals through descriptors, sockets that reach anybody. */
+static inline void restrict_process(int is_server)
+{
+    static const uint32_t refused[] = {
+        SYS_tkill, SYS_mount, SYS_umount2, SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_capset, SYS_pidfd_open,
+        SYS_setpgid, SYS_setsid, SYS_execve, SYS_landlock_restrict_self,
+#ifdef __x86_64__
+        SYS_fork, SYS_vfork,
+#endif
+    };
+    restrict_clone(is_server);
+    for (unsigned i = 0; i < sizeof refused / sizeof *refused; i++)
+        refuse_call(refused[i], EPERM);
+    REQUIRE(SYS_fcntl, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032, 1034); /* the rest does nothing, above
+        all not naming a process that gets signals */
+    REQUIRE(SYS_socketpair, 0, EPERM, AF_UNIX);
+    REQUIRE(SYS_socketpair, 1, EPERM, SOCK_STREAM, SOCK_STREAM | SOCK_CLOEXEC, SOCK_STREAM | SOCK_NONBLOCK,
+            SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK); /* datagrams could be sent to somebody else's socket */
+    REQUIRE(SYS_prctl, 0, EPERM, PR_SET_NAME, PR_GET_NAME);
+}
+
+/* The filter of a test process, a layer over the allowlist of its jail. Install it last. */
 static inline int confine_test_process(void)
 {
-    uint32_t self = (uint32_t)syscall(SYS_getpid);
-    struct sock_filter rules[] = {
-        LOAD(nr),
-        IF_CALL(SYS_clone, 4), /* threads only */
-        LOAD_ARGUMENT(0),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, ALL_NEW_NAMESPACES, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 29, 0),
-        REFUSE(EAGAIN),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 1, 0), /* signals to itself only */
-        IF_CALL(SYS_tgkill, 3),
-        LOAD_ARGUMENT(0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, self, 24, 0),
-        REFUSE(EPERM),
-        IF_CALL(SYS_prlimit64, 4), /* its own limits only */
-        LOAD_ARGUMENT(0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 20, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, self, 19, 0),
-        REFUSE(EPERM),
-        IF_CALL(SYS_prctl, 4), /* thread names only */
-        LOAD_ARGUMENT(0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_NAME, 15, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_GET_NAME, 14, 0),
-        REFUSE(EPERM),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 13, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 12, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tkill, 11, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mount, 10, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_umount2, 9, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setresuid, 8, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setresgid, 7, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setgroups, 6, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_capset, 5, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setpgid, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsid, 1, 0),
-        RETURN(SECCOMP_RET_ALLOW),
-        REFUSE(EPERM),
-    };
-    struct sock_fprog program = { sizeof rules / sizeof *rules, rules };
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+    uint32_t self = (uint32_t)raw(SYS_getpid, 0, 0, 0, 0, 0);
+    n_rules = 0;
+    load_number();
+    restrict_process(0);
+    REQUIRE(SYS_kill, 0, EPERM, self);
+    REQUIRE(SYS_tgkill, 0, EPERM, self);
+    refuse_argument(SYS_kill, 1, SIGKILL, EPERM); /* so that one always comes from outside */
+    refuse_argument(SYS_tgkill, 2, SIGKILL, EPERM);
+    REQUIRE(SYS_prlimit64, 0, EPERM, 0, self);
+    refuse_argument(SYS_prlimit64, 1, RLIMIT_CPU, EPERM); /* its end is a SIGKILL */
+#ifdef __x86_64__
+    refuse_argument(SYS_setrlimit, 0, RLIMIT_CPU, EPERM);
+#endif
+    refuse_call(SYS_execveat, EPERM);
+    refuse_call(SYS_seccomp, EPERM);
+    refuse_call(SYS_sendmsg, EPERM);
+    answer(SECCOMP_RET_ALLOW);
+    return install_filter();
+}
+
+/* The filter of a fork server, from before its exec on: should a program ever seize it, it can only fork. */
+static inline int confine_fork_server(void)
+{
+    n_rules = 0;
+    load_number();
+    restrict_process(1);
+    answer(SECCOMP_RET_ALLOW);
+    return install_filter();
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <pthread.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/mount.h>
@@ -25,12 +26,9 @@
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
-/* Steps of the work, so that a failure names its place; sandbox.py translates them. */
-enum step {
-    STEP_NONE, STEP_REQUEST, STEP_CLONE, STEP_PROC, STEP_SCRATCH, STEP_FILTER, STEP_LANDLOCK, STEP_FORK, STEP_START,
-    STEP_OUTPUT, STEP_WAIT
-};
+#include <string.h>
 
 static struct {
     int namespaces;     /* tier A; 0: Landlock only (tier B), or nothing at all (tier C) */
@@ -222,15 +220,23 @@ static int allow_path(int ruleset, const char *path, uint64_t rights)
     return (int)failed;
 }
 
+/* Since the sixth version a ruleset can also forbid signals to processes outside, and their abstract sockets. */
+struct scoped_ruleset { uint64_t handled_access_fs, handled_access_net, scoped; };
+enum { SCOPE_VERSION = 6, SCOPE_SOCKETS_AND_SIGNALS = 3 };
+
 static int make_ruleset(const char *const *readable, const char *scratch)
 {
-    struct landlock_ruleset_attr attributes = { .handled_access_fs = ALL_RIGHTS };
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0);
+    struct scoped_ruleset attributes = { ALL_RIGHTS, 0, SCOPE_SOCKETS_AND_SIGNALS };
+    int has_scopes = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= SCOPE_VERSION;
+    size_t size = has_scopes ? sizeof attributes : sizeof attributes.handled_access_fs;
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
     if (ruleset < 0)
         return -1;
-    for (; *readable; readable++)
-        if (allow_path(ruleset, *readable, READ_RIGHTS) < 0)
+    for (; *readable; readable++) { /* a plus before a folder: its names may be listed, its files not read */
+        int only_names = **readable == '+';
+        if (allow_path(ruleset, *readable + only_names, only_names ? LANDLOCK_ACCESS_FS_READ_DIR : READ_RIGHTS) < 0)
             return -1;
+    }
     if (allow_path(ruleset, "/dev/null", FILE_RIGHTS) < 0 || (scratch && allow_path(ruleset, scratch, ALL_RIGHTS) < 0))
         return -1;
     return ruleset;
@@ -274,9 +280,9 @@ static const uint32_t allowed_calls[] = {
     CALL(getrandom), CALL(exit), CALL(exit_group), CALL(getcpu),
     /* what the jail's first process needs; the filter of a test process takes it away again */
     CALL(clone), CALL(wait4), CALL(waitid), CALL(kill), CALL(tgkill), CALL(setresuid), CALL(setresgid), CALL(setgroups),
-    CALL(capset), CALL(prctl), CALL(seccomp), CALL(mount), CALL(umount2), CALL(setpgid), CALL(setsid), CALL(pidfd_open),
-    CALL(sendmsg), CALL(recvmsg), CALL(execve), CALL(execveat), CALL(landlock_restrict_self),
-    CALL(socketpair),
+    CALL(capset), CALL(prctl), CALL(seccomp), CALL(setpgid), CALL(pidfd_open), CALL(sendmsg), CALL(recvmsg),
+    CALL(execve), CALL(execveat), CALL(socketpair),
+    CALL(sendto), CALL(recvfrom), /* on connected pairs: the only sockets there are */
 #ifdef __x86_64__
     CALL(open), CALL(stat), CALL(lstat), CALL(access), CALL(readlink), CALL(getdents), CALL(mkdir), CALL(rmdir),
     CALL(unlink), CALL(rename), CALL(link), CALL(symlink), CALL(chmod), CALL(pipe), CALL(dup2), CALL(poll), CALL(select),
@@ -286,25 +292,18 @@ static const uint32_t allowed_calls[] = {
 };
 
 #ifdef __x86_64__
-static const uint32_t process_calls[] = { CALL(fork), CALL(vfork), CALL(clone3), CALL(chown), CALL(fchown), CALL(utimes) };
+static const uint32_t process_calls[] = { CALL(fork), CALL(vfork), CALL(chown), CALL(fchown), CALL(utimes) };
 #else
-static const uint32_t process_calls[] = { CALL(clone3), CALL(fchown) };
+static const uint32_t process_calls[] = { CALL(fchown) };
 #endif
 static const uint32_t harmless_controls[] = { 0x5401 /* TCGETS */, 0x541B /* FIONREAD */, 0x5413 /* TIOCGWINSZ */,
                                               0x5421 /* FIONBIO */, 0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */ };
 
-enum { MAX_RULES = 400 };
-static struct sock_filter rules[MAX_RULES];
-static int n_rules;
-
-static void add(struct sock_filter rule) { rules[n_rules++] = rule; }
-#define ADD(...) add((struct sock_filter)__VA_ARGS__)
-
 static void allow_all(const uint32_t *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1));
-        ADD(RETURN(SECCOMP_RET_ALLOW));
+        jump_equal(calls[i], 0, 1);
+        answer(SECCOMP_RET_ALLOW);
     }
 }
 #define ALLOW_ALL(list) allow_all(list, sizeof list / sizeof *list)
@@ -312,50 +311,76 @@ static void allow_all(const uint32_t *calls, size_t count)
 static int filter_jail(int may_start_processes)
 {
     n_rules = 0;
-    ADD(LOAD(arch));
-    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, JUDGE_ARCH, 1, 0));
-    ADD(RETURN(SECCOMP_RET_KILL_PROCESS));
-    ADD(LOAD(nr));
+    add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+    jump_equal(JUDGE_ARCH, 1, 0);
+    answer(SECCOMP_RET_KILL_PROCESS);
+    load_number();
+    jump_equal(SYS_clone, 0, 4); /* no new namespaces; clone3 hides its flags, and the C library goes on with clone */
+    load_argument(0);
+    add(BPF_JMP | BPF_JSET | BPF_K, 0, 1, ALL_NEW_NAMESPACES);
+    refuse(EPERM);
+    load_number();
+    refuse_call(SYS_clone3, ENOSYS);
     ALLOW_ALL(allowed_calls);
     if (may_start_processes)
         ALLOW_ALL(process_calls);
-    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1)); /* glibc falls back to clone */
-    ADD(REFUSE(ENOSYS));
-    ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 1, 0));
-    ADD(REFUSE(EPERM));
-    ADD(LOAD_ARGUMENT(1));
+    jump_equal(SYS_ioctl, 1, 0);
+    refuse(EPERM);
+    load_argument(1);
     ALLOW_ALL(harmless_controls);
-    ADD(REFUSE(ENOTTY));
-    struct sock_fprog program = { (unsigned short)n_rules, rules };
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+    refuse(ENOTTY);
+    return install_filter();
 }
 
 /* ---- the first process of a jail ---- */
 
-static _Noreturn void fail(enum step step)
+static _Noreturn void fail(int step)
 {
     struct reply reply = { .error = (uint64_t)(errno ? errno : EINVAL), .step = step };
     send_message(jail.socket, &reply, sizeof reply, NULL, 0);
     _exit(1);
 }
 
-static void set_limit(int resource, uint64_t soft, uint64_t hard)
+/* The limits of a test process. Those that a verdict depends on are checked before the first test (STEP_LIMITS). */
+static struct { int resource; uint64_t soft, hard; } limits[9];
+
+static void choose_limits(void)
 {
-    struct rlimit limit = { soft, hard };
-    setrlimit(resource, &limit);
+    const struct jail_request *wanted = &jail.request;
+    uint64_t chosen[][3] = {
+        { RLIMIT_AS, wanted->address_space_bytes, wanted->address_space_bytes },
+        { RLIMIT_FSIZE, wanted->file_bytes, wanted->file_bytes },
+        { RLIMIT_CPU, wanted->cpu_s, wanted->cpu_s + 1 },
+        { RLIMIT_STACK, wanted->stack_bytes, wanted->stack_bytes },
+        { RLIMIT_NOFILE, 256, 256 },
+        { RLIMIT_NPROC, wanted->processes, wanted->processes },
+        { RLIMIT_CORE, 0, 0 }, { RLIMIT_MEMLOCK, 0, 0 }, { RLIMIT_MSGQUEUE, 0, 0 },
+    };
+    for (int i = 0; i < 9; i++) {
+        struct rlimit now;
+        limits[i].resource = (int)chosen[i][0];
+        limits[i].soft = chosen[i][1];
+        limits[i].hard = chosen[i][2];
+        if (getrlimit(limits[i].resource, &now) < 0 || now.rlim_max >= limits[i].hard)
+            continue;
+        if (i < 5) {
+            errno = EPERM;
+            fail(STEP_LIMITS);
+        }
+        limits[i].soft = limits[i].hard = now.rlim_max;
+    }
 }
 
-static void set_limits(void)
+static int set_limits(void)
 {
-    set_limit(RLIMIT_AS, jail.request.address_space_bytes, jail.request.address_space_bytes);
-    set_limit(RLIMIT_FSIZE, jail.request.file_bytes, jail.request.file_bytes);
-    set_limit(RLIMIT_CPU, jail.request.cpu_s, jail.request.cpu_s + 1);
-    set_limit(RLIMIT_NPROC, jail.request.processes, jail.request.processes);
-    set_limit(RLIMIT_NOFILE, 256, 256);
-    set_limit(RLIMIT_CORE, 0, 0);
-    set_limit(RLIMIT_MEMLOCK, 0, 0);
-    set_limit(RLIMIT_MSGQUEUE, 0, 0);
-    set_limit(RLIMIT_SIGPENDING, 256, 256);
+    for (int i = 0; i < 9; i++) {
+        struct rlimit limit = { limits[i].soft, limits[i].hard };
+        if (setrlimit(limits[i].resource, &limit) < 0)
+            return -1;
+    }
+    struct rlimit pending = { 256, 256 };
+    setrlimit(RLIMIT_SIGPENDING, &pending);
+    return 0;
 }
 
 /* Give up every privilege that the jail's first process has. */
@@ -395,7 +420,11 @@ static void enter_jail(void)
     signal(SIGCHLD, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_DUMPABLE, 0);
+    if (!sandbox.namespaces)
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (sandbox.namespaces) {
+        if (sethostname("judge", 5) < 0)
+            fail(STEP_CLONE);
         if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=invisible") < 0)
             fail(STEP_PROC);
         if (mount_scratch(jail.request.scratch_bytes) < 0 || chdir("/tmp") < 0)
@@ -435,6 +464,36 @@ static clockid_t cpu_clock_of(pid_t pid) { return (clockid_t)((~(unsigned)pid <<
 
 static uint64_t at_least(uint64_t value, uint64_t least) { return value > least ? value : least; }
 
+/* How long a process has waited for a core, in microseconds; 0 where nobody tells (tier B cannot read /proc). */
+static uint64_t waited_us(pid_t pid)
+{
+    char path[64], text[96] = "";
+    unsigned long long ran, waited = 0;
+    snprintf(path, sizeof path, "/proc/%d/schedstat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%llu %llu", &ran, &waited) != 2)
+        waited = 0;
+    close(fd);
+    return waited / 1000;
+}
+
+/* Whether a program past its wall limit is to be stopped, and as what. One that works or waits for a core on a busy
+ * machine gets BUSY_FACTOR times as long; a compiler never sleeps, it only waits for the processes it started. */
+static int wall_stop(pid_t child, uint64_t cpu, uint64_t wall, uint64_t limit)
+{
+    if (wall <= limit)
+        return STOP_NONE;
+    int is_late = wall > BUSY_FACTOR * limit;
+    if (jail.request.kind == JAIL_COMMAND)
+        return is_late ? STOP_STARVED : STOP_NONE;
+    uint64_t used = cpu + waited_us(child);
+    if (used * BUSY_FACTOR < wall)
+        return STOP_WALL;
+    return is_late ? (used > cpu + wall / 2 ? STOP_STARVED : STOP_WALL) : STOP_NONE;
+}
+
 /* Wait for a test; kill it when its CPU time or the wall clock runs out, or when the supervisor is gone. */
 static void watch(pid_t child, const struct test_request *test, struct reply *reply)
 {
@@ -446,8 +505,8 @@ static void watch(pid_t child, const struct test_request *test, struct reply *re
         uint64_t cpu = microseconds(cpu_clock_of(child)), wall = microseconds(CLOCK_MONOTONIC) - start;
         if (cpu > test->cpu_limit_us)
             reply->stopped = STOP_CPU;
-        else if (wall > test->wall_limit_us && (cpu * 10 < wall || wall > 10 * test->wall_limit_us))
-            reply->stopped = STOP_WALL; /* it sleeps; one that works on a busy machine gets ten times as long */
+        else
+            reply->stopped = (uint64_t)wall_stop(child, cpu, wall, test->wall_limit_us);
         if (reply->stopped || events[1].revents) {
             kill(child, SIGKILL);
             break;
@@ -455,7 +514,7 @@ static void watch(pid_t child, const struct test_request *test, struct reply *re
         uint64_t left = (test->cpu_limit_us - cpu) / n_cores;
         if (wall < test->wall_limit_us && test->wall_limit_us - wall < left)
             left = test->wall_limit_us - wall;
-        left = at_least(left, 500) + 500;
+        left = at_least(left, wall < test->wall_limit_us ? 500 : 50000) + 500;
         struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000) * 1000 };
         if (ppoll(events, 2, &timeout, NULL) > 0 && events[0].revents)
             break;
@@ -470,7 +529,7 @@ static void reap(pid_t child, struct reply *reply)
     int status;
     while (wait4(child, &status, __WALL, &usage) < 0)
         if (errno != EINTR)
-            fail(STEP_WAIT);
+            fail(jail.request.kind == JAIL_BINARY ? STEP_START : STEP_WAIT); /* a wrong number is its program's doing */
     reply->wait_status = (uint64_t)status;
     reply->user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec;
     reply->system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec;
@@ -543,12 +602,13 @@ static int start_fork_server(void)
     pid_t server = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
     if (server == 0) {
         default_signals();
-        set_limits();
-        if (syscall(SYS_dup3, jail.program, FORK_SERVER_FD + 1, O_CLOEXEC) < 0
+        if (set_limits() < 0 || syscall(SYS_dup3, jail.program, FORK_SERVER_FD + 1, O_CLOEXEC) < 0
             || syscall(SYS_dup3, pair[1], FORK_SERVER_FD, 0) < 0 || become_candidate() < 0)
             _exit(126);
         syscall(SYS_close_range, 3, FORK_SERVER_FD - 1, 0);
         syscall(SYS_close_range, FORK_SERVER_FD + 2, ~0U, 0);
+        if (sandbox.confined && confine_fork_server() < 0)
+            _exit(126);
         syscall(SYS_execveat, FORK_SERVER_FD + 1, "", arguments, environment, AT_EMPTY_PATH);
         _exit(126);
     }
@@ -585,8 +645,7 @@ static void serve_tests(int server)
                                           : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
         if (child == 0 && kind != JAIL_BINARY) {
             default_signals();
-            set_limits();
-            if (sandbox.confined ? become_candidate() : setpgid(0, 0))
+            if (set_limits() < 0 || (sandbox.confined ? become_candidate() : setpgid(0, 0)))
                 _exit(126);
             if (kind == JAIL_COMMAND)
                 start_command(files);
@@ -621,6 +680,7 @@ int program_file(void) { return jail.program; }
 void serve_jail(void)
 {
     struct reply ready = { 0 };
+    choose_limits();
     int server = jail.request.kind == JAIL_BINARY ? start_fork_server() : -1;
     if (jail.request.kind == JAIL_BINARY && server < 0)
         fail(STEP_START);
@@ -629,6 +689,8 @@ void serve_jail(void)
 }
 
 /* ---- the template ---- */
+
+enum { THREAD_STACK_BYTES = 8 << 20 };
 
 void configure(int namespaces, int confined, int net_namespace, uid_t candidate_uid, const char *scratch)
 {
@@ -657,7 +719,9 @@ static unsigned long jail_flags(void)
  * supervisor is gone. */
 int serve(int control_fd)
 {
-    use_usual_thread_stacks();
+    pthread_attr_t attributes; /* the C library would give each thread as much as the main thread's limit allows */
+    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0)
+        pthread_setattr_default_np(&attributes);
     signal(SIGCHLD, SIG_IGN); /* the kernel reaps the jails */
     prctl(PR_SET_DUMPABLE, 0);
     for (;;) {
@@ -672,7 +736,8 @@ int serve(int control_fd)
             close(control_fd);
             enter_jail();
             if (jail.request.kind == JAIL_PYTHON) {
-                set_limit(RLIMIT_AS, jail.request.address_space_bytes, jail.request.address_space_bytes);
+                struct rlimit space = { jail.request.address_space_bytes, jail.request.address_space_bytes };
+                setrlimit(RLIMIT_AS, &space);
                 return 1;
             }
             serve_jail();
