@@ -444,7 +444,7 @@ def package_versions() -> dict[str, str]:
     """Return the versions of the packages that programs can import here."""
     here = {Path(path).name for path in _packages()}
     names = {"atcoder": "ac-library-python", "more_itertools": "more-itertools"}
-    versions = {}
+    versions: dict[str, str] = {}
     for name in PACKAGES:
         if name in here:
             with suppress(PackageNotFoundError):
