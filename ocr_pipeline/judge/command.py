@@ -14,6 +14,7 @@ import typer
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.programs import Tiers
+from ocr_pipeline.judge.sandbox import require_hidden
 from ocr_pipeline.judge.step import judge as judge_samples
 from ocr_pipeline.judge.trust import check_tests
 from ocr_pipeline.judge.verdicts import TrustConfig
@@ -63,6 +64,7 @@ def judge(  # noqa: PLR0913, PLR0917 - one parameter per option
         max_tests=max_tests,
         stop_at_first_failure=stop_at_first_failure,
     )
+    require_hidden([*problems, *tests, *samples, *(solutions or []), out])
     looked_up = _Rows(tests, TESTS, TEST_COLUMNS)
     kept = checkpoint or out / ".judge"
 

@@ -16,6 +16,7 @@ from ocr_pipeline.judge import native as native_module
 from ocr_pipeline.judge.asserting import parse_assert_test, run_assert_test
 from ocr_pipeline.judge.canaries import failing_canary
 from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.sandbox import require_hidden
 from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Reason, Test, Verdict, judge_candidate
 
 needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -450,6 +451,13 @@ def test_weaker_tiers_judge_the_same_and_say_what_they_are(tiers: Tiers, gate: G
         execution = judged(runner, gate, SUM, Test("a", "1 2", "3"))
     assert execution.verdict is Verdict.ACCEPTED
     assert execution.tier == {"B": "B", "unsandboxed": "C"}[tiers]
+
+
+def test_data_that_programs_could_read_is_refused(tmp_path: Path) -> None:
+    """A folder below one that the sandbox shows is no place for tests."""
+    require_hidden([tmp_path])
+    with pytest.raises(JudgeError, match="can read"):
+        require_hidden([Path("/usr/lib/expected")])
 
 
 def test_limits_follow_problem_and_language() -> None:
