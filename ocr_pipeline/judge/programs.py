@@ -53,6 +53,7 @@ SOLUTION: Final = re.compile(r"^class[ \t]+Solution\b", re.MULTILINE)
 WALL_FACTOR: Final = 3.0
 WALL_EXTRA_S: Final = 2.0
 CACHE_BYTES: Final = 2 << 30
+SIGXCPU: Final = 24
 SIGXFSZ: Final = 25
 SIGKILL: Final = 9
 DIGEST_BYTES: Final = 32
@@ -271,7 +272,7 @@ def read_result(raw: RawResult, files: TestFiles, limits: Limits) -> RunResult:
 
 def _status(raw: RawResult, limits: Limits, *, full: bool) -> RunStatus:
     """Take the verdict on resources from what was used, whatever the program made of it."""
-    if raw.stop is not Stop.NONE or raw.cpu_s > limits.cpu_s:
+    if raw.stop is not Stop.NONE or raw.cpu_s > limits.cpu_s or raw.signal == SIGXCPU:
         return RunStatus.TIME_LIMIT
     if raw.peak_memory_mib > limits.memory_mib:
         return RunStatus.MEMORY_LIMIT
