@@ -9,6 +9,7 @@ from assets.metadata import table_asset
 from ocr_pipeline import contamination as step
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.similarity import opinion_config
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, PROBLEMS, UNIQUE_PROBLEMS
 from resources import BenchmarksResource, EncoderResource, StoreResource, TeacherResource
 
@@ -21,7 +22,7 @@ class ContaminationConfig(dg.Config):
     """What counts as a benchmark's problem."""
 
     threshold: float = 0.7
-    judge_model: str = ""
+    opinion_model: str = ""
     """Model on the teacher's server that is asked about suspects no rule decides; empty: none."""
 
 
@@ -39,14 +40,14 @@ def contamination(
     targets = benchmarks.open(opened)
 
     def run(writers: Writers) -> StageCounts:
-        with teacher.judging(config.judge_model, store.side_folder("ledger")) as judge:
+        with teacher.opinions(config.opinion_model, store.side_folder("ledger")) as opinions:
             evidence = step.check(
                 opened.open(UNIQUE_PROBLEMS).to_batches(),
                 targets,
                 config=step.ContaminationConfig(threshold=config.threshold),
                 encoder=encoder.load(store.side_folder("embeddings")),
                 reviews=store.reviews(),
-                judge=judge,
+                opinions=opinions,
             )
         writers[CONTAMINATION.name].write(evidence)
         return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows)
@@ -58,7 +59,7 @@ def contamination(
             "threshold": config.threshold,
             "encoder": encoder.model,
             "benchmarks": {one.name: one.version for one in targets},
-            "judge": config.judge_model,
+            **opinion_config(config.opinion_model),
         },
         code_version=step.VERSION,
         inputs=[opened.reference(UNIQUE_PROBLEMS), *benchmarks.references(opened), *store.reviews_references()],

@@ -14,6 +14,7 @@ from assets.metadata import markdown_table, table_asset
 from ocr_pipeline import duplicates
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.similarity import opinion_config
 from ocr_pipeline.sources import SOURCES, Role
 from ocr_pipeline.store import InputRef, Store
 from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, TESTS, UNIQUE_PROBLEMS, Table
@@ -29,7 +30,7 @@ class DuplicatesConfig(dg.Config):
     """What counts as the same problem."""
 
     threshold: float = 0.7
-    judge_model: str = ""
+    opinion_model: str = ""
     """Model on the teacher's server that is asked about pairs no rule decides; empty: none."""
     labelled_pairs: str = ""
     """Parquet with text_a, text_b and label: the curve's precision and recall are then those on these pairs."""
@@ -62,14 +63,14 @@ def duplicate_pairs(
     settings = duplicates.DuplicateConfig(threshold=config.threshold)
 
     def run(writers: Writers) -> StageCounts:
-        with teacher.judging(config.judge_model, store.side_folder("ledger")) as judge:
+        with teacher.opinions(config.opinion_model, store.side_folder("ledger")) as opinions:
             compared = duplicates.compare_problems(
                 training_rows(opened, PROBLEMS),
                 tests=training_rows(opened, TESTS),
                 config=settings,
                 encoder=encoder.load(store.side_folder("embeddings")),
                 reviews=store.reviews(),
-                judge=judge,
+                opinions=opinions,
             )
         writers[DUPLICATE_PAIRS.name].write(compared.pairs)
         rows = compared.pairs.num_rows
@@ -78,7 +79,7 @@ def duplicate_pairs(
     build = Build(
         tables=(DUPLICATE_PAIRS,),
         partition={},
-        config={"threshold": config.threshold, "encoder": encoder.model, "judge": config.judge_model},
+        config={"threshold": config.threshold, "encoder": encoder.model, **opinion_config(config.opinion_model)},
         code_version=duplicates.VERSION,
         inputs=[*training_references(opened, PROBLEMS, TESTS), *store.reviews_references()],
         run=run,

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from ocr_pipeline.similarity import load_encoder, neighbours, normalise
-from ocr_pipeline.similarity.shortening import COLUMNS_PER_TILE, ROWS_PER_TILE, shorten
+from ocr_pipeline.similarity.neighbours import COLUMNS_PER_TILE, ROWS_PER_TILE
 
 THRESHOLD = 0.7
 NEAREST = 10
@@ -106,16 +106,6 @@ def ours(vectors: Vectors) -> tuple[float, Keys | None]:
     return time.process_time() - start, found.left * len(vectors) + found.right
 
 
-def our_products(vectors: Vectors) -> tuple[float, Keys | None]:
-    """Compute the bare products that our search makes."""
-    short = shorten(vectors, vectors, THRESHOLD)
-    start = time.process_time()
-    for strip, top in enumerate(range(0, len(vectors), ROWS_PER_TILE)):
-        for tile in range(top // COLUMNS_PER_TILE, -(-len(vectors) // COLUMNS_PER_TILE)):
-            short.multiply(strip, tile)
-    return time.process_time() - start, None
-
-
 def float32_products(vectors: Vectors) -> tuple[float, Keys | None]:
     """Compute the bare products of the vectors as they are; of many rows only as many as make a tenth of the products."""
     import torch
@@ -194,7 +184,6 @@ def agreement(vectors: Vectors, found: Keys, exact: Keys) -> str:
 
 TOOLS: dict[str, Callable[[Vectors], tuple[float, Keys | None]]] = {
     "ours": ours,
-    "our-products": our_products,
     "float32": float32_products,
     "faiss": faiss_flat,
     "faiss-nearest": faiss_nearest,

@@ -17,7 +17,7 @@ import typer
 from ocr_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from ocr_pipeline.similarity.judging import PairJudge
+    from ocr_pipeline.similarity.opinions import PairOpinions
 
 __all__ = ["build_app", "main"]
 
@@ -64,14 +64,14 @@ def build_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def _root(context: typer.Context) -> None:
     """Build code-reasoning training data that can be trusted: problems in, Parquet out."""
-    context.obj = _attach_judge
+    context.obj = _attach_opinions
 
 
-def _attach_judge(*args: Any, **options: Any) -> AbstractContextManager[PairJudge]:
+def _attach_opinions(*args: Any, **options: Any) -> AbstractContextManager[PairOpinions]:
     """Lend the teacher to steps that ask it about pairs: a step imports no other one."""
-    from ocr_pipeline.teacher.opinions import attach_judge
+    from ocr_pipeline.teacher.opinions import attach_opinions
 
-    return attach_judge(*args, **options)
+    return attach_opinions(*args, **options)
 
 
 def main() -> None:

@@ -235,7 +235,7 @@ DUPLICATE_PAIRS: Final = Table(
         _column("lexical", pa.float32(), "Lexical similarity of the normalised statements, 0 to 1 (rapidfuzz)."),
         _column("tests_equal?", pa.bool_(), "Whether the example tests are the same; null when either has none."),
         _column("decision", NAME, "duplicate or distinct."),
-        _column("decided_by", NAME, "exact, rule, threshold, judge or review."),
+        _column("decided_by", NAME, "exact, rule, threshold, opinion or review."),
         _column(
             "kept_id?", NAME, "Witness that stays for the dropped problem; null when neither was dropped by this pair."
         ),
@@ -271,7 +271,7 @@ CONTAMINATION: Final = Table(
         _column("lexical", pa.float32(), "Lexical similarity of the normalised statements, 0 to 1."),
         _column("span?", TEXT, "Longest rare word sequence that both share."),
         _column("decision", NAME, "contaminated or clean."),
-        _column("decided_by", NAME, "exact, rule, threshold, judge or review."),
+        _column("decided_by", NAME, "exact, rule, threshold, opinion or review."),
         _column("pair_key", NAME, "Hash of both normalised statements: reviews are stored under it."),
     ),
 )

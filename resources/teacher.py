@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ocr_pipeline.tables import Language
 from ocr_pipeline.teacher import Asking, GenerateConfig
-from ocr_pipeline.teacher.opinions import TeacherJudge
+from ocr_pipeline.teacher.opinions import TeacherOpinions
 from ocr_pipeline.teacher.servers import ManagedVllm, Replay, Server, VllmConfig, attach
 
 __all__ = ["TeacherResource"]
@@ -120,14 +120,14 @@ class TeacherResource(dg.ConfigurableResource[Server]):
         return Replay(model=self.model, strict=True)
 
     @contextmanager
-    def judging(self, model: str, folder: Path) -> Iterator[TeacherJudge | None]:
-        """Judge pairs with a model of this server, its ledger in ``folder``; no model: no judge."""
+    def opinions(self, model: str, folder: Path) -> Iterator[TeacherOpinions | None]:
+        """Ask a model of this server about pairs, its ledger in ``folder``; no model: nobody is asked."""
         if not model:
             yield None
             return
         with self.serving() as server:
             config = self.asking(model=model)
-            yield TeacherJudge(server, folder / "pairs.sqlite", config)
+            yield TeacherOpinions(server, folder / "pairs.sqlite", config)
 
     @property
     def _shared(self) -> dict[str, Any]:

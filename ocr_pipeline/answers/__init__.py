@@ -1,6 +1,6 @@
 """An answer in its parts: reasoning, answer, fences, and the program in them.
 
-The only reader of think tags and of code fences in the project: samples, plans, pair judging, the student and the
+The only reader of think tags and of code fences in the project: samples, plans, opinions on pairs, the student and the
 teacher's replies all ask here. Whether the program is any good is not decided here; nothing is written.
 """
 

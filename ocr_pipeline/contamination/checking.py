@@ -1,6 +1,6 @@
 """Problems against benchmarks: the pairs that are near, equal, reviewed or share a rare span, and each one's nearest.
 
-Tiers: people's reviews, one normal form, rules, a judge, the threshold. The rules differ from those between training
+Tiers: people's reviews, one normal form, rules, a model's opinion, the threshold. The rules differ from those between training
 problems in what they are after: a harder version of a benchmark's problem, or one with other bounds, still gives its
 solution away and is contaminated; another question about the same input is not.
 """
@@ -32,7 +32,7 @@ from ocr_pipeline.similarity import (
 )
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
 from ocr_pipeline.similarity.evidence import compare_examples, lexical_similarity, opposite_asked, read_facts
-from ocr_pipeline.similarity.judging import PairJudge, judge_pairs
+from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
 from ocr_pipeline.similarity.prose import read_views
 from ocr_pipeline.similarity.scores import COSINE_DIGITS
 from ocr_pipeline.similarity.text import pair_of_keys
@@ -60,7 +60,7 @@ class _Tier(StrEnum):
     EXACT = "exact"
     RULE = "rule"
     THRESHOLD = "threshold"
-    JUDGE = "judge"
+    OPINION = "opinion"
     REVIEW = "review"
 
 
@@ -95,7 +95,7 @@ def check(
     config: ContaminationConfig,
     encoder: Encoder,
     reviews: Reviews,
-    judge: PairJudge | None = None,
+    opinions: PairOpinions | None = None,
 ) -> pa.Table:
     """Return the ``contamination`` table: for every problem and benchmark the suspects, or the nearest one.
 
@@ -114,7 +114,7 @@ def check(
     rows = [
         row
         for benchmark in sorted(benchmarks, key=lambda one: one.name)
-        for row in _check_one(catalogue, benchmark, config.threshold, encoder, reviews, judge)
+        for row in _check_one(catalogue, benchmark, config.threshold, encoder, reviews, opinions)
     ]
     ordered = sorted(rows, key=lambda row: (row["problem_id"], row["benchmark"], row["benchmark_id"]))
     return pa.Table.from_pylist(ordered, schema=CONTAMINATION.schema)
@@ -126,13 +126,13 @@ def _check_one(
     threshold: float,
     encoder: Encoder,
     reviews: Reviews,
-    judge: PairJudge | None,
+    opinions: PairOpinions | None,
 ) -> list[dict[str, object]]:
     targets = read_catalogue(benchmark.problems.to_batches())
     if not targets.contents:
         return []
     matches = _find_matches(catalogue, targets, threshold, encoder, reviews)
-    decisions = _decide_all(catalogue, targets, matches, reviews, judge)
+    decisions = _decide_all(catalogue, targets, matches, reviews, opinions)
     return [
         {
             "problem_id": problem_id,
@@ -249,16 +249,16 @@ def _decide_all(
     targets: Catalogue,
     matches: Sequence[_Match],
     reviews: Reviews,
-    judge: PairJudge | None,
+    opinions: PairOpinions | None,
 ) -> list[_Decided]:
     texts = [(catalogue.statement(match.left), targets.statement(match.right)) for match in matches]
     first = [_decide(match, *pair, reviews) for match, pair in zip(matches, texts, strict=True)]
-    opinions = _opinions(first, texts, matches, judge)
-    return [_with_opinion(decided, opinions.get(number)) for number, decided in enumerate(first)]
+    said = _opinions(first, texts, matches, opinions)
+    return [_with_opinion(decided, said.get(number)) for number, decided in enumerate(first)]
 
 
 def _decide(match: _Match, left_statement: str, right_statement: str, reviews: Reviews) -> _Decided:
-    """Decide without a judge; what only the threshold decides is left to one."""
+    """Decide without a model; what only the threshold decides is left to one."""
     lexical = round(lexical_similarity(normalise(left_statement), normalise(right_statement)), 4)
     review = reviews.decision(pair_of_keys(match.left, match.right))
     if review is not None:
@@ -292,16 +292,16 @@ def _opinions(
     decided: Sequence[_Decided],
     texts: Sequence[tuple[str, str]],
     matches: Sequence[_Match],
-    judge: PairJudge | None,
+    model: PairOpinions | None,
 ) -> Mapping[int, bool | None]:
-    """Ask the judge about the pairs that only the threshold calls contaminated."""
-    if judge is None:
+    """Ask a model about the pairs that only the threshold calls contaminated."""
+    if model is None:
         return {}
     open_pairs = [
         number for number, (_, tier, _) in enumerate(decided) if tier is _Tier.THRESHOLD and matches[number].near
     ]
-    return dict(zip(open_pairs, judge_pairs(judge, [texts[number] for number in open_pairs]), strict=True))
+    return dict(zip(open_pairs, ask_opinions(model, [texts[number] for number in open_pairs]), strict=True))
 
 
 def _with_opinion(decided: _Decided, opinion: bool | None) -> _Decided:  # noqa: FBT001 - an opinion is no switch
-    return decided if opinion is None else (_decision(contaminated=opinion), _Tier.JUDGE, decided[2])
+    return decided if opinion is None else (_decision(contaminated=opinion), _Tier.OPINION, decided[2])

@@ -17,7 +17,7 @@ from ocr_pipeline.contamination.checking import ContaminationConfig, check
 from ocr_pipeline.contamination.selection import select_clean
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Reviews, load_encoder, read_reviews
-from ocr_pipeline.similarity.options import JudgeApiKey, JudgeModel, JudgeUrl, open_judge
+from ocr_pipeline.similarity.options import OpinionApiKey, OpinionModel, OpinionUrl, open_opinions
 from ocr_pipeline.store import file_writers, open_files
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION
 
@@ -36,19 +36,21 @@ def decontaminate(  # noqa: PLR0913 - one parameter per option
     reviews: Annotated[Path | None, typer.Option(help="What people decided: Parquet, JSONL or CSV.")] = None,
     model: Annotated[str | None, typer.Option(help="Hub id or folder; the default is the embedded model.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps embeddings between runs.")] = None,
-    judge_url: JudgeUrl = None,
-    judge_model: JudgeModel = None,
-    judge_api_key_env: JudgeApiKey = None,
+    opinion_url: OpinionUrl = None,
+    opinion_model: OpinionModel = None,
+    opinion_api_key_env: OpinionApiKey = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Find the problems that a benchmark holds, and keep the others."""
     config = ContaminationConfig(threshold=threshold)
     benchmarks = [_benchmark(named) for named in against]
-    opinions = read_reviews(reviews) if reviews else Reviews()
+    decided = read_reviews(reviews) if reviews else Reviews()
     encoder = load_encoder(model, cache=cache)
-    with open_judge(context, judge_url, judge_model, judge_api_key_env, out) as judge:
-        evidence = check(_open(problems), benchmarks, config=config, encoder=encoder, reviews=opinions, judge=judge)
-    sys.stderr.write("".join(f"{line}\n" for line in opinions.warnings(opinions.votes)))
+    with open_opinions(context, opinion_url, opinion_model, opinion_api_key_env, out) as opinions:
+        evidence = check(
+            _open(problems), benchmarks, config=config, encoder=encoder, reviews=decided, opinions=opinions
+        )
+    sys.stderr.write("".join(f"{line}\n" for line in decided.warnings(decided.votes)))
     with file_writers(out, (CONTAMINATION.name, CLEAN_PROBLEMS.name)) as writers:
         writers[CONTAMINATION.name].write(evidence)
         counts = select_clean(_open(problems), evidence, writers[CLEAN_PROBLEMS.name])

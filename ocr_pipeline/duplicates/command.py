@@ -16,7 +16,7 @@ from ocr_pipeline.duplicates.curve import CURVE, read_labelled, threshold_curve
 from ocr_pipeline.duplicates.pairs import DuplicateConfig, compare_problems
 from ocr_pipeline.duplicates.selection import select_unique
 from ocr_pipeline.similarity import Reviews, load_encoder, read_reviews
-from ocr_pipeline.similarity.options import JudgeApiKey, JudgeModel, JudgeUrl, open_judge
+from ocr_pipeline.similarity.options import OpinionApiKey, OpinionModel, OpinionUrl, open_opinions
 from ocr_pipeline.store import FileWriter, file_writers, open_files
 from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, TESTS, UNIQUE_PROBLEMS
 
@@ -33,9 +33,9 @@ def dedup(  # noqa: PLR0913 - one parameter per option
     tests: Annotated[Path | None, typer.Option(help="The problems' tests.")] = None,
     model: Annotated[str | None, typer.Option(help="Hub id or folder; the default is the embedded model.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps embeddings between runs.")] = None,
-    judge_url: JudgeUrl = None,
-    judge_model: JudgeModel = None,
-    judge_api_key_env: JudgeApiKey = None,
+    opinion_url: OpinionUrl = None,
+    opinion_model: OpinionModel = None,
+    opinion_api_key_env: OpinionApiKey = None,
     curve: Annotated[bool, typer.Option("--curve", help="Write threshold_curve.parquet, too.")] = False,
     labelled: Annotated[
         Path | None,
@@ -45,20 +45,20 @@ def dedup(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Remove the same problem told twice, and keep look-alikes that are different problems."""
     config = DuplicateConfig(threshold=threshold)
-    opinions = read_reviews(reviews) if reviews else Reviews()
+    decided = read_reviews(reviews) if reviews else Reviews()
     known = read_labelled(labelled) if labelled else []
     encoder = load_encoder(model, cache=cache)
-    with open_judge(context, judge_url, judge_model, judge_api_key_env, out) as judge:
+    with open_opinions(context, opinion_url, opinion_model, opinion_api_key_env, out) as opinions:
         comparison = compare_problems(
-            _problems(problems), tests=_tests(tests), config=config, encoder=encoder, reviews=opinions, judge=judge
+            _problems(problems), tests=_tests(tests), config=config, encoder=encoder, reviews=decided, opinions=opinions
         )
-    sys.stderr.write("".join(f"{line}\n" for line in opinions.warnings(comparison.pairs["pair_key"].to_pylist())))
+    sys.stderr.write("".join(f"{line}\n" for line in decided.warnings(comparison.pairs["pair_key"].to_pylist())))
     with file_writers(out, (DUPLICATE_PAIRS.name, UNIQUE_PROBLEMS.name)) as writers:
         writers[DUPLICATE_PAIRS.name].write(comparison.pairs)
         counts = select_unique(lambda: _problems(problems), comparison.pairs, writers[UNIQUE_PROBLEMS.name])
     if curve or labelled:
         drawn = threshold_curve(
-            _problems(problems), tests=_tests(tests), encoder=encoder, reviews=opinions, labelled=known
+            _problems(problems), tests=_tests(tests), encoder=encoder, reviews=decided, labelled=known
         )
         with FileWriter(out / "threshold_curve.parquet", CURVE) as curve_file:
             curve_file.write(drawn)

@@ -1,6 +1,6 @@
 """What another threshold would keep, before anybody commits to one.
 
-The pairs are found and judged once at the lowest threshold; every point is then a selection from them. No judge is asked.
+The pairs are found and decided once at the lowest threshold; every point is then a selection from them. No model is asked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ THRESHOLDS: Final = (0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90)
 SHOWN_PAIRS: Final = 3
 SHOWN_WITHIN: Final = 0.01
 MOST_PAIRS: Final = 250_000
-"""Pairs that are judged for the curve; with more, its lowest thresholds are left out. At the 0.1 ms that a pair takes
+"""Pairs that are decided for the curve; with more, its lowest thresholds are left out. At the 0.1 ms that a pair takes
 this bounds the curve to half a minute; 30,000 statements of one field have as many at 0.7."""
 LABELLED_COLUMNS: Final = ("text_a", "text_b", "label")
 

@@ -3,7 +3,7 @@
 1. review: people who agree override everything;
 2. exact: one normal form;
 3. rules, in the order of :class:`Rule`, each with its measured precision in ``docs/log/duplicates.md``;
-4. judge: a model, asked in both orders, where one is configured;
+4. opinion: a model, asked in both orders, where one is configured;
 5. threshold: what is left counts as a duplicate, because it is at or above the threshold.
 
 Which of two duplicates stays is decided in :mod:`ocr_pipeline.duplicates.witnesses`.
@@ -44,7 +44,7 @@ class DecidedBy(StrEnum):
     EXACT = "exact"
     RULE = "rule"
     THRESHOLD = "threshold"
-    JUDGE = "judge"
+    OPINION = "opinion"
     REVIEW = "review"
 
 
@@ -110,7 +110,7 @@ def decide(evidence: Evidence, *, exact: bool, review: ReviewDecision | None, op
         decision = Decision.DUPLICATE if rule is Rule.SAME_EXAMPLES else Decision.DISTINCT
         return Verdict(decision, DecidedBy.RULE, rule)
     if opinion is not None:
-        return Verdict(Decision.DUPLICATE if opinion else Decision.DISTINCT, DecidedBy.JUDGE)
+        return Verdict(Decision.DUPLICATE if opinion else Decision.DISTINCT, DecidedBy.OPINION)
     return Verdict(Decision.DUPLICATE, DecidedBy.THRESHOLD)
 
 

@@ -23,7 +23,7 @@ from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity import Encoder, Reviews, similar_pairs
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
 from ocr_pipeline.similarity.evidence import Facts, canonical_example, lexical_similarity, read_facts
-from ocr_pipeline.similarity.judging import PairJudge, judge_pairs
+from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
 from ocr_pipeline.similarity.text import pair_of_keys
 from ocr_pipeline.tables import DUPLICATE_PAIRS, TestKind
 
@@ -84,7 +84,7 @@ def find_pairs(
     config: DuplicateConfig,
     encoder: Encoder,
     reviews: Reviews,
-    judge: PairJudge | None = None,
+    opinions: PairOpinions | None = None,
 ) -> pa.Table:
     """Return every pair of problems at or above the threshold, equal or reviewed, as ``duplicate_pairs``.
 
@@ -100,7 +100,7 @@ def find_pairs(
         Turns statements into vectors.
     reviews
         What people decided; overrides everything.
-    judge
+    opinions
         A model for the pairs that no rule decides.
 
     Raises
@@ -108,7 +108,9 @@ def find_pairs(
     InputError
         When problem ids are missing or repeated.
     """
-    return compare_problems(problems, tests=tests, config=config, encoder=encoder, reviews=reviews, judge=judge).pairs
+    return compare_problems(
+        problems, tests=tests, config=config, encoder=encoder, reviews=reviews, opinions=opinions
+    ).pairs
 
 
 def compare_problems(
@@ -118,12 +120,12 @@ def compare_problems(
     config: DuplicateConfig,
     encoder: Encoder,
     reviews: Reviews,
-    judge: PairJudge | None = None,
+    opinions: PairOpinions | None = None,
 ) -> Comparison:
     """Do what :func:`find_pairs` does, and count."""
     catalogue = read_catalogue(problems)
     cosines = score_contents(catalogue, encoder, config.threshold, reviews)
-    decided = decide_contents(catalogue, cosines, tests=tests, reviews=reviews, judge=judge)
+    decided = decide_contents(catalogue, cosines, tests=tests, reviews=reviews, opinions=opinions)
     witnesses = choose_among(catalogue, decided)
     rows = _spell_out(catalogue, decided, witnesses)
     return Comparison(_table(rows, witnesses), _notes(catalogue, rows, reviews))
@@ -158,7 +160,7 @@ def decide_contents(
     *,
     tests: Iterable[pa.RecordBatch] | None,
     reviews: Reviews,
-    judge: PairJudge | None = None,
+    opinions: PairOpinions | None = None,
     lexical_from: float = 0.0,
 ) -> list[ContentPair]:
     """Decide every scored pair of contents, and those that several problems share.
@@ -174,8 +176,8 @@ def decide_contents(
             lexical = round(lexical_similarity(left.normal, right.normal, at_least=lexical_from), 4)
             evidence[pair] = gather_evidence(left, right, cosine=cosine, lexical=lexical)
             bar.advance()
-    opinions = _opinions(catalogue, evidence, reviews, judge)
-    near = [_content_pair(pair, found, reviews, opinions.get(pair)) for pair, found in evidence.items()]
+    said = _opinions(catalogue, evidence, reviews, opinions)
+    near = [_content_pair(pair, found, reviews, said.get(pair)) for pair, found in evidence.items()]
     equal = [
         _equal_pair(content, facts[content], reviews) for content, ids in catalogue.contents.items() if len(ids) > 1
     ]
@@ -221,10 +223,10 @@ def _opinions(
     catalogue: Catalogue,
     evidence: Mapping[tuple[str, str], Evidence],
     reviews: Reviews,
-    judge: PairJudge | None,
+    model: PairOpinions | None,
 ) -> dict[tuple[str, str], bool | None]:
-    """Ask the judge about the pairs that neither people nor a rule decide."""
-    if judge is None:
+    """Ask a model about the pairs that neither people nor a rule decide."""
+    if model is None:
         return {}
     open_pairs = [
         pair
@@ -232,7 +234,7 @@ def _opinions(
         if reviews.decision(pair_of_keys(*pair)) is None and first_rule(found) is None
     ]
     statements = [(catalogue.statement(left), catalogue.statement(right)) for left, right in open_pairs]
-    return dict(zip(open_pairs, judge_pairs(judge, statements), strict=True))
+    return dict(zip(open_pairs, ask_opinions(model, statements), strict=True))
 
 
 def _content_pair(

@@ -1,7 +1,7 @@
 """All pairs of unit vectors at or above a cosine: exact, and the same whatever the machine or the number of threads.
 
-Blocked matrix products of shortened, rounded vectors find the candidates (:mod:`ocr_pipeline.similarity.shortening`); their
-margin is proven, so none is missed. Each candidate's cosine is then computed in float64. Up to some 300,000 vectors no
+Blocked matrix products, in bfloat16 where the processor has units for it, else in float32, find the candidates: their
+rounding is bounded, so none is missed. Each candidate's cosine is then computed in float64. Up to some 300,000 vectors no
 approximate index is faster (see ``benchmarks/neighbours.py``).
 """
 
@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity.shortening import COLUMNS_PER_TILE, FLOAT32_MARGIN, ROWS_PER_TILE, shorten
 
 __all__ = ["Pairs", "neighbours", "neighbours_between"]
 
+Vectors: TypeAlias = "npt.NDArray[np.float32]"
 Integers: TypeAlias = "npt.NDArray[np.int64]"
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 
-PAIRS_PER_RESCORING: Final = 128  # the gathered rows stay in the core's own cache
+FLOAT32_ROUNDING: Final = 2**-24
+BFLOAT16_MARGIN: Final = 0.01  # inputs rounded to 2⁻⁹: at most 2⁻⁸ by Cauchy-Schwarz; and the result, 2⁻⁹
+ROWS_PER_TILE: Final = 1_024
+COLUMNS_PER_TILE: Final = 2_048  # a tile of products stays in the cache until it has been searched
+PAIRS_PER_RESCORING: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Pairs:
         return iter(zip(self.left.tolist(), self.right.tolist(), self.cosine.tolist(), strict=True))
 
 
-def neighbours(vectors: npt.NDArray[np.float32], threshold: float) -> Pairs:
+def neighbours(vectors: Vectors, threshold: float) -> Pairs:
     """Return every pair ``i < j`` whose cosine is at least ``threshold``.
 
     Parameters
@@ -55,84 +59,62 @@ def neighbours(vectors: npt.NDArray[np.float32], threshold: float) -> Pairs:
     Raises
     ------
     InputError
-        When the vectors are not finite, or the threshold is no cosine.
+        When the vectors are not finite, or the threshold is not a cosine.
     """
     return _search(vectors, vectors, threshold, triangle=True)
 
 
-def neighbours_between(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], threshold: float) -> Pairs:
+def neighbours_between(left: Vectors, right: Vectors, threshold: float) -> Pairs:
     """Return every pair of a row of ``left`` and a row of ``right`` whose cosine is at least ``threshold``."""
     return _search(left, right, threshold, triangle=False)
 
 
-def _search(
-    left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], threshold: float, *, triangle: bool
-) -> Pairs:
-    _require_usable(left, right, threshold)
-    found = [
-        _rescored(left, right, *tile, threshold) for tile in _candidates(left, right, threshold, triangle=triangle)
-    ]
-    return Pairs(*(np.concatenate(parts) for parts in zip(_NOTHING, *found, strict=True)))
-
-
-_NOTHING: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
-
-
-def _require_usable(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], threshold: float) -> None:
+def _search(left: Vectors, right: Vectors, threshold: float, *, triangle: bool) -> Pairs:
     if not -1 <= threshold <= 1:
-        message = f"a threshold of {threshold:g} is no cosine; give one between -1 and 1"
+        message = f"threshold must be between -1 and 1, got {threshold:g}"
         raise InputError(message)
-    for vectors in (left, right):
-        if not np.isfinite(vectors).all():
-            message = "the encoder gave vectors that are not finite; use another model"
-            raise InputError(message)
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        message = "the encoder gave vectors that are not finite; use another model"
+        raise InputError(message)
+    nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
+    strips = _candidates(left, right, threshold, triangle=triangle)
+    found = [_rescored(left, right, rows, columns, threshold) for rows, columns in strips]
+    return Pairs(*(np.concatenate(parts) for parts in zip(nothing, *found, strict=True)))
 
 
 def _candidates(
-    left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], threshold: float, *, triangle: bool
+    left: Vectors, right: Vectors, threshold: float, *, triangle: bool
 ) -> Iterator[tuple[Integers, Integers]]:
     """Yield, strip by strip, the pairs whose product, rounding allowed for, may reach the threshold."""
-    short = shorten(left, right, threshold)
-    for strip, top in enumerate(range(0, len(left), ROWS_PER_TILE)):
-        hits = [_NO_HITS]
-        for tile in range(top // COLUMNS_PER_TILE if triangle else 0, -(-len(right) // COLUMNS_PER_TILE)):
-            products = short.multiply(strip, tile)
-            i, j = np.divmod(short.find(products), products.shape[1])
-            hits.append((i + top, j + tile * COLUMNS_PER_TILE))
-        rows, columns = (np.concatenate(parts) for parts in zip(*hits, strict=True))
-        wanted = rows < columns if triangle else slice(None)
-        yield rows[wanted], columns[wanted]
+    import torch
 
-
-_NO_HITS: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    has_units = bool(torch.cpu.get_capabilities().get("amx_bf16"))  # elsewhere bfloat16 is slower than float32
+    float32_margin = 2 * left.shape[1] * FLOAT32_ROUNDING  # a product and a sum per coordinate
+    dtype, margin = (torch.bfloat16, BFLOAT16_MARGIN) if has_units else (torch.float32, float32_margin)
+    rows, columns = torch.from_numpy(left).to(dtype), torch.from_numpy(right).to(dtype)
+    floor = threshold - margin
+    for top in range(0, len(left), ROWS_PER_TILE):
+        strip = rows[top : top + ROWS_PER_TILE]
+        places = []
+        for first in range(top // COLUMNS_PER_TILE * COLUMNS_PER_TILE if triangle else 0, len(right), COLUMNS_PER_TILE):
+            products = torch.matmul(strip, columns[first : first + COLUMNS_PER_TILE].T)
+            near = torch.nonzero(products.amax(dim=1) >= floor).squeeze(1)  # most rows of a tile have no candidate
+            found = torch.nonzero(products[near] >= floor)
+            places.append(torch.stack((near[found[:, 0]] + top, found[:, 1] + first)))
+        i, j = torch.cat(places, dim=1).numpy() if places else np.zeros((2, 0), np.int64)
+        wanted = i < j if triangle else slice(None)
+        yield i[wanted], j[wanted]
 
 
 def _rescored(
-    left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], rows: Integers, columns: Integers, threshold: float
+    left: Vectors, right: Vectors, rows: Integers, columns: Integers, threshold: float
 ) -> tuple[Integers, Integers, Floats]:
-    """Return the candidates of a strip that reach the threshold, sorted; most do not, which float32 shows at half the price."""
-    near = _products(left, right, rows, columns, np.float32) >= threshold - FLOAT32_MARGIN
-    rows, columns = rows[near], columns[near]
-    cosines = _products(left, right, rows, columns, np.float64)
-    kept = np.flatnonzero(cosines >= threshold)
-    kept = kept[np.argsort(rows[kept], kind="stable")]  # their columns are in order already
-    return rows[kept], columns[kept], cosines[kept]
-
-
-def _products(
-    left: npt.NDArray[np.float32],
-    right: npt.NDArray[np.float32],
-    rows: Integers,
-    columns: Integers,
-    kind: type[np.float32 | np.float64],
-) -> npt.NDArray[Any]:
-    """Multiply pairs of rows, computing in numbers of this kind."""
-    products = np.empty(len(rows), kind)
-    one = np.empty((PAIRS_PER_RESCORING, left.shape[1]), np.float32)
-    other = np.empty_like(one)
+    """Return the candidates of a strip that reach the threshold in float64, sorted."""
+    cosines = np.empty(len(rows), np.float64)
     for start in range(0, len(rows), PAIRS_PER_RESCORING):
-        i, j = rows[start : start + PAIRS_PER_RESCORING], columns[start : start + PAIRS_PER_RESCORING]
-        a = left.take(i, axis=0, out=one[: len(i)], mode="clip")  # any other mode copies twice
-        b = right.take(j, axis=0, out=other[: len(i)], mode="clip")
-        np.vecdot(a.astype(kind, copy=False), b.astype(kind, copy=False), out=products[start : start + len(i)])
-    return products
+        part = slice(start, start + PAIRS_PER_RESCORING)
+        a, b = left[rows[part]].astype(np.float64), right[columns[part]].astype(np.float64)
+        cosines[part] = np.einsum("ij,ij->i", a, b)
+    order = np.lexsort((columns, rows))
+    kept = order[cosines[order] >= threshold]
+    return rows[kept], columns[kept], cosines[kept]

@@ -1,7 +1,7 @@
 """The options that ``dedup`` and ``decontaminate`` share: the model that is asked about uncertain pairs.
 
-The command line lends the client, as the object of its context; how pairs are judged stands in
-:mod:`ocr_pipeline.similarity.judging`.
+The command line lends the client, as the object of its context; how pairs are asked about is in
+:mod:`ocr_pipeline.similarity.opinions`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Annotated
 import typer
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity.judging import PairJudge
+from ocr_pipeline.similarity.opinions import PairOpinions
 
-__all__ = ["JudgeApiKey", "JudgeModel", "JudgeUrl", "open_judge"]
+__all__ = ["OpinionApiKey", "OpinionModel", "OpinionUrl", "open_opinions"]
 
-JudgeUrl = Annotated[
+OpinionUrl = Annotated[
     list[str] | None,
     typer.Option(help="Base URL of a model that is asked about pairs no rule decides; several for equal servers."),
 ]
-JudgeModel = Annotated[str | None, typer.Option(help="Its name, as the server knows it.")]
-JudgeApiKey = Annotated[str | None, typer.Option(help="Environment variable that holds its key.")]
+OpinionModel = Annotated[str | None, typer.Option(help="Its name, as the server knows it.")]
+OpinionApiKey = Annotated[str | None, typer.Option(help="Environment variable that holds its key.")]
 
 
-def open_judge(
+def open_opinions(
     context: typer.Context, urls: Sequence[str] | None, model: str | None, api_key_env: str | None, out: Path
-) -> AbstractContextManager[PairJudge | None]:
-    """Return the judge that a command's options name, if any; its paid answers lie in ``OUT/judge_ledger.sqlite``.
+) -> AbstractContextManager[PairOpinions | None]:
+    """Return the model that a command's options name, if any; its paid answers are in ``OUT/opinion_ledger.sqlite``.
 
     Raises
     ------
@@ -39,9 +39,9 @@ def open_judge(
     if not urls and not model:
         return nullcontext()
     if not (urls and model):
-        message = "a judge needs both --judge-url and --judge-model"
+        message = "asking a model about pairs needs both --opinion-url and --opinion-model"
         raise InputError(message)
-    judge: AbstractContextManager[PairJudge] = context.obj(
-        urls, model, out / "judge_ledger.sqlite", api_key_env=api_key_env
+    opened: AbstractContextManager[PairOpinions] = context.obj(
+        urls, model, out / "opinion_ledger.sqlite", api_key_env=api_key_env
     )
-    return judge
+    return opened

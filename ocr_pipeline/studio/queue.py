@@ -2,7 +2,7 @@
 
 Only narrow columns are read; the statements of a pair are fetched when it is shown. Equal texts need nobody, and
 neither do pairs far below the threshold, which the contamination check stores as the nearest ones. What decided a pair says how certain it is: the threshold alone least, a
-judge more, a rule with measured precision most; among equals, the pair nearest to the threshold comes first.
+model's opinion more, a rule with measured precision most; among equals, the pair nearest to the threshold comes first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ocr_pipeline.tables import CONTAMINATION, DUPLICATE_PAIRS, Table
 
 __all__ = ["Pair", "Progress", "progress_of", "queue_for", "uncertain_pairs"]
 
-CERTAINTY: Final = {"review": 0, "threshold": 0, "judge": 1, "rule": 2}
+CERTAINTY: Final = {"review": 0, "threshold": 0, "opinion": 1, "rule": 2}
 EXACT: Final = "exact"
 THRESHOLD: Final = "threshold"
 DEFAULT_THRESHOLD: Final = 0.7

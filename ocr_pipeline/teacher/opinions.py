@@ -1,6 +1,6 @@
-"""The teacher's client as a judge of pairs: prompts in, answers out, each paid once.
+"""The teacher's client as the source of opinions on pairs: prompts in, answers out, each paid once.
 
-What is asked and how an answer is read is said by :mod:`ocr_pipeline.similarity.judging`.
+What is asked and how an answer is read is said by :mod:`ocr_pipeline.similarity.opinions`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server, attach
 
-__all__ = ["TeacherJudge", "attach_judge"]
+__all__ = ["TeacherOpinions", "attach_opinions"]
 
 MAX_TOKENS: Final = 8_192  # a reasoning model thinks first; an answer that is cut off counts as none
 
 
 @dataclass(frozen=True, slots=True)
-class TeacherJudge:
-    """A :class:`~ocr_pipeline.similarity.judging.PairJudge` behind a server and a ledger."""
+class TeacherOpinions:
+    """The :class:`~ocr_pipeline.similarity.opinions.PairOpinions` behind a server and a ledger."""
 
     server: Server
     ledger: Path
@@ -42,15 +42,15 @@ class TeacherJudge:
             return []
         params = {"temperature": 0, "max_tokens": MAX_TOKENS, "seed": 0}
         requests = (Request((Message("user", prompt),), params, subject={"step": "pairs"}) for prompt in prompts)
-        with progress("judging", total=len(prompts), unit="answers") as bar:
+        with progress("asking about pairs", total=len(prompts), unit="answers") as bar:
             replies = list(ask(requests, server=self.server, ledger=self.ledger, config=self.config, progress=bar))
         return [None if reply.error else reply.text for reply in replies]
 
 
 @contextmanager
-def attach_judge(
+def attach_opinions(
     urls: Sequence[str], model: str, ledger: Path, *, api_key_env: str | None = None
-) -> Iterator[TeacherJudge]:
-    """Judge with a model behind running servers, for the length of the block."""
+) -> Iterator[TeacherOpinions]:
+    """Ask a model behind running servers, for the length of the block."""
     with attach(list(urls), api_key_env) as server:
-        yield TeacherJudge(server, ledger, Asking(model=model))
+        yield TeacherOpinions(server, ledger, Asking(model=model))

@@ -77,41 +77,49 @@ def decided(table: Path, *ids: str) -> dict[tuple[str, ...], tuple[str, str]]:
     return {tuple(row[name] for name in ids): (row["decision"], row["decided_by"]) for row in rows}
 
 
-def test_a_judge_is_asked_through_the_client_and_paid_once(tmp_path: Path) -> None:
-    """Both orders agree: the judge decides; one answer malformed or the other way round: the threshold does."""
+def test_a_model_is_asked_through_the_client_and_paid_once(tmp_path: Path) -> None:
+    """Both orders agree: the model decides; one answer malformed or the other way round: the threshold does."""
     other, third = "seven bees fly over nine lakes to find some honey", "one king gives each guest two cups of red wine"
     texts = {"a": STORY, "b": f"{STORY} quickly", "c": other, "d": f"{other} soon", "e": third, "f": f"{third} now"}
     answers = {"a": "DIFFERENT", "b": "They differ.\n**Different**", "c": "maybe", "d": "SAME"}
     recordings = [opinion(texts[name], answer) for name, answer in (answers | {"e": "SAME", "f": "DIFFERENT"}).items()]
-    (tmp_path / "judge.jsonl").write_text("".join(json.dumps(one) + "\n" for one in recordings), encoding="utf-8")
+    (tmp_path / "opinions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in recordings), encoding="utf-8")
     source = put(tmp_path / "p.parquet", *texts.items())
     benchmark = put(tmp_path / "own.parquet", ("z", texts["b"]))
     app = build_app(["dedup", "decontaminate"])
-    with Replay(tmp_path / "judge.jsonl", strict=True) as server:
-        judge = ["--judge-url", server.urls[0], "--judge-model", server.model, "--out", str(tmp_path / "out"), "--json"]
+    with Replay(tmp_path / "opinions.jsonl", strict=True) as server:
+        asked = [
+            "--opinion-url",
+            server.urls[0],
+            "--opinion-model",
+            server.model,
+            "--out",
+            str(tmp_path / "out"),
+            "--json",
+        ]
         for _ in range(2):
-            result = CliRunner().invoke(app, ["dedup", str(source), *judge])
+            result = CliRunner().invoke(app, ["dedup", str(source), *asked])
             assert result.exit_code == 0, result.output
         single = put(tmp_path / "single.parquet", ("a", texts["a"]))
-        result = CliRunner().invoke(app, ["decontaminate", str(single), "--against", f"own={benchmark}", *judge])
+        result = CliRunner().invoke(app, ["decontaminate", str(single), "--against", f"own={benchmark}", *asked])
         assert result.exit_code == 0, result.output
     assert decided(tmp_path / "out" / "duplicate_pairs.parquet", "left_id", "right_id") == {
-        ("a", "b"): ("distinct", "judge"),
+        ("a", "b"): ("distinct", "opinion"),
         ("c", "d"): ("duplicate", "threshold"),
         ("e", "f"): ("duplicate", "threshold"),
     }
-    assert decided(tmp_path / "out" / "contamination.parquet", "problem_id") == {("a",): ("clean", "judge")}
-    with Ledger(tmp_path / "out" / "judge_ledger.sqlite") as ledger:
+    assert decided(tmp_path / "out" / "contamination.parquet", "problem_id") == {("a",): ("clean", "opinion")}
+    with Ledger(tmp_path / "out" / "opinion_ledger.sqlite") as ledger:
         assert ledger.summary().answers == 6  # six orders of three pairs; the second run and the benchmark paid nothing
 
 
-def test_a_judge_needs_an_address_and_a_name(tmp_path: Path) -> None:
+def test_a_model_needs_an_address_and_a_name(tmp_path: Path) -> None:
     """One without the other is one line, and nothing is written."""
     source = put(tmp_path / "p.parquet", ("a", STORY))
-    arguments = ["dedup", str(source), "--judge-model", "m", "--out", str(tmp_path / "out")]
+    arguments = ["dedup", str(source), "--opinion-model", "m", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(build_app(["dedup"]), arguments)
     assert isinstance(result.exception, InputError)
-    assert "--judge-url" in str(result.exception)
+    assert "--opinion-url" in str(result.exception)
     assert not (tmp_path / "out").exists()
 
 

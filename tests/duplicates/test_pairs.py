@@ -120,10 +120,10 @@ def test_a_reviewed_duplicate_below_the_threshold_is_followed() -> None:
     assert pairs_of(problems(("x", "changed since"), ("y", other)), reviews=said) == []
 
 
-def test_a_judge_is_asked_in_both_orders_about_open_pairs_only() -> None:
+def test_a_model_is_asked_in_both_orders_about_open_pairs_only() -> None:
     """Agreement decides; contradiction and malformed answers leave it to the threshold."""
 
-    class Judge:
+    class Model:
         def __init__(self, *answers: str | None) -> None:
             self.answers = answers
             self.prompts: list[str] = []
@@ -133,14 +133,14 @@ def test_a_judge_is_asked_in_both_orders_about_open_pairs_only() -> None:
             return self.answers[: len(prompts)]
 
     rows = problems(("x", STORY), ("y", f"{STORY} quickly"), ("z", f"{STORY}  "))
-    agreed = Judge("They differ.\nDIFFERENT", "**Different**")
-    decided = {(one["left_id"], one["right_id"]): one for one in pairs_of(rows, judge=agreed)}
-    assert decided["x", "y"]["decided_by"] == "judge"
+    agreed = Model("They differ.\nDIFFERENT", "**Different**")
+    decided = {(one["left_id"], one["right_id"]): one for one in pairs_of(rows, opinions=agreed)}
+    assert decided["x", "y"]["decided_by"] == "opinion"
     assert decided["x", "y"]["decision"] == "distinct"
     assert len(agreed.prompts) == 2
     assert agreed.prompts[0] != agreed.prompts[1]
     for answers in (("SAME", "DIFFERENT"), ("perhaps", "perhaps"), (None, None)):
-        decided = {(one["left_id"], one["right_id"]): one for one in pairs_of(rows, judge=Judge(*answers))}
+        decided = {(one["left_id"], one["right_id"]): one for one in pairs_of(rows, opinions=Model(*answers))}
         assert decided["x", "y"]["decided_by"] == "threshold"
 
 

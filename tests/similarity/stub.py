@@ -1,4 +1,4 @@
-"""What tests of likeness share: an encoder of words, so that it can be read off the texts, problems, a judge's recorded opinions."""
+"""What tests of likeness share: an encoder of words, so that it can be read off the texts, problems, a model's recorded opinions."""
 
 import hashlib
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def problems(*rows: tuple[str, str], **columns: list[object]) -> list[pa.RecordB
 
 
 def opinion(first: str, answer: str) -> dict[str, Any]:
-    """Return a recording of what the judge says when this statement comes first."""
+    """Return a recording of what the model says when this statement comes first."""
     return {
         "match": [f"<first_problem>\n{first}\n</first_problem>"],
         "sample_index": 0,

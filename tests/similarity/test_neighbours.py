@@ -3,14 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity import neighbours, neighbours_between, shortening
+from ocr_pipeline.similarity import neighbours, neighbours_between
 from ocr_pipeline.similarity import neighbours as search
 from ocr_pipeline.similarity.scores import settle_cosines, similar_pairs
-from ocr_pipeline.similarity.shortening import ProductKind, product_kind, shorten
 from tests.similarity.stub import WordEncoder
 
 
@@ -48,63 +48,39 @@ def test_tiles_lose_nothing_at_their_borders() -> None:
     assert len(found) > 100
 
 
-@pytest.fixture(params=list(ProductKind))
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ProductKind:
-    """Search small sets as large ones are searched, with each kind of product."""
-    chosen: ProductKind = request.param
-    if chosen is ProductKind.INT8 and product_kind() is ProductKind.FLOAT32:
-        pytest.skip("this processor has no exact int8 products")
-    monkeypatch.setattr(shortening, "FEWEST_PAIRS", 0)
-    monkeypatch.setattr(shortening, "product_kind", lambda: chosen)
+@pytest.fixture(params=[True, False], ids=["bfloat16", "float32"])
+def has_units(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Search as a processor with units for bfloat16 does, and as one without."""
+    chosen: bool = request.param
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": chosen})
     return chosen
 
 
-def steep_rows(count: int, seed: int, steepness: float) -> npt.NDArray[np.float32]:
-    """Return unit rows whose principal directions shrink by a factor each, in a turned space."""
-    random = np.random.default_rng(seed)
-    turn = np.linalg.qr(random.normal(size=(24, 24)))[0]
-    rows = random.normal(size=(count, 24)) * steepness ** np.arange(24)
-    rows[: count // 2] += random.normal(size=(count // 2, 24)) * 0.05  # no row lies in the kept directions alone
-    return ((rows / np.linalg.norm(rows, axis=1, keepdims=True)) @ turn).astype(np.float32)
-
-
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    count=st.integers(1, 400), seed=st.integers(0, 10_000), steepness=st.floats(0.5, 1), threshold=st.floats(-0.5, 0.99)
-)
-def test_shortened_rows_miss_no_pair(
-    kind: ProductKind,  # noqa: ARG001 - every search below uses it
+@given(count=st.integers(1, 400), seed=st.integers(0, 10_000), threshold=st.floats(-0.5, 0.99))
+def test_no_kind_of_product_misses_a_pair(
+    has_units: bool,  # noqa: ARG001, FBT001 - every search below uses it
     count: int,
     seed: int,
-    steepness: float,
     threshold: float,
 ) -> None:
-    """Folded and rounded stand-ins find exactly the pairs of brute force, whatever the kind of product."""
-    vectors = steep_rows(count, seed, steepness)
+    """Rounded products find exactly the pairs of brute force, in one set and between two."""
+    vectors, other = unit_rows(count, seed), unit_rows(50, seed + 1)
     expected = {(i, j) for i, j in brute_force(vectors, vectors, threshold) if i < j}
     assert {(i, j) for i, j, _ in neighbours(vectors, threshold)} == expected
-    other = steep_rows(50, seed + 1, steepness)
     found = {(i, j) for i, j, _ in neighbours_between(vectors, other, threshold)}
     assert found == brute_force(vectors, other, threshold)
 
 
-def test_rows_are_folded_only_where_it_pays(kind: ProductKind) -> None:
-    """Rows of few directions lose half their coordinates; of even ones folding would bring strangers to the threshold."""
-    even = unit_rows(2_000, 1, spread=0.9)
-    few = np.hstack([unit_rows(2_000, 1, spread=0.9)[:, :10], np.full((2_000, 14), 1e-4, np.float32)])
-    assert shorten(few, few, 0.9, kind).width == 12
-    assert shorten(even, even, 0.6, kind).width == 24
-
-
-def test_a_coordinate_that_outshines_the_others_misses_no_pair(kind: ProductKind) -> None:
-    """Models with a few large coordinates are rounded after a turn, with a margin that is computed, not assumed."""
+def test_a_coordinate_that_outshines_the_others_misses_no_pair(has_units: bool) -> None:  # noqa: FBT001 - a fixture
+    """Models with a few large coordinates are rounded within the same margin."""
     rows = unit_rows(500, 3, spread=0.9)
     rows[:, 0] += 3
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     threshold = float(np.quantile(rows[0] @ rows.T, 0.9))
     found = {(i, j) for i, j, _ in neighbours(rows, threshold)}
     assert found == {(i, j) for i, j in brute_force(rows, rows, threshold) if i < j}
-    assert len(found) > 1_000, kind
+    assert len(found) > 1_000, has_units
 
 
 def test_two_sets_are_compared_crosswise() -> None:
@@ -113,9 +89,9 @@ def test_two_sets_are_compared_crosswise() -> None:
     assert {(i, j) for i, j, _ in neighbours_between(left, right, 0.3)} == brute_force(left, right, 0.3)
 
 
-def test_a_threshold_that_is_no_cosine_is_refused() -> None:
-    """1.5 is no cosine."""
-    with pytest.raises(InputError, match=r"1\.5 is no cosine"):
+def test_a_threshold_outside_the_cosines_is_refused() -> None:
+    """A cosine lies between -1 and 1."""
+    with pytest.raises(InputError, match=r"threshold must be between -1 and 1, got 1\.5"):
         neighbours(unit_rows(3, 1), 1.5)
 
 

@@ -150,7 +150,7 @@ def test_least_certain_pairs_come_first(tmp_path: Path) -> None:
         studio_root.pair(1, decided_by="rule", rule="series"),
         studio_root.pair(2),
         studio_root.pair(3),
-        studio_root.pair(4, decided_by="judge"),
+        studio_root.pair(4, decided_by="opinion"),
     ]
     pairs = uncertain_pairs(studio_root.build_root(tmp_path, *rows))
     assert [pair.right_id for pair in pairs] == [

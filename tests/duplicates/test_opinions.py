@@ -1,4 +1,4 @@
-"""The model that judges pairs, through Dagster: the real assets, the real client, recorded answers."""
+"""The model that is asked about pairs, through Dagster: the real assets, the real client, recorded answers."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ import dagster as dg
 import pytest
 
 from ocr_pipeline.definitions import build_defs
+from ocr_pipeline.prompts import Prompt
+from ocr_pipeline.similarity import opinion_config
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import CONTAMINATION, DUPLICATE_PAIRS, PROBLEMS, UNIQUE_PROBLEMS, Table
 from ocr_pipeline.teacher.ledger import Ledger
@@ -55,9 +57,9 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def judge(tmp_path: Path) -> Iterator[Replay]:
+def model(tmp_path: Path) -> Iterator[Replay]:
     """Return a server with one recorded opinion per pair and order, which refuses any other prompt."""
-    path = tmp_path / "judge.jsonl"
+    path = tmp_path / "opinions.jsonl"
     recorded = [opinion(STATEMENTS[name], answer) for name, answer in ANSWERS.items()]
     path.write_text("".join(json.dumps(one) + "\n" for one in recorded), encoding="utf-8")
     with Replay(path, strict=True) as server:
@@ -85,31 +87,44 @@ def decided(root: Path, table: Table, *ids: str) -> dict[str, tuple[str, str]]:
     return {"".join(row[name][-1] for name in ids): (row["decision"], row["decided_by"]) for row in rows}
 
 
-def test_the_assets_follow_a_judge_that_is_sure_and_no_other(root: Path, judge: Replay) -> None:
-    """Both orders agree: the judge decides; one malformed or against the other: undecided, so the threshold does."""
-    assert materialize(root, judge, DUPLICATE_PAIRS, judge_model=judge.model).success
+def test_the_assets_follow_a_model_that_is_sure_and_no_other(root: Path, model: Replay) -> None:
+    """Both orders agree: the model decides; one malformed or against the other: undecided, so the threshold does."""
+    assert materialize(root, model, DUPLICATE_PAIRS, opinion_model=model.model).success
     assert decided(root, DUPLICATE_PAIRS, "left_id", "right_id") == {
-        "ba": ("distinct", "judge"),
+        "ba": ("distinct", "opinion"),
         "dc": ("duplicate", "threshold"),
         "fe": ("duplicate", "threshold"),
     }
     manifest = Store(root).manifest(DUPLICATE_PAIRS)
     assert manifest is not None
-    assert manifest.config["judge"] == judge.model
-    assert materialize(root, judge, UNIQUE_PROBLEMS).success
+    assert manifest.config["opinion_model"] == model.model
+    assert materialize(root, model, UNIQUE_PROBLEMS).success
     assert Store(root).open(UNIQUE_PROBLEMS).to_table().num_rows == 4
-    assert materialize(root, judge, CONTAMINATION, judge_model=judge.model).success
-    assert decided(root, CONTAMINATION, "problem_id")["a"] == ("clean", "judge")
+    assert materialize(root, model, CONTAMINATION, opinion_model=model.model).success
+    assert decided(root, CONTAMINATION, "problem_id")["a"] == ("clean", "opinion")
     with Ledger(root / "_ledger" / "pairs.sqlite") as ledger:
         assert ledger.summary().answers == 6  # three pairs in both orders; the benchmark's pair was paid before
 
 
-def test_another_threshold_pays_no_answer_twice(root: Path, judge: Replay) -> None:
-    """A second materialization takes its answers from the ledger, with the server gone; without a judge none decides."""
-    materialize(root, judge, DUPLICATE_PAIRS, judge_model=judge.model)
+def test_another_prompt_makes_the_pairs_stale(root: Path, model: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked is part of what the pairs were made from."""
+    materialize(root, model, DUPLICATE_PAIRS, opinion_model=model.model)
+    manifest = Store(root).manifest(DUPLICATE_PAIRS)
+    assert manifest is not None
+    asked = opinion_config(model.model)
+    assert asked.items() <= manifest.config.items()
+    other = Prompt("same_problem", "Are {first} and {second} the same?")
+    monkeypatch.setattr(Prompt, "load", lambda *_: other)
+    assert opinion_config(model.model)["opinion_prompt_sha256"] != asked["opinion_prompt_sha256"]
+    assert opinion_config("") == {}
+
+
+def test_another_threshold_pays_no_answer_twice(root: Path, model: Replay) -> None:
+    """A second materialization takes its answers from the ledger, with the server gone; without a model none decides."""
+    materialize(root, model, DUPLICATE_PAIRS, opinion_model=model.model)
     first = decided(root, DUPLICATE_PAIRS, "left_id", "right_id")
     with Replay(strict=True) as other:
-        assert materialize(root, other, DUPLICATE_PAIRS, judge_model=judge.model, threshold=0.71).success
+        assert materialize(root, other, DUPLICATE_PAIRS, opinion_model=model.model, threshold=0.71).success
         assert decided(root, DUPLICATE_PAIRS, "left_id", "right_id") == first
         materialize(root, other, DUPLICATE_PAIRS)
     assert set(decided(root, DUPLICATE_PAIRS, "left_id", "right_id").values()) == {("duplicate", "threshold")}
