@@ -99,11 +99,6 @@ class Table:
         """The columns that may not be null."""
         return tuple(field.name for field in self.schema if not field.nullable)
 
-    @property
-    def text_columns(self) -> tuple[str, ...]:
-        """The columns of long text: written without a dictionary, never needed to count or select."""
-        return tuple(field.name for field in self.schema if pa.types.is_large_string(field.type))
-
 
 TEXT: Final = pa.large_string()  # 64-bit offsets: a plain string column overflows at 2 GiB, about 65,000 responses
 NAME: Final = pa.string()

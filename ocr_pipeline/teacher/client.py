@@ -118,7 +118,6 @@ class Tries:
 
     answered: int = 0
     broken: int = 0
-    spent_s: float = 0.0
 
 
 @dataclass(slots=True)
