@@ -169,10 +169,11 @@ def _parsed(command: Any, name: str, arguments: Sequence[str]) -> str | None:
 
 def _refused(command: Any, name: str, arguments: list[str]) -> str | None:
     try:
-        command.make_context(name, arguments)
+        command.make_context(name, list(arguments))  # it takes words out of the list
     except Exception as error:  # noqa: BLE001 - of two libraries
         said = error.format_message() if hasattr(error, "format_message") else str(error)
-        return None if re.search(FORGIVEN, said) else f"`{name}`: {said}"
+        names_a_placeholder = any(f"'{word}'" in said for word in arguments if PLACEHOLDER.match(word))
+        return None if names_a_placeholder or re.search(FORGIVEN, said) else f"`{name}`: {said}"
     return None
 
 
