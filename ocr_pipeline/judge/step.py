@@ -192,8 +192,8 @@ def _tests_of(source: TestSource, problem_ids: Collection[str], known: Mapping[s
     found: dict[str, list[Test]] = {problem_id: [] for problem_id in problem_ids}
     for batch in source(problem_ids):
         ids = batch.column("problem_id").to_pylist()
-        wanted = [index for index, problem_id in enumerate(ids) if problem_id in found]
-        for row in batch.take(wanted).select(["problem_id", "test_id", "input", "expected"]).to_pylist():
+        wanted = pa.array([index for index, problem_id in enumerate(ids) if problem_id in found], pa.int64())
+        for row in batch.select(["problem_id", "test_id", "input", "expected"]).take(wanted).to_pylist():
             if row["test_id"] not in known.get(row["problem_id"], UNKNOWN).untrusted:
                 found[row["problem_id"]].append(Test(row["test_id"], row["input"] or "", row["expected"] or ""))
     return found

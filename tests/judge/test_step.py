@@ -224,3 +224,19 @@ def test_the_command_reads_files_and_prints_counts(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["kept"] == 1
     row = pq.read_table(tmp_path / "executions.parquet").to_pylist()[0]
     assert (row["verdict"], row["sandbox_tier"]) == ("accepted", "C")
+
+
+def test_a_batch_without_a_wanted_test_is_passed_over() -> None:
+    """Whoever looks tests up may give others too, also a whole batch of them."""
+    others = pa.table(TESTS.slice(0, 1)).set_column(
+        TESTS.schema.get_field_index("problem_id"), "problem_id", pa.array(["another"])
+    )
+    rows = Rows()
+    judge(
+        PROBLEMS.to_batches(),
+        lambda _: [*others.to_batches(), *TESTS.to_batches()],
+        samples(("sum", "python", SUM)).to_batches(),
+        config=JudgeConfig(),
+        writer=rows,
+    )
+    assert [row["verdict"] for row in rows.rows] == ["accepted"]
