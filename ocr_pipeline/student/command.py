@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import typer
 
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
@@ -52,7 +53,6 @@ from ocr_pipeline.tables import (
     STUDENT_EVALUATION,
     TESTS,
 )
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["evaluate", "student", "train"]

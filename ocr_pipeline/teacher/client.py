@@ -29,8 +29,8 @@ from typing import Any, Final
 import orjson
 import tenacity
 
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.errors import TeacherError
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.replicas import Replica, Replicas
 from ocr_pipeline.teacher.reply import Answer, Completion, ErrorKind, MalformedReplyError, Usage, read_completion
 from ocr_pipeline.teacher.request import Identity, Request

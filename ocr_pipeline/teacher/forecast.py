@@ -13,7 +13,6 @@ from ocr_pipeline.teacher.generate import Enumeration, ledger_file
 from ocr_pipeline.teacher.ledger import Ledger, LedgerSummary, batched
 from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy
-from ocr_pipeline.teacher.reply import Usage
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import OUTSIDE, Outside, look_up_model
@@ -116,6 +115,6 @@ def _priced(
         completion_tokens=completion_tokens,
         completion_tokens_at_most=requests * config.max_tokens,
         time_s=requests * seen.mean_latency_s / places if has_seen and seen.mean_latency_s is not None else None,
-        cost=config.cost(Usage(prompt_tokens, completion_tokens)) if config.has_price else None,
+        cost=config.cost(prompt_tokens, completion_tokens) if config.has_price else None,
         basis=basis,
     )

@@ -1,0 +1,100 @@
+"""The steps of this room: similar problems are compared, and one of each group of duplicates stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline import duplicates
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.duplicates.curve import read_labelled, threshold_curve
+from ocr_pipeline.duplicates.pairs import DuplicateConfig, compare_problems
+from ocr_pipeline.duplicates.selection import select_unique
+from ocr_pipeline.options import Options, option
+from ocr_pipeline.similarity.services import ENCODER, OPINIONS, reviews_of
+from ocr_pipeline.steps import Job, Read, Step, Whose
+from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, REVIEWS, TESTS, UNIQUE_PROBLEMS
+
+__all__ = ["COMPARE", "KEEP_ONE", "CurveOptions"]
+
+GROUP: Final = "2_duplicates"
+NEAREST: Final = 8
+PROBLEMS_READ: Final = Read(PROBLEMS, ("problem_id", "statement"), whose=Whose.TRAINING)
+
+
+class CurveOptions(Options):
+    """What the threshold curve is measured on; the curve decides nothing."""
+
+    labelled_pairs: Path | None = option(
+        None,
+        "Parquet with text_a, text_b and label: the curve's precision and recall are then those on these pairs",
+        affects_output=False,
+        also="labelled",
+    )
+
+
+def _compare(job: Job) -> StageCounts:
+    tests = job.read(TESTS)
+    compared = compare_problems(
+        job.read(PROBLEMS).batches(),
+        tests=tests.batches() if tests.exist else None,
+        config=job.options(DuplicateConfig),
+        encoder=job.use(ENCODER),
+        reviews=reviews_of(job.read(REVIEWS)),
+        judge=job.use(OPINIONS),
+    )
+    job.writer(DUPLICATE_PAIRS).write(compared.pairs)
+    rows = compared.pairs.num_rows
+    return StageCounts(rows_in=rows, kept=rows, notes=compared.notes)
+
+
+def _shows(job: Job) -> Mapping[str, pa.Table]:
+    """Show what other thresholds would keep, and the pairs that are nearest to this one."""
+    labelled, tests = job.options(CurveOptions).labelled_pairs, job.read(TESTS)
+    curve = threshold_curve(
+        job.read(PROBLEMS).batches(),
+        tests=tests.batches() if tests.exist else None,
+        encoder=job.use(ENCODER),
+        reviews=reviews_of(job.read(REVIEWS)),
+        labelled=read_labelled(labelled) if labelled else (),
+    )
+    columns = ["left_id", "right_id", "cosine", "lexical", "decision"]
+    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(columns))
+    distance = pc.abs(pc.subtract(pairs["cosine"].cast(pa.float64()), job.options(DuplicateConfig).threshold))
+    nearest = pairs.append_column("distance", distance).sort_by("distance").drop_columns("distance").slice(0, NEAREST)
+    return {"threshold_curve": curve, "pairs_near_the_threshold": nearest}
+
+
+def _keep_one(job: Job) -> StageCounts:
+    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(), DUPLICATE_PAIRS.schema)
+    return select_unique(job.read(PROBLEMS).batches, pairs, job.writer(UNIQUE_PROBLEMS))
+
+
+COMPARE: Final = Step(
+    name="duplicate_pairs",
+    group=GROUP,
+    version=duplicates.VERSION,
+    reads=(
+        PROBLEMS_READ,
+        Read(TESTS, ("problem_id", "input", "expected"), is_optional=True, whose=Whose.TRAINING),
+        Read(REVIEWS, is_optional=True, is_feedback=True),
+    ),
+    writes=(DUPLICATE_PAIRS,),
+    options=(DuplicateConfig, CurveOptions),
+    uses=(ENCODER, OPINIONS),
+    unit="problems",
+    run=_compare,
+    shows=_shows,
+)
+KEEP_ONE: Final = Step(
+    name="unique_problems",
+    group=GROUP,
+    version=duplicates.VERSION,
+    reads=(PROBLEMS_READ, Read(DUPLICATE_PAIRS)),
+    writes=(UNIQUE_PROBLEMS,),
+    run=_keep_one,
+)
