@@ -1,6 +1,6 @@
 """Every step of the flow as an asset: key, dependencies, lineage, description, partitions and launchpad derive from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -35,13 +35,6 @@ def step_asset(step: Step) -> dg.AssetsDefinition:
     partitions = PARTITIONS[step.partition_by]
     upstream = tuple(read.table for read in step.reads if not read.is_feedback)
     deps = [table.name for table in upstream] + (["raw"] if step.reads_raw else [])
-    launchpad_type = _launchpad(step)
-
-    def compute(context: dg.AssetExecutionContext, config: dg.Config) -> Iterator[dg.MaterializeResult[Any]]:
-        yield from _materialize(context, config, step)
-
-    compute.__annotations__["config"] = launchpad_type
-    compute.__doc__ = step.run.__doc__
     return dg.multi_asset(
         name=step.name,
         specs=[
@@ -63,13 +56,21 @@ def step_asset(step: Step) -> dg.AssetsDefinition:
         pool=step.pool,
         can_subset=len(step.writes) > 1,
         required_resource_keys={"store", *filter(None, map(_resource_of, step.all_options)), *_raw_of(step)},
-    )(compute)
+    )(_compute(step))
 
 
-def _launchpad(step: Step) -> type[dg.Config]:
-    """Return the configuration of a step: the options that no resource holds."""
+def _compute(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any]]]:
+    """Return what Dagster calls; its configuration is the options that no resource holds."""
     own = [model for model in step.all_options if _resource_of(model) is None]
-    return create_model(f"{step.name}_config", __base__=dg.Config, **fields_of(*own))
+
+    def plain(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        yield from _materialize(context, {}, step)
+
+    def configured(context: dg.AssetExecutionContext, config: dg.Config) -> Iterator[dg.MaterializeResult[Any]]:
+        yield from _materialize(context, dict(config), step)
+
+    configured.__annotations__["config"] = create_model(step.name, __base__=dg.Config, **fields_of(*own))
+    return configured if own else plain
 
 
 def _resource_of(model: type[Options]) -> str | None:
@@ -87,7 +88,7 @@ def _raw_of(step: Step) -> tuple[str, ...]:
 
 
 def _materialize(
-    context: dg.AssetExecutionContext, config: dg.Config, step: Step
+    context: dg.AssetExecutionContext, config: Mapping[str, Any], step: Step
 ) -> Iterator[dg.MaterializeResult[Any]]:
     resource: StoreResource = context.resources.store
     store = resource.open()

@@ -15,7 +15,7 @@ from pydantic import Field, create_model
 from assets.materialize import fails_in_one_line, materialize, watched
 from assets.metadata import OWNER, described, picture
 from ocr_pipeline import student as step
-from ocr_pipeline.asking import Asking, Connection, Pace
+from ocr_pipeline.asking import Asking, Pace
 from ocr_pipeline.building import Build, Writers
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
@@ -25,7 +25,7 @@ from ocr_pipeline.store import InputRef, Store, fingerprint
 from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_benchmark
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.evaluation import NOT_RUN
-from ocr_pipeline.student.options import EvaluationOptions
+from ocr_pipeline.student.options import EvaluationOptions, StudentServer
 from ocr_pipeline.student.trial import summarize_trial
 from ocr_pipeline.tables import (
     EVALUATION_SUMMARY,
@@ -56,7 +56,7 @@ StudentLaunchpad: Any = create_model(
     **fields_of(step.StudentOptions),
 )
 EvaluationLaunchpad: Any = create_model(
-    "EvaluationLaunchpad", __base__=dg.Config, **fields_of(EvaluationOptions, Connection, Pace)
+    "EvaluationLaunchpad", __base__=dg.Config, **fields_of(EvaluationOptions, StudentServer, Pace)
 )
 
 
@@ -135,7 +135,7 @@ def evaluated(
     """Let students write programs, judge them, and estimate pass@k with its standard error by problem."""
     opened = store.open()
     with fails_in_one_line():
-        options, served = EvaluationOptions.of(config), _Served(Connection.of(config), Pace.of(config))
+        options, served = EvaluationOptions.of(config), _Served(StudentServer.of(config), Pace.of(config))
         judge = sandbox.options(JudgeConfig)
         weights = {} if served.connection.urls else {name: _current(store, name) for name in options.students}
     build = Build(
@@ -163,7 +163,7 @@ def _current(store: StoreResource, name: str) -> Path:
 class _Served:
     """Where students that are served answer, and how they are asked."""
 
-    connection: Connection
+    connection: StudentServer
     pace: Pace
 
 

@@ -7,33 +7,30 @@ name, default, bounds and meaning, as in the launchpad. All files of a command a
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import date
-from enum import Enum
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import typer
-from pydantic.fields import FieldInfo
 
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import OptionError
 from ocr_pipeline.flow import Command
-from ocr_pipeline.options import Options, plain_type
+from ocr_pipeline.options import Options
+from ocr_pipeline.parameters import annotated, keyword, option_parameters, options_given
 from ocr_pipeline.sources.catalogue import SOURCES
 from ocr_pipeline.sources.steps import raw_given
 from ocr_pipeline.steps import FileRows, Folder, Job, Part, Raw, Read, Rows, Services, Step
-from ocr_pipeline.store import FileWriter
+from ocr_pipeline.store import FileWriter, atomic_write
 
-__all__ = ["command_function", "option_parameters", "options_given"]
+__all__ = ["command_function"]
 
 ROWS_AT_ONCE: Final = 1_024
 
@@ -78,26 +75,6 @@ def command_function(command: Command) -> Callable[..., None]:
     return run
 
 
-def option_parameters(*models: type[Options]) -> Iterator[inspect.Parameter]:
-    """Yield a parameter of the command line for each option; options of one name are one option."""
-    fields = {name: (model, field) for model in models for name, field in model.model_fields.items()}
-    for name, (model, field) in fields.items():
-        panel = _panel(model, name)
-        names = [f"--{one.replace('_', '-')}" for one in (name, field.alias) if one]
-        if plain_type(field.annotation) is bool:
-            names = [f"{one}/--no-{one.removeprefix('--')}" for one in names]
-        help_text = field.description
-        default = ... if field.is_required() else _default(field)
-        yield _keyword(
-            name, _annotated(_type(field), typer.Option(*names, help=help_text, rich_help_panel=panel)), default
-        )
-
-
-def options_given(model: type[Options], given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of the model's type
-    """Read a model of options out of what the command line was given."""
-    return model(**{name: _value(field, given[name]) for name, field in model.model_fields.items() if name in given})
-
-
 def _parameters(command: Command) -> Iterator[inspect.Parameter]:
     if any(step.reads_raw for step in command.steps):
         dataset = typer.Argument(help=f"One of {', '.join(SOURCES)}.")
@@ -109,37 +86,27 @@ def _parameters(command: Command) -> Iterator[inspect.Parameter]:
         if read.table == command.first:
             yield _positional("first", Annotated[list[Path], typer.Argument(metavar=_metavar(read), help=_help(read))])
     writes = ", ".join(f"{table.name}.parquet" for step in command.steps for table in step.writes)
-    yield _keyword("out", Annotated[Path, typer.Option(help=f"Folder for {writes}.")], ...)
+    yield keyword("out", Annotated[Path, typer.Option(help=f"Folder for {writes}.")], ...)
     for name, read in reads.items():
         if read.table != command.first:
             default = None if _is_optional(command, read) else ...
             option = typer.Option(f"--{_name(read)}", help=_help(read))
-            yield _keyword(f"rows_{name}", _annotated(list[Path] | None, option), default)
+            yield keyword(f"rows_{name}", annotated(list[Path] | None, option), default)
     for folder in dict.fromkeys(one for step in command.steps for one in step.all_folders):
         where = f" The default is {folder.default} in OUT." if folder.default else ""
         option = typer.Option(f"--{folder.option}", help=folder.meaning + where)
-        yield _keyword(f"folder_{folder.name}", _annotated(Path | None, option), None)
+        yield keyword(f"folder_{folder.name}", annotated(Path | None, option), None)
     yield from option_parameters(*(model for step in command.steps for model in step.all_options))
-    yield _keyword("as_json", Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")], default=False)
-
-
-def _panel(model: type[Options], name: str) -> str:
-    """Group options by the model that declares them."""
-    owner = next((base for base in reversed(model.__mro__) if name in vars(base).get("__annotations__", {})), model)
-    return (owner.__doc__ or owner.__name__).split("\n")[0].split(";")[0].rstrip(".")
-
-
-def _annotated(kind: Any, said: Any) -> Any:  # noqa: ANN401 - types
-    return Annotated[kind, said]
+    if any(step.shows for step in command.steps):
+        show = typer.Option(
+            "--show", help="Write the small tables about the result, too, such as threshold_curve.parquet."
+        )
+        yield keyword("show", Annotated[bool, show], default=False)
+    yield keyword("as_json", Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")], default=False)
 
 
 def _positional(name: str, kind: Any) -> inspect.Parameter:  # noqa: ANN401 - a type
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
-
-
-def _keyword(name: str, kind: Any, default: Any) -> inspect.Parameter:  # noqa: ANN401 - a type and its value
-    given = inspect.Parameter.empty if default is ... else default
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=given)
 
 
 def _external(command: Command) -> dict[str, Read]:
@@ -182,41 +149,6 @@ def _help(read: Read) -> str:
     return f"{_name(read).replace('_', ' ').capitalize()}: Parquet, JSONL or folders.{needs}"
 
 
-def _default(field: FieldInfo) -> Any:  # noqa: ANN401 - a default of any type
-    default = field.get_default(call_default_factory=True)
-    if isinstance(default, tuple):
-        return list(default) or None
-    if isinstance(default, Mapping):
-        return json.dumps(dict(default))
-    return default.value if isinstance(default, Enum) else default
-
-
-def _type(field: FieldInfo) -> Any:  # noqa: ANN401 - a type
-    """Return what the command line takes for an option: lists, JSON and days are text there."""
-    kind = plain_type(field.annotation)
-    if get_origin(kind) is tuple:
-        return list[get_args(kind)[0]] | None  # type: ignore[misc]
-    if get_origin(kind) is Mapping or kind is date:
-        kind = str
-    return kind | None if type(None) in get_args(field.annotation) else kind
-
-
-def _value(field: FieldInfo, given: Any) -> Any:  # noqa: ANN401 - a value of any type
-    kind = get_origin(plain_type(field.annotation))
-    if kind is tuple:
-        return tuple(given or ())
-    if kind is not Mapping:
-        return given
-    try:
-        found = json.loads(given)
-    except json.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
-        message = f"{field.alias or field.title or 'the option'} must be a JSON object, got `{given}`"
-        raise OptionError(message)
-    return found
-
-
 def _run(command: Command, given: dict[str, Any]) -> None:
     out: Path = given["out"]
     models = {model for step in command.steps for model in step.all_options}
@@ -236,7 +168,8 @@ def _run(command: Command, given: dict[str, Any]) -> None:
         rows[name] = FileRows(tuple(paths or ()), read)
     steps = [step for step in command.steps if all(rows[one].exist for one in _needed(step, rows))]
     counts: dict[str, StageCounts] = {}
-    with Services(given_options, folder, _say) as services, ExitStack() as stack:
+    shown: dict[str, pa.Table] = {}
+    with _vanishing(out), Services(given_options, folder, _say) as services, ExitStack() as stack:
         writers = {
             table.name: stack.enter_context(FileWriter(out / f"{table.name}.parquet", table))
             for step in steps
@@ -248,7 +181,25 @@ def _run(command: Command, given: dict[str, Any]) -> None:
             for table in step.writes:
                 writers[table.name].complete()
                 rows[table.name] = _Finished(writers[table.name].unnamed)
+            if step.shows is not None and given["show"]:
+                shown |= step.shows(replace(job, rows=dict(rows)))
+    for name, table in shown.items():
+        with atomic_write(out / f"{name}.parquet") as file:
+            pq.write_table(table, file)
     _report(command, counts, as_json=given["as_json"], out=out)
+
+
+@contextmanager
+def _vanishing(out: Path) -> Iterator[None]:
+    """Leave no empty folder behind when nothing could be written."""
+    is_new = not out.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                out.rmdir()
+        raise
 
 
 def _needed(step: Step, rows: Mapping[str, Rows]) -> list[str]:
@@ -263,14 +214,13 @@ def _job(
     raw: Raw | None,
     writers: Mapping[str, FileWriter],
 ) -> Job:
-    absent = {read.table.name: FileRows((), read) for read in step.reads}
+    absent = {read.table.name: FileRows((), read) for read in step.reads}  # what comes later in the flow
     return Job(
         partition={},
         rows=absent | dict(rows),
         services=services,
         given=given,
         raw=raw,
-        observe=_observe,
         writers={table.name: writers[table.name] for table in step.writes},
     )
 
@@ -279,14 +229,7 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _observe(what: str, known: Mapping[str, Any]) -> None:
-    shown = ", ".join(f"{name} {value}" for name, value in known.items() if value is not None)
-    _say(f"{what}: {shown}")
-
-
 def _done(step: Step, job: Job) -> StageCounts:
-    from dataclasses import replace
-
     with progress(step.name, unit=step.unit) as bar:
         return step.run(replace(job, progress=bar)).require_conserved(step.name)
 

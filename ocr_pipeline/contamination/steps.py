@@ -61,14 +61,17 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _check(job: Job) -> StageCounts:
+    reviews = reviews_of(job.read(REVIEWS))
     evidence = check(
         with_provenance(job.read(UNIQUE_PROBLEMS).batches()),
         _benchmarks(job),
         config=job.options(ContaminationConfig),
         encoder=job.use(ENCODER),
-        reviews=reviews_of(job.read(REVIEWS)),
+        reviews=reviews,
         judge=job.use(OPINIONS),
     )
+    for line in reviews.warnings(reviews.votes):
+        job.services.log(line)
     job.writer(CONTAMINATION).write(evidence)
     return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows)
 

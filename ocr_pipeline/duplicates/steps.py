@@ -38,15 +38,17 @@ class CurveOptions(Options):
 
 
 def _compare(job: Job) -> StageCounts:
-    tests = job.read(TESTS)
+    tests, reviews = job.read(TESTS), reviews_of(job.read(REVIEWS))
     compared = compare_problems(
         job.read(PROBLEMS).batches(),
         tests=tests.batches() if tests.exist else None,
         config=job.options(DuplicateConfig),
         encoder=job.use(ENCODER),
-        reviews=reviews_of(job.read(REVIEWS)),
+        reviews=reviews,
         judge=job.use(OPINIONS),
     )
+    for line in reviews.warnings(compared.pairs["pair_key"].to_pylist()):
+        job.services.log(line)
     job.writer(DUPLICATE_PAIRS).write(compared.pairs)
     rows = compared.pairs.num_rows
     return StageCounts(rows_in=rows, kept=rows, notes=compared.notes)

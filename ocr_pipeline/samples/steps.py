@@ -33,14 +33,15 @@ def _separate(job: Job) -> StageCounts:
 
 
 def _select(job: Job) -> StageCounts:
-    executions = job.read(EXECUTIONS)
+    executions, config = job.read(EXECUTIONS), job.options(SelectionConfig)
+    allowed = config.redistributable
     return select(
         job.read(SAMPLES).batches,
         job.read(RESPONSES).batches,
         job.read(CLEAN_PROBLEMS).batches,
         executions.batches if executions.exist else None,
-        config=job.options(SelectionConfig),
-        redistributable=job.use(REDISTRIBUTABLE),
+        config=config,
+        redistributable=job.use(REDISTRIBUTABLE) if allowed is None else frozenset(allowed),
         writer=job.writer(SFT_DATASET),
         progress=job.progress,
     )

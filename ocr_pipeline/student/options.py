@@ -6,13 +6,25 @@ from datetime import date
 
 from pydantic import field_validator
 
+from ocr_pipeline.asking import Connection
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.student.assess import AssessConfig
 from ocr_pipeline.student.evaluation import Window
 from ocr_pipeline.student.generation import Sampling
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 
-__all__ = ["EvaluationOptions", "TrialOptions", "WindowOptions"]
+__all__ = ["EvaluationOptions", "StudentServer", "TrialOptions", "TryOptions", "WindowOptions"]
+
+
+class StudentServer(Connection):
+    """Where students answer that are not folders on this machine."""
+
+    urls: tuple[str, ...] = option(
+        (),
+        "Base URL of a server of students, again for each equal one; none: folders",
+        affects_output=False,
+        also="url",
+    )
 
 
 class WindowOptions(Options):
@@ -58,6 +70,13 @@ class TrialOptions(Options):
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed)
         planned = PlanSamplingConfig(self.plans, self.codes_per_plan, self.n, sampling) if self.plans else None
         return AssessConfig(benchmark, self.n, sampling, planned)
+
+
+class TryOptions(TrialOptions):
+    """How the tiny students of the sample are trained and tried."""
+
+    plans: int = option(2, "Plans per problem; 0 leaves plan sampling out", ge=0)
+    epochs: float | None = option(None, "Epochs instead of the recipe's", gt=0)
 
 
 class EvaluationOptions(TrialOptions, WindowOptions):

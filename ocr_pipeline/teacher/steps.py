@@ -37,6 +37,8 @@ def _generate(job: Job) -> StageCounts:
         "policy": policy_of(config, job.read(SAMPLES), job.read(EXECUTIONS)),
     }
     expected = forecast(problems, **asked)
+    for line in expected.lines():
+        job.services.log(line)
     job.observe("forecast", asdict(expected))
     job.progress.expect(expected.requests)
     return generate(problems, **asked, writer=job.writer(RESPONSES), progress=job.progress)

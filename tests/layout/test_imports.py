@@ -12,6 +12,9 @@ PROJECT = Path(__file__).parents[2]
 LIBRARY = PROJECT / "ocr_pipeline"
 STEPS = {"sources", "duplicates", "contamination", "teacher", "samples", "judge", "plans", "student", "evidence"}
 GROUND = {
+    "asking",
+    "parameters",
+    "steps",
     "answers",
     "options",
     "tables",
@@ -27,7 +30,7 @@ GROUND = {
     "markdown",
     "prompts",
 }
-ROOF = {"cli", "studio", "definitions"}
+ROOF = {"cli", "commands", "flow", "studio", "definitions"}
 ALLOWED = {("plans", "teacher"), ("student", "teacher"), ("student", "judge")}
 """The teacher and the judge are also services that other steps ask; tables could not carry that."""
 HEAVY = {"accelerate", "datasets", "matplotlib", "pandas", "peft", "ray", "sentence_transformers", "streamlit"} | {
