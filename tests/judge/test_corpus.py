@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 RUNNER = Path(__file__).parent / "corpus" / "runner.py"
-ROOT = RUNNER.parents[2]
+ROOT = RUNNER.parents[3]
 NOBODY = 65_534
 
 

@@ -39,7 +39,7 @@ def main() -> None:
         target = Path(name)
         target.chmod(0o777)
         (target / "a-secret-of-the-host.txt").write_text(MARKER, encoding="utf-8")
-        judging = Judging(runner, Gate(target.parent), target)
+        judging = Judging(runner, Gate(), target)
         for program in programs:
             if options.slow or not (program.get("slow") or program.get("language") == "cpp"):
                 say(judging.judge(program, hostile=options.corpus == "adversarial"))
