@@ -281,9 +281,11 @@ CONTAMINATION: Final = Table(
         _column("cosine", pa.float32(), "Cosine similarity of the statement embeddings."),
         _column("lexical", pa.float32(), "Lexical similarity of the normalised statements, 0 to 1."),
         _column("span?", TEXT, "Longest rare word sequence that both share."),
-        _column("decision", NAME, "contaminated or clean."),
-        _column("decided_by", NAME, "exact, rule, threshold, opinion or review."),
+        _column("decision", NAME, "contaminated, clean or undecided: no evidence speaks, and the problem is kept."),
+        _column("decided_by?", NAME, "exact, origin, rule, threshold, opinion or review; null when undecided."),
         _column("pair_key", NAME, "Hash of both normalised statements: reviews are stored under it."),
+        _column("rule?", NAME, "Rule that decided, when decided_by is rule or origin."),
+        _column("evidence", NAMES, "What both sides say about being one problem, such as other_site or same_cases."),
     ),
 )
 

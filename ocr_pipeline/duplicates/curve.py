@@ -55,11 +55,12 @@ CURVE: Final = Table(
             pa.field("pairs_at_the_threshold", pa.list_(pa.string()), nullable=False),
             pa.field("precision", pa.float64()),
             pa.field("recall", pa.float64()),
+            pa.field("queued", pa.float64()),
         ]
     ),
     key=("threshold",),
 )
-"""One row per threshold. Precision and recall are those on the labelled pairs; without any, those that were measured with
+"""One row per threshold. Precision, recall (dropped) and the share of the same that is queued are those on the labelled pairs; without any, those that were measured with
 this encoder on 942 pairs (``benchmarks/dedup_quality.py``), or null."""
 
 
@@ -166,7 +167,7 @@ def _is_settled(pairs: DecidedPairs, row: int) -> bool:
 def quality_at(
     thresholds: Iterable[float], labelled: Sequence[LabelledPair], encoder: Encoder
 ) -> dict[float, dict[str, float | None]]:
-    """Return precision and recall of the tiers on labelled pairs, by threshold."""
+    """Return precision, recall and the share that is queued of the tiers on labelled pairs, by threshold."""
     decided = decide_labelled(labelled, encoder)
     return {threshold: _quality(threshold, labelled, decided) for threshold in thresholds}
 
@@ -175,7 +176,7 @@ def _measured_quality(encoder_name: str) -> dict[float, dict[str, float | None]]
     """Return what was measured with an encoder of this name, if anything was."""
     measured = json.loads(resources.files("ocr_pipeline.duplicates").joinpath("quality.json").read_text("utf-8"))
     rows = measured["by_threshold"] if measured["encoder"] == encoder_name else []
-    return {row["threshold"]: {"precision": row["precision"], "recall": row["recall"]} for row in rows}
+    return {row["threshold"]: {name: row[name] for name in ("precision", "recall", "queued")} for row in rows}
 
 
 def _quality(
@@ -187,4 +188,12 @@ def _quality(
     ]
     hits = sum(is_called and pair.is_same for pair, is_called in zip(labelled, called, strict=True))
     same = sum(pair.is_same for pair in labelled)
-    return {"precision": hits / sum(called) if any(called) else None, "recall": hits / same if same else None}
+    waiting = sum(
+        pair.is_same and cosine >= threshold and verdict.decision is Decision.UNDECIDED
+        for pair, (cosine, verdict) in zip(labelled, decided, strict=True)
+    )
+    return {
+        "precision": hits / sum(called) if any(called) else None,
+        "recall": hits / same if same else None,
+        "queued": waiting / same if same else None,
+    }

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,13 +30,8 @@ Lookup: TypeAlias = "Callable[[Collection[str]], Iterable[pa.RecordBatch]]"
 """Gives the rows of some problems; other rows are ignored."""
 
 
-class PairJudge(Protocol):
-    """Runs programs against tests in a sandbox."""
-
-    def __call__(
-        self, problems: Iterable[pa.RecordBatch], tests: Lookup, samples: Iterable[pa.RecordBatch]
-    ) -> pa.Table:
-        """Return a row of ``executions`` per sample."""
+PairJudge: TypeAlias = "Callable[[Iterable[pa.RecordBatch], Lookup, Iterable[pa.RecordBatch]], pa.Table]"
+"""Runs samples against the tests of their problems: problems, tests and samples in, a row of ``executions`` per sample out."""
 
 
 @dataclass(frozen=True, slots=True)

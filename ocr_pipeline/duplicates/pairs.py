@@ -29,7 +29,6 @@ from ocr_pipeline.similarity.cases import read_cases
 from ocr_pipeline.similarity.catalogue import Catalogue, Entry, read_catalogue
 from ocr_pipeline.similarity.evidence import lexical_similarities
 from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
-from ocr_pipeline.similarity.origin import read_origins
 from ocr_pipeline.similarity.profile import Profile, Sign, compare_profiles, read_profiles
 from ocr_pipeline.similarity.text import pair_of_keys
 from ocr_pipeline.tables import DUPLICATE_PAIRS
@@ -227,9 +226,8 @@ def _of_one_origin(catalogue: Catalogue, places: Mapping[str, int]) -> Iterator[
     """Yield the pairs of contents that were published at one place; of very many only those with the preferred one."""
     holders: dict[str, set[int]] = defaultdict(set)
     for content, place in places.items():
-        for entry in (catalogue.entries[one] for one in catalogue.contents[content]):
-            for origin in read_origins(site=entry.site, url=entry.url, native_id=entry.native_id, title=entry.title):
-                holders[origin].add(place)
+        for origin in catalogue.origins(content):
+            holders[origin].add(place)
     contents = list(places)
     for found in holders.values():
         if len(found) <= MOST_SPELLED_OUT:
@@ -311,11 +309,18 @@ class _Columns:
         self, contents: Sequence[str], left: Integers, right: Integers, cosine: npt.NDArray[np.float64]
     ) -> DecidedPairs:
         """Return all pairs."""
-        counts = [np.array(column, np.int32) for column in (self._agreeing, self._conflicting)]
         return DecidedPairs(
-            contents, left, right, cosine, np.concatenate(self._lexical), self._verdicts, self._signs, *counts,
-            self._tests_equal,
-        )  # fmt: skip
+            contents=contents,
+            left=left,
+            right=right,
+            cosine=cosine,
+            lexical=np.concatenate(self._lexical),
+            verdicts=self._verdicts,
+            signs=self._signs,
+            agreeing=np.array(self._agreeing, np.int32),
+            conflicting=np.array(self._conflicting, np.int32),
+            tests_equal=self._tests_equal,
+        )
 
 
 def _undecided(decided: DecidedPairs, verdicts: Sequence[Verdict]) -> list[int]:

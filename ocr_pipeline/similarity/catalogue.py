@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.similarity.origin import read_origins
 from ocr_pipeline.similarity.text import content_key, normalise
 
 __all__ = ["Catalogue", "Entry", "read_catalogue"]
@@ -56,6 +57,11 @@ class Entry:
     tags: Sequence[str] = ()
     contest_date: date | None = None
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """Where it was published, in canonical form."""
+        return read_origins(site=self.site, url=self.url, native_id=self.native_id, title=self.title)
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
@@ -74,6 +80,10 @@ class Catalogue:
     def statement(self, content: str) -> str:
         """Return the statement of a content, as its first problem has it."""
         return self.entries[self.contents[content][0]].statement
+
+    def origins(self, content: str) -> frozenset[str]:
+        """Return where the problems with a content were published."""
+        return frozenset[str]().union(*(self.entries[one].origins for one in self.contents[content]))
 
 
 def read_catalogue(batches: Iterable[pa.RecordBatch]) -> Catalogue:

@@ -74,7 +74,7 @@ _ADDRESSES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., str]], ...]] =
             r"(?:[\w-]+\.)*u-aizu\.ac\.jp",
             r"/(?:problems|challenges|courses|services)(?:/[\w.-]+)*?/(\d{4}|[A-Z]{2,5}\d?_\d+_[A-Z])(?=[/?]|$)",
             _aizu,
-        ),  # fmt: skip
+        ),
         (r"acm\.timus\.ru", r"[?&]num=(\d+)", _task("timus")),
         (r"(?:www\.)?spoj\.com", r"/problems/([\w]+)", _spoj),
         (r"(?:www\.)?acmicpc\.net", r"/problem/(\d+)", _task("baekjoon")),

@@ -24,7 +24,7 @@ from ocr_pipeline.similarity.evidence import (
     shared_examples,
     versions_differ,
 )
-from ocr_pipeline.similarity.origin import other_origin, parts_of_one, read_origins, same_origin
+from ocr_pipeline.similarity.origin import other_origin, parts_of_one, same_origin
 from ocr_pipeline.similarity.text import normalise
 from ocr_pipeline.tables import Checker, IoMode
 
@@ -163,9 +163,7 @@ def read_profile(facts: Facts, entries: Sequence[Entry], tests: Sequence[Cases] 
     return Profile(
         facts=facts,
         cases=cases_of((), own, *tests) if tests else own,
-        origins=frozenset[str]().union(
-            *(read_origins(site=one.site, url=one.url, native_id=one.native_id, title=one.title) for one in entries)
-        ),
+        origins=frozenset[str]().union(*(one.origins for one in entries)),
         sites=frozenset(one.site for one in entries if one.site),
         names=frozenset(name for one in entries for name in _names(one)),
         tags=frozenset(tag.casefold() for one in entries for tag in one.tags),
@@ -189,9 +187,9 @@ def _plain(name: str) -> str:
 
 
 def _style(io_modes: Collection[str]) -> str:
-    if io_modes == {IoMode.FUNCTION}:
+    if set(io_modes) == {str(IoMode.FUNCTION)}:
         return "call"
-    return "stdin" if io_modes <= {IoMode.STDIN, IoMode.FILE} else ""
+    return "stdin" if set(io_modes) <= {str(IoMode.STDIN), str(IoMode.FILE)} else ""
 
 
 def compare_profiles(left: Profile, right: Profile, *, cosine: float, lexical: float) -> Evidence:
