@@ -41,7 +41,8 @@ def open_opinions(
     if not (urls and model):
         message = "asking a model about pairs needs both --opinion-url and --opinion-model"
         raise InputError(message)
+    before = out / "judge_ledger.sqlite"  # its name in earlier versions: what it holds is paid
     opened: AbstractContextManager[PairOpinions] = context.obj(
-        urls, model, out / "opinion_ledger.sqlite", api_key_env=api_key_env
+        urls, model, before if before.exists() else out / "opinion_ledger.sqlite", api_key_env=api_key_env
     )
     return opened
