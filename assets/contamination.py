@@ -22,6 +22,8 @@ class ContaminationConfig(dg.Config):
     """What counts as a benchmark's problem."""
 
     threshold: float = 0.7
+    undecided: str = "drop"
+    """Suspects that no evidence decides: drop them, for a benchmark is protected, or keep them."""
     opinion_model: str = ""
     """Model on the teacher's server that is asked about suspects no rule decides; empty: none."""
 
@@ -37,6 +39,7 @@ def contamination(
 ) -> dg.MaterializeResult[Any]:
     """Compare every unique problem with every benchmark problem and store the evidence."""
     opened = store.open()
+    settings = step.ContaminationConfig.of(config)
     targets = benchmarks.open(opened)
 
     def run(writers: Writers) -> StageCounts:
@@ -44,7 +47,7 @@ def contamination(
             evidence = step.check(
                 opened.open(UNIQUE_PROBLEMS).to_batches(),
                 targets,
-                config=step.ContaminationConfig(threshold=config.threshold),
+                config=settings,
                 encoder=encoder.load(store.side_folder("embeddings")),
                 reviews=store.reviews(),
                 opinions=opinions,
@@ -56,7 +59,7 @@ def contamination(
         tables=(CONTAMINATION,),
         partition={},
         config={
-            "threshold": config.threshold,
+            **settings.settings,
             "encoder": encoder.model,
             "benchmarks": {one.name: one.version for one in targets},
             **opinion_config(config.opinion_model),

@@ -17,6 +17,9 @@ import typer
 from ocr_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ocr_pipeline.judge.lending import LentJudge
     from ocr_pipeline.similarity.opinions import PairOpinions
 
 __all__ = ["build_app", "main"]
@@ -64,14 +67,24 @@ def build_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def _root(context: typer.Context) -> None:
     """Build code-reasoning training data that can be trusted: problems in, Parquet out."""
-    context.obj = _attach_opinions
+    from ocr_pipeline.similarity.options import Lent
+
+    context.obj = Lent(opinions=_lend_teacher, judge=_lend_judge)
 
 
-def _attach_opinions(*args: Any, **options: Any) -> AbstractContextManager[PairOpinions]:
+def _lend_teacher(*args: Any, **options: Any) -> AbstractContextManager[PairOpinions]:
     """Lend the teacher to steps that ask it about pairs: a step imports no other one."""
     from ocr_pipeline.teacher.opinions import attach_opinions
 
     return attach_opinions(*args, **options)
+
+
+def _lend_judge(checkpoint: Path) -> LentJudge | None:
+    """Lend the judge to steps that run solutions of one problem on the tests of another."""
+    from ocr_pipeline.judge import JudgeConfig
+    from ocr_pipeline.judge.lending import MOST_TESTS, lend_judge
+
+    return lend_judge(JudgeConfig(max_tests=MOST_TESTS), checkpoint)
 
 
 def main() -> None:

@@ -221,22 +221,33 @@ REJECTED: Final = Table(
 
 DUPLICATE_PAIRS: Final = Table(
     name="duplicate_pairs",
-    description="Every pair of problems at or above the threshold or equal in text, with evidence and decision.",
+    description="Every pair of problems at or above the threshold, equal in text, of one origin or reviewed, with evidence and decision.",
     key=("left_id", "right_id"),
     schema=_schema(
         _column("left_id", NAME, "The smaller problem id of the pair."),
         _column("right_id", NAME, "The larger problem id of the pair."),
         _column("cosine", pa.float32(), "Cosine similarity of the statement embeddings."),
         _column("lexical", pa.float32(), "Lexical similarity of the normalised statements, 0 to 1 (rapidfuzz)."),
-        _column("tests_equal?", pa.bool_(), "Whether the example tests are the same; null when either has none."),
-        _column("decision", NAME, "duplicate or distinct."),
-        _column("decided_by", NAME, "exact, rule, threshold, opinion or review."),
+        _column(
+            "tests_equal?",
+            pa.bool_(),
+            "Whether common inputs have the same outputs, false also when none is common; null when they cannot be compared.",
+        ),
+        _column("decision", NAME, "duplicate, distinct or undecided: no evidence speaks, and both problems stay."),
+        _column(
+            "decided_by?",
+            NAME,
+            "exact, origin, rule, execution, opinion, review, or threshold where undecided pairs are dropped; null when undecided.",
+        ),
         _column(
             "kept_id?", NAME, "Witness that stays for the dropped problem; null when neither was dropped by this pair."
         ),
         _column("dropped_id?", NAME, "Problem that this pair drops."),
         _column("pair_key", NAME, "Hash of both normalised statements: reviews are stored under it."),
-        _column("rule?", NAME, "Rule that decided, when decided_by is rule."),
+        _column("rule?", NAME, "Rule that decided, when decided_by is rule or origin."),
+        _column("evidence", NAMES, "What both sides say about being one problem, such as other_bounds or same_cases."),
+        _column("inputs_agreeing", pa.int32(), "Known inputs of both with one output.", unit="inputs"),
+        _column("inputs_conflicting", pa.int32(), "Known inputs of both with two outputs.", unit="inputs"),
     ),
 )
 
@@ -265,9 +276,11 @@ CONTAMINATION: Final = Table(
         _column("cosine", pa.float32(), "Cosine similarity of the statement embeddings."),
         _column("lexical", pa.float32(), "Lexical similarity of the normalised statements, 0 to 1."),
         _column("span?", TEXT, "Longest rare word sequence that both share."),
-        _column("decision", NAME, "contaminated or clean."),
-        _column("decided_by", NAME, "exact, rule, threshold, opinion or review."),
+        _column("decision", NAME, "contaminated, clean or undecided: no evidence speaks, and the problem is kept."),
+        _column("decided_by?", NAME, "exact, origin, rule, threshold, opinion or review; null when undecided."),
         _column("pair_key", NAME, "Hash of both normalised statements: reviews are stored under it."),
+        _column("rule?", NAME, "Rule that decided, when decided_by is rule or origin."),
+        _column("evidence", NAMES, "What both sides say about being one problem, such as other_site or same_cases."),
     ),
 )
 

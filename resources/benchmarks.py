@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from ocr_pipeline import sample
-from ocr_pipeline.contamination import Benchmark, read_benchmark
+from ocr_pipeline.contamination import COMPARED, Benchmark, read_benchmark
 from ocr_pipeline.sources import SOURCES, Role
 from ocr_pipeline.store import InputRef, Store
 from ocr_pipeline.tables import PROBLEMS
@@ -33,7 +33,7 @@ class BenchmarksResource(dg.ConfigurableResource[list[Benchmark]]):
         benchmarks = [read_benchmark(path.stem, path) for path in files]
         for keys in self._ingested(store):
             version = store.reference(PROBLEMS, **keys).content_sha256[:12]
-            rows = store.open(PROBLEMS, **keys).to_table(columns=["problem_id", "statement"])
+            rows = store.open(PROBLEMS, **keys).to_table(columns=list(COMPARED))
             benchmarks.append(Benchmark(name=keys["dataset"], version=version, problems=rows))
         return sorted(benchmarks, key=lambda benchmark: benchmark.name)
 

@@ -5,18 +5,21 @@ The machinery is :mod:`ocr_pipeline.similarity`, as in deduplication; here the o
 
 from typing import Final
 
-from ocr_pipeline.contamination.benchmark import Benchmark, read_benchmark
-from ocr_pipeline.contamination.checking import ContaminationConfig, ContaminationDecision, check
+from ocr_pipeline.contamination.benchmark import COMPARED, Benchmark, read_benchmark
+from ocr_pipeline.contamination.checking import ContaminationConfig, check
+from ocr_pipeline.contamination.decisions import ContaminationDecision, Undecided
 from ocr_pipeline.contamination.selection import select_clean
 
 __all__ = [
+    "COMPARED",
     "VERSION",
     "Benchmark",
     "ContaminationConfig",
     "ContaminationDecision",
+    "Undecided",
     "check",
     "read_benchmark",
     "select_clean",
 ]
 
-VERSION: Final = "1"
+VERSION: Final = "2"

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +19,27 @@ import pyarrow.dataset as ds
 import pyarrow.json as pajson
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.tables import PROBLEMS
 
-__all__ = ["Benchmark", "read_benchmark"]
+__all__ = ["COMPARED", "Benchmark", "read_benchmark"]
 
 STATEMENT_COLUMNS: Final = ("statement", "problem_description", "question_content", "question", "problem", "description", "content", "prompt", "text")  # fmt: skip
 ID_COLUMNS: Final = ("problem_id", "task_id", "question_id", "native_id", "id", "name", "global_id", "index")
+FURTHER_COLUMNS: Final = {
+    "native_id": ("native_id", "question_id", "task_id"),
+    "title": ("title", "question_title"),
+    "site": ("site", "platform", "source"),
+    "url": ("url", "link"),
+    "contest_date": ("contest_date", "date", "release_date"),
+    "io_mode": ("io_mode",),
+    "checker": ("checker",),
+    "time_limit_s": ("time_limit_s",),
+    "memory_limit_mib": ("memory_limit_mib",),
+    "tags": ("tags",),
+}
+"""What else is evidence, under the names of raw files."""
+COMPARED: Final = ("problem_id", "statement", *FURTHER_COLUMNS)
+"""Columns of problems that are compared."""
 JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 FEWEST_ROWS_FOR_BOILERPLATE: Final = 20
 BOILERPLATE_SHARE: Final = 0.5
@@ -31,7 +48,7 @@ VERSION_LENGTH: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One version of a benchmark; ``problems`` has at least ``problem_id`` and ``statement``."""
+    """One version of a benchmark; ``problems`` has at least ``problem_id`` and ``statement``, and columns of problems."""
 
     name: str
     version: str
@@ -65,7 +82,9 @@ def read_benchmark(name: str, path: str | Path, version: str | None = None) -> B
     if statement != "statement":
         texts = _without_boilerplate(texts)
     ids = _ids(rows, name)
-    problems = pa.table({"problem_id": pa.array(ids, pa.string()), "statement": pa.array(texts, pa.large_string())})
+    problems = pa.table(
+        {"problem_id": pa.array(ids, pa.string()), "statement": pa.array(texts, pa.large_string()), **_further(rows)}
+    )
     return Benchmark(name, version or _content_version(ids, texts), problems)
 
 
@@ -84,6 +103,43 @@ def _read(path: Path) -> pa.Table:
 
 def _first_column(rows: pa.Table, names: Sequence[str]) -> str | None:
     return next((name for name in names if name in rows.column_names), None)
+
+
+def _further(rows: pa.Table) -> dict[str, pa.Array]:
+    """Return the columns of problems that the file has in a form that can be used."""
+    found: dict[str, pa.Array] = {}
+    for name, known in FURTHER_COLUMNS.items():
+        given = _first_column(rows, known)
+        if given is None:
+            continue
+        values = rows.column(given).to_pylist()
+        kind = PROBLEMS.schema.field(name).type
+        if name == "contest_date":
+            values = [_day(value) for value in values]
+        elif name == "site":
+            values = [_site(value) for value in values]
+        try:
+            found[name] = pa.array(values, kind)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            if pa.types.is_string(kind):
+                found[name] = pa.array([None if value is None else str(value) for value in values], kind)
+    return found
+
+
+def _day(value: object) -> date | None:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None
+
+
+def _site(value: object) -> str | None:
+    """Return a judge's name in one spelling: ``LeetCode`` is ``leetcode``."""
+    return "".join(character for character in str(value).casefold() if character.isalnum()) if value else None
 
 
 def _ids(rows: pa.Table, name: str) -> list[str]:

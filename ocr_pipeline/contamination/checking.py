@@ -1,15 +1,13 @@
-"""Problems against benchmarks: the pairs that are near, equal, reviewed or share a rare span, and each one's nearest.
+"""Problems against benchmarks: the pairs that are near, equal, of one origin, reviewed or share a rare span, and each one's nearest.
 
-Tiers: people's reviews, one normal form, rules, a model's opinion, the threshold. The rules differ from those between training
-problems in what they are after: a harder version of a benchmark's problem, or one with other bounds, still gives its
-solution away and is contaminated; another question about the same input is not.
+What is decided about them is said in :mod:`ocr_pipeline.contamination.decisions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -17,6 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ocr_pipeline.contamination.benchmark import Benchmark
+from ocr_pipeline.contamination.decisions import (
+    ContaminationDecision,
+    Tier,
+    Undecided,
+    Verdict,
+    decide,
+    settle,
+)
 from ocr_pipeline.contamination.spans import Span, find_spans
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.options import Options, option
@@ -24,15 +30,15 @@ from ocr_pipeline.similarity import (
     COSINE_NOISE,
     Encoder,
     Pairs,
-    ReviewDecision,
     Reviews,
     neighbours_between,
     normalise,
     settle_cosines,
 )
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
-from ocr_pipeline.similarity.evidence import compare_examples, lexical_similarity, opposite_asked, read_facts
+from ocr_pipeline.similarity.evidence import lexical_similarities
 from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
+from ocr_pipeline.similarity.profile import Evidence, Sign, compare_profiles, read_profiles
 from ocr_pipeline.similarity.prose import read_views
 from ocr_pipeline.similarity.scores import COSINE_DIGITS
 from ocr_pipeline.similarity.text import pair_of_keys
@@ -43,25 +49,9 @@ __all__ = ["ContaminationConfig", "ContaminationDecision", "check"]
 NEAREST_DIGITS: Final = 2
 """Digits of a cosine below the threshold: it decides nothing, and fewer borders mean fewer texts to score again."""
 NEAREST_ROWS: Final = 4_096
-NEARLY_SAME_TEXT: Final = 0.8
 TELLING_SPAN_WORDS: Final = 25
 TELLING_WORDS: Final = 12
 """A shared sequence of this length, with as many words of its own, has been copied."""
-
-
-class ContaminationDecision(StrEnum):
-    """What a pair of a problem and a benchmark's problem is."""
-
-    CONTAMINATED = "contaminated"
-    CLEAN = "clean"
-
-
-class _Tier(StrEnum):
-    EXACT = "exact"
-    RULE = "rule"
-    THRESHOLD = "threshold"
-    OPINION = "opinion"
-    REVIEW = "review"
 
 
 class ContaminationConfig(Options):
@@ -69,6 +59,9 @@ class ContaminationConfig(Options):
 
     threshold: float = option(
         0.7, "Lowest cosine of a suspect; 0.7 is the figure of the OpenCodeReasoning papers", ge=-1, le=1
+    )
+    undecided: Undecided = option(
+        Undecided.DROP, "Suspects that no evidence decides: drop them, for a benchmark is protected, or keep them"
     )
 
 
@@ -114,7 +107,7 @@ def check(
     rows = [
         row
         for benchmark in sorted(benchmarks, key=lambda one: one.name)
-        for row in _check_one(catalogue, benchmark, config.threshold, encoder, reviews, opinions)
+        for row in _check_one(catalogue, benchmark, config, encoder, reviews, opinions)
     ]
     ordered = sorted(rows, key=lambda row: (row["problem_id"], row["benchmark"], row["benchmark_id"]))
     return pa.Table.from_pylist(ordered, schema=CONTAMINATION.schema)
@@ -123,7 +116,7 @@ def check(
 def _check_one(
     catalogue: Catalogue,
     benchmark: Benchmark,
-    threshold: float,
+    config: ContaminationConfig,
     encoder: Encoder,
     reviews: Reviews,
     opinions: PairOpinions | None,
@@ -131,8 +124,12 @@ def _check_one(
     targets = read_catalogue(benchmark.problems.to_batches())
     if not targets.contents:
         return []
-    matches = _find_matches(catalogue, targets, threshold, encoder, reviews)
-    decisions = _decide_all(catalogue, targets, matches, reviews, opinions)
+    matches = _find_matches(catalogue, targets, config.threshold, encoder, reviews)
+    found = _decide_all(catalogue, targets, matches, reviews, opinions)
+    decided = [
+        (match, (settle(verdict, config.undecided), evidence))
+        for match, (verdict, evidence) in zip(matches, found, strict=True)
+    ]
     return [
         {
             "problem_id": problem_id,
@@ -140,13 +137,15 @@ def _check_one(
             "benchmark_version": benchmark.version,
             "benchmark_id": benchmark_id,
             "cosine": match.cosine,
-            "lexical": lexical,
+            "lexical": evidence.lexical,
             "span": match.span.text if match.span else None,
-            "decision": decision.value,
-            "decided_by": tier.value,
+            "decision": verdict.decision.value,
+            "decided_by": verdict.decided_by.value if verdict.decided_by else None,
             "pair_key": pair_of_keys(match.left, match.right),
+            "rule": verdict.rule.value if verdict.rule else None,
+            "evidence": [sign.value for sign in Sign if sign in evidence.signs],
         }
-        for match, (decision, tier, lexical) in zip(matches, decisions, strict=True)
+        for match, (verdict, evidence) in decided
         for problem_id in catalogue.contents[match.left]
         for benchmark_id in targets.contents[match.right]
     ]
@@ -162,6 +161,7 @@ def _find_matches(
     )
     spans = find_spans([catalogue.text(one) for one in lefts], [targets.text(one) for one in rights])
     wanted = {pair for pair, span in spans.items() if _is_copied(span)} | _reviewed(lefts, rights, reviews)
+    wanted |= _of_one_origin(catalogue, targets)
     accompanied = {i for i, _ in {*near, *wanted}}
     wanted |= {(i, j) for i, j in _nearest(left, right) if i not in accompanied}
     views = [(one, other) for i, j in sorted(wanted - near.keys()) for one in left.of(i) for other in right.of(j)]
@@ -224,6 +224,20 @@ def _reviewed(lefts: Sequence[str], rights: Sequence[str], reviews: Reviews) -> 
     }
 
 
+def _of_one_origin(catalogue: Catalogue, targets: Catalogue) -> set[tuple[int, int]]:
+    """Return the pairs that were published at one place, whatever their cosine."""
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, content in enumerate(targets.contents):
+        for origin in targets.origins(content):
+            holders[origin].append(place)
+    return {
+        (place, other)
+        for place, content in enumerate(catalogue.contents)
+        for origin in catalogue.origins(content)
+        for other in holders.get(origin, ())
+    }
+
+
 def _nearest(left: _Views, right: _Views) -> list[tuple[int, int]]:
     """Return the nearest content for each view of the left; among those that noise could swap, the first."""
     pairs: list[tuple[int, int]] = []
@@ -241,67 +255,37 @@ def _scored(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], pairs
     return Pairs(rows, columns, np.einsum("ij,ij->i", a, b))
 
 
-_Decided = tuple[ContaminationDecision, _Tier, float]
-
-
 def _decide_all(
     catalogue: Catalogue,
     targets: Catalogue,
     matches: Sequence[_Match],
     reviews: Reviews,
     opinions: PairOpinions | None,
-) -> list[_Decided]:
-    texts = [(catalogue.statement(match.left), targets.statement(match.right)) for match in matches]
-    first = [_decide(match, *pair, reviews) for match, pair in zip(matches, texts, strict=True)]
-    said = _opinions(first, texts, matches, opinions)
-    return [_with_opinion(decided, said.get(number)) for number, decided in enumerate(first)]
-
-
-def _decide(match: _Match, left_statement: str, right_statement: str, reviews: Reviews) -> _Decided:
-    """Decide without a model; what only the threshold decides is left to one."""
-    lexical = round(lexical_similarity(normalise(left_statement), normalise(right_statement)), 4)
-    review = reviews.decision(pair_of_keys(match.left, match.right))
-    if review is not None:
-        return _decision(contaminated=review is ReviewDecision.DUPLICATE), _Tier.REVIEW, lexical
-    if match.left == match.right:
-        return ContaminationDecision.CONTAMINATED, _Tier.EXACT, lexical
-    if not match.near and not match.is_copied:
-        return ContaminationDecision.CLEAN, _Tier.THRESHOLD, lexical
-    ruled = _rule(match, left_statement, right_statement, lexical)
-    if ruled is not None:
-        return _decision(contaminated=ruled), _Tier.RULE, lexical
-    return ContaminationDecision.CONTAMINATED, _Tier.THRESHOLD, lexical
-
-
-def _decision(*, contaminated: bool) -> ContaminationDecision:
-    return ContaminationDecision.CONTAMINATED if contaminated else ContaminationDecision.CLEAN
-
-
-def _rule(match: _Match, left_statement: str, right_statement: str, lexical: float) -> bool | None:
-    """Say whether a rule finds the pair contaminated; ``None`` when none applies."""
-    left, right = read_facts(left_statement), read_facts(right_statement)
-    examples = compare_examples(left, right)
-    if examples.conflicting or (lexical >= NEARLY_SAME_TEXT and opposite_asked(left, right)):
-        return False
-    if examples.shared or match.is_copied:
-        return True
-    return False if examples.comparable else None
-
-
-def _opinions(
-    decided: Sequence[_Decided],
-    texts: Sequence[tuple[str, str]],
-    matches: Sequence[_Match],
-    model: PairOpinions | None,
-) -> Mapping[int, bool | None]:
-    """Ask a model about the pairs that only the threshold calls contaminated."""
-    if model is None:
-        return {}
-    open_pairs = [
-        number for number, (_, tier, _) in enumerate(decided) if tier is _Tier.THRESHOLD and matches[number].near
-    ]
-    return dict(zip(open_pairs, ask_opinions(model, [texts[number] for number in open_pairs]), strict=True))
-
-
-def _with_opinion(decided: _Decided, opinion: bool | None) -> _Decided:  # noqa: FBT001 - an opinion is no switch
-    return decided if opinion is None else (_decision(contaminated=opinion), _Tier.OPINION, decided[2])
+) -> list[tuple[Verdict, Evidence]]:
+    left = read_profiles(catalogue, {}, {match.left for match in matches})
+    right = read_profiles(targets, {}, {match.right for match in matches})
+    lexical = lexical_similarities(
+        [left[match.left].facts.normal for match in matches], [right[match.right].facts.normal for match in matches]
+    )
+    found = []
+    for match, likeness in zip(matches, lexical.tolist(), strict=True):
+        sides = left[match.left], right[match.right]
+        evidence = compare_profiles(*sides, cosine=match.cosine, lexical=likeness)
+        verdict = decide(
+            evidence,
+            *sides,
+            exact=match.left == match.right,
+            near=match.near,
+            copied=match.is_copied,
+            review=reviews.decision(pair_of_keys(match.left, match.right)),
+        )
+        found.append((verdict, evidence))
+    if opinions is None:
+        return found
+    rows = [row for row, (verdict, _) in enumerate(found) if verdict.decision is ContaminationDecision.UNDECIDED]
+    texts = [(catalogue.statement(matches[row].left), targets.statement(matches[row].right)) for row in rows]
+    for row, opinion in zip(rows, ask_opinions(opinions, texts), strict=True):
+        if opinion is not None:
+            said = ContaminationDecision.CONTAMINATED if opinion else ContaminationDecision.CLEAN
+            found[row] = Verdict(said, Tier.OPINION), found[row][1]
+    return found

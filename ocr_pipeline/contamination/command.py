@@ -14,6 +14,7 @@ import typer
 from ocr_pipeline.console import report
 from ocr_pipeline.contamination.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.contamination.checking import ContaminationConfig, check
+from ocr_pipeline.contamination.decisions import Undecided
 from ocr_pipeline.contamination.selection import select_clean
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Reviews, load_encoder, read_reviews
@@ -33,6 +34,9 @@ def decontaminate(  # noqa: PLR0913 - one parameter per option
     against: Annotated[list[str], typer.Option(metavar="NAME=FILE", help="A benchmark; may be given several times.")],
     out: Annotated[Path, typer.Option(help="Folder for contamination.parquet and clean_problems.parquet.")],
     threshold: Annotated[float, typer.Option(help="Lowest cosine of a suspect.")] = 0.7,
+    undecided: Annotated[
+        Undecided, typer.Option(help="Suspects that no evidence decides: drop them, or keep them.")
+    ] = Undecided.DROP,
     reviews: Annotated[Path | None, typer.Option(help="What people decided: Parquet, JSONL or CSV.")] = None,
     model: Annotated[str | None, typer.Option(help="Hub id or folder; the default is the embedded model.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps embeddings between runs.")] = None,
@@ -42,7 +46,7 @@ def decontaminate(  # noqa: PLR0913 - one parameter per option
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Find the problems that a benchmark holds, and keep the others."""
-    config = ContaminationConfig(threshold=threshold)
+    config = ContaminationConfig(threshold=threshold, undecided=undecided)
     benchmarks = [_benchmark(named) for named in against]
     decided = read_reviews(reviews) if reviews else Reviews()
     encoder = load_encoder(model, cache=cache)

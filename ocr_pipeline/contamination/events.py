@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.counts import KEPT
 from ocr_pipeline.events import Event, Found, Told, clipped
-from ocr_pipeline.similarity.what_if import another_threshold
+from ocr_pipeline.similarity.profile import spoken
+from ocr_pipeline.similarity.what_if import another_threshold, decider
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, UNIQUE_PROBLEMS
 
 __all__ = ["TOLD"]
@@ -31,8 +32,10 @@ def _nearest(found: Found, problem_id: str) -> Iterator[Event]:
     for row in rows[:NEAREST]:
         summary = (
             f"{row['benchmark']} {row['benchmark_version']} `{row['benchmark_id']}`: cosine {row['cosine']:.4f}, "
-            f"lexical {row['lexical']:.2f}, decided by {row['decided_by']}; {another_threshold(row)}"
+            f"lexical {row['lexical']:.2f}, {decider(row)}; {another_threshold(row)}"
         )
+        if row["evidence"]:
+            summary += f" ({spoken(row['evidence'])})"
         span = ({"shared span": clipped(row["span"])},) if row["span"] else ()
         yield Event(CONTAMINATION.name, row["decision"], summary, span)
 

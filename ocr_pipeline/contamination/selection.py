@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.contamination.checking import ContaminationDecision
+from ocr_pipeline.contamination.decisions import ContaminationDecision
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import TableWriter
 

@@ -7,7 +7,8 @@ benchmarks is another step's question.
 from typing import Final
 
 from ocr_pipeline.duplicates.curve import LabelledPair, read_labelled, threshold_curve
-from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Rule
+from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Rule, Undecided
+from ocr_pipeline.duplicates.execution import Execution
 from ocr_pipeline.duplicates.invariants import check_invariants
 from ocr_pipeline.duplicates.pairs import Comparison, DuplicateConfig, compare_problems, find_pairs
 from ocr_pipeline.duplicates.selection import select_unique
@@ -18,8 +19,10 @@ __all__ = [
     "DecidedBy",
     "Decision",
     "DuplicateConfig",
+    "Execution",
     "LabelledPair",
     "Rule",
+    "Undecided",
     "check_invariants",
     "compare_problems",
     "find_pairs",
@@ -28,4 +31,4 @@ __all__ = [
     "threshold_curve",
 ]
 
-VERSION: Final = "1"
+VERSION: Final = "2"

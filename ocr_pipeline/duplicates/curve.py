@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -16,19 +16,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ocr_pipeline.duplicates.decisions import (
-    NEARLY_SAME_TEXT,
-    DecidedBy,
-    Decision,
-    Verdict,
-    decide,
-    gather_evidence,
+from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Undecided, Verdict, decide, settle
+from ocr_pipeline.duplicates.pairs import (
+    DecidedPairs,
+    choose_among,
+    count_problem_pairs,
+    decide_contents,
+    problem_pairs,
+    score_contents,
 )
-from ocr_pipeline.duplicates.pairs import ContentPair, choose_among, decide_contents, problem_pairs, score_contents
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity import Encoder, Reviews, normalise
+from ocr_pipeline.similarity import Encoder, Pairs, Reviews, normalise
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
-from ocr_pipeline.similarity.evidence import lexical_similarity, read_facts
+from ocr_pipeline.similarity.evidence import lexical_similarities, read_facts
+from ocr_pipeline.similarity.profile import Profile, compare_profiles, read_profile
 from ocr_pipeline.tables import Table
 
 __all__ = ["CURVE", "THRESHOLDS", "LabelledPair", "decide_labelled", "quality_at", "read_labelled", "threshold_curve"]
@@ -50,14 +51,16 @@ CURVE: Final = Table(
             pa.field("kept", pa.int64(), nullable=False),
             pa.field("pairs", pa.int64(), nullable=False),
             pa.field("duplicate_pairs", pa.int64(), nullable=False),
+            pa.field("undecided_pairs", pa.int64(), nullable=False),
             pa.field("pairs_at_the_threshold", pa.list_(pa.string()), nullable=False),
             pa.field("precision", pa.float64()),
             pa.field("recall", pa.float64()),
+            pa.field("queued", pa.float64()),
         ]
     ),
     key=("threshold",),
 )
-"""One row per threshold. Precision and recall are those on the labelled pairs; without any, those that were measured with
+"""One row per threshold. Precision, recall (dropped) and the share of the same that is queued are those on the labelled pairs; without any, those that were measured with
 this encoder on 942 pairs (``benchmarks/dedup_quality.py``), or null."""
 
 
@@ -95,15 +98,19 @@ def threshold_curve(
     reviews: Reviews,
     labelled: Sequence[LabelledPair] = (),
     thresholds: Sequence[float] = THRESHOLDS,
+    undecided: Undecided = Undecided.KEEP,
 ) -> pa.Table:
     """Return what each threshold would keep, as :data:`CURVE`, from the lowest that brings at most :data:`MOST_PAIRS`."""
     catalogue = read_catalogue(problems)
     borders = [border for threshold in thresholds for border in (threshold, threshold + SHOWN_WITHIN)]
-    cosines = score_contents(catalogue, encoder, min(thresholds), reviews, borders=borders)
-    ascending = np.sort(np.fromiter(cosines.values(), np.float64, len(cosines)))
+    scored = score_contents(catalogue, encoder, min(thresholds), reviews, borders=borders)
+    ascending = np.sort(scored.cosine)
     drawn = [one for one in sorted(thresholds) if len(ascending) - np.searchsorted(ascending, one) <= MOST_PAIRS]
-    scored = {pair: cosine for pair, cosine in cosines.items() if drawn and cosine >= drawn[0]}
-    pairs = decide_contents(catalogue, scored, tests=tests, reviews=reviews, lexical_from=NEARLY_SAME_TEXT)
+    near = scored.cosine >= (drawn[0] if drawn else np.inf)
+    pairs = decide_contents(
+        catalogue, Pairs(scored.left[near], scored.right[near], scored.cosine[near]), tests=tests, reviews=reviews
+    )
+    pairs = replace(pairs, verdicts=[settle(verdict, undecided) for verdict in pairs.verdicts])
     quality = quality_at(drawn, labelled, encoder) if labelled else _measured_quality(encoder.name)
     rows = [_point(threshold, catalogue, pairs) | quality.get(threshold, {}) for threshold in drawn]
     return pa.Table.from_pylist(rows, schema=CURVE.schema)
@@ -114,46 +121,53 @@ def decide_labelled(labelled: Sequence[LabelledPair], encoder: Encoder) -> list[
     texts = sorted({normalise(text) for pair in labelled for text in (pair.left, pair.right)})
     place = {text: row for row, text in enumerate(texts)}
     vectors = encoder.encode(texts).astype(np.float64)
+    profiles: dict[str, Profile] = {}
     decided = []
     for pair in labelled:
-        left, right = read_facts(pair.left), read_facts(pair.right)
+        for text in (pair.left, pair.right):
+            if text not in profiles:
+                profiles[text] = read_profile(read_facts(text), [])
+        left, right = profiles[pair.left], profiles[pair.right]
         cosine = float(vectors[place[normalise(pair.left)]] @ vectors[place[normalise(pair.right)]])
-        lexical = lexical_similarity(left.normal, right.normal)
-        evidence = gather_evidence(left, right, cosine=cosine, lexical=lexical)
-        decided.append((cosine, decide(evidence, exact=left.normal == right.normal, review=None)))
+        lexical = float(lexical_similarities([left.facts.normal], [right.facts.normal])[0])
+        evidence = compare_profiles(left, right, cosine=cosine, lexical=lexical)
+        decided.append((cosine, decide(evidence, exact=left.facts.normal == right.facts.normal, review=None)))
     return decided
 
 
-def _point(threshold: float, catalogue: Catalogue, pairs: Sequence[ContentPair]) -> dict[str, object]:
-    found = [pair for pair in pairs if pair.evidence.cosine >= threshold or _is_settled(pair)]
-    duplicates = [pair for pair in found if pair.is_duplicate]
-    near = sorted(
-        (pair for pair in found if 0 <= pair.evidence.cosine - threshold < SHOWN_WITHIN and pair.left != pair.right),
-        key=lambda pair: pair.key,
+def _point(threshold: float, catalogue: Catalogue, pairs: DecidedPairs) -> dict[str, object]:
+    found = pairs.select(
+        [row for row, cosine in enumerate(pairs.cosine.tolist()) if cosine >= threshold or _is_settled(pairs, row)]
     )
+    near = sorted(
+        (
+            row
+            for row in range(len(found))
+            if 0 <= found.cosine[row] - threshold < SHOWN_WITHIN and found.left[row] != found.right[row]
+        ),
+        key=found.key,
+    )
+    duplicates = found.select(found.where(Decision.DUPLICATE))
     return {
         "threshold": threshold,
-        "kept": len(catalogue.entries) - len(choose_among(catalogue, duplicates)),
-        "pairs": _count(catalogue, found),
-        "duplicate_pairs": _count(catalogue, duplicates),
+        "kept": len(catalogue.entries) - len(choose_among(catalogue, found)),
+        "pairs": count_problem_pairs(catalogue, found),
+        "duplicate_pairs": count_problem_pairs(catalogue, duplicates),
+        "undecided_pairs": count_problem_pairs(catalogue, found.select(found.where(Decision.UNDECIDED))),
         "pairs_at_the_threshold": [
-            " ~ ".join(next(iter(problem_pairs(catalogue, pair)))) for pair in near[:SHOWN_PAIRS]
+            " ~ ".join(next(problem_pairs(catalogue, found, row))) for row in near[:SHOWN_PAIRS]
         ],
     }
 
 
-def _is_settled(pair: ContentPair) -> bool:
-    return pair.verdict.decided_by in {DecidedBy.EXACT, DecidedBy.REVIEW}
-
-
-def _count(catalogue: Catalogue, pairs: Iterable[ContentPair]) -> int:
-    return sum(1 for pair in pairs for _ in problem_pairs(catalogue, pair))
+def _is_settled(pairs: DecidedPairs, row: int) -> bool:
+    return pairs.verdicts[row].decided_by in {DecidedBy.EXACT, DecidedBy.ORIGIN, DecidedBy.REVIEW}
 
 
 def quality_at(
     thresholds: Iterable[float], labelled: Sequence[LabelledPair], encoder: Encoder
 ) -> dict[float, dict[str, float | None]]:
-    """Return precision and recall of the tiers on labelled pairs, by threshold."""
+    """Return precision, recall and the share that is queued of the tiers on labelled pairs, by threshold."""
     decided = decide_labelled(labelled, encoder)
     return {threshold: _quality(threshold, labelled, decided) for threshold in thresholds}
 
@@ -162,7 +176,7 @@ def _measured_quality(encoder_name: str) -> dict[float, dict[str, float | None]]
     """Return what was measured with an encoder of this name, if anything was."""
     measured = json.loads(resources.files("ocr_pipeline.duplicates").joinpath("quality.json").read_text("utf-8"))
     rows = measured["by_threshold"] if measured["encoder"] == encoder_name else []
-    return {row["threshold"]: {"precision": row["precision"], "recall": row["recall"]} for row in rows}
+    return {row["threshold"]: {name: row[name] for name in ("precision", "recall", "queued")} for row in rows}
 
 
 def _quality(
@@ -174,4 +188,12 @@ def _quality(
     ]
     hits = sum(is_called and pair.is_same for pair, is_called in zip(labelled, called, strict=True))
     same = sum(pair.is_same for pair in labelled)
-    return {"precision": hits / sum(called) if any(called) else None, "recall": hits / same if same else None}
+    waiting = sum(
+        pair.is_same and cosine >= threshold and verdict.decision is Decision.UNDECIDED
+        for pair, (cosine, verdict) in zip(labelled, decided, strict=True)
+    )
+    return {
+        "precision": hits / sum(called) if any(called) else None,
+        "recall": hits / same if same else None,
+        "queued": waiting / same if same else None,
+    }

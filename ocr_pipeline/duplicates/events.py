@@ -9,13 +9,23 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.counts import KEPT
 from ocr_pipeline.events import Event, Found, Told
-from ocr_pipeline.similarity.what_if import another_threshold
+from ocr_pipeline.similarity.profile import spoken
+from ocr_pipeline.similarity.what_if import another_threshold, decider
 from ocr_pipeline.tables import DUPLICATE_PAIRS, UNIQUE_PROBLEMS
 
 __all__ = ["TOLD"]
 
 NEAREST: Final = 5
-EVIDENCE: Final = ("cosine", "lexical", "tests_equal", "decision", "decided_by", "rule")
+EVIDENCE: Final = (
+    "cosine",
+    "lexical",
+    "tests_equal",
+    "decision",
+    "decided_by",
+    "rule",
+    "inputs_agreeing",
+    "inputs_conflicting",
+)
 
 
 def _pairs(found: Found, problem_id: str) -> list[dict[str, Any]]:
@@ -30,6 +40,7 @@ def _neighbours(found: Found, problem_id: str) -> Iterator[Event]:
     details = tuple(
         {"neighbour": pair["right_id"] if pair["left_id"] == problem_id else pair["left_id"]}
         | {name: pair[name] for name in EVIDENCE if pair[name] is not None}
+        | ({"evidence": spoken(pair["evidence"])} if pair["evidence"] else {})
         for pair in pairs[:NEAREST]
     )
     verdict = f"{len(pairs)} neighbour{'' if len(pairs) == 1 else 's'}"
@@ -46,11 +57,12 @@ def _unique(found: Found, problem_id: str) -> Iterator[Event]:
     if kept:
         others = [member for member in kept[0]["member_ids"] if member != problem_id]
         stands_for = f"stands for {', '.join(others)}" if others else "stands for itself alone"
-        yield Event(UNIQUE_PROBLEMS.name, KEPT, f"{stands_for}; {_next_duplicate(pairs)}", tuple(kept))
+        yield Event(UNIQUE_PROBLEMS.name, KEPT, f"{stands_for}; {_undecided(pairs, problem_id)}", tuple(kept))
     elif dropping:
         pair = dropping[0]
-        decider = f"{pair['decided_by']} `{pair['rule']}`" if pair["rule"] else pair["decided_by"]
-        why = f"duplicate of {pair['kept_id']}, decided by {decider}, cosine {pair['cosine']:.4f}"
+        why = f"duplicate of {pair['kept_id']}, {decider(pair)}, cosine {pair['cosine']:.4f}"
+        if pair["evidence"]:
+            why += f" ({spoken(pair['evidence'])})"
         yield Event(UNIQUE_PROBLEMS.name, "dropped", f"{why}; {another_threshold(pair)}")
     else:
         yield Event(UNIQUE_PROBLEMS.name, "absent", _why_absent(found, problem_id))
@@ -65,11 +77,13 @@ def _why_absent(found: Found, problem_id: str) -> str:
     return "no pair drops it: unique_problems is older than problems; materialize it again"
 
 
-def _next_duplicate(pairs: Sequence[Mapping[str, Any]]) -> str:
-    by_threshold = [pair for pair in pairs if pair["decided_by"] == "threshold" and pair["decision"] == "distinct"]
-    if not by_threshold:
-        return "no stored pair would drop it at another threshold"
-    return f"a threshold of {by_threshold[0]['cosine']:.4f} or less would make its nearest undecided pair a duplicate"
+def _undecided(pairs: Sequence[Mapping[str, Any]], problem_id: str) -> str:
+    undecided = [pair for pair in pairs if pair["decision"] == "undecided"]
+    if not undecided:
+        return "no pair of it is undecided"
+    shown = undecided[0]
+    other = shown["right_id"] if shown["left_id"] == problem_id else shown["left_id"]
+    return f"{len(undecided)} undecided, the nearest {other} at cosine {shown['cosine']:.4f}: `undecided=drop` or a review decides"
 
 
 TOLD: Final = (Told(DUPLICATE_PAIRS, of_problem=_neighbours), Told(UNIQUE_PROBLEMS, of_problem=_unique))

@@ -12,7 +12,7 @@ from ocr_pipeline.duplicates.decisions import DecidedBy, Decision
 
 __all__ = ["check_invariants"]
 
-WITHOUT_THRESHOLD: Final = frozenset({DecidedBy.EXACT.value, DecidedBy.REVIEW.value})
+WITHOUT_THRESHOLD: Final = frozenset({DecidedBy.EXACT.value, DecidedBy.ORIGIN.value, DecidedBy.REVIEW.value})
 
 
 def check_invariants(
@@ -20,8 +20,9 @@ def check_invariants(
 ) -> list[str]:
     """Say what is wrong, a line each; an empty list means that all invariants hold.
 
-    Every problem stands once, kept or dropped; a dropped one has exactly one witness, which is kept, is its duplicate
-    and is at or above the threshold unless equality or people decided; two kept problems are no duplicates.
+    Every problem is there once, kept or dropped; a dropped one has exactly one witness, which is kept, is its duplicate
+    and is at or above the threshold unless equality, origin or people decided; two kept problems are not duplicates.
+    Undecided pairs drop nothing.
     """
     return list(_violations(problem_ids, unique_ids, pairs, threshold))
 
@@ -29,10 +30,10 @@ def check_invariants(
 def _violations(
     problem_ids: Sequence[str], unique_ids: Sequence[str], pairs: pa.Table, threshold: float
 ) -> Iterator[str]:
-    yield from (f"problem `{one}` stands {count} times" for one, count in Counter(problem_ids).items() if count > 1)
-    yield from (f"unique `{one}` stands {count} times" for one, count in Counter(unique_ids).items() if count > 1)
+    yield from (f"problem `{one}` is there {count} times" for one, count in Counter(problem_ids).items() if count > 1)
+    yield from (f"unique `{one}` is there {count} times" for one, count in Counter(unique_ids).items() if count > 1)
     everyone, kept = set(problem_ids), set(unique_ids)
-    yield from (f"`{one}` is kept but is no problem" for one in sorted(kept - everyone))
+    yield from (f"`{one}` is kept but is not a problem" for one in sorted(kept - everyone))
     drops: Counter[str] = Counter()
     for row in pairs.to_pylist():
         if row["dropped_id"] is not None:
@@ -42,7 +43,7 @@ def _violations(
             yield f"`{row['left_id']}` and `{row['right_id']}` are duplicates and both kept"
     yield from (f"`{one}` is dropped {count} times" for one, count in drops.items() if count > 1)
     yield from (f"`{one}` is neither kept nor dropped" for one in sorted(everyone - kept - drops.keys()))
-    yield from (f"`{one}` is dropped but is no problem" for one in sorted(drops.keys() - everyone))
+    yield from (f"`{one}` is dropped but is not a problem" for one in sorted(drops.keys() - everyone))
 
 
 def _witness_violations(row: dict[str, Any], kept: set[str], threshold: float) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """From problems to decided pairs.
 
-Statements with one normal form are compared once; every pair of contents at or above the threshold gets its evidence
-and decision, and is then spelled out for the problems that have these contents. A content shared by more than
+Statements with one normal form are compared once. Every pair of contents at or above the threshold, of one origin or
+reviewed gets its evidence and decision, a batch at a time: what stays of a pair is a few numbers, for pairs grow with the
+square of the problems. Each is then spelled out for the problems that have these contents. A content shared by more than
 :data:`MOST_SPELLED_OUT` problems is represented by the one of them that is preferred: its pairs, and for each other
 member the pair with its witness, stand for the rest.
 """
@@ -10,45 +11,62 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Final
+from typing import Final, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ocr_pipeline.console import progress
-from ocr_pipeline.duplicates.decisions import Decision, Evidence, Verdict, decide, first_rule, gather_evidence
+from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Undecided, Verdict, decide, settle
+from ocr_pipeline.duplicates.execution import Execution, run_on_each_other
 from ocr_pipeline.duplicates.witnesses import choose_witnesses, preference
 from ocr_pipeline.options import Options, option
-from ocr_pipeline.similarity import Encoder, Reviews, similar_pairs
-from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
-from ocr_pipeline.similarity.evidence import Facts, canonical_example, lexical_similarity, read_facts
+from ocr_pipeline.similarity import Encoder, Pairs, Reviews, similar_pairs
+from ocr_pipeline.similarity.cases import read_cases
+from ocr_pipeline.similarity.catalogue import Catalogue, Entry, read_catalogue
+from ocr_pipeline.similarity.evidence import lexical_similarities
 from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
+from ocr_pipeline.similarity.profile import Profile, Sign, compare_profiles, read_profiles
 from ocr_pipeline.similarity.text import pair_of_keys
-from ocr_pipeline.tables import DUPLICATE_PAIRS, TestKind
+from ocr_pipeline.tables import DUPLICATE_PAIRS
 
 __all__ = [
     "Comparison",
-    "ContentPair",
+    "DecidedPairs",
     "DuplicateConfig",
     "choose_among",
     "compare_problems",
+    "count_problem_pairs",
     "decide_contents",
     "find_pairs",
-    "problem_pairs",
     "score_contents",
 ]
 
-EXAMPLE_KINDS: Final = frozenset({TestKind.EXAMPLE, TestKind.PUBLIC, ""})  # "": a file that does not say
 MOST_SPELLED_OUT: Final = 100
-"""Problems of one content whose pairs are all written; a placeholder statement on thousands would give millions."""
+"""Problems of one content, and contents of one origin, whose pairs are all written; a placeholder on thousands would give
+millions."""
+PAIRS_PER_BATCH: Final = 8_192
+
+Integers: TypeAlias = "npt.NDArray[np.int64]"
 
 
 class DuplicateConfig(Options):
-    """What is near enough to be compared."""
+    """What is near enough to be compared, and what becomes of pairs that no evidence decides."""
 
     threshold: float = option(
         0.7, "Lowest cosine of a pair; 0.7 is the figure of the OpenCodeReasoning papers", ge=-1, le=1
+    )
+    undecided: Undecided = option(
+        Undecided.KEEP, "Pairs that no evidence decides: keep both problems, or drop one as the plain threshold would"
+    )
+    execution_pairs: int = option(
+        200,
+        "Undecided pairs, the most alike first, whose correct solutions are run on each other's tests; 0: none",
+        unit="pairs",
+        ge=0,
     )
 
 
@@ -62,19 +80,48 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class ContentPair:
-    """Two contents (or one with itself) and what is decided about them."""
+class DecidedPairs:
+    """Pairs of contents (or of one with itself) by position, and what is decided about them; one row each."""
 
-    left: str
-    right: str
-    evidence: Evidence
-    verdict: Verdict
-    key: str
+    contents: Sequence[str]
+    left: Integers
+    right: Integers
+    cosine: npt.NDArray[np.float64]
+    lexical: npt.NDArray[np.float64]
+    verdicts: Sequence[Verdict]
+    signs: Sequence[frozenset[Sign]]
+    agreeing: npt.NDArray[np.int32]
+    """Inputs that both know with one output."""
+    conflicting: npt.NDArray[np.int32]
+    tests_equal: Sequence[bool | None]
 
-    @property
-    def is_duplicate(self) -> bool:
-        """Whether one of them is enough."""
-        return self.verdict.decision is Decision.DUPLICATE
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.left)
+
+    def key(self, row: int) -> str:
+        """Return the content key of a pair: reviews are stored under it."""
+        return pair_of_keys(self.contents[self.left[row]], self.contents[self.right[row]])
+
+    def where(self, decision: Decision) -> list[int]:
+        """Return the rows with a decision."""
+        return [row for row, verdict in enumerate(self.verdicts) if verdict.decision is decision]
+
+    def select(self, rows: Sequence[int]) -> DecidedPairs:
+        """Return some of the pairs."""
+        chosen = np.array(rows, np.int64)
+        return DecidedPairs(
+            self.contents,
+            self.left[chosen],
+            self.right[chosen],
+            self.cosine[chosen],
+            self.lexical[chosen],
+            [self.verdicts[row] for row in rows],
+            [self.signs[row] for row in rows],
+            self.agreeing[chosen],
+            self.conflicting[chosen],
+            [self.tests_equal[row] for row in rows],
+        )
 
 
 def find_pairs(
@@ -85,23 +132,26 @@ def find_pairs(
     encoder: Encoder,
     reviews: Reviews,
     opinions: PairOpinions | None = None,
+    execution: Execution | None = None,
 ) -> pa.Table:
-    """Return every pair of problems at or above the threshold, equal or reviewed, as ``duplicate_pairs``.
+    """Return every pair of problems at or above the threshold, equal, of one origin or reviewed, as ``duplicate_pairs``.
 
     Parameters
     ----------
     problems
-        Rows with ``problem_id`` and ``statement``; further columns of ``problems`` choose the kept member.
+        Rows with ``problem_id`` and ``statement``; further columns of ``problems`` are evidence, and choose the kept member.
     tests
-        Rows of ``tests``, whose examples count where a statement shows none; ``None`` when there are none.
+        Rows of ``tests``: what is known of the answers beside the statements' examples; ``None`` when there are none.
     config
-        The threshold.
+        The threshold, and what becomes of undecided pairs.
     encoder
         Turns statements into vectors.
     reviews
         What people decided; overrides everything.
     opinions
-        A model for the pairs that no rule decides.
+        A model for the pairs that no evidence decides.
+    execution
+        The judge with solutions and tests, for the pairs that no rule decides.
 
     Raises
     ------
@@ -109,7 +159,13 @@ def find_pairs(
         When problem ids are missing or repeated.
     """
     return compare_problems(
-        problems, tests=tests, config=config, encoder=encoder, reviews=reviews, opinions=opinions
+        problems,
+        tests=tests,
+        config=config,
+        encoder=encoder,
+        reviews=reviews,
+        opinions=opinions,
+        execution=execution,
     ).pairs
 
 
@@ -121,14 +177,22 @@ def compare_problems(
     encoder: Encoder,
     reviews: Reviews,
     opinions: PairOpinions | None = None,
+    execution: Execution | None = None,
 ) -> Comparison:
     """Do what :func:`find_pairs` does, and count."""
     catalogue = read_catalogue(problems)
-    cosines = score_contents(catalogue, encoder, config.threshold, reviews)
-    decided = decide_contents(catalogue, cosines, tests=tests, reviews=reviews, opinions=opinions)
+    scored = score_contents(catalogue, encoder, config.threshold, reviews)
+    decided = decide_contents(catalogue, scored, tests=tests, reviews=reviews)
+    verdicts = list(decided.verdicts)
+    if execution is not None:
+        _execute(catalogue, decided, verdicts, execution, config.execution_pairs)
+    if opinions is not None:
+        _ask(catalogue, decided, verdicts, opinions)
+    decided = replace(decided, verdicts=[settle(verdict, config.undecided) for verdict in verdicts])
     witnesses = choose_among(catalogue, decided)
     rows = _spell_out(catalogue, decided, witnesses)
-    return Comparison(_table(rows, witnesses), _notes(catalogue, rows, reviews))
+    pairs = _table(catalogue, decided, rows, witnesses)
+    return Comparison(pairs, _notes(catalogue, decided, rows[2], reviews))
 
 
 def score_contents(
@@ -138,190 +202,264 @@ def score_contents(
     reviews: Reviews,
     *,
     borders: Sequence[float] | None = None,
-) -> dict[tuple[str, str], float]:
-    """Score the pairs of contents that are near, or that people called duplicates whatever their cosine.
+) -> Pairs:
+    """Score the pairs of contents that are near, of one origin, or that people called duplicates whatever their cosine.
 
     ``borders`` are as in :func:`ocr_pipeline.similarity.settle_cosines`.
     """
     contents = list(catalogue.contents)
     texts = [catalogue.text(content) for content in contents]
     near = similar_pairs(texts, encoder, threshold, borders=borders)
-    found = {(contents[i], contents[j]): cosine for i, j, cosine in near}
-    for left, right in _reviewed(catalogue, reviews):
-        if (left, right) not in found:
-            scored = similar_pairs([catalogue.text(left), catalogue.text(right)], encoder, -1.0)
-            found[left, right] = next(iter(scored))[2]
-    return found
+    places = {content: place for place, content in enumerate(contents)}
+    found = set(zip(near.left.tolist(), near.right.tolist(), strict=True))
+    more = {*_of_one_origin(catalogue, places), *_reviewed(catalogue, places, reviews)} - found
+    if not more:
+        return near
+    left, right = np.array(sorted(more), np.int64).T
+    scored = [next(iter(similar_pairs([texts[i], texts[j]], encoder, -1.0)))[2] for i, j in sorted(more)]
+    left, right = np.concatenate([near.left, left]), np.concatenate([near.right, right])
+    order = np.lexsort((right, left))
+    return Pairs(left[order], right[order], np.concatenate([near.cosine, scored])[order])
 
 
-def decide_contents(
-    catalogue: Catalogue,
-    cosines: Mapping[tuple[str, str], float],
-    *,
-    tests: Iterable[pa.RecordBatch] | None,
-    reviews: Reviews,
-    opinions: PairOpinions | None = None,
-    lexical_from: float = 0.0,
-) -> list[ContentPair]:
-    """Decide every scored pair of contents, and those that several problems share.
-
-    Where nobody reads lexical similarities, those below ``lexical_from`` may be left out; see
-    :func:`ocr_pipeline.similarity.evidence.lexical_similarity`.
-    """
-    facts = _read_all_facts(catalogue, cosines, tests or ())
-    evidence = {}
-    with progress("comparing", total=len(cosines), unit="pairs") as bar:
-        for pair, cosine in cosines.items():
-            left, right = facts[pair[0]], facts[pair[1]]
-            lexical = round(lexical_similarity(left.normal, right.normal, at_least=lexical_from), 4)
-            evidence[pair] = gather_evidence(left, right, cosine=cosine, lexical=lexical)
-            bar.advance()
-    said = _opinions(catalogue, evidence, reviews, opinions)
-    near = [_content_pair(pair, found, reviews, said.get(pair)) for pair, found in evidence.items()]
-    equal = [
-        _equal_pair(content, facts[content], reviews) for content, ids in catalogue.contents.items() if len(ids) > 1
-    ]
-    return near + equal
+def _of_one_origin(catalogue: Catalogue, places: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of contents that were published at one place; of very many only those with the preferred one."""
+    holders: dict[str, set[int]] = defaultdict(set)
+    for content, place in places.items():
+        for origin in catalogue.origins(content):
+            holders[origin].add(place)
+    contents = list(places)
+    for found in holders.values():
+        if len(found) <= MOST_SPELLED_OUT:
+            yield from combinations(sorted(found), 2)
+            continue
+        first = min(found, key=lambda place: preference(_preferred(catalogue, contents[place])))
+        yield from ((min(first, place), max(first, place)) for place in found if place != first)
 
 
-def _reviewed(catalogue: Catalogue, reviews: Reviews) -> Iterator[tuple[str, str]]:
+def _preferred(catalogue: Catalogue, content: str) -> Entry:
+    return min((catalogue.entries[one] for one in catalogue.contents[content]), key=preference)
+
+
+def _reviewed(catalogue: Catalogue, places: Mapping[str, int], reviews: Reviews) -> Iterator[tuple[int, int]]:
     """Yield the pairs of contents with a standing review whose two problems still say what was reviewed."""
     for key, problem_ids in reviews.problem_ids.items():
         entries = [catalogue.entries.get(problem_id) for problem_id in problem_ids]
-        contents = sorted(entry.content for entry in entries if entry is not None)
+        contents = sorted(entry.content for entry in entries if entry is not None and entry.content in places)
         if len(set(contents)) == len(problem_ids) and pair_of_keys(*contents) == key and reviews.decision(key):
-            yield contents[0], contents[1]
+            yield places[contents[0]], places[contents[1]]
 
 
-def _read_all_facts(
-    catalogue: Catalogue, cosines: Mapping[tuple[str, str], float], tests: Iterable[pa.RecordBatch]
-) -> dict[str, Facts]:
-    repeated = {content for content, ids in catalogue.contents.items() if len(ids) > 1}
-    wanted = sorted(repeated.union(*cosines))
-    examples = _read_tests(tests, {problem_id for content in wanted for problem_id in catalogue.contents[content]})
-    facts = {}
-    for content in wanted:
-        ids = catalogue.contents[content]
-        titles = sorted({entry.title for entry in (catalogue.entries[one] for one in ids) if entry.title})
-        own = next((examples[one] for one in ids if one in examples), None)
-        facts[content] = read_facts(catalogue.statement(content), title=titles[0] if titles else None, tests=own)
-    return facts
+def decide_contents(
+    catalogue: Catalogue, scored: Pairs, *, tests: Iterable[pa.RecordBatch] | None, reviews: Reviews
+) -> DecidedPairs:
+    """Decide every scored pair of contents, and those that several problems share, from evidence alone."""
+    contents = list(catalogue.contents)
+    equal = [place for place, content in enumerate(contents) if len(catalogue.contents[content]) > 1]
+    wanted = [contents[place] for place in sorted({*equal, *scored.left.tolist(), *scored.right.tolist()})]
+    ids = {problem_id for content in wanted for problem_id in catalogue.contents[content]}
+    profiles = read_profiles(catalogue, read_cases(tests or (), ids), wanted)
+    left, right = (np.concatenate([side, np.array(equal, np.int64)]) for side in (scored.left, scored.right))
+    cosine = np.concatenate([scored.cosine, np.ones(len(equal))])
+    columns = _Columns()
+    with progress("comparing", total=len(left), unit="pairs") as bar:
+        for start in range(0, len(left), PAIRS_PER_BATCH):
+            part = slice(start, start + PAIRS_PER_BATCH)
+            pairs = [(contents[i], contents[j]) for i, j in zip(left[part].tolist(), right[part].tolist(), strict=True)]
+            columns.add(pairs, cosine[part], profiles, reviews)
+            bar.advance(len(pairs))
+    return columns.decided(contents, left, right, cosine)
 
 
-def _read_tests(batches: Iterable[pa.RecordBatch], wanted: set[str]) -> dict[str, dict[str, str]]:
-    """Return input → output of the example tests of the wanted problems, in canonical form."""
-    examples: dict[str, dict[str, str]] = defaultdict(dict)
-    for batch in batches:
-        columns = (batch.column(name).to_pylist() for name in ("problem_id", "kind", "input", "expected"))
-        for problem_id, kind, given, expected in zip(*columns, strict=True):
-            if problem_id in wanted and kind in EXAMPLE_KINDS:
-                examples[problem_id][canonical_example(given)] = canonical_example(expected)
-    return examples
+class _Columns:
+    """Gathers what stays of each pair; equal verdicts and sets of signs are kept once."""
+
+    def __init__(self) -> None:
+        self._lexical: list[npt.NDArray[np.float64]] = [np.zeros(0)]
+        self._verdicts: list[Verdict] = []
+        self._signs: list[frozenset[Sign]] = []
+        self._agreeing: list[int] = []
+        self._conflicting: list[int] = []
+        self._tests_equal: list[bool | None] = []
+        self._known_verdicts: dict[Verdict, Verdict] = {}
+        self._known_signs: dict[frozenset[Sign], frozenset[Sign]] = {}
+
+    def add(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        cosines: npt.NDArray[np.float64],
+        profiles: Mapping[str, Profile],
+        reviews: Reviews,
+    ) -> None:
+        """Decide a batch."""
+        sides = [[profiles[pair[side]].facts.normal for pair in pairs] for side in (0, 1)]
+        lexical = lexical_similarities(*sides)
+        self._lexical.append(lexical)
+        for (one, other), cosine, likeness in zip(pairs, cosines.tolist(), lexical.tolist(), strict=True):
+            evidence = compare_profiles(profiles[one], profiles[other], cosine=cosine, lexical=likeness)
+            review = reviews.decision(pair_of_keys(one, other)) if reviews.votes else None
+            verdict = decide(evidence, exact=one == other, review=review)
+            self._verdicts.append(self._known_verdicts.setdefault(verdict, verdict))
+            self._signs.append(self._known_signs.setdefault(evidence.signs, evidence.signs))
+            self._agreeing.append(evidence.cases.agreeing)
+            self._conflicting.append(evidence.cases.conflicting)
+            self._tests_equal.append(evidence.tests_equal)
+
+    def decided(
+        self, contents: Sequence[str], left: Integers, right: Integers, cosine: npt.NDArray[np.float64]
+    ) -> DecidedPairs:
+        """Return all pairs."""
+        return DecidedPairs(
+            contents=contents,
+            left=left,
+            right=right,
+            cosine=cosine,
+            lexical=np.concatenate(self._lexical),
+            verdicts=self._verdicts,
+            signs=self._signs,
+            agreeing=np.array(self._agreeing, np.int32),
+            conflicting=np.array(self._conflicting, np.int32),
+            tests_equal=self._tests_equal,
+        )
 
 
-def _opinions(
-    catalogue: Catalogue,
-    evidence: Mapping[tuple[str, str], Evidence],
-    reviews: Reviews,
-    model: PairOpinions | None,
-) -> dict[tuple[str, str], bool | None]:
-    """Ask a model about the pairs that neither people nor a rule decide."""
-    if model is None:
-        return {}
-    open_pairs = [
-        pair
-        for pair, found in sorted(evidence.items())
-        if reviews.decision(pair_of_keys(*pair)) is None and first_rule(found) is None
+def _undecided(decided: DecidedPairs, verdicts: Sequence[Verdict]) -> list[int]:
+    """Return the undecided pairs, the most alike first."""
+    rows = [row for row, verdict in enumerate(verdicts) if verdict.decision is Decision.UNDECIDED]
+    return sorted(rows, key=lambda row: (-decided.lexical[row], decided.left[row], decided.right[row]))
+
+
+def _execute(
+    catalogue: Catalogue, decided: DecidedPairs, verdicts: list[Verdict], execution: Execution, most: int
+) -> None:
+    """Let solutions decide pairs, as many as the budget allows."""
+    rows = _undecided(decided, verdicts)
+    groups = {
+        row: [catalogue.contents[decided.contents[side[row]]] for side in (decided.left, decided.right)] for row in rows
+    }
+    for row, is_same in run_on_each_other(execution, groups, most=most).items():
+        verdicts[row] = Verdict(Decision.DUPLICATE if is_same else Decision.DISTINCT, DecidedBy.EXECUTION)
+
+
+def _ask(catalogue: Catalogue, decided: DecidedPairs, verdicts: list[Verdict], model: PairOpinions) -> None:
+    """Ask a model about the pairs that nothing else decides."""
+    rows = _undecided(decided, verdicts)
+    texts = [
+        (
+            catalogue.statement(decided.contents[decided.left[row]]),
+            catalogue.statement(decided.contents[decided.right[row]]),
+        )
+        for row in rows
     ]
-    statements = [(catalogue.statement(left), catalogue.statement(right)) for left, right in open_pairs]
-    return dict(zip(open_pairs, ask_opinions(model, statements), strict=True))
+    for row, opinion in zip(rows, ask_opinions(model, texts), strict=True):
+        if opinion is not None:
+            verdicts[row] = Verdict(Decision.DUPLICATE if opinion else Decision.DISTINCT, DecidedBy.OPINION)
 
 
-def _content_pair(
-    pair: tuple[str, str],
-    evidence: Evidence,
-    reviews: Reviews,
-    opinion: bool | None,  # noqa: FBT001 - an opinion is no switch
-) -> ContentPair:
-    key = pair_of_keys(*pair)
-    verdict = decide(evidence, exact=False, review=reviews.decision(key), opinion=opinion)
-    return ContentPair(*pair, evidence, verdict, key)
-
-
-def _equal_pair(content: str, facts: Facts, reviews: Reviews) -> ContentPair:
-    key = pair_of_keys(content, content)
-    evidence = gather_evidence(facts, facts, cosine=1.0, lexical=1.0)
-    return ContentPair(content, content, evidence, decide(evidence, exact=True, review=reviews.decision(key)), key)
-
-
-def _spell_out(
-    catalogue: Catalogue, decided: Sequence[ContentPair], witnesses: Mapping[str, str]
-) -> dict[tuple[str, str], ContentPair]:
-    """Return the pair of contents of each pair of problems, sorted by the two ids."""
-    by_contents = {(pair.left, pair.right): pair for pair in decided}
-    rows = {ids: pair for pair in decided for ids in problem_pairs(catalogue, pair)}
-    for dropped, kept in witnesses.items():
-        left, right = sorted((catalogue.entries[dropped].content, catalogue.entries[kept].content))
-        rows[_sorted_pair(dropped, kept)] = by_contents[left, right]
-    return dict(sorted(rows.items()))
-
-
-def problem_pairs(catalogue: Catalogue, pair: ContentPair) -> Iterator[tuple[str, str]]:
-    """Yield the problems that have these contents, pair by pair."""
-    if pair.left == pair.right:
-        ids = catalogue.contents[pair.left]
-        if len(ids) <= MOST_SPELLED_OUT:
-            yield from combinations(ids, 2)  # ids are sorted
-        return
-    for left, right in product(_spelled_out(catalogue, pair.left), _spelled_out(catalogue, pair.right)):
-        yield _sorted_pair(left, right)
-
-
-def _spelled_out(catalogue: Catalogue, content: str) -> Sequence[str]:
-    ids = catalogue.contents[content]
-    if len(ids) <= MOST_SPELLED_OUT:
-        return ids
-    return [min((catalogue.entries[one] for one in ids), key=preference).problem_id]
-
-
-def _sorted_pair(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one < other else (other, one)
-
-
-def choose_among(catalogue: Catalogue, decided: Iterable[ContentPair]) -> dict[str, str]:
+def choose_among(catalogue: Catalogue, decided: DecidedPairs) -> dict[str, str]:
     """Return the kept witness of each problem that is dropped."""
     alike: dict[str, set[str]] = defaultdict(set)
-    for pair in decided:
-        if pair.is_duplicate:
-            alike[pair.left].add(pair.right)
-            alike[pair.right].add(pair.left)
+    for row in decided.where(Decision.DUPLICATE):
+        left, right = decided.contents[decided.left[row]], decided.contents[decided.right[row]]
+        alike[left].add(right)
+        alike[right].add(left)
     entries = [catalogue.entries[one] for content in alike for one in catalogue.contents[content]]
     return choose_witnesses(entries, alike)
 
 
-def _table(rows: Mapping[tuple[str, str], ContentPair], witnesses: Mapping[str, str]) -> pa.Table:
-    columns: dict[str, list[object]] = {name: [] for name in DUPLICATE_PAIRS.schema.names}
-    for (left, right), pair in rows.items():
-        dropped = next((one for one, other in ((left, right), (right, left)) if witnesses.get(one) == other), None)
-        values = {
+def count_problem_pairs(catalogue: Catalogue, decided: DecidedPairs) -> int:
+    """Return how many pairs of problems have these contents."""
+    return sum(1 for row in range(len(decided)) for _ in problem_pairs(catalogue, decided, row))
+
+
+def problem_pairs(catalogue: Catalogue, decided: DecidedPairs, row: int) -> Iterator[tuple[str, str]]:
+    """Yield the problems that have the contents of a pair, two by two, the smaller id first."""
+    left, right = decided.contents[decided.left[row]], decided.contents[decided.right[row]]
+    if left == right:
+        ids = catalogue.contents[left]
+        if len(ids) <= MOST_SPELLED_OUT:
+            yield from combinations(ids, 2)  # ids are sorted
+        return
+    for one, other in product(_spelled_out(catalogue, left), _spelled_out(catalogue, right)):
+        yield (one, other) if one < other else (other, one)
+
+
+def _spelled_out(catalogue: Catalogue, content: str) -> Sequence[str]:
+    ids = catalogue.contents[content]
+    return ids if len(ids) <= MOST_SPELLED_OUT else [_preferred(catalogue, content).problem_id]
+
+
+Rows: TypeAlias = "tuple[Integers, Integers, Integers]"
+"""Left and right problem, by their place among the sorted ids, and the pair of contents of each row of the table."""
+
+
+def _spell_out(catalogue: Catalogue, decided: DecidedPairs, witnesses: Mapping[str, str]) -> Rows:
+    """Return the pairs of problems, sorted, with the pair of contents that each belongs to."""
+    place = {problem_id: number for number, problem_id in enumerate(catalogue.entries)}  # entries are sorted
+    spelled = np.array(
+        [
+            (place[one], place[other], row)
+            for row in range(len(decided))
+            for one, other in problem_pairs(catalogue, decided, row)
+        ],
+        np.int64,
+    ).reshape(-1, 3)
+    known = {
+        (decided.contents[i], decided.contents[j]): row
+        for row, (i, j) in enumerate(zip(decided.left.tolist(), decided.right.tolist(), strict=True))
+        if decided.verdicts[row].decision is Decision.DUPLICATE
+    }
+    present = {
+        (int(one), int(other)) for one, other, row in spelled if decided.verdicts[row].decision is Decision.DUPLICATE
+    }
+    dropped = []
+    for one, other in witnesses.items():
+        left, right = sorted((catalogue.entries[one].content, catalogue.entries[other].content))
+        ids = sorted((place[one], place[other]))
+        if tuple(ids) not in present:
+            dropped.append((*ids, known[left, right]))
+    rows = np.concatenate([spelled, np.array(dropped, np.int64).reshape(-1, 3)])
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    return rows[:, 0], rows[:, 1], rows[:, 2]
+
+
+def _table(catalogue: Catalogue, decided: DecidedPairs, rows: Rows, witnesses: Mapping[str, str]) -> pa.Table:
+    ids = list(catalogue.entries)
+    batches = []
+    for start in range(0, len(rows[0]), PAIRS_PER_BATCH):
+        lefts, rights, pairs = (column[start : start + PAIRS_PER_BATCH].tolist() for column in rows)
+        left, right = [ids[one] for one in lefts], [ids[one] for one in rights]
+        dropped = [
+            next((one for one, other in ((a, b), (b, a)) if witnesses.get(one) == other), None)
+            for a, b in zip(left, right, strict=True)
+        ]
+        verdicts = [decided.verdicts[pair] for pair in pairs]
+        columns = {
             "left_id": left,
             "right_id": right,
-            "cosine": pair.evidence.cosine,
-            "lexical": pair.evidence.lexical,
-            "tests_equal": pair.evidence.tests_equal,
-            "decision": pair.verdict.decision.value,
-            "decided_by": pair.verdict.decided_by.value,
-            "kept_id": witnesses[dropped] if dropped else None,
+            "cosine": decided.cosine[pairs].astype(np.float32),
+            "lexical": decided.lexical[pairs].astype(np.float32),
+            "tests_equal": [decided.tests_equal[pair] for pair in pairs],
+            "decision": [verdict.decision.value for verdict in verdicts],
+            "decided_by": [verdict.decided_by.value if verdict.decided_by else None for verdict in verdicts],
+            "kept_id": [None if one is None else witnesses[one] for one in dropped],
             "dropped_id": dropped,
-            "pair_key": pair.key,
-            "rule": pair.verdict.rule.value if pair.verdict.rule else None,
+            "pair_key": [decided.key(pair) for pair in pairs],
+            "rule": [verdict.rule.value if verdict.rule else None for verdict in verdicts],
+            "evidence": [[sign.value for sign in Sign if sign in decided.signs[pair]] for pair in pairs],
+            "inputs_agreeing": decided.agreeing[pairs],
+            "inputs_conflicting": decided.conflicting[pairs],
         }
-        for name, value in values.items():
-            columns[name].append(value)
-    return pa.table(columns, schema=DUPLICATE_PAIRS.schema)
+        batches.append(pa.record_batch(columns, schema=DUPLICATE_PAIRS.schema))
+    return pa.Table.from_batches(batches, schema=DUPLICATE_PAIRS.schema)
 
 
-def _notes(catalogue: Catalogue, rows: Mapping[tuple[str, str], ContentPair], reviews: Reviews) -> dict[str, int]:
-    counts = Counter(f"pairs_{pair.verdict.decision}_by_{pair.verdict.decided_by}" for pair in rows.values())
+def _notes(catalogue: Catalogue, decided: DecidedPairs, pairs: Integers, reviews: Reviews) -> dict[str, int]:
+    counts = Counter(_counted(decided.verdicts[pair]) for pair in pairs.tolist())
     silent = {"silent_statements": len(catalogue.silent_ids)} if catalogue.silent_ids else {}
-    return dict(sorted(counts.items())) | silent | reviews.notes(pair.key for pair in rows.values())
+    known = {decided.key(row) for row in range(len(decided))} if reviews.votes else set[str]()
+    return dict(sorted(counts.items())) | silent | reviews.notes(known)
+
+
+def _counted(verdict: Verdict) -> str:
+    return f"pairs_{verdict.decision}" + (f"_by_{verdict.decided_by}" if verdict.decided_by else "")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.similarity.origin import read_origins
 from ocr_pipeline.similarity.text import content_key, normalise
 
 __all__ = ["Catalogue", "Entry", "read_catalogue"]
@@ -20,6 +22,15 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "has_image": False,
     "n_tests": 0,
     "n_solutions": 0,
+    "native_id": None,
+    "site": None,
+    "url": None,
+    "io_mode": "",
+    "checker": "",
+    "time_limit_s": None,
+    "memory_limit_mib": None,
+    "tags": (),
+    "contest_date": None,
 }
 
 
@@ -36,6 +47,20 @@ class Entry:
     has_image: bool
     n_tests: int
     n_solutions: int
+    native_id: str | None = None
+    site: str | None = None
+    url: str | None = None
+    io_mode: str = ""
+    checker: str = ""
+    time_limit_s: float | None = None
+    memory_limit_mib: float | None = None
+    tags: Sequence[str] = ()
+    contest_date: date | None = None
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Where it was published, in canonical form."""
+        return read_origins(site=self.site, url=self.url, native_id=self.native_id, title=self.title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +81,10 @@ class Catalogue:
         """Return the statement of a content, as its first problem has it."""
         return self.entries[self.contents[content][0]].statement
 
+    def origins(self, content: str) -> frozenset[str]:
+        """Return where the problems with a content were published."""
+        return frozenset[str]().union(*(self.entries[one].origins for one in self.contents[content]))
+
 
 def read_catalogue(batches: Iterable[pa.RecordBatch]) -> Catalogue:
     """Read problems; needed are ``problem_id`` and ``statement``.
@@ -63,7 +92,7 @@ def read_catalogue(batches: Iterable[pa.RecordBatch]) -> Catalogue:
     Raises
     ------
     InputError
-        When an id stands twice or is missing.
+        When an id is repeated or missing.
     """
     entries = [entry for batch in batches for entry in _entries(batch)]
     by_id = {entry.problem_id: entry for entry in sorted(entries, key=lambda entry: entry.problem_id)}
@@ -107,5 +136,5 @@ def _reject_repeated(entries: Sequence[Entry]) -> None:
     repeated = sorted({entry.problem_id for entry in entries if entry.problem_id in seen or seen.add(entry.problem_id)})  # type: ignore[func-returns-value]
     shown = ", ".join(f"`{problem_id}`" for problem_id in repeated[:SHOWN_IDS])
     more = f" and {len(repeated) - SHOWN_IDS} more" if len(repeated) > SHOWN_IDS else ""
-    message = f"{len(repeated)} problem ids stand more than once: {shown}{more}; give every problem an id of its own"
+    message = f"{len(repeated)} problem ids are repeated: {shown}{more}; give every problem an id of its own"
     raise InputError(message)

@@ -1,6 +1,6 @@
 """What two statements tell about being the same problem, beyond likeness: examples, bounds, versions, what is asked.
 
-Everything here is read from the texts and compared without a model. A reading that fails is "none", never evidence.
+Everything here is read from the texts and compared without a model. A reading that fails is empty, never evidence.
 What follows from the evidence is decided by deduplication and by the contamination check.
 """
 
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from ocr_pipeline.similarity.text import normalise
 
@@ -19,10 +22,11 @@ __all__ = [
     "Facts",
     "bounds_differ",
     "canonical_example",
-    "compare_examples",
-    "lexical_similarity",
+    "lexical_similarities",
     "opposite_asked",
+    "parts_of_series",
     "read_facts",
+    "shared_examples",
     "versions_differ",
 ]
 
@@ -30,6 +34,7 @@ LEXICAL_CHARACTERS: Final = 20_000  # rapidfuzz is quadratic; no real statement 
 FACT_CHARACTERS: Final = 200_000  # the same for reading examples and bounds
 EXAMPLE_TOKENS: Final = 200  # long tests are told apart by their beginning
 MOST_EXAMPLES: Final = 50
+MOST_DIGITS: Final = 40  # longer digits are not a bound
 CONTAINED_TOKENS: Final = 3  # shorter inputs end others by chance
 
 _RULED: Final = r"[ \t#*=\-]*"
@@ -59,12 +64,26 @@ _PROGRAM: Final = re.compile(
 _ASSIGNED: Final = re.compile(r"\b[A-Za-z_]\w*[ \t]*=(?!=)")
 _SEPARATORS: Final = re.compile(r"[\s,;\"'`]+")
 _DECIMALS: Final = re.compile(r"(-?\d+)\.(\d*?)0*")
-_NUMBER: Final = r"-?\d[\d,]*(?:\^-?\d+)?"
+_GROUPED: Final = r"-?\d{1,3}(?:(?:[ ,]|\{,\})\d{3})+(?![\d^])"  # 10 000 and 10,000
+_NUMBER: Final = rf"(?:{_GROUPED}|-?\d[\d,]*(?:\^-?\d+)?)"
 _BOUND: Final = rf"{_NUMBER}(?:\s*\*\s*{_NUMBER})*"
 _LIMIT: Final = re.compile(rf"[≤<]\s*([^≤<>≥]{{1,60}}?)\s*[≤<]\s*({_BOUND})(?![\w.]*\s*[≤<])")
 _UPPER: Final = re.compile(rf"(?<=[a-z\])|0-9])\s*[≤<]\s*({_BOUND})(?![\w.]*\s*[≤<])")
-_POWER: Final = re.compile(r"(\d*[1-9])(0{3,})")
-_VERSION: Final = re.compile(r"\b(?:this is (?:the |an? )?|\()(easy|hard|medium|simplified) (?:version|subtask)\b")
+_TEN: Final = re.compile(r"10(?:\^([1-9]\d?)|([3-9]|1[0-8]))")  # a power of ten, also one that lost its sign
+_VERSION: Final = re.compile(r"\b(?:this is (?:the |an? )?|\()(\w+) (?:version|subtask)\b")
+_VERSIONS: Final = {
+    **dict.fromkeys(("easy", "easier", "simple", "simpler", "simplified"), "easy"),
+    **dict.fromkeys(("hard", "harder", "difficult", "complex"), "hard"),
+    **dict.fromkeys(("medium", "intermediate"), "medium"),
+    **dict.fromkeys(("extreme", "hardest", "harderest", "insane"), "extreme"),
+}
+"""How statements call their versions → which one it is."""
+_ANY_ANSWER: Final = re.compile(
+    r"\b(?:any|arbitrary) (?:one )?of (?:them|these|those|the (?:possible |valid |correct |optimal )?(?:answers|solutions))\b"
+    r"|\bany (?:valid|correct|possible|optimal|suitable|such) (?:\w+ )?(?:one|answer|solution|output|order|way)\b"
+    r"|\b(?:multiple|several|many|more than one) (?:\w+ ){0,3}(?:answers|solutions|outputs)\b|\bany order\b|\b(?:print|output|return) any\b"
+)
+_BETWEEN_DIGITS: Final = re.compile(r"[\s,{}]+")
 _LETTERS: Final = re.compile(r"[a-z]+")
 _TITLE_VERSION: Final = re.compile(r"[\s\-(]+(?P<version>[ivx]+|\d{1,2}|easy|hard|medium)(?: version)?\)?$")
 
@@ -106,25 +125,26 @@ class Facts:
     """Which side of each of :data:`OPPOSITES` the words name."""
     version: str = ""
     """easy, hard, … when the statement calls itself a version."""
-    title: str = ""
+    any_answer: bool = False
+    """It takes any of several answers: another answer to the same input tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleComparison:
-    """How the examples of two statements relate; all zero when either has none or their styles differ."""
+    """How the examples of two statements relate."""
 
-    comparable: bool = False
-    shared: int = 0
-    """Examples with the same input and the same output."""
-    conflicting: int = 0
-    """Examples with the same input and another output: something else is asked."""
+    left: frozenset[str]
+    """Inputs of the one that the other answers the same."""
+    right: frozenset[str]
+    conflicting: int
+    """Inputs of both with another output: something else is asked."""
 
 
-def read_facts(statement: str, *, title: str | None = None, tests: Mapping[str, str] | None = None) -> Facts:
-    """Read a statement; ``tests`` are its example tests where a table holds them, which then count as its examples."""
+def read_facts(statement: str) -> Facts:
+    """Read a statement."""
     text = _without_runs(unicodedata.normalize("NFKC", statement[:FACT_CHARACTERS]))
     normal = normalise(statement[:FACT_CHARACTERS])
-    examples, style = (dict(tests), "stdin") if tests else _read_examples(text)
+    examples, style = _read_examples(text)
     return Facts(
         normal=normal,
         examples=examples,
@@ -133,8 +153,8 @@ def read_facts(statement: str, *, title: str | None = None, tests: Mapping[str, 
         bounds=_read_bounds(normal),
         limits={name: _canonical_bound(high) for name, high in _LIMIT.findall(normal)},
         asked=_read_asked(normal),
-        version=_first_group(_VERSION, normal),
-        title=normalise(title or ""),
+        version=_read_version(normal),
+        any_answer=_ANY_ANSWER.search(normal) is not None,
     )
 
 
@@ -200,40 +220,41 @@ def _read_bounds(normal: str) -> frozenset[str]:
 
 
 def _canonical_bound(bound: str) -> str:
-    """Return one spelling: 10^5, 105 (a power that lost its sign), 100,000 and 100000 are one bound."""
-    factors = [_factor(part.strip().replace(",", "")) for part in bound.split("*")]
-    return "*".join(sorted(factor for factor in factors if factor not in {"", "1"})) or "1"
+    """Return one spelling: 2*10^5, 2 * 105 (a power that lost its sign), 200,000 and 200 000 are one bound."""
+    mantissa, tens, rest = 1, 0, []
+    for part in bound.split("*"):
+        number = _BETWEEN_DIGITS.sub("", part)
+        if power := _TEN.fullmatch(number):
+            tens += int(power[1] or power[2])
+        elif number.isdecimal() and len(number) <= MOST_DIGITS:
+            digits = number.rstrip("0") or "0"
+            mantissa, tens = mantissa * int(digits), tens + len(number) - len(digits)
+        else:
+            rest.append(number.replace("^", ""))
+    return "*".join([*sorted(rest), *([str(mantissa)] if mantissa != 1 else []), f"10^{tens}"])
 
 
-def _factor(number: str) -> str:
-    power = _POWER.fullmatch(number)
-    if power is None:
-        return number.replace("^", "")
-    mantissa, zeros = power[1], len(power[2])
-    if mantissa.endswith("1") and set(mantissa[:-1]) <= {"0"}:
-        return f"10{zeros}"
-    return f"{mantissa}*10{zeros}"
+def _read_version(normal: str) -> str:
+    return next((_VERSIONS[found[1]] for found in _VERSION.finditer(normal) if found[1] in _VERSIONS), "")
 
 
-def _first_group(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found[1] if found else ""
-
-
-def compare_examples(left: Facts, right: Facts) -> ExampleComparison:
-    """Compare what the two statements answer to the same inputs.
+def shared_examples(left: Facts, right: Facts) -> ExampleComparison:
+    """Compare what the examples of two statements answer to the same inputs.
 
     An input that holds the other's counts as the same: one form of a problem may give a size that the other leaves out.
-    Examples of a program's comments tell only by agreement: who rewrites a program invents new ones.
     """
     matched = [
-        answer == other_answer
+        (given, other, answer == other_answer)
         for given, answer in left.examples.items()
         for other, other_answer in right.examples.items()
         if _same_input(given, other)
     ]
-    comparable = bool(left.style) and left.style == right.style and not (left.is_program or right.is_program)
-    return ExampleComparison(comparable=comparable, shared=sum(matched), conflicting=len(matched) - sum(matched))
+    agreed = [(given, other) for given, other, is_same in matched if is_same]
+    return ExampleComparison(
+        left=frozenset(given for given, _ in agreed),
+        right=frozenset(other for _, other in agreed),
+        conflicting=len(matched) - len(agreed),
+    )
 
 
 def _same_input(left: str, right: str) -> bool:
@@ -243,21 +264,20 @@ def _same_input(left: str, right: str) -> bool:
     return short.count(" ") >= CONTAINED_TOKENS - 1 and long.endswith(f" {short}")
 
 
-def lexical_similarity(left: str, right: str, *, at_least: float = 0.0) -> float:
-    """Return the edit similarity of two normal forms, 0 to 1; of very long ones, of their beginnings.
+def lexical_similarities(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the edit similarity of pairs of normal forms, 0 to 1, with four digits; of very long ones, of their beginnings."""
+    from rapidfuzz import fuzz, process
 
-    A similarity below ``at_least`` is returned as 0, which takes a fraction of the time.
-    """
-    from rapidfuzz import fuzz
-
-    one, other = left[:LEXICAL_CHARACTERS], right[:LEXICAL_CHARACTERS]
-    return float(fuzz.ratio(one, other, score_cutoff=100 * at_least)) / 100
+    one, other = ([text[:LEXICAL_CHARACTERS] for text in texts] for texts in (left, right))
+    ratios = process.cpdist(one, other, scorer=fuzz.ratio, dtype=np.float64, workers=1)
+    similarities: npt.NDArray[np.float64] = np.round(ratios / 100, 4)
+    return similarities
 
 
 def bounds_differ(left: Facts, right: Facts) -> bool:
     """Say whether one variable has two upper bounds, or each statement a bound that the other lacks.
 
-    A bound on one side only may be an omission, and is no difference; a program's comparisons are no bounds.
+    A bound on one side only may be an omission, and is not a difference; a program's comparisons are not bounds.
     """
     if left.is_program or right.is_program:
         return False
@@ -276,11 +296,16 @@ def _read_asked(normal: str) -> tuple[tuple[bool, bool], ...]:
 
 
 def versions_differ(left: Facts, right: Facts) -> bool:
-    """Say whether they are parts of one series: easy and hard version, or one title with I and II."""
-    if left.version and right.version and left.version != right.version:
-        return True
-    bases, parts = zip(*(_split_title(facts.title) for facts in (left, right)), strict=True)
-    return bool(bases[0]) and bases[0] == bases[1] and parts[0] != parts[1]
+    """Say whether they call themselves different versions, such as easy and hard."""
+    return bool(left.version and right.version) and left.version != right.version
+
+
+def parts_of_series(left: Iterable[str], right: Iterable[str]) -> bool:
+    """Say whether names tell parts of one series: one title with I and II, or with and without a part."""
+    if not set(left).isdisjoint(right):
+        return False
+    pairs = [(_split_title(one), _split_title(other)) for one in left for other in right]
+    return any(bool(one[0]) and one[0] == other[0] and one[1] != other[1] for one, other in pairs)
 
 
 def _split_title(title: str) -> tuple[str, str]:

@@ -6,17 +6,29 @@ The command line lends the client, as the object of its context; how pairs are a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity.opinions import PairOpinions
 
-__all__ = ["OpinionApiKey", "OpinionModel", "OpinionUrl", "open_opinions"]
+__all__ = ["Lent", "OpinionApiKey", "OpinionModel", "OpinionUrl", "open_opinions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What the command line lends to steps that import no other step."""
+
+    opinions: Callable[..., AbstractContextManager[PairOpinions]]
+    """Asks a model: URLs, its name, the ledger, and by name the variable of its key."""
+    judge: Callable[[Path], Any]
+    """Runs programs, keeping results in a folder; gives none where no sandbox works."""
+
 
 OpinionUrl = Annotated[
     list[str] | None,
@@ -41,8 +53,7 @@ def open_opinions(
     if not (urls and model):
         message = "asking a model about pairs needs both --opinion-url and --opinion-model"
         raise InputError(message)
+    lent: Lent = context.obj
     before = out / "judge_ledger.sqlite"  # its name in earlier versions: what it holds is paid
-    opened: AbstractContextManager[PairOpinions] = context.obj(
-        urls, model, before if before.exists() else out / "opinion_ledger.sqlite", api_key_env=api_key_env
-    )
-    return opened
+    ledger = before if before.exists() else out / "opinion_ledger.sqlite"
+    return lent.opinions(urls, model, ledger, api_key_env=api_key_env)

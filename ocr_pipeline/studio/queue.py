@@ -1,8 +1,10 @@
 """The queue of a reviewer: which pairs to decide, the least certain first.
 
-Only narrow columns are read; the statements of a pair are fetched when it is shown. Equal texts need nobody, and
-neither do pairs far below the threshold, which the contamination check stores as the nearest ones. What decided a pair says how certain it is: the threshold alone least, a
-model's opinion more, a rule with measured precision most; among equals, the pair nearest to the threshold comes first.
+Only narrow columns are read; the statements of a pair are fetched when it is shown. What no evidence decides comes first, whether
+both stay or the threshold drops one, and of these the most alike in words, for there the same problem is likeliest; then what a
+model decided. What evidence decided needs nobody: equal texts, one origin, rules, execution. Nor do pairs below the threshold,
+which the contamination check stores as the nearest ones.
+Pairs that were reviewed stay in the list, so that a second reviewer sees them.
 """
 
 from __future__ import annotations
@@ -18,12 +20,17 @@ from ocr_pipeline.tables import CONTAMINATION, DUPLICATE_PAIRS, Table
 
 __all__ = ["Pair", "Progress", "progress_of", "queue_for", "uncertain_pairs"]
 
-CERTAINTY: Final = {"review": 0, "threshold": 0, "opinion": 1, "rule": 2}
-EXACT: Final = "exact"
+CERTAINTY: Final = {"": 0, "review": 0, "threshold": 0, "opinion": 1}
+"""What decided a pair that a person may still have to look at; empty: nothing."""
 THRESHOLD: Final = "threshold"
 DEFAULT_THRESHOLD: Final = 0.7
-DOUBT_BELOW: Final = 0.1  # further below the threshold nobody doubts that it is another problem
-SAME: Final = {"duplicate": ReviewDecision.DUPLICATE, "contaminated": ReviewDecision.DUPLICATE}
+SAID: Final = {
+    "duplicate": ReviewDecision.DUPLICATE,
+    "contaminated": ReviewDecision.DUPLICATE,
+    "distinct": ReviewDecision.DISTINCT,
+    "clean": ReviewDecision.DISTINCT,
+    "undecided": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +45,13 @@ class Pair:
     cosine: float
     lexical: float
     tests_equal: bool | None
-    decision: ReviewDecision
-    """The pipeline's decision, in a reviewer's words."""
+    decision: ReviewDecision | None
+    """The pipeline's decision, in a reviewer's words; none when it is undecided."""
     decided_by: str
     rule: str | None
     span: str | None
+    evidence: tuple[str, ...]
+    """What both sides say, by the names of signs."""
     margin: float
     """How far the cosine lies from the threshold."""
 
@@ -58,10 +67,10 @@ class Progress:
 
 
 def uncertain_pairs(store: Store) -> list[Pair]:
-    """Return every pair whose texts differ, once per content key, the least certain first."""
+    """Return every pair that evidence does not decide, once per content key, the least certain first."""
     found = [*_pairs(store, DUPLICATE_PAIRS, _duplicate), *_pairs(store, CONTAMINATION, _contamination)]
     ordered = sorted(
-        found, key=lambda pair: (CERTAINTY.get(pair.decided_by, 0), pair.margin, pair.pair_key, pair.left_id)
+        found, key=lambda pair: (CERTAINTY[pair.decided_by], -pair.lexical, pair.margin, pair.pair_key, pair.left_id)
     )
     return list({pair.pair_key: pair for pair in reversed(ordered)}.values())[::-1]
 
@@ -70,7 +79,7 @@ def queue_for(reviewer: str, pairs: Iterable[Pair], reviews: Reviews, skipped: C
     """Return the pairs a reviewer has not decided.
 
     First those on which others disagree, then those nobody decided, then those that want a second opinion; what the
-    reviewer skipped stands at the end.
+    reviewer skipped comes last.
     """
     waiting = [pair for pair in pairs if reviewer not in reviews.votes.get(pair.pair_key, {})]
     order = {key: place for place, key in enumerate(skipped)}
@@ -105,8 +114,8 @@ def _pairs(store: Store, table: Table, build: Any) -> Iterator[Pair]:  # noqa: A
     threshold = float(manifest.config.get("threshold", DEFAULT_THRESHOLD))
     for batch in store.open(table).to_batches():
         for row in batch.to_pylist():
-            far_below = row["decided_by"] == THRESHOLD and row["cosine"] < threshold - DOUBT_BELOW
-            if row["decided_by"] != EXACT and not far_below:
+            below = row["decided_by"] == THRESHOLD and row["decision"] == "clean"
+            if (row["decided_by"] or "") in CERTAINTY and not below:
                 yield build(row, abs(row["cosine"] - threshold))
 
 
@@ -131,7 +140,7 @@ def _contamination(row: Mapping[str, Any], margin: float) -> Pair:
         right_id=row["benchmark_id"],
         benchmark=row["benchmark"],
         tests_equal=None,
-        rule=None,
+        rule=row["rule"],
         span=row["span"],
         margin=margin,
         **_common(row),
@@ -139,6 +148,9 @@ def _contamination(row: Mapping[str, Any], margin: float) -> Pair:
 
 
 def _common(row: Mapping[str, Any]) -> dict[str, Any]:
-    decision = SAME.get(row["decision"], ReviewDecision.DISTINCT)
-    shown = {name: row[name] for name in ("pair_key", "cosine", "lexical", "decided_by")}
-    return shown | {"decision": decision}
+    shown = {name: row[name] for name in ("pair_key", "cosine", "lexical")}
+    return shown | {
+        "decided_by": row["decided_by"] or "",
+        "evidence": tuple(row["evidence"] or ()),
+        "decision": SAID[row["decision"]],
+    }

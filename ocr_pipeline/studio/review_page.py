@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from ocr_pipeline.errors import PipelineError
 from ocr_pipeline.similarity import ReviewDecision, Reviews
+from ocr_pipeline.similarity.profile import spoken
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio.decisions import PairKind, Review, agreements, append_reviews, last_standing, stored_reviews
 from ocr_pipeline.studio.difference import side_by_side
@@ -140,19 +141,23 @@ def _show_pair(store: Store, pair: Pair, votes: Reviews, reviewer: str) -> None:
 def _show_evidence(pair: Pair, votes: Reviews, reviewer: str) -> None:
     import streamlit as st
 
-    tests = {True: "equal", False: "different", None: "not comparable"}[pair.tests_equal]
-    by = f"{pair.decided_by} `{pair.rule}`" if pair.rule else pair.decided_by
-    compared = [f"example tests **{tests}**"] if pair.kind is PairKind.DUPLICATE else []
+    tests = {True: "the same", False: "different, or none in common", None: "not comparable"}[pair.tests_equal]
+    by = (
+        f" (by {pair.decided_by} `{pair.rule}`)" if pair.rule else f" (by {pair.decided_by})" if pair.decided_by else ""
+    )
+    compared = [f"known answers **{tests}**"] if pair.kind is PairKind.DUPLICATE else []
     facts = [
         f"cosine **{pair.cosine:.4f}**",
         f"lexical similarity **{pair.lexical:.2f}**",
         *compared,
-        f"the pipeline says **{_word(pair, pair.decision)}** (by {by})",
+        f"the pipeline says **{_word(pair, pair.decision) if pair.decision else 'undecided'}**{by}",
     ]
     others = {who: vote for who, vote in votes.votes.get(pair.pair_key, {}).items() if who != reviewer}
     if len(set(others.values())) > 1:  # one other opinion is kept back, so that the second one is independent
         facts.append("**other reviewers disagree**")
     st.markdown(" · ".join(facts))
+    if pair.evidence:
+        st.html(f"<p class='facts'>Evidence: {html.escape(spoken(pair.evidence))}</p>")
     if pair.span:
         st.html(f"<p class='facts'>Both say: <q>{html.escape(pair.span)}</q></p>")
 

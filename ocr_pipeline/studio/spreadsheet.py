@@ -21,6 +21,7 @@ import pyarrow as pa
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import ReviewDecision
+from ocr_pipeline.similarity.profile import spoken
 from ocr_pipeline.store import Store, atomic_write, open_csv
 from ocr_pipeline.studio.decisions import PairKind, Review, append_reviews, stored_reviews
 from ocr_pipeline.studio.queue import Pair, uncertain_pairs
@@ -42,6 +43,7 @@ COLUMNS: Final = (
     "tests_equal",
     "pipeline_decision",
     "decided_by",
+    "evidence",
     "left_statement",
     "right_statement",
 )
@@ -115,8 +117,9 @@ def _lines(
         "cosine": f"{pair.cosine:.4f}",
         "lexical": f"{pair.lexical:.4f}",
         "tests_equal": "" if pair.tests_equal is None else str(pair.tests_equal).lower(),
-        "pipeline_decision": pair.decision.value,
+        "pipeline_decision": pair.decision.value if pair.decision else "undecided",
         "decided_by": pair.decided_by,
+        "evidence": spoken(pair.evidence),
         "left_statement": _no_formula(excerpts.get(pair.left_id, "")),
         "right_statement": _no_formula(excerpts.get(pair.right_id, "")),
     }

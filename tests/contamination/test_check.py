@@ -109,13 +109,14 @@ def test_a_benchmark_added_later_encodes_only_itself() -> None:
 
 
 def test_raw_benchmarks_are_read_by_their_columns(tmp_path: Path) -> None:
-    """A prompt column and an id column are enough; lines that most rows share are left out."""
+    """A prompt column and an id column are enough, and an id may be evidence; lines that most rows share are left out."""
     wrapper = "You are given a question and answer in Python.\n"
     rows = [{"task_id": f"T/{number}", "prompt": f"{wrapper}story number{number} of many"} for number in range(30)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "raw.parquet")
     (tmp_path / "raw.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     found = read_benchmark("raw", tmp_path / "raw.parquet")
-    assert found.problems.to_pylist()[0] == {"problem_id": "T/0", "statement": "story number0 of many"}
+    first = {"problem_id": "T/0", "native_id": "T/0", "statement": "story number0 of many"}
+    assert found.problems.to_pylist()[0] == first
     assert read_benchmark("raw", tmp_path / "raw.jsonl") == found
 
 

@@ -71,14 +71,14 @@ def test_decontaminate_takes_plain_problems(tmp_path: Path) -> None:
     assert clean.column("member_ids").to_pylist() == [["c"]]
 
 
-def decided(table: Path, *ids: str) -> dict[tuple[str, ...], tuple[str, str]]:
+def decided(table: Path, *ids: str) -> dict[tuple[str, ...], tuple[str, str | None]]:
     """Return decision and decider of each row of a table, by the values of the id columns."""
     rows = pq.read_table(table).to_pylist()
     return {tuple(row[name] for name in ids): (row["decision"], row["decided_by"]) for row in rows}
 
 
 def test_a_model_is_asked_through_the_client_and_paid_once(tmp_path: Path) -> None:
-    """Both orders agree: the model decides; one answer malformed or the other way round: the threshold does."""
+    """Both orders agree: the model decides; one answer malformed or the other way round: the pair stays undecided."""
     other, third = "seven bees fly over nine lakes to find some honey", "one king gives each guest two cups of red wine"
     texts = {"a": STORY, "b": f"{STORY} quickly", "c": other, "d": f"{other} soon", "e": third, "f": f"{third} now"}
     answers = {"a": "DIFFERENT", "b": "They differ.\n**Different**", "c": "maybe", "d": "SAME"}
@@ -105,8 +105,8 @@ def test_a_model_is_asked_through_the_client_and_paid_once(tmp_path: Path) -> No
         assert result.exit_code == 0, result.output
     assert decided(tmp_path / "out" / "duplicate_pairs.parquet", "left_id", "right_id") == {
         ("a", "b"): ("distinct", "opinion"),
-        ("c", "d"): ("duplicate", "threshold"),
-        ("e", "f"): ("duplicate", "threshold"),
+        ("c", "d"): ("undecided", None),
+        ("e", "f"): ("undecided", None),
     }
     assert decided(tmp_path / "out" / "contamination.parquet", "problem_id") == {("a",): ("clean", "opinion")}
     with Ledger(tmp_path / "out" / "opinion_ledger.sqlite") as ledger:
@@ -124,7 +124,7 @@ def test_a_model_needs_an_address_and_a_name(tmp_path: Path) -> None:
 
 
 def test_the_curve_is_a_table_too(tmp_path: Path) -> None:
-    """A row per threshold, with precision and recall on the labelled pairs that are given."""
+    """A row per threshold, with precision, recall and the share that is queued of the labelled pairs that are given."""
     source = put(tmp_path / "p.parquet", ("a", STORY), ("b", f"{STORY} quickly"), ("c", "bees"))
     known = pa.table({"text_a": [STORY, STORY], "text_b": [f"{STORY} quickly", "bees"], "label": [1, 0]})
     pq.write_table(known, tmp_path / "known.parquet")
@@ -132,11 +132,12 @@ def test_the_curve_is_a_table_too(tmp_path: Path) -> None:
     result = CliRunner().invoke(build_app(["dedup"]), arguments)
     assert result.exit_code == 0, result.output
     curve = pq.read_table(tmp_path / "out" / "threshold_curve.parquet").to_pylist()
-    assert [(row["threshold"], row["kept"], row["recall"]) for row in curve][::6] == [(0.6, 2, 1.0), (0.9, 2, 1.0)]
+    drawn = [(row["threshold"], row["kept"], row["undecided_pairs"], row["recall"], row["queued"]) for row in curve]
+    assert drawn[::6] == [(0.6, 3, 1, 0.0, 1.0), (0.9, 3, 1, 0.0, 1.0)]
 
 
 def test_reviews_that_settle_nothing_are_named(tmp_path: Path) -> None:
-    """Who disagrees on what, which pairs are unknown, what is no decision: a line each, and the rules decide."""
+    """Who disagrees on what, which pairs are unknown, what is not a decision: a line each, and they decide nothing."""
     near = f"{STORY} quickly"
     source = put(tmp_path / "p.parquet", ("a", STORY), ("b", near))
     key = pair_key(STORY, near)
@@ -149,4 +150,4 @@ def test_reviews_that_settle_nothing_are_named(tmp_path: Path) -> None:
     assert "reviewed pair `ffff` is none of these problems' pairs" in result.stderr
     assert "1 reviews have no pair_key or a decision" in result.stderr
     pairs = decided(tmp_path / "out" / "duplicate_pairs.parquet", "left_id", "right_id")
-    assert pairs == {("a", "b"): ("duplicate", "threshold")}
+    assert pairs == {("a", "b"): ("undecided", None)}

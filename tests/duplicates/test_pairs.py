@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ocr_pipeline.duplicates import (
     DuplicateConfig,
     LabelledPair,
+    Undecided,
     check_invariants,
     compare_problems,
     find_pairs,
@@ -121,7 +122,7 @@ def test_a_reviewed_duplicate_below_the_threshold_is_followed() -> None:
 
 
 def test_a_model_is_asked_in_both_orders_about_open_pairs_only() -> None:
-    """Agreement decides; contradiction and malformed answers leave it to the threshold."""
+    """Agreement decides; contradiction and malformed answers decide nothing."""
 
     class Model:
         def __init__(self, *answers: str | None) -> None:
@@ -141,7 +142,7 @@ def test_a_model_is_asked_in_both_orders_about_open_pairs_only() -> None:
     assert agreed.prompts[0] != agreed.prompts[1]
     for answers in (("SAME", "DIFFERENT"), ("perhaps", "perhaps"), (None, None)):
         decided = {(one["left_id"], one["right_id"]): one for one in pairs_of(rows, opinions=Model(*answers))}
-        assert decided["x", "y"]["decided_by"] == "threshold"
+        assert (decided["x", "y"]["decision"], decided["x", "y"]["decided_by"]) == ("undecided", None)
 
 
 def test_chains_do_not_drop() -> None:
@@ -149,7 +150,8 @@ def test_chains_do_not_drop() -> None:
     words = [f"w{number}" for number in range(30)]
     chain = [" ".join(words[start : start + 12]) for start in (0, 3, 6)]
     batches = full_problems([(f"s/{name}", text) for name, text in zip("abc", chain, strict=True)])
-    pairs = find_pairs(batches, tests=None, config=DuplicateConfig(), encoder=WordEncoder(), reviews=Reviews())
+    config = DuplicateConfig(undecided=Undecided.DROP)
+    pairs = find_pairs(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews())
     sink = Sink()
     counts = select_unique(lambda: batches, pairs, sink)
     kept = sink.tables[0].column("problem_id").to_pylist()
@@ -160,7 +162,7 @@ def test_chains_do_not_drop() -> None:
 def test_what_has_tests_stays() -> None:
     """Tests count before solutions, licence, length and id."""
     rows = problems(("a", f"{STORY} and more words"), ("b", STORY), n_tests=[0, 5])
-    (pair,) = pairs_of(rows)
+    (pair,) = pairs_of(rows, config=DuplicateConfig(undecided=Undecided.DROP))
     assert pair["kept_id"] == "b"
 
 
@@ -187,7 +189,7 @@ def test_silent_statements_are_duplicates_of_nothing() -> None:
 
 def test_repeated_ids_are_named() -> None:
     """Two problems of one id cannot be told apart in any table."""
-    with pytest.raises(InputError, match="1 problem ids stand more than once: `a`"):
+    with pytest.raises(InputError, match="1 problem ids are repeated: `a`"):
         pairs_of(problems(("a", "x"), ("a", "y"), ("b", "z")))
 
 
@@ -278,7 +280,7 @@ def test_a_broken_invariant_is_named(change: dict[str, Any], says: str) -> None:
 def test_the_curve_keeps_more_at_higher_thresholds() -> None:
     """Kept rows grow with the threshold, pairs fall, and quality comes from the labelled pairs."""
     labelled = [
-        LabelledPair(STORY, f"{STORY} quickly", is_same=True),
+        LabelledPair(STORY, f"  {STORY.upper()}", is_same=True),
         LabelledPair(STORY, "nothing alike", is_same=False),
     ]
     curve = threshold_curve(
@@ -287,7 +289,7 @@ def test_the_curve_keeps_more_at_higher_thresholds() -> None:
     assert [row["threshold"] for row in curve] == [0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]
     assert [row["kept"] for row in curve] == sorted(row["kept"] for row in curve)
     assert [row["pairs"] for row in curve] == sorted((row["pairs"] for row in curve), reverse=True)
-    assert (curve[2]["precision"], curve[2]["recall"]) == (1.0, 1.0)
+    assert (curve[2]["precision"], curve[2]["recall"], curve[2]["queued"]) == (1.0, 1.0, 0.0)
 
 
 def test_the_curve_leaves_out_thresholds_that_bring_too_many_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

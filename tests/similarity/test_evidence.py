@@ -6,9 +6,10 @@ import pytest
 
 from ocr_pipeline.similarity.evidence import (
     bounds_differ,
-    compare_examples,
     opposite_asked,
+    parts_of_series,
     read_facts,
+    shared_examples,
     versions_differ,
 )
 
@@ -36,28 +37,31 @@ def test_the_format_sections_are_no_example() -> None:
 def test_another_answer_to_the_same_input_is_a_conflict() -> None:
     """The same numbers with another output ask something else."""
     other = FORMS["codeforces"].replace("6\n\n\nInput", "1\n\n\nInput")
-    compared = compare_examples(read_facts(FORMS["codeforces"]), read_facts(other))
-    assert (compared.shared, compared.conflicting) == (1, 1)
+    compared = shared_examples(read_facts(FORMS["codeforces"]), read_facts(other))
+    assert (len(compared.left), compared.conflicting) == (1, 1)
 
 
 def test_a_form_that_gives_the_size_too_shares_the_example() -> None:
     """``3`` and a line of three numbers is the input ``nums = [1, 2, 3]``."""
     sized = FORMS["codeforces"].replace("1 2 3", "3\n1 2 3").replace("4 5 6", "3\n4 5 6")
-    assert compare_examples(read_facts(FORMS["leetcode"]), read_facts(sized)).shared == 2
+    assert len(shared_examples(read_facts(FORMS["leetcode"]), read_facts(sized)).right) == 2
 
 
-def test_examples_of_a_program_tell_only_by_agreement() -> None:
-    """Who rewrites a function invents new examples, so that others are no evidence of another problem."""
-    program = 'def f(x):\n    """Sum.\n    Example 1:\n    Input: x = [1,2]\n    Output: 3\n    """\n'
-    other = program.replace("[1,2]", "[2,2]").replace("3", "4")
-    compared = compare_examples(read_facts(program), read_facts(other))
-    assert (compared.comparable, compared.shared) == (False, 0)
-
-
-@pytest.mark.parametrize("spelling", ["10^5", "10^{5}", "105", "100000", "100,000", "10<sup>5</sup>", "$10^5$", "10⁵"])
+@pytest.mark.parametrize(
+    "spelling",
+    ["10^5", "10^{5}", "105", "100000", "100,000", "100 000", "100{,}000", "10<sup>5</sup>", "$10^5$", "10⁵"],
+)
 def test_one_bound_has_one_value_in_every_spelling(spelling: str) -> None:
     """A power with or without its sign, and the plain number, are one bound."""
     assert not bounds_differ(read_facts(f"1 <= n <= {spelling}"), read_facts("* 1 ≤ n ≤ 10^5"))
+
+
+@pytest.mark.parametrize(
+    "spelling", ["2*10^5", r"2 \cdot 10^5", "2 * 105", "200000", "200 000", "2\N{MULTIPLICATION SIGN}10⁵"]
+)
+def test_a_multiple_of_a_power_is_one_bound_in_every_spelling(spelling: str) -> None:
+    """Factors are multiplied out before they are compared."""
+    assert not bounds_differ(read_facts(f"1 <= n <= {spelling}"), read_facts("1 ≤ n ≤ 200,000"))
 
 
 def test_another_upper_bound_differs() -> None:
@@ -78,14 +82,18 @@ def test_a_bound_that_only_one_states_is_no_difference() -> None:
 )  # fmt: skip
 def test_parts_of_a_series_are_told_by_their_titles(left: str, right: str, *, differ: bool) -> None:
     """One title with other numerals or versions is another part."""
-    assert versions_differ(read_facts("x", title=left), read_facts("x", title=right)) is differ
+    assert parts_of_series([left.lower()], [right.lower()]) is differ
 
 
-def test_easy_and_hard_versions_say_so() -> None:
-    """The sentence of Codeforces tells the versions apart without titles."""
-    assert versions_differ(
-        read_facts("This is the easy version of the problem."), read_facts("This is the hard version of the problem.")
-    )
+@pytest.mark.parametrize(
+    ("left", "right", "differ"),
+    [("an easy", "a hard", True), ("the easier", "a harder", True), ("a simple", "the easy", False), ("the hard", "the extreme", True),
+     ("an updated", "a hard", False)],
+)  # fmt: skip
+def test_easy_and_hard_versions_say_so(left: str, right: str, *, differ: bool) -> None:
+    """The sentence of Codeforces tells the versions apart without titles, in whichever words."""
+    one, other = (read_facts(f"This is {which} version of the problem.") for which in (left, right))
+    assert versions_differ(one, other) is differ
 
 
 def test_the_opposite_is_asked() -> None:

@@ -41,8 +41,8 @@ def contaminated() -> dict[str, Any]:
     """Return a row of ``contamination`` that the threshold decided."""
     left, right = "apps/train/3", "humaneval/test/0"
     row = {"problem_id": left, "benchmark": "humaneval", "benchmark_version": "1", "benchmark_id": right}
-    decided = {"decision": "contaminated", "decided_by": "threshold", "cosine": 0.72, "span": "letters of a word"}
-    return row | decided | {"pair_key": pair_key(STATEMENTS[left], STATEMENTS[right])}
+    decided = {"decision": "contaminated", "decided_by": "threshold", "cosine": 0.72, "lexical": 0.6}
+    return row | decided | {"span": "letters of a word", "pair_key": pair_key(STATEMENTS[left], STATEMENTS[right])}
 
 
 def build_root(root: Path, *pairs: dict[str, Any]) -> Store:

@@ -145,36 +145,37 @@ def test_votes_depend_on_the_latest_row_of_each_reviewer(events: list[tuple[str,
 
 
 def test_least_certain_pairs_come_first(tmp_path: Path) -> None:
-    """By what decided, then by the distance to the threshold; contamination and duplicates share one queue."""
+    """What nobody decided, the most alike first, before opinions; contamination and duplicates share one queue."""
     rows = [
-        studio_root.pair(1, decided_by="rule", rule="series"),
-        studio_root.pair(2),
-        studio_root.pair(3),
+        studio_root.pair(1, decision="undecided", decided_by=None, lexical=0.3),
+        studio_root.pair(2, lexical=0.7),
+        studio_root.pair(3, decision="undecided", decided_by=None, lexical=0.8),
         studio_root.pair(4, decided_by="opinion"),
     ]
     pairs = uncertain_pairs(studio_root.build_root(tmp_path, *rows))
     assert [pair.right_id for pair in pairs] == [
-        "humaneval/test/0",
         "taco/train/3",
         "taco/train/2",
-        "taco/train/4",
+        "humaneval/test/0",
         "taco/train/1",
+        "taco/train/4",
     ]
 
 
-def test_equal_texts_are_not_asked(tmp_path: Path) -> None:
-    """What is exact needs no person."""
-    store = studio_root.build_root(tmp_path, studio_root.pair(1, decided_by="exact"))
+@pytest.mark.parametrize(("decided_by", "rule"), [("exact", None), ("origin", "same_origin"), ("rule", "other_bounds")])
+def test_what_evidence_decides_is_not_asked(tmp_path: Path, decided_by: str, rule: str | None) -> None:
+    """Equal texts, one origin and rules need no person."""
+    store = studio_root.build_root(tmp_path, studio_root.pair(1, decided_by=decided_by, rule=rule))
     assert [pair.kind for pair in uncertain_pairs(store)] == [PairKind.CONTAMINATION]
 
 
-def test_nearest_but_far_pairs_are_not_asked(tmp_path: Path) -> None:
-    """The contamination check stores each problem's nearest benchmark problem; one far below the threshold is no doubt."""
+def test_pairs_below_the_threshold_are_not_asked(tmp_path: Path) -> None:
+    """The contamination check stores each problem's nearest benchmark problem, though nothing makes it suspect."""
     store = studio_root.build_root(tmp_path)
-    near, far = ({"cosine": cosine, "decision": "clean"} for cosine in (0.65, 0.45))
+    below = {"cosine": 0.65, "decision": "clean"}
     rows = [
-        studio_root.contaminated() | near,
-        studio_root.contaminated() | far | {"problem_id": "apps/train/4", "pair_key": "far"},
+        studio_root.contaminated(),
+        studio_root.contaminated() | below | {"problem_id": "apps/train/4", "pair_key": "below"},
     ]
     put(store, CONTAMINATION, rows, config={"threshold": studio_root.THRESHOLD})
     asked = [pair.left_id for pair in uncertain_pairs(store) if pair.kind is PairKind.CONTAMINATION]

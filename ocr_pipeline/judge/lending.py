@@ -1,0 +1,48 @@
+"""The judge for other steps, lent by the roof: programs in, rows of ``executions`` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import pyarrow as pa
+
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge.probing import choose_plan
+from ocr_pipeline.judge.programs import Tiers
+from ocr_pipeline.judge.step import TestSource, judge
+from ocr_pipeline.judge.verdicts import JudgeConfig
+from ocr_pipeline.tables import EXECUTIONS
+
+__all__ = ["MOST_TESTS", "LentJudge", "lend_judge"]
+
+MOST_TESTS: Final = 50
+"""Tests of one problem that a solution of another one is run on: more cost time and say no more."""
+
+LentJudge: TypeAlias = "Callable[[Iterable[pa.RecordBatch], TestSource, Iterable[pa.RecordBatch]], pa.Table]"
+
+
+class _Kept:
+    def __init__(self) -> None:
+        self.rows: list[pa.RecordBatch] = []
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Take rows as a table's writer does."""
+        self.rows += rows.to_batches() if isinstance(rows, pa.Table) else [rows]
+
+
+def lend_judge(config: JudgeConfig, checkpoint: Path) -> LentJudge | None:
+    """Return the judge, whose results are kept in ``checkpoint``; ``None`` where no sandbox works."""
+    if config.tiers is not Tiers.UNSANDBOXED:
+        try:
+            choose_plan(str(config.tiers))
+        except JudgeError:
+            return None
+
+    def run(problems: Iterable[pa.RecordBatch], tests: TestSource, samples: Iterable[pa.RecordBatch]) -> pa.Table:
+        kept = _Kept()
+        judge(problems, tests, samples, config=config, writer=kept, checkpoint=checkpoint)
+        return pa.Table.from_batches(kept.rows, schema=EXECUTIONS.schema)
+
+    return run

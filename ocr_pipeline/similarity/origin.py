@@ -1,0 +1,164 @@
+"""Where a problem was first published: judge, contest and index, in one canonical form whatever a source writes.
+
+Read from addresses, from names such as ``1575_A. Another Sorting Problem`` and from native ids. One problem may have several
+origins, for a judge may know it under a number and under a name; only origins of one kind can be compared. An address
+of a judge that is not known here, or of a contest as a whole, says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+__all__ = ["other_origin", "parts_of_one", "read_origins", "same_origin"]
+
+ADDRESS_CHARACTERS: Final = 500
+
+
+def _task(site: str) -> Callable[[str], str]:
+    return lambda name: f"{site}:{name.lower().replace('-', '_')}"
+
+
+def _codeforces(contest: str, index: str) -> str:
+    return f"codeforces:{int(contest)}/{index.upper()}"
+
+
+_atcoder, _codechef, _kattis, _spoj = _task("atcoder"), _task("codechef"), _task("kattis"), _task("spoj")
+
+
+def _slug(site: str) -> Callable[[str], str]:
+    """Compare words without what joins them: ``pow-x-n`` and ``powx-n`` are one name."""
+    return lambda name: f"{site}.name:{re.sub(r'[^a-z0-9]+', '', name.lower())}"
+
+
+_leetcode, _hackerrank, _hackerearth = _slug("leetcode"), _slug("hackerrank"), _slug("hackerearth")
+
+
+def _aizu(name: str) -> str:
+    return f"aizu:{name.zfill(4).upper()}"
+
+
+def _codewars(kata: str) -> str:
+    return f"codewars.id:{kata.lower()}" if re.fullmatch(r"[0-9a-f]{24}", kata.lower()) else _slug("codewars")(kata)
+
+
+_ADDRESSES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., str]], ...]] = tuple(
+    (host, re.compile(pattern, re.IGNORECASE), form)
+    for host, pattern, form in (
+        (
+            r"(?:[\w-]+\.)*(?:codeforces\.(?:com|ml|cc|es)|codeforc\.es)",
+            r"/(?:problemset/(?:gym)?problem|problemset/problem)/(\d+)/([a-z]\d{0,2}|\d{1,2})(?![^/?])",
+            _codeforces,
+        ),
+        (
+            r"(?:[\w-]+\.)*(?:codeforces\.(?:com|ml|cc|es)|codeforc\.es)",
+            r"/(?:contest|gym)/(\d+)/problem/([a-z]\d{0,2}|\d{1,2})(?![^/?])",
+            _codeforces,
+        ),
+        (r"(?:[\w-]+\.)*atcoder\.jp", r"/tasks/([\w-]+)", _atcoder),
+        (r"(?:[\w-]+\.)*codechef\.com", r"/(?:problems|submit)(?:-old)?/([\w]+)(?=[/?]|$)", _codechef),
+        (r"(?:[\w-]+\.)*hackerrank\.com", r"/challenges/([\w-]+)", _hackerrank),
+        (
+            r"(?:[\w-]+\.)*hackerearth\.com",
+            r"/(?:practice-problems|problem|competitive/[\w-]+)/(?:algorithm|approximate|multiplayer|golf|[\w-]+)/([\w-]+)",
+            _hackerearth,
+        ),
+        (r"(?:[\w-]+\.)*leetcode(?:-cn)?\.(?:com|cn)", r"/problems/([\w-]+)", _leetcode),
+        (r"(?:[\w-]+\.)*kattis\.com", r"/problems/([\w.-]+)", _kattis),
+        (r"(?:[\w-]+\.)*codewars\.com", r"/kata/([\w-]+)", _codewars),
+        (r"(?:[\w-]+\.)*geeksforgeeks\.org", r"/problems/([\w-]+)", _slug("geeksforgeeks")),
+        (r"(?:[\w-]+\.)*u-aizu\.ac\.jp", r"[?&]id=(\w+)", _aizu),
+        (
+            r"(?:[\w-]+\.)*u-aizu\.ac\.jp",
+            r"/(?:problems|challenges|courses|services)(?:/[\w.-]+)*?/(\d{4}|[A-Z]{2,5}\d?_\d+_[A-Z])(?=[/?]|$)",
+            _aizu,
+        ),
+        (r"acm\.timus\.ru", r"[?&]num=(\d+)", _task("timus")),
+        (r"(?:www\.)?spoj\.com", r"/problems/([\w]+)", _spoj),
+        (r"(?:www\.)?acmicpc\.net", r"/problem/(\d+)", _task("baekjoon")),
+        (r"(?:www\.)?luogu\.(?:com\.cn|com|org)", r"/problem/CF(\d+)([A-Z]\d?)(?=[/?]|$)", _codeforces),
+        (r"(?:www\.)?luogu\.(?:com\.cn|com|org)", r"/problem/AT_(\w+)", _atcoder),
+        (r"(?:www\.)?luogu\.(?:com\.cn|com|org)", r"/problem/(P\d+)", _task("luogu")),
+        (r"(?:www\.)?vjudge\.net", r"/problem/CodeForces-(\d+)([A-Z]\d?)(?=[/?]|$)", _codeforces),
+        (r"(?:www\.)?vjudge\.net", r"/problem/AtCoder-(\w+)", _atcoder),
+    )
+)
+_CODEFORCES_NAME: Final = re.compile(
+    r"(?:codeforces|cf)?[_\-/ ]?(\d{1,6})[_\-/ ]?([A-Z]\d{0,2})(?:\.\s.*)?", re.IGNORECASE
+)
+_CODEFORCES_TITLE: Final = re.compile(r"(\d{1,6})_([A-Z]\d{0,2})\. .+", re.DOTALL)
+_ATCODER_TASK: Final = re.compile(r"[a-z][a-z0-9\-]*_[a-z0-9]+(?:_[a-z0-9]+)*", re.IGNORECASE)
+_PART: Final = re.compile(r"(codeforces:\d+/[A-Z])\d+")
+_CODENET: Final = re.compile(r"(p\d{5})(?:\s.*)?", re.DOTALL)
+_NAME: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", re.IGNORECASE)
+_NAMED: Final[Mapping[str, Callable[[str], str]]] = {
+    "codechef": _codechef,
+    "hackerearth": _hackerearth,
+    "hackerrank": _hackerrank,
+    "kattis": _kattis,
+    "leetcode": _leetcode,
+}
+
+
+def read_origins(
+    *, site: str | None = None, url: str | None = None, native_id: str | None = None, title: str | None = None
+) -> frozenset[str]:
+    """Return the origins of a problem, such as ``codeforces:1575/A``; none when nothing that is given tells."""
+    name, heading = ((text or "").strip()[:ADDRESS_CHARACTERS] for text in (native_id, title))
+    found = {*_of_address(url), *_of_address(name), *_of_name(site or "", name), *_of_title(site or "", heading)}
+    return frozenset(found)
+
+
+def _of_address(url: str | None) -> Iterator[str]:
+    if not url or "/" not in url or len(url) > ADDRESS_CHARACTERS:
+        return
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        host = (parts.hostname or "").removeprefix("www.")
+    except ValueError:
+        return
+    place = unquote(parts.path) + (f"?{parts.query}" if parts.query else "")
+    for hosts, pattern, form in _ADDRESSES:
+        if re.fullmatch(hosts, host) and (match := pattern.search(place)):
+            yield form(*match.groups())
+            return
+
+
+def _of_title(site: str, title: str) -> Iterator[str]:
+    """Read titles that tell by themselves; LeetCode's are its names, other judges give one title to several problems."""
+    if match := _CODENET.fullmatch(title):  # CodeNet's numbers of AtCoder's and Aizu's problems
+        yield f"codenet:{match[1]}"
+    elif site in {"codeforces", ""} and (match := _CODEFORCES_TITLE.fullmatch(title)):
+        yield _codeforces(*match.groups())
+    elif site == "leetcode" and any(character.isalpha() for character in title):
+        yield _leetcode(title)
+
+
+def _of_name(site: str, name: str) -> Iterator[str]:
+    """Read what a judge calls the problem. Numbers say nothing: LeetCode has two of them for each problem."""
+    yield from _of_title(site if site == "codeforces" else "", name)
+    if site == "codeforces" and (match := _CODEFORCES_NAME.fullmatch(name)):
+        yield _codeforces(*match.groups())
+    elif site == "atcoder" and _ATCODER_TASK.fullmatch(name):
+        yield _atcoder(name)
+    elif site in _NAMED and _NAME.fullmatch(name) and not name.isdigit():
+        yield _NAMED[site](name)
+
+
+def same_origin(left: Iterable[str], right: Iterable[str]) -> bool:
+    """Say whether both were published at one place."""
+    return not set(left).isdisjoint(right)
+
+
+def other_origin(left: Iterable[str], right: Iterable[str]) -> bool:
+    """Say whether one judge knows both, under different names of one kind."""
+    kinds = {one.partition(":")[0] for one in left} & {one.partition(":")[0] for one in right}
+    return bool(kinds) and not same_origin(left, right)
+
+
+def parts_of_one(left: Iterable[str], right: Iterable[str]) -> bool:
+    """Say whether one contest has both as parts of one problem, such as D1 and D2: an easy and a hard version."""
+    parts = [{match[1] for one in origins if (match := _PART.fullmatch(one))} for origins in (left, right)]
+    return not parts[0].isdisjoint(parts[1]) and not same_origin(left, right)
