@@ -1,20 +1,23 @@
 """From a library step to Dagster events: run it for every partition that is asked for, and report what it did."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
 from assets.metadata import materialization_metadata
 from ocr_pipeline.building import Build, Built, build_unless_current
 from ocr_pipeline.console import PlainProgress, Progress
+from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, PipelineError, TeacherError
 from ocr_pipeline.store import Store
 
 __all__ = ["fails_in_one_line", "materialize", "materialize_table", "partitions_of", "watched"]
 
 Partition = dict[str, str]
+RETRIES: Final = 1
+RETRY_AFTER_S: Final = 15
 
 
 def partitions_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[Partition]:
@@ -36,11 +39,19 @@ def _as_store_keys(key: str) -> Partition:
 
 
 def materialize(
-    context: dg.AssetExecutionContext, store: Store, plan: Callable[[Partition], Build]
+    context: dg.AssetExecutionContext,
+    store: Store,
+    plan: Callable[[Partition], Build],
+    inspect: Callable[[Partition, StageCounts], Iterable[str]] | None = None,
 ) -> list[dg.MaterializeResult[Any]]:
     """Build every partition of the run and return one result per table.
 
     Of several partitions each is recorded as materialized when it is finished, whatever becomes of the run.
+
+    Parameters
+    ----------
+    inspect
+        Looks at each finished partition; what it raises ends the run after the last one.
 
     Raises
     ------
@@ -48,13 +59,22 @@ def materialize(
         With the one line of the :class:`PipelineError` that stopped the step.
     """
     finished: list[list[Built]] = []
-    with fails_in_one_line():
+    refused: list[PipelineError] = []
+    with fails_in_one_line(context.retry_number):
         asked = partitions_of(context)
         for partition in asked:
             finished.append(build_unless_current(store, plan(partition)))
             _log(context, finished[-1])
-            if len(asked) > 1:
+            if inspect is not None:
+                try:
+                    for line in inspect(partition, finished[-1][0].manifest.stage_counts):
+                        context.log.info(line)
+                except PipelineError as error:
+                    refused.append(error)
+            if len(asked) > 1 or refused:
                 _record(context, store, finished[-1])
+        if refused:
+            raise refused[0]
     return list(_results(context, store, finished))
 
 
@@ -66,12 +86,19 @@ def materialize_table(
 
 
 @contextmanager
-def fails_in_one_line() -> Iterator[None]:
-    """Turn an error of the pipeline into a Dagster failure with its one line; only a teacher's may pass by itself."""
+def fails_in_one_line(retries: int = RETRIES) -> Iterator[None]:
+    """Turn an error of the pipeline into a Dagster failure with its one line.
+
+    Only a teacher's failure may pass by itself, so only it asks for another try. A retry policy would ask for one
+    whatever ended the step, and so turn a run that somebody terminates into one that goes on paying.
+    """
     try:
         yield
     except PipelineError as error:
-        raise dg.Failure(description=str(error), allow_retries=isinstance(error, TeacherError)) from None
+        failure = dg.Failure(description=str(error), allow_retries=False)
+        if isinstance(error, TeacherError) and retries < RETRIES:
+            raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_AFTER_S) from failure
+        raise failure from None
     except OSError as error:  # such as a page whose checksum is wrong
         message = f"a file cannot be read: {error}; if it is a part of the data root, materialize its partition again"
         raise dg.Failure(description=message, allow_retries=False) from error

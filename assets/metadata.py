@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.building import Built
 from ocr_pipeline.evidence import bar_chart, histogram
+from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
 
-__all__ = ["OWNER", "described", "markdown_table", "materialization_metadata", "picture", "table_asset"]
+__all__ = ["OWNER", "described", "materialization_metadata", "picture", "shown_table"]
 
 EXAMPLE_ROWS: Final = 3
 EXAMPLE_CHARACTERS: Final = 60
@@ -33,35 +34,6 @@ def described(table: Table, upstream: tuple[Table, ...] = ()) -> dict[str, Any]:
         "dagster/column_lineage": _column_lineage(table, upstream),
         "dagster/table_name": table.name,
     }
-
-
-def table_asset(
-    table: Table,
-    *,
-    group: str,
-    code_version: str,
-    upstream: tuple[Table, ...] = (),
-    partitions: dg.PartitionsDefinition[Any] | None = None,
-    kinds: tuple[str, ...] = (),
-    pool: str | None = None,
-    **options: Any,
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Return the decorator of an asset that is one table; a backfill of its partitions is one run."""
-    decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
-        name=table.name,
-        deps=[source.name for source in upstream],
-        description=table.description,
-        group_name=group,
-        owners=[OWNER],
-        kinds={"parquet", *kinds},
-        metadata=described(table, upstream),
-        code_version=code_version,
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
-        pool=pool,
-        **options,
-    )
-    return decorator
 
 
 def _column_schema(table: Table) -> dg.TableSchema:
@@ -184,28 +156,20 @@ def _nothing_more(store: Store, built: Built) -> dict[str, Any]:
 
 
 def _markdown_counts(counts: Mapping[str, int]) -> str:
-    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return "\n".join(["| reason | rows |", "|---|---:|", *(f"| {reason} | {count:,} |" for reason, count in rows)])
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return markdown_table(["reason", "rows"], most_first)
 
 
 def _examples(store: Store, table: Table, partition: Mapping[str, str]) -> str:
     columns = table.schema.names[:EXAMPLE_COLUMNS]
-    return markdown_table(store.open(table, **partition).head(EXAMPLE_ROWS, columns=columns, batch_size=EXAMPLE_ROWS))
+    return shown_table(store.open(table, **partition).head(EXAMPLE_ROWS, columns=columns, batch_size=EXAMPLE_ROWS))
 
 
-def markdown_table(rows: pa.Table) -> str:
-    """Lay out a few rows as Markdown, each cell shortened."""
-    columns = rows.column_names
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(_clipped(row[name]) for name in columns) + " |" for row in rows.to_pylist()]
-    return "\n".join(lines)
+def shown_table(rows: pa.Table) -> str:
+    """Lay out a few rows as Markdown, each cell shortened; of a hash nobody reads more than its beginning."""
+    cells = ([_short(value) for value in row.values()] for row in rows.to_pylist())
+    return markdown_table(rows.column_names, cells, longest=EXAMPLE_CHARACTERS)
 
 
-def _clipped(value: object) -> str:
-    """Shorten a cell; of a hash nobody reads more than its beginning."""
-    if isinstance(value, str) and HASH.fullmatch(value):
-        return value[:HASH_CHARACTERS] + "…"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    text = " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
-    return text if len(text) <= EXAMPLE_CHARACTERS else text[: EXAMPLE_CHARACTERS - 1] + "…"
+def _short(value: object) -> object:
+    return value[:HASH_CHARACTERS] + "…" if isinstance(value, str) and HASH.fullmatch(value) else value

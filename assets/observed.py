@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.materialize import watched
 from ocr_pipeline.console import Progress
+from ocr_pipeline.steps import Step
 
 __all__ = ["Observed", "observe"]
 
@@ -16,6 +17,7 @@ OBSERVE_EVERY_S: Final = 60.0
 
 def observe(
     context: dg.AssetExecutionContext,
+    step: Step,
     partition: Mapping[str, str],
     description: str,
     metadata: Mapping[str, float | str | None],
@@ -23,7 +25,7 @@ def observe(
     """Record an observation of the partition; what is ``None`` is left out."""
     known = {name: value for name, value in metadata.items() if value is not None}
     key = "|".join(partition.values()) or None
-    context.log_event(dg.AssetObservation(context.asset_key, description, known, partition=key))
+    context.log_event(dg.AssetObservation(step.writes[0].name, description, known, partition=key))
 
 
 class Observed:
@@ -33,10 +35,10 @@ class Observed:
     ----------
     context
         Of the asset.
+    step
+        Which is done.
     partition
         Which one is built.
-    unit
-        What is counted.
     clock
         Seconds.
     """
@@ -44,16 +46,16 @@ class Observed:
     def __init__(
         self,
         context: dg.AssetExecutionContext,
+        step: Step,
         partition: Mapping[str, str],
-        unit: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._context = context
         self._partition = partition
-        self._unit = unit
+        self._step = step
+        self._unit = step.unit
         self._clock = clock
-        name = context.asset_key.to_user_string()
-        self._lines: Progress = watched(context, f"{name} {'|'.join(partition.values())}", unit)
+        self._lines: Progress = watched(context, f"{step.name} {'|'.join(partition.values())}", step.unit)
         self._total: int | None = None
         self._done = 0
         self._start_s = self._last_s = clock()
@@ -70,7 +72,7 @@ class Observed:
         now_s = self._clock()
         if now_s - self._last_s >= OBSERVE_EVERY_S:
             self._last_s = now_s
-            observe(self._context, self._partition, "in progress", self._state(now_s) | counts)
+            observe(self._context, self._step, self._partition, "in progress", self._state(now_s) | counts)
 
     def _state(self, now_s: float) -> dict[str, float | str | None]:
         rate = self._done / max(now_s - self._start_s, 1e-9)

@@ -1,15 +1,14 @@
 """Group report: the funnel over all stages and the data card."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from assets.materialize import fails_in_one_line
-from assets.metadata import OWNER, table_asset
+from assets.metadata import OWNER, described
 from ocr_pipeline import evidence
-from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.evidence.funnel import stage_totals
+from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, FUNNEL, PLAN_SFT_DATASET, REJECTED, SAMPLES, SFT_DATASET
 from resources import StoreResource
 
@@ -19,7 +18,15 @@ GROUP = "9_report"
 EVERYTHING = (REJECTED, CLEAN_PROBLEMS, SAMPLES, EXECUTIONS, SFT_DATASET, PLAN_SFT_DATASET)
 
 
-@table_asset(FUNNEL, group=GROUP, code_version=evidence.VERSION, upstream=EVERYTHING)
+@dg.asset(
+    deps=[table.name for table in EVERYTHING],
+    description=FUNNEL.description,
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"parquet"},
+    metadata=described(FUNNEL, EVERYTHING),
+    code_version=evidence.VERSION,
+)
 def funnel(store: StoreResource) -> dg.MaterializeResult[Any]:
     """Account for every row of every stage."""
     opened = store.open()
@@ -28,16 +35,17 @@ def funnel(store: StoreResource) -> dg.MaterializeResult[Any]:
         lost = evidence.unaccounted(opened)
         with opened.writer(FUNNEL, config={}, code_version=evidence.VERSION) as writer:
             writer.write(table)
-    shown = dg.MetadataValue.md(_markdown(stage_totals(table)))
+    rows = [
+        (
+            name,
+            counts.rows_in,
+            counts.kept,
+            ", ".join(f"{reason} {n:,}" for reason, n in sorted(counts.dropped.items())),
+        )
+        for name, counts in stage_totals(table).items()
+    ]
+    shown = dg.MetadataValue.md(markdown_table(["stage", "in", "kept", "dropped"], rows))
     return dg.MaterializeResult(metadata={"dagster/row_count": table.num_rows, "funnel": shown, "unaccounted": lost})
-
-
-def _markdown(stages: Mapping[str, StageCounts]) -> str:
-    lines = ["| stage | in | kept | dropped |", "|---|---:|---:|---|"]
-    for name, counts in stages.items():
-        dropped = ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(counts.dropped.items()))
-        lines.append(f"| {name} | {counts.rows_in:,} | {counts.kept:,} | {dropped} |")
-    return "\n".join(lines)
 
 
 @dg.asset(deps=["funnel"], group_name=GROUP, kinds={"markdown"}, owners=[OWNER])

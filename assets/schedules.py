@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from ocr_pipeline import sources
+from ocr_pipeline.sources.steps import RawOptions
 from resources import RawResource
 from resources.killed_runs import end_killed_runs
 
@@ -20,7 +21,7 @@ REPORT_JOB = dg.define_asset_job("report", selection=["funnel", "data_card"])
 def weekly_ingest(context: dg.ScheduleEvaluationContext, raw_files: RawResource) -> Iterator[dg.RunRequest]:
     """Ingest every data set whose raw files are present; nothing is rebuilt when none changed."""
     week = context.scheduled_execution_time.date().isoformat()
-    for dataset in raw_files.present():
+    for dataset in raw_files.options(RawOptions).present():
         yield dg.RunRequest(run_key=f"{dataset}-{week}", partition_key=dataset)
 
 
@@ -31,7 +32,7 @@ weekly_report = dg.ScheduleDefinition(name="weekly_report", cron_schedule="0 5 *
 def raw_files_changed(context: dg.SensorEvaluationContext, raw_files: RawResource) -> dg.SensorResult | dg.SkipReason:
     """Start a data set's partition when its raw files are new or changed."""
     seen: dict[str, str] = json.loads(context.cursor or "{}")
-    now = {dataset: _state(raw_files, dataset) for dataset in raw_files.present()}
+    now = {dataset: _state(raw_files, dataset) for dataset in raw_files.options(RawOptions).present()}
     changed = [dataset for dataset, state in now.items() if seen.get(dataset) != state]
     if not changed:
         return dg.SkipReason(f"no raw file changed under {raw_files.root}")
@@ -48,7 +49,7 @@ def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 def _state(raw_files: RawResource, dataset: str) -> str:
     """Name the files by size and time of change: cheap enough for every minute; the step itself hashes them."""
-    folder = raw_files.folder(dataset)
+    folder = raw_files.options(RawOptions).folder(dataset)
     stats = [
         (path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
         for path in sources.files_below(folder)

@@ -4,21 +4,11 @@ from typing import Any
 
 import dagster as dg
 
-from assets import contamination, duplicates, plans, problems, report, responses, samples, schedules, student
+from assets import flow, raw, report, schedules, student
 from assets.checks import build_checks
-from resources import (
-    BenchmarksResource,
-    EncoderResource,
-    EngineResource,
-    RawResource,
-    SandboxResource,
-    StoreResource,
-    TeacherResource,
-)
+from resources import RESOURCES, StoreResource
 
 __all__ = ["build_defs", "defs"]
-
-MODULES = (problems, duplicates, contamination, responses, samples, plans, student, report)
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
@@ -29,18 +19,9 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     **overrides
         Resources that replace the default ones, by key: store, raw_files, benchmarks, encoder, teacher, engine, sandbox.
     """
-    assets = dg.load_assets_from_modules(list(MODULES))
-    resources = {
-        "store": StoreResource(),
-        "raw_files": RawResource(),
-        "benchmarks": BenchmarksResource(),
-        "encoder": EncoderResource(),
-        "teacher": TeacherResource(),
-        "engine": EngineResource(),
-        "sandbox": SandboxResource(),
-    }
+    resources = {"store": StoreResource()} | {key: resource() for key, (resource, _) in RESOURCES.items()}
     return dg.Definitions(
-        assets=assets,
+        assets=[*flow.ASSETS, *dg.load_assets_from_modules([raw, student, report])],
         asset_checks=list(build_checks()),
         jobs=[schedules.INGEST_JOB, schedules.REPORT_JOB, student.TINY_JOB],
         schedules=[schedules.weekly_ingest, schedules.weekly_report],

@@ -71,7 +71,7 @@ def option(  # noqa: PLR0913 - one parameter per property of an option
             else {"default": default}
         ),
         alias=also,
-        description=f"{meaning.removesuffix('.')}{f' [{inside}]' if inside else ''}.",
+        description=f"{meaning.removesuffix('.')}{f' ({inside})' if inside else ''}.",
         json_schema_extra={AFFECTS_OUTPUT: affects_output},
         ge=ge,
         gt=gt,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -12,10 +13,11 @@ from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.programs import Tiers
 from ocr_pipeline.judge.step import TestSource, judge
-from ocr_pipeline.judge.verdicts import JudgeConfig
+from ocr_pipeline.judge.verdicts import Isolation, JudgeConfig
+from ocr_pipeline.steps import JUDGED, Services
 from ocr_pipeline.tables import EXECUTIONS
 
-__all__ = ["MOST_TESTS", "LentJudge", "lend_judge"]
+__all__ = ["MOST_TESTS", "LentJudge", "lend_judge", "open_judge_of_pairs"]
 
 MOST_TESTS: Final = 50
 """Tests of one problem that a solution of another one is run on: more cost time and say no more."""
@@ -30,6 +32,15 @@ class _Kept:
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Take rows as a table's writer does."""
         self.rows += rows.to_batches() if isinstance(rows, pa.Table) else [rows]
+
+
+@contextmanager
+def open_judge_of_pairs(services: Services) -> Iterator[LentJudge | None]:
+    """Lend the judge as a service of steps."""
+    folder = services.folder(JUDGED)
+    if folder is None:
+        raise AssertionError("verdicts are always kept")
+    yield lend_judge(JudgeConfig.of(services.options(Isolation), max_tests=MOST_TESTS), folder)
 
 
 def lend_judge(config: JudgeConfig, checkpoint: Path) -> LentJudge | None:

@@ -45,6 +45,7 @@ from ocr_pipeline.tables import Checker, IoMode
 __all__ = [
     "Candidate",
     "Execution",
+    "Isolation",
     "JudgeConfig",
     "ProblemSpec",
     "Reason",
@@ -102,8 +103,8 @@ class TrustFlag(StrEnum):
     REJECTS_SOLUTIONS = "rejects_solutions"
 
 
-class JudgeConfig(Options):
-    """How candidates are judged; what a result depends on is its ``settings``."""
+class Isolation(Options):
+    """How programs are kept apart, and how many run at once."""
 
     workers: int | None = option(
         None,
@@ -111,6 +112,14 @@ class JudgeConfig(Options):
         ge=0,
         affects_output=False,
     )
+    tiers: Tiers = option(
+        Tiers.AUTO, "How strong the sandbox is; unsandboxed is never chosen by itself and is stored in every row"
+    )
+
+
+class JudgeConfig(Isolation):
+    """How candidates are judged; what a result depends on is its ``settings``."""
+
     python_time_factor: float = option(
         5.0,
         "Times the problem's own limit, which is made for compiled programs, for Python; the default is CodeChef's",
@@ -132,9 +141,6 @@ class JudgeConfig(Options):
         64.0, "Least memory: smaller limits of old problems do not hold an interpreter", unit="MiB", gt=0
     )
     output_mib: float = option(64.0, "Most output of a program", unit="MiB", gt=0)
-    tiers: Tiers = option(
-        Tiers.AUTO, "How strong the sandbox is; unsandboxed is never chosen by itself and is stored in every row"
-    )
     max_tests: int | None = option(None, "The first so many tests of each problem; none: all", ge=1)
     stop_at_first_failure: bool = option(False, "Leave out the tests after a failed one")
     give_up_after_time_limits: int = option(

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from ocr_pipeline.answers import split_thought
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.plans.agreement import agreement
@@ -26,7 +27,6 @@ from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import PLANS
 from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import Totals

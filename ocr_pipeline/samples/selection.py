@@ -128,6 +128,10 @@ class SelectionConfig(Options):
         TextPolicy.PLACEHOLDER, "What replaces a statement whose licence forbids handing it on"
     )
 
+    redistributable: tuple[str, ...] | None = option(
+        None, "Data set whose statements may be handed on, again for each; none: those whose licences allow it"
+    )
+
     @model_validator(mode="after")
     def _band_is_ordered(self) -> Self:
         low, high = self.pass_rates

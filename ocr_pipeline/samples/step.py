@@ -13,13 +13,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import model_validator
+from pydantic import field_validator
 
 from ocr_pipeline.answers import (
     FAILED,
@@ -71,27 +71,21 @@ class SampleConfig(Options):
     fence_policy: FencePolicy = option(
         FencePolicy.LAST, "Which of several programs in the asked language is taken", also="fence"
     )
-    think_tags: tuple[str, ...] = option(
-        (),
-        "Pairs of tags that open and close the reasoning, OPEN CLOSE OPEN CLOSE …; they come before the known ones",
-        also="think_tag",
+    think_tags: tuple[str, str] | None = option(
+        None, "Opening and closing tag of the reasoning, beside the known ones", also="think_tag"
     )
     ask_compilers: bool = option(
         True, "Confirm Python by CPython and flags on C++ by g++; otherwise Tree-sitter alone decides"
     )
     check_compiles: bool = option(True, "Ask g++ about every kept C++ program whether it compiles")
 
-    @model_validator(mode="after")
-    def _tags_are_pairs(self) -> Self:
-        if len(self.think_tags) % 2 or not all(self.think_tags):
-            message = f"think_tags must be pairs of an opening and a closing tag, got {list(self.think_tags)}"
+    @field_validator("think_tags", mode="before")
+    @classmethod
+    def _is_a_pair(cls, tags: Sequence[str] | None) -> Sequence[str] | None:
+        if tags is not None and (len(tags) != 2 or not all(tags)):  # noqa: PLR2004 - a pair
+            message = f"think_tags must be an opening and a closing tag, got {list(tags)}"
             raise ValueError(message)
-        return self
-
-    @property
-    def tag_pairs(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of tags."""
-        return tuple(zip(self.think_tags[::2], self.think_tags[1::2], strict=True))
+        return tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +195,7 @@ def _rows(batch: pa.RecordBatch, config: SampleConfig) -> Iterator[_Row]:
     errors = _optional(batch, "error")
     tokens = _optional(batch, "completion_tokens")
     answer_starts = _optional(batch, "answer_start")
-    tag_pairs = config.tag_pairs
+    think_tags = () if config.think_tags is None else (config.think_tags,)
     ids = batch["problem_id"].to_pylist()
     for row, text in enumerate(each_text(batch["text"])):
         parts = FAILED
@@ -212,7 +206,7 @@ def _rows(batch: pa.RecordBatch, config: SampleConfig) -> Iterator[_Row]:
                 config.fence_policy,
                 ending=ending_of(finish[row]),
                 answer_start=answer_starts[row],
-                think_tags=tag_pairs,
+                think_tags=think_tags,
             )
         yield _Row(
             problem_id=ids[row],

@@ -70,6 +70,11 @@ class FileWriter:
             finally:
                 self._part.abandon()
 
+    @property
+    def unnamed(self) -> Path:
+        """The temporary file, which is whole after :meth:`complete`."""
+        return self._temporary
+
     def complete(self) -> None:
         """Write what is left; only the name is missing then."""
         if self._is_complete:

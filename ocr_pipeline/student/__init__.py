@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ocr_pipeline.student.config import PRESETS, Heads, Objective, TrainConfig, preset
+from ocr_pipeline.student.config import PRESETS, Heads, Objective, StudentOptions, TrainConfig, preset
 from ocr_pipeline.student.evaluation import EvaluationConfig, Evaluator, Method, Window, benchmark_problems
 from ocr_pipeline.student.generation import LocalStudent, ServedStudent, Student
 from ocr_pipeline.student.pass_at_k import PairedDifference, paired_difference, pass_at_k, summarize
@@ -29,6 +29,7 @@ __all__ = [
     "PairedDifference",
     "ServedStudent",
     "Student",
+    "StudentOptions",
     "Task",
     "TrainConfig",
     "TrainResult",

@@ -17,15 +17,17 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import typer
 
+from ocr_pipeline.asking import Asking, Pace
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.parameters import with_options
 from ocr_pipeline.store import FileWriter, file_writers, open_files
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
-from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_benchmark
+from ocr_pipeline.student.assess import evaluate_candidates, try_benchmark
 from ocr_pipeline.student.benchmark import read_benchmark
-from ocr_pipeline.student.config import PRESETS, Heads, Objective, preset
+from ocr_pipeline.student.config import StudentOptions, preset
 from ocr_pipeline.student.evaluation import (
     NEEDED,
     EvaluationConfig,
@@ -34,9 +36,9 @@ from ocr_pipeline.student.evaluation import (
     Window,
     benchmark_problems,
 )
-from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
+from ocr_pipeline.student.generation import LocalStudent, ServedStudent, Student
+from ocr_pipeline.student.options import StudentServer, TrialOptions, TryOptions, WindowOptions
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
-from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.rows import TrainingRow, read_rows
 from ocr_pipeline.student.subtasks import read_subtasks, score_executions
 from ocr_pipeline.student.training import train as train_student
@@ -52,7 +54,6 @@ from ocr_pipeline.tables import (
     STUDENT_EVALUATION,
     TESTS,
 )
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["evaluate", "student", "train"]
@@ -137,37 +138,16 @@ def _report(counts: StageCounts, summary: pa.Table, *, as_json: bool, out: Path)
         typer.echo(summary_text(summary))
 
 
-def train(  # noqa: PLR0913 - one parameter per option
+@with_options
+def train(
     rows: Annotated[list[Path], typer.Argument(help="plan_sft_dataset or sft_dataset: Parquet, JSONL or folders.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder of the student; an unfinished run in it is continued.")],
-    preset_name: Annotated[str, typer.Option("--preset", help=f"Recipe: {', '.join(PRESETS)}.")] = "tiny",
-    objective: Annotated[Objective, typer.Option(help="Plain or joint.")] = Objective.SFT,
-    heads: Annotated[Heads, typer.Option(help="One head for both tasks, or a plan head.")] = Heads.SHARED,
-    plan_weight: Annotated[float, typer.Option("--lambda", help="λ of the joint objective.")] = 0.5,
-    base_model: Annotated[str | None, typer.Option(help="Hub id or folder instead of the recipe's.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Epochs instead of the recipe's.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps; default: by epochs.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest row; longer ones are dropped and counted.")] = None,
-    lora_rank: Annotated[
-        int | None, typer.Option(help="Train LoRA adapters of this rank instead of all weights.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    options: StudentOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Train a student on prompt and completion rows; only completions are learned, nothing is cut."""
-    recipe = preset(preset_name)
-    config = recipe.replaced(
-        objective=objective,
-        heads=heads,
-        plan_weight=plan_weight,
-        base_model=base_model or recipe.base_model,
-        epochs=recipe.epochs if epochs is None else epochs,
-        max_steps=max_steps,
-        max_tokens=max_tokens or recipe.max_tokens,
-        lora_rank=lora_rank,
-        seed=seed,
-    )
+    config = options.recipe
     with progress("training", unit="steps") as bar:
         result = train_student(read_training_rows(rows), config, out, progress=bar)
     report(result.counts, as_json=as_json, out=out)
@@ -195,30 +175,26 @@ student = typer.Typer(help="Try students, compare them, hand their programs to o
 
 
 @student.command("try")
-def try_students(  # noqa: PLR0913 - one parameter per option
+@with_options
+def try_students(
     rows: Annotated[list[Path], typer.Argument(help="plan_sft_dataset: Parquet, JSONL or folders.")],
     *,
     problems: Annotated[list[Path], typer.Option(help="The problems of the rows.")],
     tests: Annotated[list[Path], typer.Option(help="Their tests.")],
     out: Annotated[Path, typer.Option(help="Folder for the students and their tables.")],
-    n: Annotated[int, typer.Option(min=1, help="Programs per problem by direct sampling.")] = 5,
-    k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1,5",
-    plans: Annotated[int, typer.Option(min=0, help="Plans per problem; 0 leaves plan sampling out.")] = 2,
-    codes_per_plan: Annotated[int, typer.Option(min=1, help="Programs that try each plan.")] = 2,
-    epochs: Annotated[float | None, typer.Option(help="Epochs instead of the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    options: TryOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Train tiny students on the rows with every objective, judge what they write, print pass@k beside an untrained one."""
     recipe = preset("tiny")
     config = TryConfig(
-        train=recipe.replaced(epochs=epochs or recipe.epochs, seed=seed),
-        n=n,
-        plans=plans,
-        codes_per_plan=codes_per_plan,
-        seed=seed,
+        train=recipe.replaced(epochs=options.epochs or recipe.epochs, seed=options.seed),
+        n=options.n,
+        plans=options.plans,
+        codes_per_plan=options.codes_per_plan,
+        temperature=options.temperature,
+        seed=options.seed,
     )
-    ks = _parsed_ks(k)
     tried = run_trial(
         list(read_training_rows(rows)),
         open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
@@ -227,7 +203,7 @@ def try_students(  # noqa: PLR0913 - one parameter per option
         folder=out / "students",
     )
     _write_candidates(out, tried.candidates)
-    summary = summarize_trial(tried.evaluation, ks)
+    summary = summarize_trial(tried.evaluation, options.ks)
     _write(out, tried.evaluation, summary)
     report(tried.counts, as_json=as_json, out=out)
     if not as_json:
@@ -235,7 +211,8 @@ def try_students(  # noqa: PLR0913 - one parameter per option
 
 
 @student.command("evaluate")
-def evaluate_student(  # noqa: PLR0913 - one parameter per option
+@with_options
+def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
     student_name: Annotated[
         str, typer.Argument(metavar="STUDENT", help="Folder of a student, or with --url its name on the server.")
     ],
@@ -244,48 +221,37 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per option
     tests: Annotated[list[Path], typer.Option(help="Their tests.")],
     out: Annotated[Path, typer.Option(help="Folder for the programs, the results by problem and the summary.")],
     benchmark: Annotated[str, typer.Option(help="Name of the benchmark in the tables.")] = "benchmark",
-    url: Annotated[list[str] | None, typer.Option(help="Base URL of a server; several for equal servers.")] = None,
-    n: Annotated[int, typer.Option(min=1, help="Programs per problem.")] = 10,
-    k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1,10",
-    plans: Annotated[int, typer.Option(min=0, help="Plans per problem; 0 leaves plan sampling out.")] = 0,
-    codes_per_plan: Annotated[int, typer.Option(min=1, help="Programs that try each plan.")] = 10,
-    since: Annotated[datetime | None, typer.Option(formats=DAYS, help="First contest day.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=DAYS, help="Last contest day.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="Temperature; 0 is greedy.")] = 0.6,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 1_024,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that judge; 0: this one.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
-    api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the server's key.")] = None,
+    trial: TrialOptions,
+    days: WindowOptions,
+    judge: JudgeConfig,
+    connection: StudentServer,
+    pace: Pace,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Let a student write programs for a benchmark, judge them, and print pass@k of every way to choose among them."""
-    ks = _parsed_ks(k)
     asked = read_benchmark(
         benchmark,
         open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
         open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
-        window=_window(since, until),
+        window=days.window,
     )
-    sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
-    planned = PlanSamplingConfig(plans, codes_per_plan, n, sampling) if plans else None
-    with _opened(student_name, url, out / "answers.sqlite", api_key_env) as asked_student:
-        candidates = try_benchmark(
-            asked, asked_student, AssessConfig(benchmark, n, sampling, planned), JudgeConfig(workers=workers)
-        )
+    with _opened(student_name, connection, pace, out / "answers.sqlite") as asked_student:
+        candidates = try_benchmark(asked, asked_student, trial.assess(benchmark), judge)
     _write_candidates(out, candidates)  # first: when there is too little to estimate, the programs are still there
     evaluation = evaluate_candidates(candidates)
-    summary = summarize_trial(evaluation, ks)
+    summary = summarize_trial(evaluation, trial.ks)
     _write(out, evaluation, summary)
     _report(asked.counts, summary, as_json=as_json, out=out)
 
 
 @contextmanager
-def _opened(name: str, urls: list[str] | None, ledger: Path, api_key_env: str | None) -> Iterator[Student]:
-    if not urls:
+def _opened(name: str, connection: StudentServer, pace: Pace, ledger: Path) -> Iterator[Student]:
+    """Open a student: its folder, or its name on a server that was named."""
+    if not connection.urls:
         yield LocalStudent(Path(name))
         return
-    with attach(urls, api_key_env) as server, progress("asking", unit="answers") as bar:
-        yield ServedStudent(name, server, ledger, Asking(model=name), progress=bar)
+    with attach(connection.urls, connection.api_key_env) as server, progress("asking", unit="answers") as bar:
+        yield ServedStudent(name, server, ledger, Asking.of(pace, model=name), progress=bar)
 
 
 def _write_candidates(out: Path, candidates: pa.Table) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from ocr_pipeline.answers import extract_code as answer_code
 from ocr_pipeline.answers import split_thought
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.student.config import Heads
 from ocr_pipeline.student.encoding import render_prompt
@@ -20,7 +21,6 @@ from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, single_thre
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.tables import Language
 from ocr_pipeline.teacher.ask import ask
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 

@@ -9,9 +9,10 @@ What an answer holds (reasoning, code) is the business of the steps after it.
 
 from typing import Final
 
+from ocr_pipeline.asking import Asking, Budget
 from ocr_pipeline.teacher.ask import Reply, ask
 from ocr_pipeline.teacher.generate import generate
-from ocr_pipeline.teacher.options import Asking, Budget, GenerateConfig
+from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 

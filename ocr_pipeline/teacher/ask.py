@@ -14,12 +14,12 @@ from pathlib import Path
 
 import orjson
 
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.errors import BudgetError
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import wire_body
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.reply import ErrorKind, Usage
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 from ocr_pipeline.teacher.servers import Server

@@ -7,7 +7,7 @@ its largest possible size, so a cap is never passed.
 
 from __future__ import annotations
 
-from ocr_pipeline.teacher.options import Budget
+from ocr_pipeline.asking import Budget
 from ocr_pipeline.teacher.reply import Usage
 
 __all__ = ["Account"]
@@ -29,7 +29,7 @@ class Account:
         """Book one answer."""
         self.requests += 1
         self.tokens += usage.tokens
-        self.cost += self.budget.cost(usage)
+        self.cost += self.budget.cost(usage.prompt_tokens, usage.completion_tokens)
 
     def exhausted_by(self, largest: Usage) -> str | None:
         """Return the cap that forbids one more request even if nothing else were in flight, else ``None``."""
@@ -43,13 +43,13 @@ class Account:
         """Set room aside for a request that is sent."""
         self._reserved_requests += 1
         self._reserved_tokens += largest.tokens
-        self._reserved_cost += self.budget.cost(largest)
+        self._reserved_cost += self.budget.cost(largest.prompt_tokens, largest.completion_tokens)
 
     def release(self, largest: Usage) -> None:
         """Give back the room of a request that came back."""
         self._reserved_requests -= 1
         self._reserved_tokens -= largest.tokens
-        self._reserved_cost -= self.budget.cost(largest)
+        self._reserved_cost -= self.budget.cost(largest.prompt_tokens, largest.completion_tokens)
 
     def _passed(self, largest: Usage, requests: int, tokens: int, cost: float) -> str | None:
         caps = self.budget
@@ -57,6 +57,9 @@ class Account:
             return f"budget_requests {caps.budget_requests}"
         if caps.budget_tokens is not None and self.tokens + tokens + largest.tokens > caps.budget_tokens:
             return f"budget_tokens {caps.budget_tokens}"
-        if caps.budget_cost is not None and self.cost + cost + caps.cost(largest) > caps.budget_cost + 1e-9:
+        if (
+            caps.budget_cost is not None
+            and self.cost + cost + caps.cost(largest.prompt_tokens, largest.completion_tokens) > caps.budget_cost + 1e-9
+        ):
             return f"budget_cost {caps.budget_cost:g}"
         return None

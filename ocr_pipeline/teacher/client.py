@@ -32,8 +32,8 @@ import orjson
 import tenacity
 
 from ocr_pipeline.answers import Ending, ending_of
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.errors import TeacherError
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.replicas import Replica, Replicas
 from ocr_pipeline.teacher.reply import Answer, Completion, ErrorKind, MalformedReplyError, Usage, read_completion
 from ocr_pipeline.teacher.request import Identity, Request

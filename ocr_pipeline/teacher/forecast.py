@@ -126,6 +126,6 @@ def _priced(
         completion_tokens=completion_tokens,
         completion_tokens_at_most=requests * config.max_tokens,
         time_s=requests * seen.mean_latency_s / places if has_seen and seen.mean_latency_s is not None else None,
-        cost=config.cost(Usage(prompt_tokens, completion_tokens)) if config.has_price else None,
+        cost=config.cost(prompt_tokens, completion_tokens) if config.has_price else None,
         basis=basis,
     )

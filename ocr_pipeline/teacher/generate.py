@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
+from ocr_pipeline.asking import Budget
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, TeacherError
@@ -26,7 +27,7 @@ from ocr_pipeline.teacher.ask import RESERVE_BYTES_PER_CALL, moment, prepared_ca
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import Served
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
-from ocr_pipeline.teacher.options import Budget, GenerateConfig
+from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy, Subject
 from ocr_pipeline.teacher.prompts import solve_prompt
 from ocr_pipeline.teacher.reply import Answer, ErrorKind

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import progress
 from ocr_pipeline.teacher.ask import ask
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server, attach
 

@@ -23,12 +23,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from ocr_pipeline.answers import Ending, ending_of
+from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import Progress
 from ocr_pipeline.errors import PipelineError, StoreError, TeacherError
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import Client, Served, authorization, base_url, identify
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
-from ocr_pipeline.teacher.options import Asking
 from ocr_pipeline.teacher.reply import Answer, ErrorKind, MalformedReplyError, Usage, read_completion
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server

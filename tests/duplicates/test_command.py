@@ -9,10 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
-from ocr_pipeline.contamination import command as contamination_command
-from ocr_pipeline.duplicates import command as duplicates_command
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity import pair_key
+from ocr_pipeline.similarity import pair_key, services
 from ocr_pipeline.teacher.ledger import Ledger
 from ocr_pipeline.teacher.servers import Replay
 from tests.similarity.stub import WordEncoder, opinion
@@ -23,8 +21,7 @@ STORY = "a miller sells flour to every village along the old river"
 @pytest.fixture(autouse=True)
 def small_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare words instead of loading a model."""
-    for module in (duplicates_command, contamination_command):
-        monkeypatch.setattr(module, "load_encoder", lambda *_, **__: WordEncoder())
+    monkeypatch.setattr(services, "load_encoder", lambda *_, **__: WordEncoder())
 
 
 def put(path: Path, *rows: tuple[str, str]) -> Path:
@@ -109,17 +106,17 @@ def test_a_model_is_asked_through_the_client_and_paid_once(tmp_path: Path) -> No
         ("e", "f"): ("undecided", None),
     }
     assert decided(tmp_path / "out" / "contamination.parquet", "problem_id") == {("a",): ("clean", "opinion")}
-    with Ledger(tmp_path / "out" / "opinion_ledger.sqlite") as ledger:
+    with Ledger(tmp_path / "out" / "ledger" / "pairs.sqlite") as ledger:
         assert ledger.summary().answers == 6  # six orders of three pairs; the second run and the benchmark paid nothing
 
 
 def test_a_model_needs_an_address_and_a_name(tmp_path: Path) -> None:
     """One without the other is one line, and nothing is written."""
     source = put(tmp_path / "p.parquet", ("a", STORY))
-    arguments = ["dedup", str(source), "--opinion-model", "m", "--out", str(tmp_path / "out")]
+    arguments = ["dedup", str(source), "--opinion-url", "http://127.0.0.1:1/v1", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(build_app(["dedup"]), arguments)
     assert isinstance(result.exception, InputError)
-    assert "--opinion-url" in str(result.exception)
+    assert "opinion_model" in str(result.exception)
     assert not (tmp_path / "out").exists()
 
 
@@ -128,7 +125,15 @@ def test_the_curve_is_a_table_too(tmp_path: Path) -> None:
     source = put(tmp_path / "p.parquet", ("a", STORY), ("b", f"{STORY} quickly"), ("c", "bees"))
     known = pa.table({"text_a": [STORY, STORY], "text_b": [f"{STORY} quickly", "bees"], "label": [1, 0]})
     pq.write_table(known, tmp_path / "known.parquet")
-    arguments = ["dedup", str(source), "--labelled", str(tmp_path / "known.parquet"), "--out", str(tmp_path / "out")]
+    arguments = [
+        "dedup",
+        str(source),
+        "--show",
+        "--labelled",
+        str(tmp_path / "known.parquet"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     result = CliRunner().invoke(build_app(["dedup"]), arguments)
     assert result.exit_code == 0, result.output
     curve = pq.read_table(tmp_path / "out" / "threshold_curve.parquet").to_pylist()

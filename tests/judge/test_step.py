@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, command, judge, step
+from ocr_pipeline.cli import build_app
+from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge, step
 from ocr_pipeline.judge.checkpoint import FILE
 from ocr_pipeline.tables import EXECUTIONS
 
@@ -210,15 +210,14 @@ def test_benchmark_asserts_become_problems_and_tests() -> None:
 
 def test_the_command_reads_files_and_prints_counts(tmp_path: Path) -> None:
     """Files in, one table out; the row says how it was isolated."""
-    app = typer.Typer()
-    app.command()(command.judge)
+    app = build_app(["judge"])
     pq.write_table(PROBLEMS, tmp_path / "problems.parquet")
     pq.write_table(samples(("sum", "python", SUM)), tmp_path / "samples.parquet")
     lines = [json.dumps(row) for row in TESTS.to_pylist()]
     (tmp_path / "tests.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    arguments = ["--problems", str(tmp_path / "problems.parquet"), "--tests", str(tmp_path / "tests.jsonl"),
+    arguments = ["judge", "--problems", str(tmp_path / "problems.parquet"), "--tests", str(tmp_path / "tests.jsonl"),
                  "--samples", str(tmp_path / "samples.parquet"), "--out", str(tmp_path), "--json", "--workers", "0",
-                 "--unsandboxed"]  # fmt: skip
+                 "--tiers", "unsandboxed"]  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["kept"] == 1

@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ocr_pipeline.judge import JudgeConfig, TrustConfig, check_tests, command, judge
+from ocr_pipeline.cli import build_app
+from ocr_pipeline.judge import JudgeConfig, TrustConfig, check_tests, judge
 from ocr_pipeline.judge.trust import decide
 from ocr_pipeline.tables import EXECUTIONS, TEST_TRUST
 
@@ -181,8 +181,7 @@ def test_no_credible_solution_gives_a_wrong_answer_to_a_trusted_test(outcomes: l
 
 def test_the_command_asks_solutions_first(tmp_path: Path) -> None:
     """``--solutions`` writes ``test_trust`` beside the executions, which leave the flagged tests out."""
-    app = typer.Typer()
-    app.command()(command.judge)
+    app = build_app(["judge"])
     pq.write_table(PROBLEMS, tmp_path / "problems.parquet")
     pq.write_table(all_cases(), tmp_path / "tests.parquet")
     pq.write_table(solutions_table(SOLUTIONS), tmp_path / "solutions.parquet")
@@ -190,7 +189,7 @@ def test_the_command_asks_solutions_first(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([sample]), tmp_path / "samples.parquet")
     names = ("problems", "tests", "samples", "solutions")
     arguments = [part for name in names for part in (f"--{name}", str(tmp_path / f"{name}.parquet"))]
-    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path), "--json", "--workers", "0"])
+    result = CliRunner().invoke(app, ["judge", *arguments, "--out", str(tmp_path), "--json", "--workers", "0"])
     assert result.exit_code == 0, result.output
     row = pq.read_table(tmp_path / "executions.parquet").to_pylist()[0]
     assert (row["verdict"], row["tests_total"], row["tests_untrusted"]) == ("accepted", 2, 1)

@@ -12,6 +12,9 @@ PROJECT = Path(__file__).parents[2]
 LIBRARY = PROJECT / "ocr_pipeline"
 STEPS = {"sources", "duplicates", "contamination", "teacher", "samples", "judge", "plans", "student", "evidence"}
 GROUND = {
+    "asking",
+    "parameters",
+    "steps",
     "answers",
     "options",
     "tables",
@@ -28,7 +31,7 @@ GROUND = {
     "events",
     "prompts",
 }
-ROOF = {"cli", "studio", "definitions"}
+ROOF = {"cli", "commands", "flow", "studio", "definitions"}
 ALLOWED = {("samples", "judge"), ("plans", "teacher"), ("student", "teacher"), ("student", "judge")}
 """The teacher and the judge are also services that other steps ask; tables could not carry that."""
 HEAVY = {"accelerate", "datasets", "matplotlib", "pandas", "peft", "ray", "sentence_transformers", "streamlit"} | {

@@ -51,7 +51,7 @@ def test_a_judge_model_on_the_server_is_asked(
         tmp_path, recording(["solution plan", CODE.strip()], PLAN), recording(["Compare the two", PLAN], word)
     )
     with Replay(tmp_path / "recordings.jsonl", strict=True) as server:
-        options = ["--url", server.urls[0], "--model", server.model, "--judge-model", server.model]
+        options = ["--url", server.urls[0], "--model", server.model, "--opinion-model", server.model]
         arguments = ["ocr-pipeline", "plan", *given, *options, "--out", str(tmp_path / "out"), "--json"]
         monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as ended:

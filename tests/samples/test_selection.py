@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
 from typer.testing import CliRunner
 
+from ocr_pipeline.cli import build_app
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.samples import SelectionConfig, command, select
+from ocr_pipeline.samples import SelectionConfig, select
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, SAMPLES
 from tests.samples.rows import ALL_SHAPES, responses, rows, separated
 
@@ -277,11 +277,10 @@ class TestCommand:
         for name, batch in tables.items():
             pq.write_table(pa.table(batch), folder / f"{name}.parquet")
         paths = [f"--{name}={folder / name}.parquet" for name in tables if name != "samples"]
-        app = typer.Typer()
-        app.command()(command.select)
+        app = build_app(["select"])
         out = folder / "out"
         result = CliRunner().invoke(
-            app, [f"{folder / 'samples'}.parquet", *paths, f"--out={out}", "--json", *arguments]
+            app, ["select", f"{folder / 'samples'}.parquet", *paths, f"--out={out}", "--json", *arguments]
         )
         if isinstance(result.exception, InputError):
             return 1, str(result.exception), []

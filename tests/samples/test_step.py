@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from ocr_pipeline.answers import FencePolicy
+from ocr_pipeline.cli import build_app
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.samples import SampleConfig, command, separate
+from ocr_pipeline.samples import SampleConfig, separate
 from ocr_pipeline.store import FileWriter
 from ocr_pipeline.tables import SAMPLES
 from tests.samples.rows import ALL_SHAPES, responses, separated
@@ -167,9 +167,7 @@ class TestCommand:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run the command and return its exit code and output."""
-        app = typer.Typer()
-        app.command()(command.separate)
-        result = CliRunner().invoke(app, arguments)
+        result = CliRunner().invoke(build_app(["separate"]), ["separate", *arguments])
         if isinstance(result.exception, InputError):
             return 1, str(result.exception)
         return result.exit_code, result.stdout

@@ -50,7 +50,7 @@ def problems(tmp_path: Path) -> Path:
 
 def generate(problems: Path, url: str, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
     """Generate with the usual options."""
-    options = ("--language", "python", "--url", url, "--model", "replay/sample", "--out", out)
+    options = ("--language", "python", "--url", url, "--model", "replay/sample", "--samples", 1, "--out", out)
     return ocr("generate", problems, *options, *more)
 
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ocr_pipeline.asking import Budget
 from ocr_pipeline.errors import BudgetError, InputError, OptionError
 from ocr_pipeline.store import FileWriter
 from ocr_pipeline.tables import RESPONSES
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.forecast import forecast
-from ocr_pipeline.teacher.options import Budget
 from ocr_pipeline.teacher.policy import Subject, UntilAccepted
 from ocr_pipeline.teacher.reply import Usage
 from tests.teacher import world as tw

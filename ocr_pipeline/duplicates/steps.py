@@ -1,0 +1,136 @@
+"""The steps of this room: similar problems are compared, and one of each group of duplicates stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocr_pipeline import duplicates
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.duplicates.curve import read_labelled, threshold_curve
+from ocr_pipeline.duplicates.execution import Execution, PairJudge
+from ocr_pipeline.duplicates.pairs import DuplicateConfig, compare_problems
+from ocr_pipeline.duplicates.selection import select_unique
+from ocr_pipeline.options import Options, option
+from ocr_pipeline.similarity.services import ENCODER, OPINIONS, reviews_of
+from ocr_pipeline.steps import JUDGED, Job, Read, Service, Step, Whose
+from ocr_pipeline.tables import DUPLICATE_PAIRS, PROBLEMS, REVIEWS, SOLUTIONS, TESTS, UNIQUE_PROBLEMS
+
+__all__ = ["COMPARE", "KEEP_ONE", "CurveOptions"]
+
+GROUP: Final = "2_duplicates"
+NEAREST: Final = 8
+PROBLEMS_READ: Final = Read(PROBLEMS, ("problem_id", "statement"), whose=Whose.TRAINING)
+
+
+JUDGE_OF_PAIRS: Final[Service[PairJudge | None]] = Service(
+    "judge_of_pairs",
+    ("ocr_pipeline.judge.verdicts:Isolation",),
+    "ocr_pipeline.judge.lending:open_judge_of_pairs",
+    (JUDGED,),
+)
+
+
+class CurveOptions(Options):
+    """What the threshold curve is measured on; the curve decides nothing."""
+
+    labelled_pairs: Path | None = option(
+        None,
+        "Parquet with text_a, text_b and label: the curve's precision and recall are then those on these pairs",
+        affects_output=False,
+        also="labelled",
+    )
+
+
+def _compare(job: Job) -> StageCounts:
+    tests, reviews = job.read(TESTS), reviews_of(job.read(REVIEWS))
+    compared = compare_problems(
+        job.read(PROBLEMS).batches(),
+        tests=tests.batches() if tests.exist else None,
+        config=job.options(DuplicateConfig),
+        encoder=job.use(ENCODER),
+        reviews=reviews,
+        opinions=job.use(OPINIONS),
+        execution=_execution(job),
+    )
+    for line in reviews.warnings(compared.pairs["pair_key"].to_pylist()):
+        job.services.log(line)
+    job.writer(DUPLICATE_PAIRS).write(compared.pairs)
+    rows = compared.pairs.num_rows
+    return StageCounts(rows_in=rows, kept=rows, notes=compared.notes)
+
+
+def _execution(job: Job) -> Execution | None:
+    """Return the judge with what it runs; none without tests, solutions, a budget or a sandbox."""
+    tests, solutions = job.read(TESTS), job.read(SOLUTIONS)
+    if not (tests.exist and solutions.exist and _runs_programs(job)):
+        return None
+    judge = job.use(JUDGE_OF_PAIRS)
+    if judge is None:
+        job.services.log("no sandbox works here: no solution is run, and pairs stay undecided")
+        return None
+    return Execution(judge, problems=job.read(PROBLEMS).batches, tests=tests.of, solutions=solutions.of)
+
+
+def _runs_programs(job: Job) -> bool:
+    return job.options(DuplicateConfig).execution_pairs > 0
+
+
+def _shows(job: Job) -> Mapping[str, pa.Table]:
+    """Show what other thresholds would keep, and the pairs that are nearest to this one."""
+    labelled, tests = job.options(CurveOptions).labelled_pairs, job.read(TESTS)
+    curve = threshold_curve(
+        job.read(PROBLEMS).batches(),
+        tests=tests.batches() if tests.exist else None,
+        encoder=job.use(ENCODER),
+        reviews=reviews_of(job.read(REVIEWS)),
+        labelled=read_labelled(labelled) if labelled else (),
+        undecided=job.options(DuplicateConfig).undecided,
+    )
+    columns = ["left_id", "right_id", "cosine", "lexical", "decision"]
+    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(columns))
+    distance = pc.abs(pc.subtract(pairs["cosine"].cast(pa.float64()), job.options(DuplicateConfig).threshold))
+    nearest = pairs.append_column("distance", distance).sort_by("distance").drop_columns("distance").slice(0, NEAREST)
+    return {"threshold_curve": curve, "pairs_near_the_threshold": nearest}
+
+
+def _keep_one(job: Job) -> StageCounts:
+    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(), DUPLICATE_PAIRS.schema)
+    return select_unique(job.read(PROBLEMS).batches, pairs, job.writer(UNIQUE_PROBLEMS))
+
+
+COMPARE: Final = Step(
+    name="duplicate_pairs",
+    group=GROUP,
+    version=duplicates.VERSION,
+    reads=(
+        PROBLEMS_READ,
+        Read(TESTS, ("problem_id", "input", "expected"), is_optional=True, whose=Whose.TRAINING),
+        Read(
+            SOLUTIONS,
+            ("problem_id", "language", "code", "is_correct"),
+            is_optional=True,
+            whose=Whose.TRAINING,
+            when=_runs_programs,
+        ),
+        Read(REVIEWS, is_optional=True, is_feedback=True),
+    ),
+    writes=(DUPLICATE_PAIRS,),
+    options=(DuplicateConfig, CurveOptions),
+    uses=(ENCODER, OPINIONS, JUDGE_OF_PAIRS),
+    unit="problems",
+    run=_compare,
+    shows=_shows,
+)
+KEEP_ONE: Final = Step(
+    name="unique_problems",
+    group=GROUP,
+    version=duplicates.VERSION,
+    reads=(PROBLEMS_READ, Read(DUPLICATE_PAIRS)),
+    writes=(UNIQUE_PROBLEMS,),
+    run=_keep_one,
+)

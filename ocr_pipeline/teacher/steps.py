@@ -1,0 +1,97 @@
+"""The step of this room: the teacher is asked about every clean problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+from ocr_pipeline import teacher
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.steps import LEDGER, Job, Read, Step
+from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES
+from ocr_pipeline.teacher.forecast import Forecast, forecast
+from ocr_pipeline.teacher.generate import NEEDED_COLUMNS, generate
+from ocr_pipeline.teacher.options import GenerateConfig
+from ocr_pipeline.teacher.reply import ErrorKind
+from ocr_pipeline.teacher.rounds import policy_of
+from ocr_pipeline.teacher.services import SERVER
+
+__all__ = ["GENERATE", "POOL"]
+
+POOL: Final = "teacher"
+FILES: Final = "problems"
+"""What the ledger of a command is called: its problems are of no particular data set."""
+TRANSIENT: Final = frozenset(
+    kind.value for kind in ErrorKind if not kind.is_permanent and kind is not ErrorKind.SAME_REQUEST
+)
+
+
+def _generate(job: Job) -> StageCounts:
+    expected = _forecast(job)
+    for line in expected.lines():
+        job.services.log(line)
+    job.observe("forecast", asdict(expected))
+    job.progress.expect(expected.requests)
+    problems = job.read(CLEAN_PROBLEMS).batches
+    return generate(problems, **_asked(job), writer=job.writer(RESPONSES), progress=job.progress)
+
+
+def _forecast(job: Job) -> Forecast:
+    return forecast(job.read(CLEAN_PROBLEMS).batches, **_asked(job))
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    config = job.options(GenerateConfig)
+    return {
+        "config": config,
+        "server": job.use(SERVER),
+        "ledger": job.folder(LEDGER),
+        "dataset": job.partition.get("dataset", FILES),
+        "policy": policy_of(config, job.read(SAMPLES), job.read(EXECUTIONS)),
+    }
+
+
+def _inspect(job: Job, counts: StageCounts) -> Iterator[str]:
+    """Yield the first failure of each kind; too many failures are an error."""
+    failed, seen = sum(counts.dropped.values()), set[str]()
+    for batch in job.read(RESPONSES).batches(["error"]) if failed else ():
+        for error in filter(None, batch["error"].to_pylist()):
+            kind = error.partition(":")[0]
+            if kind not in seen:
+                seen.add(kind)
+                yield f"first failure: {error}"
+    share = job.options(GenerateConfig).max_failed_share
+    if failed > share * counts.rows_in:
+        message = f"{failed:,} of {counts.rows_in:,} requests failed, more than the share of {share:g} that max_failed_share allows"
+        raise TeacherError(message)
+
+
+def _goes_by_rounds(job: Job) -> bool:
+    return job.options(GenerateConfig).enough_accepted is not None
+
+
+GENERATE: Final = Step(
+    name="responses",
+    group="4_teacher",
+    version=teacher.VERSION,
+    reads=(
+        Read(CLEAN_PROBLEMS, NEEDED_COLUMNS),
+        Read(SAMPLES, is_optional=True, is_feedback=True, when=_goes_by_rounds),
+        Read(EXECUTIONS, is_optional=True, is_feedback=True, when=_goes_by_rounds),
+    ),
+    writes=(RESPONSES,),
+    options=(GenerateConfig,),
+    uses=(SERVER,),
+    folders=(LEDGER,),
+    partition_by=("dataset", "language"),
+    kinds=("vllm",),
+    pool=POOL,
+    unit="requests",
+    asks=GenerateConfig,
+    repeat_for=TRANSIENT,
+    run=_generate,
+    foretells=lambda job: _forecast(job).lines(),
+    inspects=_inspect,
+)
