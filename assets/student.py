@@ -25,7 +25,7 @@ from ocr_pipeline.store import InputRef, Store, fingerprint
 from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_benchmark
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.evaluation import NOT_RUN
-from ocr_pipeline.student.options import EvaluationOptions, StudentServer
+from ocr_pipeline.student.options import EvaluationOptions, JointStudentOptions, StudentServer
 from ocr_pipeline.student.trial import summarize_trial
 from ocr_pipeline.tables import (
     EVALUATION_SUMMARY,
@@ -45,6 +45,7 @@ __all__ = ["TINY_JOB", "evaluated", "student"]
 
 GROUP: Final = "8_student"
 GPU_POOL: Final = "gpu"
+TINY_ANSWER_TOKENS: Final = 256
 TRAINED_PROBLEMS: Final = "trained_problems"
 EVALUATION_TABLES: Final = (STUDENT_CANDIDATES, STUDENT_EVALUATION, EVALUATION_SUMMARY)
 
@@ -53,7 +54,7 @@ StudentLaunchpad: Any = create_model(
     "StudentLaunchpad",
     __base__=dg.Config,
     name=(str, Field(default="tiny", description="Name of the student, under which it is evaluated.")),
-    **fields_of(step.StudentOptions),
+    **fields_of(JointStudentOptions),
 )
 EvaluationLaunchpad: Any = create_model(
     "EvaluationLaunchpad", __base__=dg.Config, **fields_of(EvaluationOptions, StudentServer, Pace)
@@ -73,7 +74,7 @@ def student(
 ) -> dg.MaterializeResult[Any]:
     """Train a student: plain on the reasoning data set, or jointly on code and plans."""
     with fails_in_one_line():
-        opened, recipe = store.open(), step.StudentOptions.of(config).recipe
+        opened, recipe = store.open(), JointStudentOptions.of(config).recipe
         table = SFT_DATASET if recipe.objective is step.Objective.SFT else PLAN_SFT_DATASET
         key = _key(recipe, opened.references(table))
         folder = _students(store) / config.name / key / config.name  # the last part is the student's name in the tables
@@ -230,8 +231,12 @@ TINY_JOB: Final = dg.define_asset_job(
     description="Train and try a tiny student on a CPU; its launchpad shows every option with this preset's value.",
     config={
         "ops": {
-            "student": {"config": StudentLaunchpad().model_dump(exclude_none=True)},
-            "evaluate_student": {"config": EvaluationLaunchpad().model_dump(exclude_none=True)},
+            "student": {"config": StudentLaunchpad().model_dump(exclude_none=True, warnings=False)},
+            "evaluate_student": {
+                "config": EvaluationLaunchpad(max_tokens=TINY_ANSWER_TOKENS).model_dump(
+                    exclude_none=True, warnings=False
+                )
+            },
         }
     },
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Mapping
+from datetime import date
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,14 @@ __all__ = ["Options", "bounds_text", "enumeration", "option", "optional", "plain
 
 AFFECTS_OUTPUT: Final = "affects_output"
 OUT_OF_BOUNDS: Final = ("greater_than", "less_than", "enum")
-KINDS: Final = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
+KINDS: Final = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "a path",
+    date: "a day such as 2024-08-01",
+}
 BOUNDS: Final = ((Ge, "ge"), (Gt, "gt"), (Le, "le"))
 
 T = TypeVar("T", bound="Options")

@@ -9,11 +9,18 @@ from pydantic import field_validator
 from ocr_pipeline.asking import Connection
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.student.assess import AssessConfig
+from ocr_pipeline.student.config import Objective, StudentOptions
 from ocr_pipeline.student.evaluation import Window
 from ocr_pipeline.student.generation import Sampling
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 
-__all__ = ["EvaluationOptions", "StudentServer", "TrialOptions", "TryOptions", "WindowOptions"]
+__all__ = ["EvaluationOptions", "JointStudentOptions", "StudentServer", "TrialOptions", "TryOptions", "WindowOptions"]
+
+
+class JointStudentOptions(StudentOptions):
+    """A recipe whose student learns code and plans together, unless something else is asked for."""
+
+    objective: Objective | None = option(Objective.JOINT, "What is learnt; none: the recipe's")
 
 
 class StudentServer(Connection):

@@ -1,16 +1,20 @@
 """The whole pipeline through Dagster on the bundled sample: complete, repeatable, and idle when nothing changed."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from ocr_pipeline import evidence, open_table
 from ocr_pipeline.definitions import build_defs
+from ocr_pipeline.flow import FLOW
+from ocr_pipeline.steps import Step
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import SFT_DATASET
+from ocr_pipeline.tables import EXECUTIONS, SFT_DATASET, Table
 from resources import StoreResource
 
 pytestmark = pytest.mark.timeout(900)
@@ -22,6 +26,8 @@ TRUST = ("test_trust",)
 BY_LANGUAGE = ("responses", "samples", "executions", "reasoning_patterns", "sft_dataset")
 PLANS = ("plans", "plan_sft_dataset")
 REPORT = ("funnel", "data_card")
+VERDICTS = ["sample_id", "verdict", "tests_total", "tests_passed", "first_failed_test", "detail", "needs_checker"]
+GOLDEN = Path(__file__).parents[1] / "golden" / "outputs.json"
 
 
 class Pipeline:
@@ -66,11 +72,47 @@ def parquet_hashes(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+COMPARED = {EXECUTIONS.name: [name for name in VERDICTS if name != "detail"]}
+"""Columns that are compared of a table whose others are measured, or hold words of compilers."""
+
+
+def outputs(root: Path) -> dict[str, dict[str, str]]:
+    """Return version, inputs and output of every step, as hashes over rows: files may be laid out in another way."""
+    seen: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {}
+    for step in FLOW:
+        read = {read.table.name: seen.get(read.table.name, "") for read in step.reads if not read.is_feedback}
+        seen |= {table.name: hash_of_rows(root, table) for table in step.writes}
+        found[step.name] = {
+            "version": step.version,
+            "read": hash_of([read, settings(root, step)]),
+            "wrote": hash_of([seen[table.name] for table in step.writes]),
+        }
+    return found
+
+
+def settings(root: Path, step: Step) -> list[Any]:
+    """Return what the manifests say the step was told, and which raw files it read."""
+    store = Store(root)
+    found = [store.manifest(step.writes[0], **keys) for keys in store.partitions(step.writes[0])]
+    return [[one.config, *(ref for ref in one.inputs if ref.table == "raw")] for one in found if one is not None]
+
+
+def hash_of_rows(root: Path, table: Table) -> str:
+    """Hash the rows of a table in the order of its key."""
+    rows = open_table(root, table.name).to_table(columns=COMPARED.get(table.name))
+    return hash_of(rows.sort_by([(name, "ascending") for name in table.key]).to_pylist())
+
+
+def hash_of(value: object) -> str:
+    """Hash anything that JSON can say."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 def verdicts(root: Path) -> list[dict[str, object]]:
     """Return all that the judge decided; what it measured differs from run to run and is no decision."""
-    kept = ["sample_id", "verdict", "tests_total", "tests_passed", "first_failed_test", "detail", "needs_checker"]
     rows: list[dict[str, object]] = (
-        open_table(root, "executions").to_table(columns=kept).sort_by("sample_id").to_pylist()
+        open_table(root, "executions").to_table(columns=VERDICTS).sort_by("sample_id").to_pylist()
     )
     return rows
 
@@ -117,3 +159,16 @@ def test_an_empty_root_gets_the_same_bytes(finished: Pipeline, tmp_path: Path, i
     again.run_everything()
     assert parquet_hashes(again.root) == parquet_hashes(finished.root)
     assert verdicts(again.root) == verdicts(finished.root)
+
+
+def test_a_step_whose_output_changes_has_another_version(
+    finished: Pipeline, golden: Callable[[str, object], None]
+) -> None:
+    """The same input, options and version give the rows of the golden file, which cannot be told otherwise."""
+    before, now = json.loads(GOLDEN.read_text()), outputs(finished.root)
+    same = [
+        name for name in now if name in before and all(now[name][k] == before[name][k] for k in ("version", "read"))
+    ]
+    changed = [name for name in same if now[name]["wrote"] != before[name]["wrote"]]
+    assert not changed, f"{changed} write other rows than before: raise VERSION of the room"
+    golden("outputs", now)

@@ -88,7 +88,7 @@ def test_a_tiny_student_is_trained_and_tried(root: Path, instance: dg.DagsterIns
     [trained] = ran.asset_materializations_for_node("student")
     assert PNG in str(trained.metadata["losses"].value)
     assert trained.metadata["steps"].value == 1
-    run(root, instance, EVALUATION, {"evaluate_student": {"n": 2, "ks": [1, 2], "max_tokens": 8}})
+    run(root, instance, EVALUATION, {"evaluate_student": {"n": 2, "k": "1,2", "max_tokens": 8}})
     rows = open_table(root, "evaluation_summary").to_table().to_pylist()
     direct = {row["k"]: row for row in rows if row["method"] == "direct"}
     assert {row["student"] for row in rows} == {"tiny"}
@@ -120,7 +120,7 @@ def test_served_students_are_tried_on_days_of_benchmarks(
     """Run config names students, data sets and days; what was not answered is unscored, and asked again next time."""
     with Replay(answers(tmp_path / "one.jsonl", (2,)), strict=True, model="served") as server:
         wanted = {"students": ["served"], "benchmarks": ["taco", "livecodebench"], "urls": list(server.urls), "n": 1}
-        config = {"evaluate_student": wanted | {"ks": [1], "since": "2024-08-02", "split": "test"}}
+        config = {"evaluate_student": wanted | {"k": "1", "since": "2024-08-02", "split": "test"}}
         run(root, instance, EVALUATION, config)
         rows = open_table(root, "evaluation_summary").to_table().to_pylist()
         direct = {row["benchmark"]: row for row in rows if row["method"] == "direct"}
@@ -140,7 +140,10 @@ def test_served_students_are_tried_on_days_of_benchmarks(
     [
         ({"students": ["nobody"]}, "there is no student `nobody`"),
         ({"benchmarks": ["apps"], "urls": ["http://localhost:1/v1"]}, "no data set `apps` is ingested"),
-        ({"benchmarks": ["taco"], "urls": ["http://localhost:1/v1"], "since": "August"}, "`August` is no day"),
+        (
+            {"benchmarks": ["taco"], "urls": ["http://localhost:1/v1"], "since": "August"},
+            "since must be a day such as 2024-08-01, got `August`",
+        ),
     ],
 )
 def test_wrong_run_config_fails_in_one_line(
