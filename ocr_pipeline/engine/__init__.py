@@ -1,10 +1,12 @@
 """Run a step over record batches: in this process, in local processes, or on a Ray cluster, with the same result.
 
-A step is a plain function from a record batch to a record batch. The engine keeps the order, bounds what is in
-flight, and knows nothing of tables. Part files and ledgers are the checkpoint, never the engine.
+A step is a plain function from a record batch to a record batch, and the engine keeps the order; or from a task, a plain
+value, to a result, and the engine gives results as they are done. It bounds what is in flight and knows nothing of
+tables. Part files and ledgers are the checkpoint, never the engine.
 """
 
+from ocr_pipeline.engine.cores import usable_cores
 from ocr_pipeline.engine.local import LocalEngine
-from ocr_pipeline.engine.protocol import BatchFunction, Engine
+from ocr_pipeline.engine.protocol import BatchFunction, Engine, Shared, SizedTask
 
-__all__ = ["BatchFunction", "Engine", "LocalEngine"]
+__all__ = ["BatchFunction", "Engine", "LocalEngine", "Shared", "SizedTask", "usable_cores"]

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["BatchFunction", "Engine"]
+__all__ = ["BatchFunction", "Engine", "Shared", "SizedTask"]
 
 BatchFunction = Callable[[pa.RecordBatch], pa.RecordBatch]
 """A step over one batch. It must be picklable: a module-level function, or a ``functools.partial`` of one."""
 
+Value = TypeVar("Value")
+Kept_co = TypeVar("Kept_co", covariant=True)
+Result = TypeVar("Result")
+
+
+class SizedTask(Protocol):
+    """A plain, picklable value that says how large it is."""
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much memory the task occupies, what it shares with others included."""
+
+
+Task = TypeVar("Task", bound=SizedTask)
+
+
+class Shared(Protocol[Kept_co]):
+    """A value that many tasks need and that travels once; tasks carry the reference."""
+
+    def get(self) -> Kept_co:
+        """Return the value, in any process of the engine."""
+
 
 class Engine(Protocol):
-    """Runs a function over a stream of batches."""
+    """Runs a function over a stream of batches or of tasks."""
 
     def map(self, function: BatchFunction, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield ``function(batch)`` for each batch, in order; only a bounded number of batches is in memory."""
+
+    def spread(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Yield ``function(task)`` for each task, as they are done; number and bytes of the waiting tasks are bounded."""
+
+    def share(self, value: Value) -> Shared[Value]:
+        """Put a value where every process of this engine can read it, until the reference is dropped."""

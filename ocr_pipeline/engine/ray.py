@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
 
-from ocr_pipeline.engine.local import from_ipc, to_ipc
-from ocr_pipeline.engine.protocol import BatchFunction
+from ocr_pipeline.engine.local import MOST_WAITING_BYTES, from_ipc, to_ipc
+from ocr_pipeline.engine.protocol import BatchFunction, Shared, SizedTask
 from ocr_pipeline.errors import PipelineError
 
 __all__ = ["RayEngine"]
 
 BATCHES_PER_CPU: Final = 2
 PROBE_TIMEOUT_S: Final = 10.0
-MOST_RETRIES: Final = 8  # of one batch, when the nodes that hold it keep dying
+MOST_RETRIES: Final = 8  # of one batch or task, when the nodes that hold it keep dying
+
+Value = TypeVar("Value")
+Result = TypeVar("Result")
+Task = TypeVar("Task", bound=SizedTask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,52 @@ class RayEngine:
         """
         import ray
 
-        with self._connected(ray):
-            task = ray.remote(_call).options(num_cpus=self.num_cpus, max_retries=MOST_RETRIES)
-            try:
-                yield from self._in_order(ray, task, function, batches)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-            except ray.exceptions.RayError as error:
-                message = (
-                    f"the Ray cluster at `{self.address}` lost a batch: {error}; look at its nodes, then run again"
-                )
-                raise PipelineError(message) from error
+        with self._connected(ray), self._failing_clearly(ray):
+            yield from self._in_order(ray, self._remote(ray, _call), function, batches)
+
+    def spread(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Yield ``function(task)`` for each task, as they are done.
+
+        Raises
+        ------
+        PipelineError
+            As :meth:`map`.
+        """
+        import ray
+
+        with self._connected(ray), self._failing_clearly(ray):
+            call, shared = self._remote(ray, _apply), ray.put(function)
+            waiting: dict[Any, Task] = {}
+            for task in tasks:
+                waiting[call.remote(shared, task)] = task
+                while self._is_full(ray, waiting.values()):
+                    yield _next_done(ray, waiting)
+            while waiting:
+                yield _next_done(ray, waiting)
+
+    def _is_full(self, ray: Any, waiting: Collection[SizedTask]) -> bool:  # noqa: ANN401 - as below
+        most = self._room(ray)
+        is_large = sum(task.n_bytes for task in waiting) >= MOST_WAITING_BYTES
+        return len(waiting) >= most or (is_large and len(waiting) >= most // BATCHES_PER_CPU)
+
+    def share(self, value: Value) -> Shared[Value]:
+        """Put a value into the cluster's object store; only while :meth:`spread` asks for tasks."""
+        import ray
+
+        return _Stored(ray.put(value))
+
+    def _remote(self, ray: Any, function: Callable[..., Any]) -> Any:  # noqa: ANN401 - as below
+        return ray.remote(function).options(num_cpus=self.num_cpus, max_retries=MOST_RETRIES)
+
+    @contextmanager
+    def _failing_clearly(self, ray: Any) -> Iterator[None]:  # noqa: ANN401 - as below
+        try:
+            yield
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError as error:
+            message = f"the Ray cluster at `{self.address}` lost a task: {error}; look at its nodes, then run again"
+            raise PipelineError(message) from error
 
     @contextmanager
     def _connected(self, ray: Any) -> Iterator[None]:  # noqa: ANN401 - the module, imported where it is used
@@ -97,6 +136,27 @@ class RayEngine:
         return max(1, int(BATCHES_PER_CPU * cpus / self.num_cpus))
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored(Generic[Value]):
+    """A value in the object store."""
+
+    reference: Any
+
+    def get(self) -> Value:
+        """Return it; a node fetches it once."""
+        import ray
+
+        value: Value = ray.get(self.reference)
+        return value
+
+
+def _next_done(ray: Any, waiting: dict[Any, Any]) -> Any:  # noqa: ANN401 - as above
+    """Wait for a task and return its result."""
+    done = ray.wait(list(waiting), num_returns=1)[0][0]
+    del waiting[done]
+    return ray.get(done)
+
+
 def _probe(address: str) -> None:
     """Fail at once where nobody listens: Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
@@ -106,3 +166,7 @@ def _probe(address: str) -> None:
 
 def _call(function: BatchFunction, data: bytes) -> bytes:
     return to_ipc(function(from_ipc(data)))
+
+
+def _apply(function: Callable[[Any], Any], task: Any) -> Any:  # noqa: ANN401 - any task and result
+    return function(task)

@@ -1,17 +1,19 @@
-"""Judges a table of samples: streams, groups by problem, hands out work, and gives every sample its row.
+"""Judges a table of samples: groups them by problem, hands out work, and gives every sample its row.
 
-Samples are read in windows. A window's problems and tests are looked up, its new candidates become tasks (one problem
-with a few candidates each) for the engine, and its rows are written in the order of the samples. Memory is bounded by
-the window and by the tests of its problems.
+Samples are read once and kept on disk. Then their problems are gone through, those that may take long first: tests are
+looked up for some problems at a time, and every new candidate becomes a task for the engine, which gives results as
+they are done. At the end the rows are written in the order of the samples. Memory is bounded by the tests of the
+problems that are being judged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,18 +22,13 @@ import pyarrow as pa
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import Engine, LocalEngine
+from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import VERSION
-from ocr_pipeline.judge.canaries import failing_canary
-from ocr_pipeline.judge.checkpoint import (
-    Checkpoint,
-    execution_from_json,
-    execution_to_json,
-    key_prefix,
-    result_key,
-)
-from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.checkpoint import Checkpoint, key_prefix, result_key
 from ocr_pipeline.judge.probing import choose_plan
-from ocr_pipeline.judge.programs import Runner, Tiers, runtime_of
+from ocr_pipeline.judge.programs import Tiers, runtime_of
+from ocr_pipeline.judge.spool import Sample, Spool
+from ocr_pipeline.judge.tasks import Task, close_workplaces, judge_task
 from ocr_pipeline.judge.verdicts import (
     Candidate,
     Execution,
@@ -42,36 +39,18 @@ from ocr_pipeline.judge.verdicts import (
     TestResult,
     TrustFlag,
     Verdict,
-    judge_candidate,
 )
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import EXECUTIONS, Checker, IoMode
+from ocr_pipeline.tables import EXECUTIONS, Checker, IoMode, Language
 
 __all__ = ["TestSource", "judge"]
 
 TestSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 """Gives the tests of some problems: columns problem_id, test_id, input, expected; other rows are ignored."""
 
-WINDOW_SAMPLES: Final = 2_048
-CANDIDATES_PER_TASK: Final = 8
-TASK_SCHEMA: Final = pa.schema([("task", pa.large_string())])
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    sample_id: str
-    problem_id: str
-    language: str
-    code: str
-
-
-@dataclass(slots=True)
-class _Window:
-    """Samples in order, and the results that are known of them by key."""
-
-    samples: list[_Sample]
-    keys: list[str]
-    results: dict[str, Execution]
+FIRST_SHELF: Final = 32
+LARGEST_SHELF: Final = 512
+SHELF_BYTES: Final = 32 << 20
 
 
 def judge(  # noqa: PLR0913 - inputs, and options by name
@@ -123,18 +102,22 @@ def judge(  # noqa: PLR0913 - inputs, and options by name
     """
     if config.tiers is not Tiers.UNSANDBOXED:
         choose_plan(str(config.tiers))  # refuse before anything is read
-    specs = {spec.problem_id: spec for batch in problems for spec in _specs(batch)}
+    listed = {entry.spec.problem_id: entry for batch in problems for entry in _listed(batch, config)}
     known = _trust_of(trust)
-    run = _Run(specs, tests, known, config, checkpoint, engine or LocalEngine(config.processes), progress)
-    try:
-        for window in _windows(samples):
-            run.judge_window(window)
-            writer.write(_rows(window, specs, known))
-            run.tally.add(window, known)
-    finally:
-        _close_workplaces()
-        run.close()
-    return run.tally.counts().require_conserved("judge")
+    engine = engine or LocalEngine(config.processes)
+    tally = _Tally()
+    with Spool() as spool, contextlib.closing(_Run(spool, listed, tests, known, config, checkpoint, engine)) as run:
+        for batch in samples:
+            spool.add(_texts(batch))
+        progress.expect(spool.complete())
+        for judged in run.judged():
+            progress.advance(judged)
+        for rows in spool.rows():
+            settled = [(sample, _settled(sample, result, listed, known)) for sample, result in rows]
+            written = [_row(sample, execution, listed, known) for sample, execution in settled]
+            writer.write(pa.RecordBatch.from_pylist(written, schema=EXECUTIONS.schema))
+            tally.add(settled, known)
+    return tally.counts(run.reused).require_conserved("judge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,26 +148,29 @@ def _trust_of(rows: Iterable[pa.RecordBatch]) -> dict[str, _Trust]:
     return known
 
 
-def _specs(batch: pa.RecordBatch) -> Iterator[ProblemSpec]:
-    names = [name for name in ProblemSpec.__dataclass_fields__ if name in batch.schema.names]
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A problem, and how long a candidate may take at most, as a power of two of seconds."""
+
+    spec: ProblemSpec
+    magnitude: int
+
+
+def _listed(batch: pa.RecordBatch, config: JudgeConfig) -> Iterator[_Listed]:
+    names = [name for name in (*ProblemSpec.__dataclass_fields__, "n_tests") if name in batch.schema.names]
     for row in batch.select(names).to_pylist():
+        n_tests = row.pop("n_tests", None) or 1
         given = {name: value for name, value in row.items() if value not in (None, "")}
         given["checker"] = given.get("checker", Checker.TOKENS)
         given["io_mode"] = given.get("io_mode", IoMode.STDIN)
-        yield ProblemSpec(**given)
+        spec = ProblemSpec(**given)
+        yield _Listed(spec, math.frexp(config.limits_for(spec, Language.PYTHON).cpu_s * n_tests)[1])
 
 
-def _windows(samples: Iterable[pa.RecordBatch]) -> Iterator[_Window]:
-    columns = ["sample_id", "problem_id", "language", "code"]
-    rows: list[_Sample] = []
-    for batch in samples:
-        for row in batch.select(columns).to_pylist():
-            rows.append(_Sample(row["sample_id"], row["problem_id"], row["language"], row["code"] or ""))
-            if len(rows) == WINDOW_SAMPLES:
-                yield _Window(rows, [], {})
-                rows = []
-    if rows:
-        yield _Window(rows, [], {})
+def _texts(batch: pa.RecordBatch) -> Iterator[tuple[str, str, str, str]]:
+    columns = (batch.column(name).to_pylist() for name in ("sample_id", "problem_id", "language", "code"))
+    for sample_id, problem_id, language, code in zip(*columns, strict=True):
+        yield sample_id, problem_id, language, code or ""
 
 
 def _tests_of(source: TestSource, problem_ids: Collection[str], known: Mapping[str, _Trust]) -> dict[str, list[Test]]:
@@ -200,65 +186,99 @@ def _tests_of(source: TestSource, problem_ids: Collection[str], known: Mapping[s
 
 
 class _Run:
-    """One run of the step: where things come from and what is known so far."""
+    """One run of the step: what is judged, and what is known so far."""
 
     def __init__(
         self,
-        specs: dict[str, ProblemSpec],
+        spool: Spool,
+        listed: Mapping[str, _Listed],
         source: TestSource,
         known: Mapping[str, _Trust],
         config: JudgeConfig,
         checkpoint: Path | None,
         engine: Engine,
-        progress: Progress,
     ) -> None:
-        self._specs = specs
+        self._spool = spool
+        self._listed = listed
         self._source = source
         self._known = known
         self._config = config
         self._engine = engine
-        self._progress = progress
         self._store = Checkpoint(checkpoint) if checkpoint else None
-        self._task = functools.partial(_judge_task, config=config, checkpoint=str(checkpoint) if checkpoint else None)
+        self._task = functools.partial(judge_task, config=config, checkpoint=checkpoint)
         self._machines: dict[str, str] = {}
-        self.tally = _Tally()
+        self._waiting: dict[str, int] = {}
+        self._settled = 0
+        self.reused = 0
 
-    def judge_window(self, window: _Window) -> None:
-        """Give every sample of a window its result: a stored one, or a new one."""
-        ids = {sample.problem_id for sample in window.samples if sample.problem_id in self._specs}
-        tests = _tests_of(self._source, ids, self._known)
-        todo = self._todo(window, tests)
-        self._progress.advance(len(window.samples) - sum(map(len, todo.values())))
-        for batch in self._engine.map(self._task, _tasks(todo, self._specs, tests)):
-            done = json.loads(batch.column("task")[0].as_py())
-            window.results.update({key: execution_from_json(text) for key, text in done.items()})
-            self._progress.advance(len(done))
+    def judged(self) -> Iterator[int]:
+        """Give every sample its result, a stored one or a new one; yield how many got theirs."""
+        for key, execution in self._engine.spread(self._task, self._tasks()):
+            self._spool.put(key, execution)
+            yield self._waiting.pop(key) + self._take_settled()
+        yield self._take_settled()
 
-    def _todo(self, window: _Window, tests: dict[str, list[Test]]) -> dict[str, dict[str, Candidate]]:
-        """Return the candidates that nobody has judged yet, by problem and key; equal ones are judged once."""
-        prefixes = {each: key_prefix(self._specs[each], cases, self._config, VERSION) for each, cases in tests.items()}
-        todo: dict[str, dict[str, Candidate]] = {}
-        for sample in window.samples:
-            candidate = Candidate(sample.language, sample.code)
-            key = result_key(prefixes.get(sample.problem_id, ""), candidate, self._machine(sample.language))
-            window.keys.append(key)
-            if sample.problem_id not in self._specs:
-                window.results[key] = Execution.not_run(Reason.NO_PROBLEM, f"no problem {sample.problem_id}")
-            elif useless := self._known.get(sample.problem_id, UNKNOWN).useless:
-                window.results[key] = Execution.not_run(Reason.UNTRUSTED_TESTS, useless)
-            elif key in window.results or key in todo.get(sample.problem_id, {}):
-                self.tally.reused += 1
-            elif not self._remember(window, key):
-                todo.setdefault(sample.problem_id, {})[key] = candidate
-        return todo
+    def _take_settled(self) -> int:
+        """Return how many samples needed no task since the last call."""
+        settled, self._settled = self._settled, 0
+        return settled
 
-    def _remember(self, window: _Window, key: str) -> bool:
-        known = self._store.get(key) if self._store else None
-        if known is None:
-            return False
-        window.results[key] = known
-        self.tally.reused += 1
-        return True
+    def _tasks(self) -> Iterator[Task]:
+        """Yield a task for each candidate that nobody has judged yet; equal ones are judged once."""
+        for tests in self._shelves():
+            for problem_id, cases in tests.items():
+                yield from self._tasks_of(self._listed[problem_id].spec, tuple(cases))
+
+    def _shelves(self) -> Iterator[dict[str, list[Test]]]:
+        """Yield problems with their tests, a bounded number of bytes at a time.
+
+        Problems of the same magnitude come in the order of their ids, so that their tests lie together.
+        """
+        names: deque[str] = deque(self._problems())
+        at_once = FIRST_SHELF
+        while names:
+            ids = [names.popleft() for _ in range(min(at_once, len(names)))]
+            tests = _tests_of(self._source, ids, self._known)
+            size = sum(_size(cases) for cases in tests.values())
+            at_once = max(1, min(2 * at_once, LARGEST_SHELF, at_once * SHELF_BYTES // max(size, 1)))
+            yield tests
+
+    def _problems(self) -> list[str]:
+        """Return the problems to judge, those that may take long first, so that none is left over at the end."""
+        wanted = []
+        for problem_id in self._spool.problems():
+            if problem_id in self._listed and not self._known.get(problem_id, UNKNOWN).useless:
+                wanted.append(problem_id)
+            else:
+                self._settled += len(self._spool.candidates(problem_id))
+        return sorted(wanted, key=lambda problem_id: (-self._listed[problem_id].magnitude, problem_id))
+
+    def _tasks_of(self, problem: ProblemSpec, tests: tuple[Test, ...]) -> Iterator[Task]:
+        prefix = key_prefix(problem, tests, self._config, VERSION)
+        candidates: dict[str, Candidate] = {}
+        keys: list[tuple[str, int]] = []
+        for number, candidate in self._spool.candidates(problem.problem_id):
+            key = result_key(prefix, candidate, self._machine(candidate.language))
+            keys.append((key, number))
+            candidates[key] = candidate
+        self._spool.set_keys(keys)
+        samples = Counter(key for key, _ in keys)
+        self.reused += len(keys) - len(candidates)
+        known = {key: stored for key in candidates if (stored := self._stored(key)) is not None}
+        for key, execution in known.items():
+            self._spool.put(key, execution)
+            self.reused += 1
+            self._settled += samples[key]
+        new = [key for key in candidates if key not in known]
+        if not new:
+            return
+        shared, size = self._engine.share(tests), _size(tests)
+        for key in new:
+            self._waiting[key] = samples[key]
+            yield Task(key, candidates[key], problem, shared, size + len(candidates[key].code))
+
+    def _stored(self, key: str) -> Execution | None:
+        return self._store.get(key) if self._store else None
 
     def _machine(self, language: str) -> str:
         """Say what runs a language here."""
@@ -268,109 +288,37 @@ class _Run:
         return self._machines[language]
 
     def close(self) -> None:
-        """Close the checkpoint."""
+        """End what this process keeps."""
+        close_workplaces()
         if self._store:
             self._store.close()
 
 
-def _tasks(
-    todo: dict[str, dict[str, Candidate]], specs: dict[str, ProblemSpec], tests: dict[str, list[Test]]
-) -> Iterator[pa.RecordBatch]:
-    for problem_id, candidates in todo.items():
-        items = list(candidates.items())
-        for start in range(0, len(items), CANDIDATES_PER_TASK):
-            chunk = items[start : start + CANDIDATES_PER_TASK]
-            task = {
-                "problem": asdict(specs[problem_id]),
-                "tests": [[test.test_id, test.input, test.expected] for test in tests[problem_id]],
-                "candidates": [[key, candidate.language, candidate.code] for key, candidate in chunk],
-            }
-            yield pa.record_batch([pa.array([json.dumps(task)], pa.large_string())], schema=TASK_SCHEMA)
-
-
-# ---- in a worker process ----
-
-
-@dataclass
-class _Workplace:
-    """What a process keeps between tasks."""
-
-    runner: Runner
-    gate: Gate
-
-
-_workplaces: dict[Tiers, _Workplace] = {}
-
-
-def _workplace(tiers: Tiers) -> _Workplace:
-    if tiers not in _workplaces:
-        _workplaces[tiers] = _Workplace(Runner(tiers), Gate())
-    return _workplaces[tiers]
-
-
-def _close_workplaces() -> None:
-    for workplace in _workplaces.values():
-        workplace.runner.close()
-        workplace.gate.close()
-    _workplaces.clear()
-
-
-def _judge_task(batch: pa.RecordBatch, *, config: JudgeConfig, checkpoint: str | None) -> pa.RecordBatch:
-    """Judge the candidates of one task; each result is kept before the next one starts."""
-    task: dict[str, Any] = json.loads(batch.column("task")[0].as_py())
-    problem = ProblemSpec(**task["problem"])
-    tests = [Test(*each) for each in task["tests"]]
-    candidates = [(key, Candidate(language, code)) for key, language, code in task["candidates"]]
-    store = Checkpoint(Path(checkpoint)) if checkpoint else None
-    done: dict[str, str] = {}
-    try:
-        sick = _sick_languages(config, {candidate.language for _, candidate in candidates})
-        for key, candidate in candidates:
-            execution = _judge_one(problem, tests, candidate, config, sick)
-            if store:
-                store.put(key, execution)
-            done[key] = execution_to_json(execution)
-    finally:
-        if store:
-            store.close()
-    return pa.record_batch([pa.array([json.dumps(done)], pa.large_string())], schema=TASK_SCHEMA)
-
-
-def _judge_one(
-    problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate, config: JudgeConfig, sick: dict[str, str]
-) -> Execution:
-    if candidate.language in sick:
-        return Execution.not_run(Reason.INFRASTRUCTURE, sick[candidate.language], len(tests))
-    workplace = _workplace(config.tiers)
-    return judge_candidate(workplace.runner, problem, tests, candidate, config, workplace.gate)
-
-
-def _sick_languages(config: JudgeConfig, languages: Collection[str]) -> dict[str, str]:
-    """Run the canaries; a language whose canaries fail twice, the second time in a new sandbox, is not judged."""
-    workplace = _workplace(config.tiers)
-    sick: dict[str, str] = {}
-    for language in sorted(languages):
-        failure = failing_canary(workplace.runner, language)
-        if failure:
-            workplace.runner.restart()
-            failure = failing_canary(workplace.runner, language)
-        if failure:
-            sick[language] = failure
-    return sick
+def _size(tests: Iterable[Test]) -> int:
+    return sum(len(test.input) + len(test.expected) for test in tests)
 
 
 # ---- rows and counts ----
 
 
-def _rows(window: _Window, specs: dict[str, ProblemSpec], known: Mapping[str, _Trust]) -> pa.RecordBatch:
-    rows = [
-        _row(sample, window.results[key], specs.get(sample.problem_id), known.get(sample.problem_id, UNKNOWN))
-        for sample, key in zip(window.samples, window.keys, strict=True)
-    ]
-    return pa.RecordBatch.from_pylist(rows, schema=EXECUTIONS.schema)
+def _settled(
+    sample: Sample, result: Execution | None, listed: Mapping[str, _Listed], known: Mapping[str, _Trust]
+) -> Execution:
+    """Return the outcome of a sample: what the engine gave, or why nobody could judge it."""
+    if sample.problem_id not in listed:
+        return Execution.not_run(Reason.NO_PROBLEM, f"no problem {sample.problem_id}")
+    if useless := known.get(sample.problem_id, UNKNOWN).useless:
+        return Execution.not_run(Reason.UNTRUSTED_TESTS, useless)
+    if result is None:
+        message = f"sample `{sample.sample_id}` got no result; run again, and report this if it happens twice"
+        raise JudgeError(message)
+    return result
 
 
-def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None, trust: _Trust) -> dict[str, Any]:
+def _row(
+    sample: Sample, execution: Execution, listed: Mapping[str, _Listed], known: Mapping[str, _Trust]
+) -> dict[str, Any]:
+    problem, trust = listed.get(sample.problem_id), known.get(sample.problem_id, UNKNOWN)
     judged = execution.verdict is not Verdict.NOT_RUN
     results = execution.results
     failed = [result.test_id for result in results if result.verdict is not Verdict.ACCEPTED]
@@ -388,7 +336,7 @@ def _row(sample: _Sample, execution: Execution, problem: ProblemSpec | None, tru
         "peak_memory_mib": max((result.peak_memory_mib or 0.0 for result in results), default=None),
         "detail": execution.detail,
         "results": [_result(result) for result in results],
-        "needs_checker": execution.needs_checker or (problem is not None and problem.needs_checker),
+        "needs_checker": execution.needs_checker or (problem is not None and problem.spec.needs_checker),
         "trusts_candidate": execution.trusts_candidate,
         "sandbox_tier": execution.tier,
         "runtime": execution.runtime or None,
@@ -408,27 +356,23 @@ class _Tally:
     """Counts what the step did."""
 
     def __init__(self) -> None:
-        self.reused = 0
         self._verdicts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
-        self._kept = 0
         self._without_tests = 0
 
-    def add(self, window: _Window, known: Mapping[str, _Trust]) -> None:
-        """Count a finished window."""
-        for sample, key in zip(window.samples, window.keys, strict=True):
+    def add(self, settled: Iterable[tuple[Sample, Execution]], known: Mapping[str, _Trust]) -> None:
+        """Count some samples."""
+        for sample, execution in settled:
             self._without_tests += bool(known.get(sample.problem_id, UNKNOWN).untrusted)
-            execution = window.results[key]
             self._verdicts[str(execution.verdict)] += 1
             if execution.verdict is Verdict.NOT_RUN:
                 self._reasons[str(execution.reason)] += 1
-            else:
-                self._kept += 1
 
-    def counts(self) -> StageCounts:
+    def counts(self, reused: int) -> StageCounts:
         """Return the account."""
         notes = {f"verdict {name}": rows for name, rows in sorted(self._verdicts.items())} | {
-            "results reused": self.reused,
+            "results reused": reused,
             "samples of problems with untrusted tests": self._without_tests,
         }
-        return StageCounts(self._kept + self._reasons.total(), self._kept, dict(self._reasons), notes)
+        rows = self._verdicts.total()
+        return StageCounts(rows, rows - self._reasons.total(), dict(self._reasons), notes)

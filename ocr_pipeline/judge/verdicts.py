@@ -7,7 +7,6 @@ give up. How a program is isolated and run is not its business (``sandbox.py``, 
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from ocr_pipeline.engine import usable_cores
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.asserting import AssertTest, parse_assert_test, run_assert_test
 from ocr_pipeline.judge.canaries import failing_canary
@@ -153,7 +153,7 @@ class JudgeConfig(Isolation):
     @property
     def processes(self) -> int:
         """How many processes judge on this machine; 0 judges in this one."""
-        return len(os.sched_getaffinity(0)) if self.workers is None else self.workers
+        return usable_cores() if self.workers is None else self.workers
 
     def time_factor(self, language: str) -> float:
         """Return what a problem's own limit is multiplied by in a language."""

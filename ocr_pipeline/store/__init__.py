@@ -14,6 +14,7 @@ rows does not belong here; neither does the ledger of the teacher.
 from ocr_pipeline.store.atomic import atomic_write
 from ocr_pipeline.store.files import encoding_of, open_csv, open_files
 from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint
+from ocr_pipeline.store.ranges import among
 from ocr_pipeline.store.root import Store, open_table
 from ocr_pipeline.store.rows import conform
 from ocr_pipeline.store.writing import FileWriter, PartitionWriter, TableWriter, file_writers
@@ -25,6 +26,7 @@ __all__ = [
     "PartitionWriter",
     "Store",
     "TableWriter",
+    "among",
     "atomic_write",
     "canonical_json",
     "conform",

@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
-from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge, step
+from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge, step, tasks
 from ocr_pipeline.judge.checkpoint import FILE
 from ocr_pipeline.tables import EXECUTIONS
 
@@ -104,6 +104,70 @@ def test_processes_give_the_same_rows() -> None:
     assert plain == spread
 
 
+def test_rows_keep_the_order_of_the_samples_whatever_is_done_first() -> None:
+    """Problems that may take long are judged first, and a slow first sample ends last."""
+    slow = "import time\ntime.sleep(0.5)\n" + SUM
+    problems = pa.table({"problem_id": ["sum", "special"], "time_limit_s": [1.0, 1.0], "n_tests": [2, 200]})
+    table = samples(("sum", "python", slow), *[("sum", "python", f"{SUM}\n# {number}") for number in range(5)],
+                    ("special", "python", "print(1)"))  # fmt: skip
+    asked: list[str] = []
+
+    def tests(ids: Collection[str]) -> list[pa.RecordBatch]:
+        asked.extend(ids)
+        return TESTS.to_batches()
+
+    rows = Rows()
+    judge(problems.to_batches(), tests, table.to_batches(), config=JudgeConfig(workers=2), writer=rows)
+    assert [row["sample_id"] for row in rows.rows] == [f"s{number}" for number in range(7)]
+    assert [row["verdict"] for row in rows.rows] == ["accepted"] * 7
+    assert asked == ["special", "sum"]
+
+
+def test_tests_are_asked_for_in_the_order_of_their_problems_and_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the order of the samples: what lies together in a file is read together, a bounded number at a time."""
+    monkeypatch.setattr(step, "FIRST_SHELF", 3)
+    names = [f"p{number:02}" for number in range(20)]
+    problems = pa.table({"problem_id": names})
+    asked: list[list[str]] = []
+
+    def tests(ids: Collection[str]) -> list[pa.RecordBatch]:
+        asked.append(list(ids))
+        return []
+
+    table = samples(*[(name, "python", SUM) for name in names[::-1] + names[3:5]])
+    judge(problems.to_batches(), tests, table.to_batches(), config=JudgeConfig(workers=0), writer=Rows())
+    assert [name for ids in asked for name in ids] == names
+    assert [len(ids) for ids in asked] == [3, 6, 11]
+
+
+class Shown:
+    """A progress that counts."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.total: int | None = None
+
+    def advance(self, rows: int = 1, **counts: float) -> None:  # noqa: ARG002 - of the protocol
+        """Count."""
+        self.done += rows
+
+    def expect(self, rows: int | None) -> None:
+        """Note the total."""
+        self.total = rows
+
+
+def test_progress_counts_samples_that_are_judged(tmp_path: Path) -> None:
+    """Each once: new ones, equal ones, known ones, and those of no problem."""
+    table = samples(
+        ("sum", "python", SUM), ("sum", "python", SUM), ("nowhere", "python", SUM), ("empty", "python", SUM)
+    )
+    for _ in range(2):
+        shown = Shown()
+        judge(PROBLEMS.to_batches(), all_tests, table.to_batches(), config=JudgeConfig(workers=0), writer=Rows(),
+              checkpoint=tmp_path, progress=shown)  # fmt: skip
+        assert (shown.done, shown.total) == (4, 4)
+
+
 def test_a_second_run_judges_nothing_again(tmp_path: Path) -> None:
     """Finished results are taken from the checkpoint, times included."""
     table = samples(("sum", "python", SUM), ("sum", "python", "print(1)"))
@@ -127,7 +191,7 @@ def test_a_changed_test_is_judged_again(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_language_whose_canaries_fail_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a second try in a new sandbox; nothing of it is kept, so that the next run judges."""
     tries = []
-    monkeypatch.setattr(step, "failing_canary", lambda *_: tries.append(1) or "canary: on fire")
+    monkeypatch.setattr(tasks, "failing_canary", lambda *_: tries.append(1) or "canary: on fire")
     rows, counts = run(samples(("sum", "python", SUM)), checkpoint=tmp_path)
     assert (rows[0]["verdict"], rows[0]["pass_rate"], rows[0]["detail"]) == ("not_run", None, "canary: on fire")
     assert counts.dropped == {"infrastructure": 1}

@@ -152,7 +152,7 @@ def test_a_second_check_runs_nothing_again(tmp_path: Path) -> None:
     first, _ = checked(SOLUTIONS, checkpoint=tmp_path)
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patched:
-        patched.setattr("ocr_pipeline.judge.step.judge_candidate", None)
+        patched.setattr("ocr_pipeline.judge.tasks.judge_candidate", None)
         assert checked(SOLUTIONS, checkpoint=tmp_path)[0] == first
 
 
