@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import typer
@@ -28,7 +27,7 @@ from ocr_pipeline.parameters import annotated, keyword, option_parameters, optio
 from ocr_pipeline.sources.catalogue import SOURCES
 from ocr_pipeline.sources.steps import raw_given
 from ocr_pipeline.steps import FileRows, Folder, Job, Part, Raw, Read, Rows, Services, Step
-from ocr_pipeline.store import FileWriter, atomic_write
+from ocr_pipeline.store import FileWriter, among, atomic_write
 
 __all__ = ["command_function"]
 
@@ -63,7 +62,7 @@ class _Finished:
         yield from self.source.to_batches(columns=columns, batch_size=ROWS_AT_ONCE)
 
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
-        yield from self.source.to_batches(filter=pc.field("problem_id").isin(list(problem_ids)))
+        yield from self.source.to_batches(filter=among("problem_id", problem_ids))
 
 
 def command_function(command: Command) -> Callable[..., None]:

@@ -30,7 +30,7 @@ from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.options import Options
-from ocr_pipeline.store import InputRef, Store, TableWriter, open_files
+from ocr_pipeline.store import InputRef, Store, TableWriter, among, open_files
 from ocr_pipeline.tables import Table
 
 __all__ = [
@@ -215,7 +215,7 @@ class StoreRows:
 
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
         """Stream the rows of some problems."""
-        wanted = pc.field("problem_id").isin(list(problem_ids))
+        wanted = among("problem_id", problem_ids)
         for keys in self.partitions:
             yield from self.store.open(self.table, **keys).to_batches(filter=wanted)
 
@@ -259,7 +259,7 @@ class FileRows:
         """Stream the rows of some problems; Parquet files skip what is not needed."""
         import pyarrow.dataset as ds
 
-        wanted = pc.field("problem_id").isin(list(problem_ids))
+        wanted = among("problem_id", problem_ids)
         for path in self.paths:
             found = _columns(path) if path.suffix == ".parquet" and path.is_file() else set()
             if found >= {*self.read.needed, *self.read.table.key}:

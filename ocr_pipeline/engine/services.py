@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from ocr_pipeline.engine.cores import usable_cores
 from ocr_pipeline.engine.local import LocalEngine
 from ocr_pipeline.engine.protocol import Engine
 from ocr_pipeline.options import Options, option
@@ -44,7 +44,7 @@ def open_cluster(services: Services) -> Iterator[Engine | None]:
 def open_engine(services: Services) -> Iterator[Engine]:
     """Give the cluster, or local processes."""
     options = services.options(EngineOptions)
-    workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
+    workers = usable_cores() if options.workers is None else options.workers
     yield _cluster(options) or LocalEngine(workers)
 
 
