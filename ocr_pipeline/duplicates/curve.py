@@ -23,11 +23,12 @@ from ocr_pipeline.duplicates.pairs import (
     count_problem_pairs,
     decide_contents,
     problem_pairs,
+    read_problems,
     score_contents,
 )
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Encoder, Pairs, Reviews, normalise
-from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
+from ocr_pipeline.similarity.catalogue import Catalogue
 from ocr_pipeline.similarity.evidence import lexical_similarities, read_facts
 from ocr_pipeline.similarity.profile import Profile, compare_profiles, read_profile
 from ocr_pipeline.tables import Table
@@ -101,14 +102,14 @@ def threshold_curve(
     undecided: Undecided = Undecided.KEEP,
 ) -> pa.Table:
     """Return what each threshold would keep, as :data:`CURVE`, from the lowest that brings at most :data:`MOST_PAIRS`."""
-    catalogue = read_catalogue(problems)
+    catalogue, cases = read_problems(problems, tests)
     borders = [border for threshold in thresholds for border in (threshold, threshold + SHOWN_WITHIN)]
     scored = score_contents(catalogue, encoder, min(thresholds), reviews, borders=borders)
     ascending = np.sort(scored.cosine)
     drawn = [one for one in sorted(thresholds) if len(ascending) - np.searchsorted(ascending, one) <= MOST_PAIRS]
     near = scored.cosine >= (drawn[0] if drawn else np.inf)
     pairs = decide_contents(
-        catalogue, Pairs(scored.left[near], scored.right[near], scored.cosine[near]), tests=tests, reviews=reviews
+        catalogue, Pairs(scored.left[near], scored.right[near], scored.cosine[near]), cases, reviews
     )
     pairs = replace(pairs, verdicts=[settle(verdict, undecided) for verdict in pairs.verdicts])
     quality = quality_at(drawn, labelled, encoder) if labelled else _measured_quality(encoder.name)

@@ -1,7 +1,7 @@
 """What is decided about one pair of problems, and by which tier.
 
 1. review: people who agree override everything;
-2. exact: one normal form;
+2. exact: one normal form, unless known answers contradict it, or the text is so short that origins, titles or tests do;
 3. origin: published at one place, or one judge knows both under different names and the texts are not nearly the same;
 4. rules, in the order of :class:`Rule`, each with its measured precision in ``docs/duplicates.md``;
 5. execution: correct solutions of each pass all tests of the other, or only some of them;
@@ -20,7 +20,7 @@ from typing import Final
 from ocr_pipeline.similarity import ReviewDecision
 from ocr_pipeline.similarity.profile import DIFFERENCES, Evidence, Sign
 
-__all__ = ["DecidedBy", "Decision", "Rule", "Undecided", "Verdict", "decide", "settle"]
+__all__ = ["DecidedBy", "Decision", "Rule", "Undecided", "Verdict", "contradicts", "decide", "settle"]
 
 NEARLY_SAME_TEXT: Final = 0.8
 """Lexical similarity from which a difference in words is one in meaning; rephrased texts differ in any word."""
@@ -90,19 +90,31 @@ class Verdict:
 
 
 UNDECIDED: Final = Verdict(Decision.UNDECIDED, None)
+RULES_OF_SHORT_TEXT: Final = frozenset({Rule.OTHER_VERSION, Rule.OTHER_ORIGIN, Rule.OTHER_ANSWERS})
+"""What makes equal short texts distinct; what else contradicts them leaves them undecided."""
+AGAINST_TEXT: Final = frozenset({Sign.OTHER_ANSWERS})
+AGAINST_SHORT_TEXT: Final = AGAINST_TEXT | {Sign.OTHER_ORIGIN, Sign.OTHER_TITLE, Sign.OTHER_TESTS, Sign.OTHER_VERSION}
 
 
 def decide(evidence: Evidence, *, exact: bool, review: ReviewDecision | None) -> Verdict:
     """Decide a pair that is at or above the threshold, equal, reviewed or of one origin, from evidence alone."""
     if review is not None:
         return Verdict(Decision(review.value), DecidedBy.REVIEW)
-    if exact:
+    if exact and not contradicts(evidence):
         return Verdict(Decision.DUPLICATE, DecidedBy.EXACT)
     rule = _first_rule(evidence)
-    if rule is None:
+    if rule is None or (exact and not (evidence.says_little and rule in RULES_OF_SHORT_TEXT)):
         return UNDECIDED
     decision = Decision.DUPLICATE if rule in SAME_RULES else Decision.DISTINCT
     return Verdict(decision, DecidedBy.ORIGIN if rule in ORIGIN_RULES else DecidedBy.RULE, rule)
+
+
+def contradicts(evidence: Evidence) -> bool:
+    """Say whether what is known beside the text speaks against one problem, though the text is the same."""
+    if Sign.SAME_ORIGIN in evidence.signs:
+        return False
+    against = AGAINST_SHORT_TEXT if evidence.says_little else AGAINST_TEXT
+    return not evidence.signs.isdisjoint(against)
 
 
 def settle(verdict: Verdict, undecided: Undecided) -> Verdict:
@@ -114,7 +126,7 @@ def settle(verdict: Verdict, undecided: Undecided) -> Verdict:
 
 def _first_rule(evidence: Evidence) -> Rule | None:
     signs, lexical = evidence.signs, evidence.lexical
-    nearly_same_text = lexical >= NEARLY_SAME_TEXT
+    nearly_same_text = lexical >= NEARLY_SAME_TEXT and not evidence.says_little
     applies = {
         Rule.SAME_ORIGIN: Sign.SAME_ORIGIN in signs,
         Rule.OTHER_VERSION: Sign.OTHER_VERSION in signs,
@@ -124,7 +136,7 @@ def _first_rule(evidence: Evidence) -> Rule | None:
         Rule.SAME_EXAMPLES: Sign.SAME_CASES in signs and _tells(evidence),
         Rule.OTHER_EXAMPLES: Sign.OTHER_EXAMPLES in signs,
         Rule.OTHER_TESTS: Sign.OTHER_TESTS in signs and not nearly_same_text,
-        Rule.OPPOSITE_QUESTION: Sign.OPPOSITE_QUESTION in signs and nearly_same_text,
+        Rule.OPPOSITE_QUESTION: Sign.OPPOSITE_QUESTION in signs and lexical >= NEARLY_SAME_TEXT,
         Rule.OTHER_FACTS: len(signs & DIFFERENCES) >= FEWEST_DIFFERENCES and lexical < OTHER_TEXT,
     }
     return next((rule for rule in Rule if applies[rule]), None)

@@ -22,11 +22,12 @@ import pyarrow as pa
 from ocr_pipeline.console import progress
 from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Undecided, Verdict, decide, settle
 from ocr_pipeline.duplicates.execution import Execution, run_on_each_other
+from ocr_pipeline.duplicates.identities import split_contents
 from ocr_pipeline.duplicates.witnesses import choose_witnesses, preference
 from ocr_pipeline.options import Options, option
-from ocr_pipeline.similarity import Encoder, Pairs, Reviews, similar_pairs
-from ocr_pipeline.similarity.cases import read_cases
-from ocr_pipeline.similarity.catalogue import Catalogue, Entry, read_catalogue
+from ocr_pipeline.similarity import Encoder, Pairs, Reviews, settle_cosines, similar_pairs
+from ocr_pipeline.similarity.cases import Cases, read_cases
+from ocr_pipeline.similarity.catalogue import Catalogue, Entry, read_catalogue, text_key
 from ocr_pipeline.similarity.evidence import lexical_similarities
 from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
 from ocr_pipeline.similarity.profile import Profile, Sign, compare_profiles, read_profiles
@@ -42,6 +43,7 @@ __all__ = [
     "count_problem_pairs",
     "decide_contents",
     "find_pairs",
+    "read_problems",
     "score_contents",
 ]
 
@@ -101,7 +103,7 @@ class DecidedPairs:
 
     def key(self, row: int) -> str:
         """Return the content key of a pair: reviews are stored under it."""
-        return pair_of_keys(self.contents[self.left[row]], self.contents[self.right[row]])
+        return _key(self.contents[self.left[row]], self.contents[self.right[row]])
 
     def where(self, decision: Decision) -> list[int]:
         """Return the rows with a decision."""
@@ -180,9 +182,9 @@ def compare_problems(
     execution: Execution | None = None,
 ) -> Comparison:
     """Do what :func:`find_pairs` does, and count."""
-    catalogue = read_catalogue(problems)
+    catalogue, cases = read_problems(problems, tests)
     scored = score_contents(catalogue, encoder, config.threshold, reviews)
-    decided = decide_contents(catalogue, scored, tests=tests, reviews=reviews)
+    decided = decide_contents(catalogue, scored, cases, reviews)
     verdicts = list(decided.verdicts)
     if execution is not None:
         _execute(catalogue, decided, verdicts, execution, config.execution_pairs)
@@ -193,6 +195,15 @@ def compare_problems(
     rows = _spell_out(catalogue, decided, witnesses)
     pairs = _table(catalogue, decided, rows, witnesses)
     return Comparison(pairs, _notes(catalogue, decided, rows[2], reviews))
+
+
+def read_problems(
+    problems: Iterable[pa.RecordBatch], tests: Iterable[pa.RecordBatch] | None
+) -> tuple[Catalogue, Mapping[str, Cases]]:
+    """Return the problems by content, those apart that contradict each other, and what their tests answer."""
+    catalogue = read_catalogue(problems)
+    cases = read_cases(tests or (), catalogue.entries)
+    return split_contents(catalogue, cases), cases
 
 
 def score_contents(
@@ -209,17 +220,28 @@ def score_contents(
     """
     contents = list(catalogue.contents)
     texts = [catalogue.text(content) for content in contents]
-    near = similar_pairs(texts, encoder, threshold, borders=borders)
+    speaking = np.array([place for place, content in enumerate(contents) if content not in catalogue.silent], np.int64)
+    found = similar_pairs([texts[place] for place in speaking], encoder, threshold, borders=borders)
+    near = Pairs(speaking[found.left], speaking[found.right], found.cosine)
     places = {content: place for place, content in enumerate(contents)}
-    found = set(zip(near.left.tolist(), near.right.tolist(), strict=True))
-    more = {*_of_one_origin(catalogue, places), *_reviewed(catalogue, places, reviews)} - found
-    if not more:
-        return near
-    left, right = np.array(sorted(more), np.int64).T
-    scored = [next(iter(similar_pairs([texts[i], texts[j]], encoder, -1.0)))[2] for i, j in sorted(more)]
-    left, right = np.concatenate([near.left, left]), np.concatenate([near.right, right])
+    more = {*_of_one_origin(catalogue, places), *_reviewed(catalogue, places, reviews)}
+    wanted = np.array(sorted(more), np.int64).reshape(-1, 2)
+    is_known = np.isin(wanted @ [len(texts), 1], near.left * len(texts) + near.right)
+    below = _score(texts, wanted[~is_known], encoder)
+    left, right = np.concatenate([near.left, below.left]), np.concatenate([near.right, below.right])
     order = np.lexsort((right, left))
-    return Pairs(left[order], right[order], np.concatenate([near.cosine, scored])[order])
+    return Pairs(left[order], right[order], np.concatenate([near.cosine, below.cosine])[order])
+
+
+def _score(texts: Sequence[str], pairs: Integers, encoder: Encoder) -> Pairs:
+    """Score pairs that are not near."""
+    left, right = pairs.T
+    places = {text: row for row, text in enumerate(sorted({texts[place] for place in pairs.ravel().tolist()}))}
+    if not places:
+        return Pairs(left, right, np.zeros(0))
+    vectors = encoder.encode(list(places)).astype(np.float64)
+    a, b = (vectors[[places[texts[place]] for place in side]] for side in (left, right))
+    return settle_cosines(Pairs(left, right, np.einsum("ij,ij->i", a, b)), texts, texts, encoder, -1.0)
 
 
 def _of_one_origin(catalogue: Catalogue, places: Mapping[str, int]) -> Iterator[tuple[int, int]]:
@@ -246,19 +268,16 @@ def _reviewed(catalogue: Catalogue, places: Mapping[str, int], reviews: Reviews)
     for key, problem_ids in reviews.problem_ids.items():
         entries = [catalogue.entries.get(problem_id) for problem_id in problem_ids]
         contents = sorted(entry.content for entry in entries if entry is not None and entry.content in places)
-        if len(set(contents)) == len(problem_ids) and pair_of_keys(*contents) == key and reviews.decision(key):
+        if len(set(contents)) == len(problem_ids) and _key(*contents) == key and reviews.decision(key):
             yield places[contents[0]], places[contents[1]]
 
 
-def decide_contents(
-    catalogue: Catalogue, scored: Pairs, *, tests: Iterable[pa.RecordBatch] | None, reviews: Reviews
-) -> DecidedPairs:
+def decide_contents(catalogue: Catalogue, scored: Pairs, cases: Mapping[str, Cases], reviews: Reviews) -> DecidedPairs:
     """Decide every scored pair of contents, and those that several problems share, from evidence alone."""
     contents = list(catalogue.contents)
     equal = [place for place, content in enumerate(contents) if len(catalogue.contents[content]) > 1]
     wanted = [contents[place] for place in sorted({*equal, *scored.left.tolist(), *scored.right.tolist()})]
-    ids = {problem_id for content in wanted for problem_id in catalogue.contents[content]}
-    profiles = read_profiles(catalogue, read_cases(tests or (), ids), wanted)
+    profiles = read_profiles(catalogue, cases, wanted)
     left, right = (np.concatenate([side, np.array(equal, np.int64)]) for side in (scored.left, scored.right))
     cosine = np.concatenate([scored.cosine, np.ones(len(equal))])
     columns = _Columns()
@@ -297,8 +316,8 @@ class _Columns:
         self._lexical.append(lexical)
         for (one, other), cosine, likeness in zip(pairs, cosines.tolist(), lexical.tolist(), strict=True):
             evidence = compare_profiles(profiles[one], profiles[other], cosine=cosine, lexical=likeness)
-            review = reviews.decision(pair_of_keys(one, other)) if reviews.votes else None
-            verdict = decide(evidence, exact=one == other, review=review)
+            review = reviews.decision(_key(one, other)) if reviews.votes else None
+            verdict = decide(evidence, exact=text_key(one) == text_key(other), review=review)
             self._verdicts.append(self._known_verdicts.setdefault(verdict, verdict))
             self._signs.append(self._known_signs.setdefault(evidence.signs, evidence.signs))
             self._agreeing.append(evidence.cases.agreeing)
@@ -321,6 +340,10 @@ class _Columns:
             conflicting=np.array(self._conflicting, np.int32),
             tests_equal=self._tests_equal,
         )
+
+
+def _key(one: str, other: str) -> str:
+    return pair_of_keys(text_key(one), text_key(other))
 
 
 def _undecided(decided: DecidedPairs, verdicts: Sequence[Verdict]) -> list[int]:

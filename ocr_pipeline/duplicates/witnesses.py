@@ -10,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ocr_pipeline.similarity.catalogue import Entry
+from ocr_pipeline.similarity.catalogue import LONGEST_PLACEHOLDER, Entry
+from ocr_pipeline.similarity.text import is_placeholder
 
 __all__ = ["choose_witnesses", "preference"]
 
 PERMISSIVE: Final = ("mit", "apache", "bsd", "cc0", "public domain", "unlicense")
 
 
-def preference(entry: Entry) -> tuple[int, int, int, bool, int, str]:
+def preference(entry: Entry) -> tuple[bool, int, int, int, bool, int, str]:
     """Return the sort key of a problem: what comes first stays.
 
-    Most tests, most reference solutions, freest licence, no image that would be missing, longest statement, and the
+    A statement that says something, most tests, most reference solutions, freest licence, no image that would be missing, longest statement, and the
     smallest id so that there is always one answer.
     """
     return (
+        is_placeholder(entry.statement[:LONGEST_PLACEHOLDER].casefold()),
         -entry.n_tests,
         -entry.n_solutions,
         _restriction(entry.license),

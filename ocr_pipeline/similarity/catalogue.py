@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity.origin import read_origins
-from ocr_pipeline.similarity.text import content_key, normalise
+from ocr_pipeline.similarity.text import content_key, is_placeholder, normalise
 
-__all__ = ["Catalogue", "Entry", "read_catalogue"]
+__all__ = ["Catalogue", "Entry", "read_catalogue", "text_key"]
 
 SHOWN_IDS: Final = 3
+LONGEST_PLACEHOLDER: Final = 2_000  # characters with mark-up
 DEFAULTS: Final[Mapping[str, Any]] = {
     "title": None,
     "license": "",
@@ -69,9 +70,12 @@ class Catalogue:
 
     entries: Mapping[str, Entry]
     contents: Mapping[str, Sequence[str]]
-    """Content key → problem ids, sorted; sorted by key. Statements that say nothing are left out."""
+    """Content key → problem ids, sorted; sorted by key. Statements that say nothing are left out. Deduplication splits
+    a content whose problems contradict each other, and adds the silent ones; see :func:`text_key`."""
     silent_ids: Sequence[str]
-    """Problems whose statement says nothing: no word, no number. They are compared with none."""
+    """Problems whose statement says nothing: no word, no number, or a placeholder. Their texts are compared with none."""
+    silent: frozenset[str] = frozenset()
+    """Contents whose texts are compared with none."""
 
     def text(self, content: str) -> str:
         """Return the normal form of a content: what is encoded."""
@@ -84,6 +88,11 @@ class Catalogue:
     def origins(self, content: str) -> frozenset[str]:
         """Return where the problems with a content were published."""
         return frozenset[str]().union(*(self.entries[one].origins for one in self.contents[content]))
+
+
+def text_key(content: str) -> str:
+    """Return the content key of a part of a split content: ``<key>/1`` has the text of ``<key>``."""
+    return content.partition("/")[0]
 
 
 def read_catalogue(batches: Iterable[pa.RecordBatch]) -> Catalogue:
@@ -101,10 +110,10 @@ def read_catalogue(batches: Iterable[pa.RecordBatch]) -> Catalogue:
     contents: dict[str, list[str]] = {}
     silent = []
     for problem_id, entry in by_id.items():
-        if any(character.isalnum() for character in entry.statement):
-            contents.setdefault(entry.content, []).append(problem_id)
-        else:
+        if len(entry.statement) <= LONGEST_PLACEHOLDER and is_placeholder(normalise(entry.statement)):
             silent.append(problem_id)
+        else:
+            contents.setdefault(entry.content, []).append(problem_id)
     return Catalogue(by_id, dict(sorted(contents.items())), silent)
 
 

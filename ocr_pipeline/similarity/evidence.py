@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ocr_pipeline.similarity.text import normalise
+from ocr_pipeline.similarity.text import normalise, says_little
 
 __all__ = [
     "ExampleComparison",
@@ -125,6 +125,8 @@ class Facts:
     """Which side of each of :data:`OPPOSITES` the words name."""
     version: str = ""
     """easy, hard, … when the statement calls itself a version."""
+    says_little: bool = False
+    """It is so short that two problems may have it."""
     any_answer: bool = False
     """It takes any of several answers: another answer to the same input tells nothing."""
 
@@ -154,6 +156,7 @@ def read_facts(statement: str) -> Facts:
         limits={name: _canonical_bound(high) for name, high in _LIMIT.findall(normal)},
         asked=_read_asked(normal),
         version=_read_version(normal),
+        says_little=says_little(normal),
         any_answer=_ANY_ANSWER.search(normal) is not None,
     )
 

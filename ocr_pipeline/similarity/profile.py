@@ -136,6 +136,8 @@ class Evidence:
     lexical: float
     signs: frozenset[Sign]
     cases: CaseComparison
+    says_little: bool = False
+    """One of the texts is so short that two problems may have it."""
 
     @property
     def tests_equal(self) -> bool | None:
@@ -196,7 +198,7 @@ def compare_profiles(left: Profile, right: Profile, *, cosine: float, lexical: f
     """Compare what two texts and the problems that have them say."""
     cases = _compare_answers(left, right)
     signs = frozenset(sign for sign, speaks in _signs(left, right, cases).items() if speaks)
-    return Evidence(cosine, lexical, signs, cases)
+    return Evidence(cosine, lexical, signs, cases, left.facts.says_little or right.facts.says_little)
 
 
 def _compare_answers(left: Profile, right: Profile) -> CaseComparison:

@@ -12,7 +12,23 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["content_key", "normalise", "pair_key"]
+__all__ = ["content_key", "is_placeholder", "normalise", "pair_key", "says_little"]
+
+FEW_WORDS: Final = 25
+"""Texts this short may be the same of two problems, such as "Solve the task."; of 1,846 real statements none is shorter."""
+PLACEHOLDER_WORDS: Final = 40
+_PLACEHOLDER: Final = re.compile(
+    r"\b(?:withheld|redacted|placeholder|lorem ipsum|coming soon|todo|tbd)\b"
+    r"|\bto be (?:added|announced|translated|written)\b|\bpremium (?:users|subscribers|members|only)\b"
+    r"|\b(?:no|missing) (?:problem |task )?(?:statement|description|translation)\b"
+    r"|\b(?:statement|description|problem|text|content|translation)s?\b.{0,40}\b(?:not (?:yet |currently |publicly )?"
+    r"(?:available|included|provided|public|translated)|unavailable|missing|removed|omitted|deleted|restricted|protected)\b"
+    r"|\b(?:see|view|open|refer to|visit|download|read|in) (?:the |an? |our |this |its )?(?:\w+ )?"
+    r"(?:pdf|attachment|attached|original|website)\b"
+    r"|\b(?:see|refer to) (?:the |an? |our |this |its )?(?:\w+ )?(?:image|picture|figure|statements?|link|url)\b"
+    r"|\A\W*(?:none|null|nan|n/?a|(?:problem )?(?:statement|description)|undefined|unknown|untitled)\W*\Z"
+)
+"""What is written where a statement may not be copied or was never there."""
 
 _SUPERSCRIPT: Final = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁻]+")  # NFKC would turn 10⁵ into 105
 _BULLET: Final = re.compile(r"^[ \t]*[*\-•][ \t]+", re.MULTILINE)
@@ -71,6 +87,20 @@ def normalise(statement: str) -> str:
     text = " ".join(text.split())
     text = _COMPARISON.sub(lambda match: f" {_COMPARISON_SIGN.get(match[1], match[1])} ", text)
     return " ".join(text.split()).casefold()
+
+
+def says_little(normal: str) -> bool:
+    """Say whether a text in normal form is so short that two problems may have it."""
+    return len(normal.split(maxsplit=FEW_WORDS)) <= FEW_WORDS
+
+
+def is_placeholder(normal: str) -> bool:
+    """Say whether a text in normal form is written in place of a statement, or is without any word or number."""
+    if not any(character.isalnum() for character in normal):
+        return True
+    return (
+        len(normal.split(maxsplit=PLACEHOLDER_WORDS)) <= PLACEHOLDER_WORDS and _PLACEHOLDER.search(normal) is not None
+    )
 
 
 def content_key(statement: str) -> str:

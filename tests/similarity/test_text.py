@@ -2,10 +2,12 @@
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_pipeline.similarity import content_key, normalise, pair_key
+from ocr_pipeline.similarity.text import is_placeholder
 
 
 def test_markup_layout_and_case_do_not_matter() -> None:
@@ -48,3 +50,30 @@ def test_a_giant_statement_takes_no_quadratic_time() -> None:
     for piece in (" ", "<", "$", "< ", "^{", "\\", "a <b "):
         normalise(piece * (300_000 // len(piece)))
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " .\n", "N/A", "None", "Statement withheld.", "The statement of this problem is not available in English.",
+        "See the attached PDF.", "Please see the original problem statement.", "Problem statement", "TODO",
+        "This problem was deleted from the contest, because it was used at another one.", "No description",
+        "Placeholder for problem B.", "Available to premium members only.",
+    ],
+)  # fmt: skip
+def test_what_is_written_in_place_of_a_statement_is_a_placeholder(text: str) -> None:
+    """It says nothing about the problem, so its being equal says nothing either."""
+    assert is_placeholder(normalise(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Print a+b.", "Given a string s, remove the vowels from it.", "Given an integer x, return true if x is a palindrome.",
+        "Two strings are equal when both are typed into empty text editors.", "Given the head of a linked list, rotate it.",
+        "Delete all links between the pictures; print -1 if the description of the graph is wrong. " * 4,
+    ],
+)  # fmt: skip
+def test_a_short_statement_is_not_a_placeholder(text: str) -> None:
+    """Short problems are problems."""
+    assert not is_placeholder(normalise(text))
