@@ -180,6 +180,7 @@ TESTS: Final = Table(
         _column("input", TEXT, "Standard input, or the JSON list of arguments when io_mode is function."),
         _column("expected", TEXT, "Expected output, or its JSON value when io_mode is function."),
         _column("suspicions", NAMES, "Reasons not to trust the test: duplicate, empty_expected, truncated, …, sorted."),
+        _column("bound?", TEXT, "Bound of the statement that the input is outside of, and the value; null: none seen."),
     ),
 )
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ocr_pipeline.sources.model import Layout
 from ocr_pipeline.sources.overlap import ahead
-from ocr_pipeline.sources.parts import to_its_end
+from ocr_pipeline.sources.parts import FilePart, to_its_end
 from ocr_pipeline.sources.reading import Reading, Row
 
 __all__ = ["ArrowPart", "ParquetPart", "portions", "schema_of_arrow"]
@@ -31,18 +31,11 @@ BINARY_KINDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ParquetPart:
+@dataclass(frozen=True)
+class ParquetPart(FilePart):
     """Some row groups of a Parquet file; all of them by default."""
 
-    path: Path
-    layout: Layout
     row_groups: Sequence[int] | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole file."""
-        return self.path.stat().st_size
 
     def count(self) -> int | None:
         """Return the number of rows."""
@@ -72,17 +65,9 @@ class ParquetPart:
         return _features(pq.read_schema(self.path))
 
 
-@dataclass(frozen=True, slots=True)
-class ArrowPart:
+@dataclass(frozen=True)
+class ArrowPart(FilePart):
     """A file of Arrow's own formats, such as ``save_to_disk`` writes: a stream, or a file with an index."""
-
-    path: Path
-    layout: Layout
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size
 
     def count(self) -> int | None:
         """Return the number of rows; nothing is decoded for that."""

@@ -1,39 +1,38 @@
-"""JSON files as rows: an object per line, several on one, objects over several lines, a list, or a list in an object.
+"""JSON files as rows: an object per line, several on one, objects over several lines, a list, or rows in an object.
 
-Also gzipped, and in UTF-16. A list is read item by item, so that memory holds one item and a block; an object that
-holds all rows is read as a whole. A line or item that is not an object is data: it gets a reason. A file that cannot
-be read to its end is an :class:`InputError`.
+Packed or not, in any Unicode encoding. A list is read item by item, so that memory holds one item and a block; an
+object that holds all rows is read as a whole. A line or item that is not an object is data: it gets a reason. A file
+that cannot be read to its end is an :class:`InputError`.
 """
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import IO, Final
 
 import orjson
 
+from ocr_pipeline.sources.opening import bare_name, open_packed, open_text
 from ocr_pipeline.sources.reading import Reading, Row
 from ocr_pipeline.sources.rules import Reason, Rejection, RowDefect
-from ocr_pipeline.sources.values import quoted
+from ocr_pipeline.sources.values import NAN, quoted
 from ocr_pipeline.sources.walk import is_of_split, is_split_name
-from ocr_pipeline.store import encoding_of
 
-__all__ = ["JSON_FILES", "json_rows", "lines_of"]
+__all__ = ["JSON_FILES", "json_rows", "lines_of", "wrapped_rows"]
 
 LINES: Final = (".jsonl", ".ndjson")
-LINES_OR_PACKED: Final = (*LINES, ".jsonl.gz", ".ndjson.gz")
-JSON_FILES: Final = (*LINES_OR_PACKED, ".json", ".json.gz")
+JSON_FILES: Final = (*LINES, ".json")
 OPENING: Final = (b"[", b"{")
-SEEN_BYTES: Final = 64
 CHUNK_BYTES: Final = 1 << 20
+MOST_WRAPPERS: Final = 5
+TRIED_ROWS: Final = 20
 BETWEEN_ITEMS: Final = re.compile(r"[\s,]*")
+BETWEEN_OBJECTS: Final = b" \t\r,\x1e"  # a line may hold several objects; a record separator comes before each
 LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 # Only where an item ends matters here; what it holds is read afterwards.
 ITEMS: Final = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
@@ -41,50 +40,79 @@ ITEMS: Final = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
 def lines_of(path: Path) -> int | None:
     """Return the number of lines; ``None`` where it is not cheap to know or says nothing about rows."""
-    if not path.name.endswith(LINES):
+    if not path.name.lower().endswith(LINES):
         return None
-    with path.open("rb") as file:
+    with open_packed(path) as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
-def json_rows(path: Path, wrapped_split: str | None = None) -> Iterator[Reading]:
-    """Yield every row of a file; blank lines are none.
+def json_rows(path: Path) -> Iterator[Reading]:
+    """Yield every row of a file; blank lines are none."""
+    items = _items if _is_document(path) else _lines
+    with open_text(path) as file:
+        yield from (_row(part) for item in items(file) if item.strip() for part in _apart(item))
+
+
+def wrapped_rows(path: Path, split: str, required: frozenset[str], id_column: str = "") -> Iterator[Reading]:
+    """Yield the rows inside a file's only object; none where it holds no rows that have the columns.
+
+    Rows are a list of objects, however deep, objects by their ids, columns side by side, or what pandas and data
+    servers make of them. The first such collection whose rows have the columns is taken, no other.
 
     Parameters
     ----------
     path
         The file.
-    wrapped_split
-        Take the rows of this split from inside the file's only object, such as ``{"data": […]}``.
+    split
+        Where the object has a part per split, which one to take.
+    required
+        The columns that rows have.
+    id_column
+        Where the key goes under which a row stands, if the row does not have it.
     """
-    items = _items if _is_document(path) else _lines
-    with _open(path) as file:
-        readings = (_row(part) for item in items(file) if item.strip() for part in _apart(item))
-        if wrapped_split is None:
-            yield from readings
+    readings = json_rows(path)
+    first, second = next(readings, None), next(readings, None)
+    if first is None or second is not None or first.rejection is not None:
+        return
+    for rows in _collections(first.row, split, MOST_WRAPPERS):
+        if any(required <= row.keys() for _, row in rows[:TRIED_ROWS]):
+            for key, row in rows:
+                is_named_outside = key is not None and id_column and id_column not in row
+                yield first.inside({**row, id_column: key} if is_named_outside else row)
             return
-        first, second = next(readings, None), next(readings, None)
-        if first is not None and second is None and first.rejection is None:
-            yield from map(first.inside, _inner_rows(first.row, wrapped_split))
 
 
-def _inner_rows(row: Row, split: str) -> Iterator[Row]:
-    """Yield the rows inside an object: a list of them, one by name, or columns side by side as pandas writes them."""
-    splits = {key: value for key, value in row.items() if is_split_name(key)}
-    chosen = {key: value for key, value in splits.items() if is_of_split(PurePath(f"{key}.json"), split)}
-    for value in (chosen or row).values():
-        if isinstance(value, list):
-            yield from (_unpacked(item) for item in value if isinstance(item, dict))
-    if row and all(isinstance(value, dict) for value in row.values()):
-        yield from (value for value in row.values() if isinstance(value, dict))
-        yield from _across([value for value in row.values() if isinstance(value, dict)], list(row))
+_Rows = list[tuple[str | None, Row]]
+"""Rows, each with the key under which it stands, if there is one."""
 
 
-def _across(columns: Sequence[Mapping[str, object]], names: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of columns that have their values by row."""
-    if all(column.keys() == columns[0].keys() for column in columns):
-        for key in columns[0]:
-            yield {name: column[key] for name, column in zip(names, columns, strict=True)}
+def _collections(value: object, split: str, depth: int) -> Iterator[_Rows]:
+    """Yield whatever may be the rows of a value, from the outside in."""
+    if isinstance(value, list):
+        yield [(None, _unpacked(item)) for item in value if isinstance(item, dict)]
+        return
+    if not isinstance(value, dict) or not value or depth == 0:
+        return
+    splits = {key: inner for key, inner in value.items() if is_split_name(key)}
+    if splits:
+        value = {key: inner for key, inner in splits.items() if is_of_split(PurePath(f"{key}.json"), split)}
+    names, lines = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(lines, list) and all(isinstance(line, list) for line in lines):
+        yield [(None, dict(zip(map(str, names), line, strict=False))) for line in lines]
+    columns = list(value.values())
+    if all(isinstance(column, list) for column in columns):
+        yield [(None, dict(zip(value, cells, strict=True))) for cells in _across(columns)]
+    if all(isinstance(column, dict) for column in columns):
+        yield list(value.items())
+        if all(column.keys() == columns[0].keys() for column in columns):
+            yield [(None, {name: column[key] for name, column in value.items()}) for key in columns[0]]
+    for inner in columns:
+        yield from _collections(inner, split, depth - 1)
+
+
+def _across(columns: list[list[object]]) -> Iterable[tuple[object, ...]]:
+    """Return the cells of columns of one length row by row; nothing for others."""
+    return zip(*columns, strict=True) if len({len(column) for column in columns}) == 1 else ()
 
 
 def _unpacked(item: Row) -> Row:
@@ -93,31 +121,12 @@ def _unpacked(item: Row) -> Row:
     return row if isinstance(row, dict) and "row_idx" in item else item
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Open a file as UTF-8, whatever it is."""
-    with _packed(path) as file:
-        encoding = encoding_of(file.read(SEEN_BYTES))
-    if not encoding.startswith("utf-16"):
-        return _packed(path)
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    with _packed(path) as file:
-        text = codecs.getreader(encoding)(file, "replace")
-        while chunk := text.read(CHUNK_BYTES):
-            copy.write(chunk.encode("utf-8", "replace"))
-    copy.seek(0)
-    return copy
-
-
-def _packed(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
 def _is_document(path: Path) -> bool:
     """Say whether a file is one list, or objects over several lines, instead of an object per line."""
-    with _open(path) as file:
+    with open_text(path) as file:
         lines = (line.strip() for line in _lines(file))
         first, second = islice(chain(filter(None, lines), (b"", b"")), 2)
-    if path.name.endswith(LINES_OR_PACKED):
+    if bare_name(path).endswith(LINES):
         return first in OPENING and second != b"" and not _is_object(second)
     return first.startswith(b"[") or first == b"{" or (first.startswith(b"{") and not first.endswith(b"}"))
 
@@ -131,13 +140,13 @@ def _is_object(line: bytes) -> bool:
 
 def _apart(item: bytes) -> Iterator[bytes]:
     """Yield the objects of a line that holds several; any other line is one item."""
-    if b"}{" not in item.replace(b" ", b"").replace(b",", b""):
-        yield item
+    if b"}{" not in item.translate(None, BETWEEN_OBJECTS):
+        yield item.strip(BETWEEN_OBJECTS)
         return
-    parts, rest = list[str](), item.decode("utf-8", "surrogateescape").strip()
+    parts, rest = list[str](), item.decode("utf-8", "surrogateescape").strip(" \t\r\n,\x1e")
     while rest and (end := _end_of_item(rest)):
         parts.append(rest[:end])
-        rest = rest[end:].lstrip(" \t\r\n,")
+        rest = rest[end:].lstrip(" \t\r\n,\x1e")
     if rest or len(parts) == 1:
         yield item
     else:
@@ -196,6 +205,6 @@ def _row(item: bytes) -> Reading:
         except RowDefect as defect:
             return Reading({"line": text}, Rejection(Reason.UNREADABLE_ROW, defect.rejection.detail))
     if isinstance(value, dict):
-        return row.inside(value)
+        return row.inside({name: None if cell is NAN else cell for name, cell in value.items()})
     detail = f"the row is a JSON {type(value).__name__}, not an object: {quoted(value)}"
     return Reading({"line": value}, Rejection(Reason.UNREADABLE_ROW, detail))

@@ -94,7 +94,7 @@ def number(value: object) -> float | None:
 
 
 def _quantity(value: object, units: Mapping[str, float], unit: str) -> float | None:
-    if value is None:
+    if value is None or value != value:  # noqa: PLR0124 - NaN, with which tables of numbers say that there is none
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _positive(_times(float(value), units[unit.lower()]) if abs(value) < MOST else math.nan)

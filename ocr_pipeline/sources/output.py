@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.sources.model import SOLUTION_BLOCK, TEST_BLOCK
+from ocr_pipeline.sources.outside import broken_bounds
 from ocr_pipeline.sources.overlap import Behind
 from ocr_pipeline.sources.spill import Block, Spills
 from ocr_pipeline.sources.suspicions import find_suspicions
@@ -157,14 +158,17 @@ class Output:
         if not tests.num_rows:
             return
         owner = _owners(collected.test_counts)
+        bound = pa.array(_bounds(collected), pa.large_string())
         found = find_suspicions(
             tests,
             owner,
             has_solution=[bool(problem["n_solutions"]) for problem in collected.problems],
             is_function=[problem["io_mode"] == IoMode.FUNCTION for problem in collected.problems],
+            is_outside=np.asarray(bound.is_valid()),
         )
         numbers = self._test_numbers.up_to(collected.test_counts)
-        columns = [ids.take(pa.array(owner)), numbers, tests["kind"], tests["input"], tests["expected"], found.column]
+        columns = [ids.take(pa.array(owner)), numbers, tests["kind"], tests["input"], tests["expected"]]
+        columns += [found.column, bound]
         self._writers["tests"].write(pa.Table.from_arrays(columns, schema=TESTS.schema))
         self.tally.notes["tests"] += tests.num_rows
         for name, count in found.counts.items():
@@ -183,6 +187,15 @@ class Output:
         ]
         self._writers["solutions"].write(pa.Table.from_arrays(columns, schema=SOLUTIONS.schema))
         self.tally.notes["solutions"] += solutions.num_rows
+
+
+def _bounds(collected: _Collected) -> list[str | None]:
+    """Return for each test the bound that it is outside of."""
+    found: list[str | None] = []
+    for problem, count in zip(collected.problems, collected.test_counts, strict=True):
+        tests = collected.tests.slice(len(found), int(count))
+        found += broken_bounds(problem, tests["kind"].to_pylist(), tests["input"])
+    return found
 
 
 def _owners(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

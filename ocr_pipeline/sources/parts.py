@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import csv
+import lzma
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.sources.csv_files import csv_rows
 from ocr_pipeline.sources.folders import FolderForm, Package
-from ocr_pipeline.sources.json_files import json_rows, lines_of
+from ocr_pipeline.sources.json_files import json_rows, lines_of, wrapped_rows
 from ocr_pipeline.sources.model import Layout
 from ocr_pipeline.sources.reading import Reading, Row
-from ocr_pipeline.sources.rules import Reason, Rejection
 from ocr_pipeline.sources.walk import looking_at
-from ocr_pipeline.store import open_csv
 
 __all__ = [
     "CsvPart",
+    "FilePart",
     "JsonPart",
     "PackagesPart",
     "Part",
@@ -34,28 +35,46 @@ __all__ = [
 ]
 
 
-class Part(Protocol):
+@dataclass(frozen=True)
+class Part(ABC):
     """Some raw rows of one layout."""
 
-    @property
-    def layout(self) -> Layout:
-        """The form of the rows."""
+    layout: Layout
 
     @property
     def size(self) -> int:
-        """Bytes on disk; 0 for packages, which are small."""
+        """Bytes on disk; 0 where that says nothing."""
+        return 0
 
     def count(self) -> int | None:
         """Return the number of rows, where that is cheap to know."""
+        return None
 
+    @abstractmethod
     def rows(self) -> Iterator[Reading]:
         """Yield every row, in the order of the file."""
 
     def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield the named columns of every readable row."""
+        for reading in self.rows():
+            if reading.rejection is None:
+                yield {name: reading.get(name) for name in columns}
 
     def features(self) -> Mapping[str, object]:
         """Return the hub library's features, by column; empty when the part has none."""
+        return {}
+
+
+@dataclass(frozen=True)
+class FilePart(Part):
+    """A file, or a portion of one."""
+
+    path: Path
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.path.stat().st_size
 
 
 @contextmanager
@@ -63,7 +82,7 @@ def to_its_end(path: Path) -> Iterator[None]:
     """Turn what the readers say about a damaged file into one clear line."""
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, lzma.LZMAError, zlib.error) as error:
         message = f"`{path}` cannot be read to its end: {first_line(error)}; fetch it again, or check its owner"
         raise InputError(message) from error
 
@@ -73,92 +92,43 @@ def first_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class JsonPart:
+@dataclass(frozen=True)
+class JsonPart(FilePart):
     """A file of JSON objects."""
 
-    path: Path
-    layout: Layout
     split: str
-    is_wrapped: bool = False
-    """The rows are inside the file's only object."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size
+    wrapped: frozenset[str] | None = None
+    """The columns, by their names in the file, of rows that are inside the file's only object."""
 
     def count(self) -> int | None:
         """Return the number of lines, where that is the number of rows."""
-        return None if self.is_wrapped else lines_of(self.path)
+        return lines_of(self.path) if self.wrapped is None else None
 
     def rows(self) -> Iterator[Reading]:
         """Yield every row."""
         with to_its_end(self.path):
-            yield from json_rows(self.path, self.split if self.is_wrapped else None)
-
-    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every readable row."""
-        for reading in self.rows():
-            if reading.rejection is None:
-                yield {name: reading.get(name) for name in columns}
-
-    def features(self) -> Mapping[str, object]:
-        """Return nothing: objects carry no features."""
-        return {}
+            if self.wrapped is None:
+                yield from json_rows(self.path)
+            else:
+                yield from wrapped_rows(self.path, self.split, self.wrapped, self.layout.id_column)
 
 
-@dataclass(frozen=True, slots=True)
-class CsvPart:
-    """A CSV file with a header; an empty cell is null."""
-
-    path: Path
-    layout: Layout
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size
-
-    def count(self) -> int | None:
-        """Return nothing: a cell may hold lines."""
-        return None
+@dataclass(frozen=True)
+class CsvPart(FilePart):
+    """A CSV file. A cell may hold lines, so nothing counts the rows."""
 
     def rows(self) -> Iterator[Reading]:
-        """Yield every row; one with more cells than the header is rejected."""
-        with to_its_end(self.path), open_csv(self.path) as reader:
-            for cells in reader:
-                row: Row = {name: cell or None for name, cell in cells.items() if name is not None}
-                spare = cells.get(None)  # where the standard library puts them
-                rejection = Rejection(Reason.UNREADABLE_ROW, f"{len(spare)} cells too many") if spare else None
-                yield Reading(row, rejection)
-
-    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every row."""
-        for reading in self.rows():
-            yield {name: reading.get(name) for name in columns}
-
-    def features(self) -> Mapping[str, object]:
-        """Return nothing: CSV carries no features."""
-        return {}
+        """Yield every row."""
+        with to_its_end(self.path):
+            yield from csv_rows(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class PackagesPart:
-    """The rows of packages that share one layout."""
+@dataclass(frozen=True)
+class PackagesPart(Part):
+    """The rows of packages that share one layout; they are small, and their rows are known when they are read."""
 
-    layout: Layout
     packages: Mapping[Package, str]
     form: FolderForm
-
-    @property
-    def size(self) -> int:
-        """Nothing that counts."""
-        return 0
-
-    def count(self) -> int | None:
-        """Return nothing: a package's rows are known when it is read."""
-        return None
 
     def rows(self) -> Iterator[Reading]:
         """Yield the rows of this layout, package by package."""
@@ -168,28 +138,14 @@ class PackagesPart:
                     if self.layout.required <= set(row):
                         yield Reading(row)
 
-    def some_columns(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield the named columns of every row."""
-        for reading in self.rows():
-            yield {name: reading.get(name) for name in columns}
 
-    def features(self) -> Mapping[str, object]:
-        """Return nothing: packages carry no features."""
-        return {}
-
-
-@dataclass(frozen=True, slots=True)
-class RenamedPart:
+@dataclass(frozen=True)
+class RenamedPart(Part):
     """A part whose columns have names of a person's own."""
 
     part: Part
     names: Mapping[str, str]
     """Our name of each of their columns."""
-
-    @property
-    def layout(self) -> Layout:
-        """The form of the rows."""
-        return self.part.layout
 
     @property
     def size(self) -> int:

@@ -90,7 +90,7 @@ def _problem(folder: Path, name: str, root: ET.Element, tests: list[Row]) -> Row
 
 
 def _limit(root: ET.Element, name: str, unit: str) -> str | None:
-    text = root.findtext(f"judging/testset/{name}")
+    text = next((text for testset in _test_sets(root) if (text := testset.findtext(name))), None)
     return f"{text.strip()} {unit}" if text and text.strip() else None
 
 
@@ -156,11 +156,15 @@ def _examples(place: Path, tests: list[Row]) -> list[Example]:
     ]
 
 
-def _tests(folder: Path, name: str, root: ET.Element) -> Iterator[Row]:
-    """Yield the tests of every set; one set is named ``tests``, others are samples or pretests of it."""
+def _test_sets(root: ET.Element) -> list[ET.Element]:
+    """Return the set named ``tests``, of which others are samples or pretests; all where none has that name."""
     sets = root.findall("judging/testset")
-    chosen = [each for each in sets if each.get("name") == "tests"] or sets
-    for testset in chosen:
+    return [each for each in sets if each.get("name") == "tests"] or sets
+
+
+def _tests(folder: Path, name: str, root: ET.Element) -> Iterator[Row]:
+    """Yield the tests of a package."""
+    for testset in _test_sets(root):
         patterns = [testset.findtext(f"{side}-path-pattern") or "" for side in ("input", "answer")]
         for number, test in enumerate(testset.iterfind("tests/test"), start=1):
             given, expected = (_numbered(folder, pattern, number) for pattern in patterns)

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -21,9 +21,11 @@ import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources.arrow_parts import ArrowPart, ParquetPart, portions, schema_of_arrow
+from ocr_pipeline.sources.csv_files import CSV_FILES, csv_header
 from ocr_pipeline.sources.folders import ARCHIVES, FolderForm, Package, packages_in
-from ocr_pipeline.sources.json_files import JSON_FILES, json_rows
+from ocr_pipeline.sources.json_files import JSON_FILES, json_rows, wrapped_rows
 from ocr_pipeline.sources.model import Layout
+from ocr_pipeline.sources.opening import bare_name
 from ocr_pipeline.sources.parts import (
     CsvPart,
     JsonPart,
@@ -35,11 +37,10 @@ from ocr_pipeline.sources.parts import (
     renamed,
     to_its_end,
 )
-from ocr_pipeline.sources.readers import describe_layouts, folder_forms, layout_for
+from ocr_pipeline.sources.readers import describe_layouts, folder_forms, layout_for, layouts_of
 from ocr_pipeline.sources.reading import Row
 from ocr_pipeline.sources.values import quoted
 from ocr_pipeline.sources.walk import files_below, is_of_split, looking_at, require_listed, require_whole
-from ocr_pipeline.store import open_csv
 
 __all__ = ["Part", "PartScan", "RawFiles", "column_names", "hash_of_raw", "open_parts", "raw_json", "rows_of"]
 
@@ -47,7 +48,6 @@ RAW_BYTES: Final = 64 << 10
 RAW_ITEMS: Final = 200
 RAW_DEPTH: Final = 8
 CHUNK_BYTES: Final = 1 << 20
-CSV_FILES: Final = (".csv", ".tsv")
 ARROW_FILES: Final = (".arrow", ".feather")
 DATA_FILES: Final = (".parquet", *ARROW_FILES, *CSV_FILES, *JSON_FILES)
 HUB_DESCRIPTIONS: Final = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
@@ -70,6 +70,8 @@ class _Wanted:
     dataset: str
     split: str
     columns: Mapping[str, str]
+    seen: set[str] = field(default_factory=set)
+    """Columns of the files that say which they have."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -109,6 +111,7 @@ def open_parts(dataset: str, paths: Sequence[Path], split: str, columns: Mapping
                 raise InputError(message)
     require_whole([path for path in given if path.is_file()], least=2)
     found = [_parts_of(wanted, path) for path in given]
+    _require_columns_there(wanted, [part for files in found for part in files.parts])
     return RawFiles(
         tuple(part for files in found for part in files.parts), tuple(name for files in found for name in files.strays)
     )
@@ -118,6 +121,18 @@ def _require_columns_once(wanted: _Wanted) -> None:
     repeated = [name for name, times in Counter(wanted.columns.values()).items() if times > 1]
     if repeated:
         message = f"column `{repeated[0]}` is mapped to more than one of ours; name each of theirs once"
+        raise InputError(message)
+
+
+def _require_columns_there(wanted: _Wanted, parts: Sequence[Part]) -> None:
+    """Refuse a mapping of a column that no file has, as far as all files say which they have: JSON does not."""
+    if any(isinstance(part.part, JsonPart) for part in parts if isinstance(part, RenamedPart)):
+        return
+    missing = [ours for ours, theirs in wanted.columns.items() if theirs not in wanted.seen]
+    if missing:
+        theirs = wanted.columns[missing[0]]
+        there = ", ".join(sorted(wanted.seen)) or "(none)"
+        message = f"no file has a column `{theirs}`, which `{missing[0]}` is mapped to; the columns are {there}"
         raise InputError(message)
 
 
@@ -191,7 +206,7 @@ def _data_files(wanted: _Wanted, files: Sequence[Path]) -> list[Path]:
     return [
         path
         for path in files
-        if path.name.endswith(DATA_FILES)
+        if bare_name(path).endswith(DATA_FILES)
         and path.name not in HUB_DESCRIPTIONS
         and not packages.intersection(path.parents)
     ]
@@ -226,28 +241,29 @@ def rows_of(parts: Sequence[Part]) -> int | None:
 
 def _file_parts(wanted: _Wanted, path: Path) -> list[Part]:
     parts = _plain_parts(wanted, path)
-    return [RenamedPart(part, wanted.names) for part in parts] if wanted.columns else parts
+    return [RenamedPart(part.layout, part, wanted.names) for part in parts] if wanted.columns else parts
 
 
 def _plain_parts(wanted: _Wanted, path: Path) -> list[Part]:
-    if path.name.endswith(JSON_FILES):
+    name = bare_name(path)
+    if name.endswith(JSON_FILES):
         return _json_parts(wanted, path)
-    if path.name.endswith(CSV_FILES):
-        with to_its_end(path), open_csv(path) as reader:
-            names = list(reader.fieldnames or ())
-        return [CsvPart(path, _known(wanted, path, names))] if names else []
+    if name.endswith(CSV_FILES):
+        with to_its_end(path):
+            names = csv_header(path)
+        return [CsvPart(_known(wanted, path, names), path)] if names else []
     try:
-        if path.name.endswith(ARROW_FILES):
-            return [ArrowPart(path, _known(wanted, path, schema_of_arrow(path).names))]
+        if name.endswith(ARROW_FILES):
+            return [ArrowPart(_known(wanted, path, schema_of_arrow(path).names), path)]
         metadata = pq.read_metadata(path)
-        names = metadata.schema.to_arrow_schema().names
+        columns = metadata.schema.to_arrow_schema().names
     except NOT_PARQUET as error:
         message = (
             f"`{path}` is not a Parquet or Arrow file ({first_line(error)}); give Parquet, Arrow, CSV, JSON or a folder"
         )
         raise InputError(message) from error
-    layout = _known(wanted, path, names)
-    return [ParquetPart(path, layout, groups) for groups in portions(metadata)] or [ParquetPart(path, layout)]
+    layout = _known(wanted, path, columns)
+    return [ParquetPart(layout, path, groups) for groups in portions(metadata)] or [ParquetPart(layout, path)]
 
 
 def _fitting(wanted: _Wanted, columns: Iterable[str]) -> Layout | None:
@@ -256,6 +272,7 @@ def _fitting(wanted: _Wanted, columns: Iterable[str]) -> Layout | None:
 
 def _known(wanted: _Wanted, path: Path, columns: Iterable[str]) -> Layout:
     layout = _fitting(wanted, columns)
+    wanted.seen.update(columns)
     if layout is None:
         message = (
             f"`{path}` is not a file of {wanted.dataset}: it has the columns {', '.join(columns) or '(none)'}; expected "
@@ -268,19 +285,27 @@ def _known(wanted: _Wanted, path: Path, columns: Iterable[str]) -> Layout:
 def _json_parts(wanted: _Wanted, path: Path) -> list[Part]:
     """Return the part of the first row that fits a layout, as it is or inside the only object; none without rows."""
     columns: dict[str, None] = {}
-    has_rows = False
-    for is_wrapped in (False, True):
-        with to_its_end(path):
-            for reading in json_rows(path, wanted.split if is_wrapped else None):
-                has_rows = True
-                if reading.rejection is None:
-                    columns.update(dict.fromkeys(map(str, reading.row)))
-                    layout = _fitting(wanted, reading.row)
-                    if layout is not None:
-                        return [JsonPart(path, layout, wanted.split, is_wrapped)]
-    if has_rows:
+    with to_its_end(path):
+        for number, reading in enumerate(json_rows(path)):
+            columns |= dict.fromkeys(map(str, reading.row) if reading.rejection is None else ())
+            layout = None if reading.rejection else _fitting(wanted, reading.row)
+            if layout is not None and not (number == 0 and _holds_columns(wanted, layout, reading.row)):
+                return [JsonPart(layout, path, wanted.split)]
+        for layout in layouts_of(wanted.dataset):
+            required = frozenset(wanted.columns.get(name, name) for name in layout.required)
+            if next(wrapped_rows(path, wanted.split, required, layout.id_column), None):
+                return [JsonPart(layout, path, wanted.split, required)]
+        is_empty = next(json_rows(path), None) is None
+    if not is_empty:
         _known(wanted, path, columns)  # raises, and says which columns there are
     return []
+
+
+def _holds_columns(wanted: _Wanted, layout: Layout, row: Row) -> bool:
+    """Say whether an object is not a row but the columns of many."""
+    columns = [row.get(wanted.columns.get(name, name)) for name in layout.required]
+    lengths = {len(column) if isinstance(column, list | dict) else None for column in columns}
+    return len(lengths) == 1 and None not in lengths
 
 
 def raw_json(row: Row) -> str:

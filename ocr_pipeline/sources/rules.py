@@ -74,6 +74,7 @@ class Suspicion(StrEnum):
     TRUNCATED = "truncated"
     GENERATED_WITHOUT_SOLUTION = "generated_without_solution"
     INTEGER_KEYS = "integer_keys"
+    OUT_OF_BOUNDS = "out_of_bounds"
 
 
 @dataclass(frozen=True, slots=True)

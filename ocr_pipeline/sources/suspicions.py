@@ -1,6 +1,6 @@
 """What makes a test suspect, seen from the tests alone: column-wise over the tests of many problems at once.
 
-Whether the reference solutions pass a test is found out by running them, later.
+Which tests are outside of the bounds of their statement is found in :mod:`ocr_pipeline.sources.outside`; whether the reference solutions pass a test is found out by running them, later.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ class Suspicions:
 
 
 def find_suspicions(
-    tests: pa.RecordBatch, problem: npt.NDArray[np.int64], *, has_solution: Sequence[bool], is_function: Sequence[bool]
+    tests: pa.RecordBatch,
+    problem: npt.NDArray[np.int64],
+    *,
+    has_solution: Sequence[bool],
+    is_function: Sequence[bool],
+    is_outside: Mask,
 ) -> Suspicions:
     """Find suspicions in the tests of several problems.
 
@@ -54,6 +59,8 @@ def find_suspicions(
         For each test, the number of its problem.
     has_solution, is_function
         For each problem, whether it has a correct solution, and whether it is call-based.
+    is_outside
+        For each test, whether it is outside of the bounds of its statement.
     """
     inputs, expected = tests["input"], tests["expected"]
     duplicate, contradiction = _repeated(inputs, expected, problem)
@@ -65,6 +72,7 @@ def find_suspicions(
         Suspicion.EMPTY_EXPECTED: _blank(expected) & ~called,  # a program of asserts expects nothing besides
         Suspicion.GENERATED_WITHOUT_SOLUTION: generated & ~np.asarray(has_solution, bool)[problem],
         Suspicion.INTEGER_KEYS: _integer_keys(inputs, expected, called),
+        Suspicion.OUT_OF_BOUNDS: is_outside,
         Suspicion.TRUNCATED: _truncated(inputs) | _truncated(expected),
     }
     counts = {name.value: int(mask.sum()) for name, mask in masks.items() if mask.any()}

@@ -23,6 +23,7 @@ from ocr_pipeline.sources.rules import Reason, RowDefect
 from ocr_pipeline.sources.text import without_surrogates
 
 __all__ = [
+    "NAN",
     "NOT_JSON",
     "HugeNumber",
     "Json",
@@ -49,8 +50,12 @@ EXACT_DIGITS: Final = 18  # any integer this long fits in 64 bits, which orjson 
 QUOTED_CHARACTERS: Final = 120
 ID_CHARACTERS: Final = 200
 NUMBER_TEXT: Final = re.compile(r"[-+]?[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
+GROUPED_TEXT: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+", re.ASCII)
 NO_VALUE: Final = frozenset({"", "none", "null", "-", "nan", "n/a", "unrated", "unknown"})
-SEPARATORS: Final = re.compile(r"\s*[,;|]\s*")
+SEPARATORS: Final = re.compile(r"\s*[,;|\n]\s*")
+QUOTES: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+ARRAY_TEXT: Final = re.compile(r"\[\s*(?:'[^'\n]*'|\"[^\"\n]*\")(?:\s+(?:'[^'\n]*'|\"[^\"\n]*\"))+\s*\]")
+TAG_KEYS: Final = ("name", "tag", "value", "label", "slug")
 TAG_CHARACTERS: Final = 60  # longer words are prose, not tags
 TRUTH_WORDS: Final = {
     "true": True,
@@ -249,14 +254,24 @@ def listed(value: object) -> Sequence[object] | None:
     items = _listed(value) if isinstance(value, str) else value
     if items is None:
         return ()
-    return tuple(items) if isinstance(items, list | tuple | set | frozenset) else None
+    if not isinstance(items, list | tuple | set | frozenset):
+        return None
+    return tuple(_name_of(item) for item in items)
+
+
+def _name_of(item: object) -> object:
+    """Return the name of a tag that is an object of its own; anything else as it is."""
+    named = [item[key] for key in TAG_KEYS if key in item] if isinstance(item, dict) else []
+    return named[0] if named else item
 
 
 @lru_cache(maxsize=4_096)  # the same few lists of tags are in thousands of rows
 def _listed(text: str) -> object:
     stripped = text.strip()
-    if stripped in {"", "[]", "None", "null"}:
+    if stripped.lower() in {"[]", *NO_VALUE}:
         return None
+    if stripped.startswith('"[') or ARRAY_TEXT.fullmatch(stripped):
+        return _unquoted(stripped)
     if not stripped.startswith(("[", "(", "{")):
         words = SEPARATORS.split(stripped)
         return words if max(map(len, words)) <= TAG_CHARACTERS else {}
@@ -264,6 +279,14 @@ def _listed(text: str) -> object:
         return orjson.loads(stripped)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         return _literal(stripped)
+
+
+def _unquoted(text: str) -> object:
+    """Return a list that is JSON in JSON, or that an array printed without commas."""
+    if text.startswith('"'):
+        inner = fast_json(text)
+        return _listed(inner) if isinstance(inner, str) else {}
+    return [quotes[1:-1] for quotes in QUOTES.findall(text)]
 
 
 def _literal(text: str) -> object:
@@ -285,8 +308,9 @@ def whole_number(value: object) -> int | None:
     """
     if isinstance(value, str):
         text = value.strip().lstrip("*")
+        text = text.replace(",", "") if GROUPED_TEXT.fullmatch(text) else text
         value = float(text) if NUMBER_TEXT.fullmatch(text) else None if text.lower() in NO_VALUE else text
-    if value is None:
+    if value is None or value != value:  # noqa: PLR0124 - NaN, with which tables of numbers say that there is none
         return None
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1 << 31:
         return int(value) or None

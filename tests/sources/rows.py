@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +46,21 @@ class Ingested:
         return {table: (self.folder / f"{table}.parquet").read_bytes() for table in TABLES}
 
 
-def run(dataset: str, paths: Sequence[Path], out: Path, *, split: str = "train", workers: int = 1) -> Ingested:
+def run(
+    dataset: str,
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    split: str = "train",
+    workers: int = 1,
+    columns: Mapping[str, str] | None = None,
+) -> Ingested:
     """Ingest into a folder."""
     with ExitStack() as stack:
         writers = {
             table: stack.enter_context(FileWriter(out / f"{table}.parquet", table_named(table))) for table in TABLES
         }
-        counts = ingest(dataset, paths, split=split, writers=writers, workers=workers)
+        counts = ingest(dataset, paths, split=split, writers=writers, columns=columns, workers=workers)
     return Ingested(counts, out)
 
 

@@ -105,6 +105,7 @@ def test_suspicions_are_those_of_a_plain_loop(rows: list[tuple[int, str, str, st
         np.array([row[0] for row in rows], np.int64),
         has_solution=[True, False, True],
         is_function=[False, False, True],
+        is_outside=np.array([row[2] == "x" for row in rows], bool),
     )
     assert found.column.to_pylist() == [plain_suspicions(rows, number) for number in range(len(rows))]
 
@@ -121,6 +122,7 @@ def plain_suspicions(rows: list[tuple[int, str, str, str]], number: int) -> list
         Suspicion.EMPTY_EXPECTED: not expected.strip() and problem != 2,
         Suspicion.GENERATED_WITHOUT_SOLUTION: kind == "generated" and problem == 1,
         Suspicion.INTEGER_KEYS: problem == 2 and any(keys.search(text) for text in (given_text, expected)),
+        Suspicion.OUT_OF_BOUNDS: given_text == "x",
         Suspicion.TRUNCATED: any(cut.search(text) for text in (given_text, expected)),
     }
     return [rule.value for rule, is_hit in rules.items() if is_hit]
