@@ -28,7 +28,6 @@ import pyarrow.compute as pc
 from ocr_pipeline.building import Build
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import InputError
 from ocr_pipeline.options import Options
 from ocr_pipeline.store import InputRef, Store, TableWriter, among, open_files
 from ocr_pipeline.tables import Table
@@ -53,7 +52,6 @@ __all__ = [
     "stored_rows",
 ]
 
-LOOKUP_ROWS: Final = 1_024
 VERSION_LENGTH: Final = 12
 O = TypeVar("O", bound=Options)  # noqa: E741 - the usual letter of options here
 T = TypeVar("T")
@@ -160,6 +158,9 @@ class Rows(Protocol):
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
         """Stream the rows of some problems, and maybe others."""
 
+    def check(self) -> None:
+        """Make sure that all rows can be read."""
+
     def parts(self) -> Iterator[Part]:
         """Yield the data sets they come from, one by one."""
 
@@ -219,6 +220,9 @@ class StoreRows:
         for keys in self.partitions:
             yield from self.store.open(self.table, **keys).to_batches(filter=wanted)
 
+    def check(self) -> None:
+        """Do nothing: rows of a data root were checked when they were written."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileRows:
@@ -257,26 +261,12 @@ class FileRows:
 
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
         """Stream the rows of some problems; Parquet files skip what is not needed."""
-        import pyarrow.dataset as ds
+        yield from open_files(self.paths, self.read.table, required=self.read.needed, problem_ids=problem_ids)
 
-        wanted = among("problem_id", problem_ids)
-        for path in self.paths:
-            found = _columns(path) if path.suffix == ".parquet" and path.is_file() else set()
-            if found >= {*self.read.needed, *self.read.table.key}:
-                columns = [name for name in self.read.table.schema.names if name in found]
-                yield from ds.dataset(path).to_batches(columns=columns, filter=wanted, batch_size=LOOKUP_ROWS)
-            else:
-                yield from open_files([path], self.read.table, required=self.read.needed)
-
-
-def _columns(path: Path) -> set[str]:
-    import pyarrow.dataset as ds
-
-    try:
-        return set(ds.dataset(path).schema.names)
-    except (pa.ArrowInvalid, OSError) as error:
-        message = f"`{path}` cannot be read as Parquet: {error}"
-        raise InputError(message) from error
+    def check(self) -> None:
+        """Read everything once, so that what cannot be read is refused before hours of work depend on it."""
+        for _ in self.batches():
+            pass
 
 
 def _imported(path: str) -> Any:  # noqa: ANN401 - whatever stands there

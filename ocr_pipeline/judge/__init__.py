@@ -6,7 +6,7 @@
 
 from typing import Final
 
-VERSION: Final = "4"
+VERSION: Final = "5"
 
 from ocr_pipeline.judge.asserting import AssertProblem, assert_tests  # noqa: E402 - the step needs the version
 from ocr_pipeline.judge.probing import TierReport, probe  # noqa: E402

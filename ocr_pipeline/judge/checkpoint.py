@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -53,7 +54,8 @@ class Checkpoint:
     """The results of one checkpoint folder; several processes may hold it."""
 
     def __init__(self, folder: Path) -> None:
-        try:
+        self._folder = folder
+        with self._failing_clearly():
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -61,18 +63,29 @@ class Checkpoint:
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS executions (key TEXT PRIMARY KEY, result TEXT) WITHOUT ROWID"
             )
+
+    @contextmanager
+    def _failing_clearly(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, sqlite3.Error) as error:
-            message = f"checkpoint `{folder}` cannot be used: {error}; give another folder, or remove it to judge anew"
+            message = (
+                f"checkpoint `{self._folder}` cannot be used: {error}; make room, give another folder, or remove it to "
+                "judge anew"
+            )
             raise JudgeError(message) from error
 
     def get(self, key: str) -> Execution | None:
         """Return the stored result."""
-        row = self._database.execute("SELECT result FROM executions WHERE key = ?", (key,)).fetchone()
+        with self._failing_clearly():
+            row = self._database.execute("SELECT result FROM executions WHERE key = ?", (key,)).fetchone()
         return execution_from_json(row[0]) if row else None
 
     def put(self, key: str, execution: Execution) -> None:
         """Store a result at once."""
-        if execution.reason is not Reason.INFRASTRUCTURE:
+        if execution.reason is Reason.INFRASTRUCTURE:
+            return
+        with self._failing_clearly():
             self._database.execute(
                 "INSERT OR REPLACE INTO executions VALUES (?, ?)", (key, execution_to_json(execution))
             )

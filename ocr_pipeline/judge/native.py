@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ __all__ = [
 ]
 
 SOURCES: Final = ("protocol.h", "sandbox.c", "forkserver.c", "threads.c", "driver.py", "function.h")
-CPP_FLAGS: Final = ("-O2", "-w", "-DONLINE_JUDGE")
+CPP_FLAGS: Final = ("-O2", "-w", "-DONLINE_JUDGE", "-fno-allocation-dce")
+"""As contest judges compile; but memory that a program asks for and never reads is asked for."""
 HEADER: Final = "bits/stdc++.h"
 FREESTANDING: Final = (
     "-O2", "-Wall", "-ffreestanding", "-fno-builtin", "-fno-tree-loop-distribute-patterns", "-fno-stack-protector",
@@ -84,13 +86,23 @@ def cache_folder() -> Path:
         except OSError:
             continue
         may_load = not os.statvfs(folder).f_flag & os.ST_NOEXEC  # what is built there is loaded
-        if folder.stat().st_uid == os.geteuid() and os.access(folder, os.W_OK) and may_load:
+        if (
+            may_load
+            and os.access(folder, os.W_OK)
+            and all(map(_is_ours, (folder, folder.parent, folder.parent.parent)))
+        ):
             return folder
     message = (
         f"no cache folder can be used (tried {places[0]}); set XDG_CACHE_HOME to a folder of yours that is writable and "
         "not mounted with noexec"
     )
     raise JudgeError(message)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else can rename what lies in a folder, or put something else in its place."""
+    known = folder.stat()
+    return known.st_uid in {0, os.geteuid()} and not known.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -135,7 +136,9 @@ def failure_of(plan: SandboxPlan) -> str | None:
     """Return why a plan does not isolate, or ``None`` when it does."""
     try:
         with Sandbox(plan) as sandbox, ExitStack() as opened:
-            secret = sandbox.scratch.parent / "secret"
+            folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+            folder.chmod(0o755)  # nothing but the sandbox keeps anybody out
+            secret = folder / "secret"
             secret.write_text("secret", encoding="utf-8")
             secret.chmod(0o644)
             code = _run(sandbox, opened, b'{"do":"compile"}', PROBE.encode(), b"")[1]

@@ -22,6 +22,7 @@ from typing import Final, Self
 
 from ocr_pipeline.judge import native
 from ocr_pipeline.judge.functions import calling_program, names_function, plain_program
+from ocr_pipeline.judge.newer import newer_syntax
 from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.protocol import JailKind, Stop
 from ocr_pipeline.judge.sandbox import (
@@ -367,7 +368,9 @@ class Runner:
             done = program.run(b"", replace(limits, cpu_s=max(limits.cpu_s, 10.0)))
         if done.status is not RunStatus.OK:
             last = (done.stderr.strip().splitlines() or [f"the compiler ended with {done.status}"])[-1]
-            return CompileResult(None, RunStatus.COMPILE_ERROR, last)
+            newer = newer_syntax(code, done.stderr)
+            note = f"; {newer}, and {native.version_of(self.plan.python)} runs here" if newer else ""
+            return CompileResult(None, RunStatus.COMPILE_ERROR, last + note)
         return CompileResult(memory_file(json.dumps(job).encode() + b"\n" + done.result, name="program"))
 
     def _compile_cpp_call(self, code: str, function: str) -> CompileResult:

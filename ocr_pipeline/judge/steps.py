@@ -24,6 +24,8 @@ TESTS_READ: Final = Read(TESTS, ("problem_id", "test_id", "input", "expected"))
 
 def _check_tests(job: Job) -> StageCounts:
     require_hidden(job.places)
+    job.read(TESTS).check()
+    job.read(SOLUTIONS).check()
     return check_tests(
         job.read(CLEAN_PROBLEMS).batches,
         job.read(TESTS).of,
@@ -38,6 +40,7 @@ def _check_tests(job: Job) -> StageCounts:
 
 def _judge(job: Job) -> StageCounts:
     require_hidden(job.places)
+    job.read(TESTS).check()
     trust = job.read(TEST_TRUST)
     return judge_samples(
         job.read(CLEAN_PROBLEMS).batches(),

@@ -6,15 +6,17 @@ import codecs
 import csv
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.store.ranges import among
 from ocr_pipeline.store.rows import conform
 from ocr_pipeline.tables import Table
 
@@ -57,7 +59,11 @@ def encoding_of(start: bytes) -> str:
 
 
 def open_files(
-    paths: Sequence[str | Path], table: Table, *, required: Sequence[str] | None = None
+    paths: Sequence[str | Path],
+    table: Table,
+    *,
+    required: Sequence[str] | None = None,
+    problem_ids: Collection[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Stream rows of ``table`` from files that a person names: Parquet, JSONL, or folders of Parquet.
 
@@ -68,7 +74,10 @@ def open_files(
     table
         What the rows are.
     required
-        Columns that must be there; all other absent columns are filled with null, 0, false or an empty text or list.
+        Columns that must be there, in every row; what is absent of the others, or null where it may not be, is filled
+        with null, 0, false or an empty text or list.
+    problem_ids
+        Of Parquet files only the rows of these problems are read; other files may give others too.
 
     Yields
     ------
@@ -82,11 +91,11 @@ def open_files(
     """
     needed = set(table.required if required is None else required)
     for path in (Path(path) for path in paths):
-        for batch in _open_one(path, table):
+        for batch in _open_one(path, table, problem_ids):
             yield from conform(_filled(batch, table, needed, str(path)), table, source=str(path)).to_batches()
 
 
-def _open_one(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
+def _open_one(path: Path, table: Table, problem_ids: Collection[str] | None) -> Iterator[pa.RecordBatch]:
     if not path.exists():
         message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder of Parquet files"
         raise InputError(message)
@@ -96,10 +105,21 @@ def _open_one(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
             yield from _json_lines(path, table)
         else:
             opened = _parquet_folder(path, table) if path.is_dir() else ds.dataset(path, format=PARQUET)
-            yield from opened.to_batches(batch_size=2_048)
+            yield from opened.to_batches(batch_size=2_048, filter=_of_problems(opened.schema, problem_ids))
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         message = f"`{path}` cannot be read as {'JSONL' if is_json else 'Parquet'}: {error}"
         raise InputError(message) from error
+
+
+def _of_problems(schema: pa.Schema, problem_ids: Collection[str] | None) -> pc.Expression | None:
+    """Return the condition on rows, where the ids are texts in the file too."""
+    if problem_ids is None or "problem_id" not in schema.names or not _is_text(schema.field("problem_id").type):
+        return None
+    return among("problem_id", problem_ids)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _parquet_folder(path: Path, table: Table) -> ds.Dataset:
@@ -159,9 +179,20 @@ def _filled(batch: pa.RecordBatch, table: Table, needed: set[str], source: str) 
         )
         raise InputError(message)
     for column in table.schema:
-        if column.name not in rows.column_names and not column.nullable:
+        if column.nullable or column.name in needed:
+            continue
+        if column.name not in rows.column_names:
             rows = rows.append_column(column, _defaults(column.type, rows.num_rows))
+        elif rows[column.name].null_count:
+            place = rows.schema.get_field_index(column.name)
+            rows = rows.set_column(place, column, _without_nulls(rows[column.name].cast(column.type)))
     return rows
+
+
+def _without_nulls(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Put defaults where nothing is: a line of JSON may leave out what other lines have."""
+    filled = [pc.if_else(pc.is_null(chunk), _defaults(values.type, len(chunk)), chunk) for chunk in values.iterchunks()]
+    return pa.chunked_array(filled, values.type)
 
 
 def _defaults(kind: pa.DataType, rows: int) -> pa.Array:
@@ -170,6 +201,6 @@ def _defaults(kind: pa.DataType, rows: int) -> pa.Array:
         return pa.array([[]] * rows, kind)
     if pa.types.is_boolean(kind):
         return pa.repeat(pa.scalar(value=False), rows)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         return pa.repeat(pa.scalar("", kind), rows)
     return pa.repeat(pa.scalar(0, pa.int64()), rows).cast(kind)

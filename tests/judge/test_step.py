@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge, step, tasks
 from ocr_pipeline.judge.checkpoint import FILE
 from ocr_pipeline.tables import EXECUTIONS
@@ -287,6 +288,70 @@ def test_the_command_reads_files_and_prints_counts(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["kept"] == 1
     row = pq.read_table(tmp_path / "executions.parquet").to_pylist()[0]
     assert (row["verdict"], row["sandbox_tier"]) == ("accepted", "C")
+
+
+TEST_TEXTS = {"problem_id": ["sum"], "test_id": ["0"], "input": ["1 2"], "expected": ["3"]}
+WORDS = pa.array([["3"]])
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("expected", pa.array([None], pa.string()), "holds 1 nulls"),
+        ("expected", WORDS, "is list"),
+        ("input", pa.array([b"\xff\xfe"]), "is binary"),
+        ("test_id", pa.array([{"a": 1}]), "is struct"),
+        ("problem_id", WORDS, "is list"),
+        ("expected", pa.array([3]), None),
+        ("test_id", pa.array([0]), None),
+        ("input", pa.array([b"1 2"]), None),
+        ("input", pa.array(["1 2"]).dictionary_encode(), None),
+        ("expected", pa.array([3.0]), None),
+    ],
+    ids=[
+        "null",
+        "list",
+        "not text",
+        "struct",
+        "ids as lists",
+        "integer",
+        "integer ids",
+        "bytes",
+        "dictionary",
+        "float",
+    ],
+)
+@pytest.mark.parametrize("table", ["tests", "solutions"])
+def test_columns_of_other_types_are_read_or_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, column: str, values: pa.Array, message: str | None
+) -> None:
+    """One line that names file, column and type."""
+    tables = {
+        "problems": PROBLEMS,
+        "samples": samples(("sum", "python", SUM)),
+        "tests": pa.table(TEST_TEXTS),
+        "solutions": pa.table({"problem_id": ["sum"], "solution_id": ["0"], "language": ["python"], "code": [SUM],
+                               "is_correct": [True]}),
+    }  # fmt: skip
+    changed = (
+        {"test_id": "solution_id", "input": "code", "expected": "language"}.get(column, column)
+        if table == "solutions"
+        else column
+    )
+    place = tables[table].schema.get_field_index(changed)
+    tables[table] = tables[table].set_column(place, changed, values)
+    for name, rows in tables.items():
+        pq.write_table(rows, tmp_path / f"{name}.parquet")
+    if message:
+        monkeypatch.setattr(step, "Spool", None)  # anything that runs fails
+    arguments = [part for name in tables for part in (f"--{name}", str(tmp_path / f"{name}.parquet"))]
+    result = CliRunner().invoke(build_app(), ["judge", *arguments, "--out", str(tmp_path / "out"), "--workers", "0"])
+    if message is None:
+        assert result.exit_code == 0, result.output
+    else:
+        assert isinstance(result.exception, InputError)
+        assert f"column `{changed}`" in str(result.exception)
+        assert message in str(result.exception)
 
 
 def test_a_batch_without_a_wanted_test_is_passed_over() -> None:

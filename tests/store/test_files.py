@@ -57,6 +57,32 @@ def test_absent_columns_are_filled(tmp_path: Path) -> None:
     assert (back["finish_reason"], back["attempts"], back["model"]) == (None, 0, "")
 
 
+def test_what_some_lines_leave_out_has_its_default(tmp_path: Path) -> None:
+    """As if the whole column were absent; a required one is missed by name."""
+    rows = [{"problem_id": "p", "test_id": "0", "input": "1", "expected": "2", "kind": "private"},
+            {"problem_id": "p", "test_id": "1", "input": "1", "expected": "2", "suspicions": None}]  # fmt: skip
+    path = _lines(tmp_path / "tests.jsonl", rows)
+    needed = ["problem_id", "test_id", "input", "expected"]
+    assert [(row["kind"], row["suspicions"]) for row in _read(path, TESTS, needed)] == [("private", []), ("", [])]
+    del rows[1]["expected"]
+    with pytest.raises(InputError, match="column `expected` of tests holds 1 nulls"):
+        _read(_lines(path, rows), TESTS, needed)
+
+
+@pytest.mark.parametrize("ids", [pa.array(["a", "b"]), pa.array(["a", "b"], pa.large_string()), pa.array([1, 2]),
+                                 pa.array([b"a", b"b"]), pa.array(["a", "b"]).dictionary_encode()])  # fmt: skip
+def test_rows_of_some_problems_are_found_whatever_the_type_of_their_ids(tmp_path: Path, ids: pa.Array) -> None:
+    """In the table's own type, as if everything were read."""
+    texts = pa.array(["x", "y"])
+    pq.write_table(
+        pa.table({"problem_id": ids, "test_id": texts, "input": texts, "expected": texts}), tmp_path / "t.parquet"
+    )
+    wanted = str(ids[1].as_py()) if not isinstance(ids[1].as_py(), bytes) else "b"
+    needed = ["problem_id", "test_id", "input", "expected"]
+    batches = open_files([tmp_path / "t.parquet"], TESTS, required=needed, problem_ids=[wanted])
+    assert [row["input"] for batch in batches for row in batch.to_pylist() if row["problem_id"] == wanted] == ["y"]
+
+
 def test_a_missing_required_column_is_named(tmp_path: Path) -> None:
     """The error names the file, the column and what there is."""
     path = _lines(tmp_path / "r.jsonl", [{"request_id": "r"}])
