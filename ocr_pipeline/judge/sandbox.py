@@ -432,16 +432,21 @@ NEEDED_BY_PACKAGES: Final = (
 )  # fmt: skip
 
 
+DISTRIBUTIONS: Final = {"atcoder": "ac_library_python"}
+"""Where a distribution is not called as its package."""
+
+
 @cache
 def _packages() -> tuple[str, ...]:
-    """Return where those of the packages lie that are installed, and what they need."""
+    """Return where those of the packages lie that are installed, what they need, and what says their versions."""
     found: dict[str, str] = {}
-    for folder in sys.path:
-        if folder.endswith("-packages"):
-            for name in (*PACKAGES, *NEEDED_BY_PACKAGES):
-                path = Path(folder) / name
-                if name not in found and path.exists():
-                    found[name] = str(path)
+    for folder in (Path(each) for each in sys.path if each.endswith("-packages")):
+        for name in (*PACKAGES, *NEEDED_BY_PACKAGES):
+            path = folder / name
+            if name not in found and path.exists():
+                found[name] = str(path)
+                metadata = folder.glob(f"{DISTRIBUTIONS.get(name, name)}-*.dist-info")
+                found.update({each.name: str(each) for each in metadata})
     return tuple(found.values())
 
 
@@ -449,12 +454,11 @@ def _packages() -> tuple[str, ...]:
 def package_versions() -> dict[str, str]:
     """Return the versions of the packages that programs can import here."""
     here = {Path(path).name for path in _packages()}
-    names = {"atcoder": "ac-library-python", "more_itertools": "more-itertools"}
     versions: dict[str, str] = {}
     for name in PACKAGES:
         if name in here:
             with suppress(PackageNotFoundError):
-                versions[name] = version(names.get(name, name))
+                versions[name] = version(DISTRIBUTIONS.get(name, name))
     return versions
 
 

@@ -160,6 +160,7 @@ def prepare(program):
         if job.get("usual_names"):
             main.__dict__.update(usual_names())
         code = body if job["do"] in ("compile", "check") else _unmarshal(body)
+        job["uses_numba"] = b"numba" in body
         return JOBS[job["do"]], main, job, code
     except Exception as error:  # noqa: BLE001 - the test reports it, as if it had read the program itself
         return _fail, types.ModuleType("__main__"), error, b""
@@ -247,8 +248,19 @@ def compile_source(_main, _job, body):
     _write_all(RESULT, marshal.dumps(code))
 
 
+def _without_numba_cache(job):
+    """Let numba's ``cache=True`` do nothing: a program has no file here beside which numba could keep what it compiled."""
+    if job["uses_numba"]:
+        try:
+            from numba.core.dispatcher import Dispatcher
+        except ImportError:
+            return  # the program's own import says so
+        Dispatcher.enable_caching = lambda self: None
+
+
 def run_program(main, job, code):
     """Run a program that reads standard input and writes standard output."""
+    _without_numba_cache(job)
     sys.argv[1:] = job.get("arguments", ())
     sys.setrecursionlimit(RECURSION_LIMIT + 6)  # the frames below the program
     exec(code, main.__dict__)  # noqa: S102 - this is what a judge does
