@@ -255,7 +255,7 @@ def _without_numba_cache(job):
             from numba.core.dispatcher import Dispatcher
         except ImportError:
             return  # the program's own import says so
-        Dispatcher.enable_caching = lambda self: None
+        Dispatcher.enable_caching = lambda _: None
 
 
 def run_program(main, job, code):
