@@ -17,7 +17,18 @@ from ocr_pipeline.errors import OptionError, PipelineError
 
 __all__ = ["NAMES", "build_app", "main"]
 
-STEPS: Final = ("ingest", "dedup", "decontaminate", "generate", "separate", "judge", "patterns", "select", "plan")
+STEPS: Final = (
+    "ingest",
+    "dedup",
+    "decontaminate",
+    "generate",
+    "separate",
+    "judge",
+    "difficulty",
+    "patterns",
+    "select",
+    "plan",
+)
 """Commands of steps, by name, so that others need not import the flow; a test compares them with it."""
 OTHERS: Final = {
     "replay": "ocr_pipeline.teacher.command:replay",
@@ -27,6 +38,7 @@ OTHERS: Final = {
     "evaluate": "ocr_pipeline.student.command:evaluate",
     "explain": "ocr_pipeline.evidence.command:explain",
     "funnel": "ocr_pipeline.evidence.command:funnel",
+    "export": "ocr_pipeline.exports.command:export",
     "reviews": "ocr_pipeline.studio.command:reviews",
     "studio": "ocr_pipeline.studio.command:studio",
 }

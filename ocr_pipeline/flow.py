@@ -11,6 +11,7 @@ from typing import Final
 from ocr_pipeline.contamination.steps import CHECK, KEEP_CLEAN
 from ocr_pipeline.duplicates.steps import COMPARE, KEEP_ONE
 from ocr_pipeline.evidence.steps import FIND_PATTERNS
+from ocr_pipeline.exports.steps import MEASURE_DIFFICULTY
 from ocr_pipeline.judge.steps import CHECK_TESTS, JUDGE
 from ocr_pipeline.plans.steps import MAKE_PLANS, MIX
 from ocr_pipeline.samples.steps import SELECT, SEPARATE
@@ -32,6 +33,7 @@ FLOW: Final = (
     CHECK_TESTS,
     JUDGE,
     FIND_PATTERNS,
+    MEASURE_DIFFICULTY,
     SELECT,
     MAKE_PLANS,
     MIX,
@@ -94,6 +96,12 @@ COMMANDS: Final = (
         "Run samples against the tests of their problems in a sandbox and give each its verdict and pass rate.",
         (CHECK_TESTS, JUDGE),
         shorthands=(Shorthand("unsandboxed", "tiers", "unsandboxed"),),
+    ),
+    Command(
+        "difficulty",
+        "Measure how hard each problem is for each model, from what the tests said of its attempts.",
+        (MEASURE_DIFFICULTY,),
+        MEASURE_DIFFICULTY.reads[0].table,
     ),
     Command("patterns", "Count the moves that each reasoning makes.", (FIND_PATTERNS,), FIND_PATTERNS.reads[0].table),
     Command(

@@ -481,6 +481,29 @@ EXECUTIONS: Final = Table(
     ),
 )
 
+PROBLEM_DIFFICULTY: Final = Table(
+    name="problem_difficulty",
+    description="How hard each problem is for each model: the share of its attempts that the tests accept.",
+    key=("problem_id", "model", "language"),
+    partition_by=("dataset", "language"),
+    schema=_schema(
+        _column("problem_id", NAME, "Problem that was tried."),
+        _column("model", NAME, "Model and revision that tried it; unknown where nobody says."),
+        _column("language", NAME, "Programming language that was asked for."),
+        _column("n", pa.int32(), "Attempts that were scored.", unit="attempts"),
+        _column("accepted", pa.int32(), "Attempts that passed every test.", unit="attempts"),
+        _column(
+            "unscored", pa.int32(), "Attempts that were not run, or that need a checker nobody has.", unit="attempts"
+        ),
+        _column("pass_at_1?", pa.float64(), "accepted / n, the unbiased estimate of pass@1; null without attempts."),
+        _column(
+            "standard_error?", pa.float64(), "Of pass_at_1 over attempts: sqrt(p (1 - p) / (n - 1)); null for n < 2."
+        ),
+        _column("solved_by", NAMES, "Models that solved the problem in this language, sorted."),
+        _column("band?", NAME, "By pass_at_1: hard (at most 0.25), normal (at most 0.75), easy; null for n < 4."),
+    ),
+)
+
 SFT_DATASET: Final = Table(
     name="sft_dataset",
     description="What downstream trains on, in the columns of the released OpenCodeReasoning data set.",
@@ -654,6 +677,7 @@ TABLES: Final[dict[str, Table]] = {
         SAMPLES,
         EXECUTIONS,
         REASONING_PATTERNS,
+        PROBLEM_DIFFICULTY,
         SFT_DATASET,
         PLANS,
         PLAN_SFT_DATASET,

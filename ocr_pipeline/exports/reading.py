@@ -1,0 +1,153 @@
+"""What an export reads: tables that are named one by one, or found in a data root or in a command's output folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ocr_pipeline.errors import OptionError
+from ocr_pipeline.exports.conversations import conversations
+from ocr_pipeline.exports.options import RL_FORMATS, ExportOptions, Format, PromptForm
+from ocr_pipeline.exports.outcome import Outcome
+from ocr_pipeline.exports.rewards import Attempts, Evidence, rewards
+from ocr_pipeline.exports.statements import Statements
+from ocr_pipeline.steps import FileRows, Read
+from ocr_pipeline.store import open_files
+from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
+    PROBLEM_DIFFICULTY,
+    PROBLEMS,
+    SFT_DATASET,
+    TEST_TRUST,
+    TESTS,
+    Language,
+    Table,
+)
+
+__all__ = ["Inputs", "lenient", "outcomes"]
+
+PROBLEMS_AT_ONCE: Final = 32
+"""Problems whose tests are in memory together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Files and folders that a person named."""
+
+    paths: Sequence[Path]
+    problems: Sequence[Path] = ()
+    tests: Sequence[Path] = ()
+    trust: Sequence[Path] = ()
+    difficulty: Sequence[Path] = ()
+
+
+def lenient(table: Table) -> Table:
+    """Return the table with columns that may all be null: a row that lacks something is dropped, not the file."""
+    return replace(table, schema=pa.schema([field.with_nullable(True) for field in table.schema]))  # noqa: FBT003
+
+
+def _inside(paths: Sequence[Path], *tables: Table) -> list[Path]:
+    """Return where a table is in folders that hold several; a path that holds none of them is what it says."""
+    return [_in_one(path, tables) or path for path in paths]
+
+
+def _in_one(path: Path, tables: Sequence[Table]) -> Path | None:
+    places = (place for table in tables for place in (path / f"{table.name}.parquet", path / table.name))
+    return next((place for place in places if place.exists()), None)
+
+
+def _also(given: Sequence[Path], paths: Sequence[Path], table: Table) -> list[Path]:
+    """Return the files of a table: those that were given, else those that lie where the main one was found."""
+    return list(given) or [found for path in paths if (found := _in_one(path, (table,))) is not None]
+
+
+def outcomes(inputs: Inputs, form: Format, options: ExportOptions, left_out: Counter[str]) -> Iterator[Outcome]:
+    """Yield what becomes of each row.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read or lacks a column.
+    OptionError
+        When the format needs something that was not given.
+    """
+    attempts = _attempts(_also(inputs.difficulty, inputs.paths, PROBLEM_DIFFICULTY), options.difficulty_model)
+    if form in RL_FORMATS:
+        yield from _rewards(inputs, attempts, form, options, left_out)
+        return
+    if options.prompt is PromptForm.TEACHER and not inputs.problems:
+        raise OptionError("--prompt teacher needs --problems: they say whether a function is asked for")
+    rows = open_files(_inside(inputs.paths, SFT_DATASET), lenient(SFT_DATASET), required=("input", "output"))
+    known = open_files(inputs.problems, lenient(CLEAN_PROBLEMS), required=("problem_id", "statement"))
+    statements = Statements(options.text_policy, options.redistributable, known)
+    bands = {problem_id: str(found.band) for problem_id, found in attempts.items() if found.band}
+    yield from conversations(rows, statements, bands, options, form)
+
+
+def _rewards(
+    inputs: Inputs, attempts: Mapping[str, Attempts], form: Format, options: ExportOptions, left_out: Counter[str]
+) -> Iterator[Outcome]:
+    if options.language is Language.CPP and form is not Format.PRIME_RL:
+        message = f"language must be python for {form}, whose graders run nothing else, got `cpp`"
+        raise OptionError(message)
+    tests = FileRows(
+        tuple(_also(inputs.tests, inputs.paths, TESTS)), Read(lenient(TESTS), ("problem_id", "input", "expected"))
+    )
+    if not tests.exist:
+        message = f"--format {form} needs the tests of the problems: give --tests, or a folder that holds both"
+        raise OptionError(message)
+    trust = _also(inputs.trust, inputs.paths, TEST_TRUST)
+    evidence = _evidence(trust, attempts)
+    rows = open_files(
+        _inside(inputs.paths, CLEAN_PROBLEMS, PROBLEMS), lenient(CLEAN_PROBLEMS), required=("problem_id", "statement")
+    )
+    few = (
+        batch.slice(start, PROBLEMS_AT_ONCE) for batch in rows for start in range(0, batch.num_rows, PROBLEMS_AT_ONCE)
+    )
+    statements = Statements(options.text_policy, options.redistributable)
+
+    def tests_of(problem_ids: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        found: dict[str, list[Mapping[str, Any]]] = {problem_id: [] for problem_id in problem_ids}
+        for batch in tests.of(problem_ids) if problem_ids else ():
+            ids = batch.column("problem_id").to_pylist()
+            wanted = pa.array([row for row, problem_id in enumerate(ids) if problem_id in found], pa.int64())
+            for row in batch.take(wanted).to_pylist():
+                listed = found[row["problem_id"]]
+                listed.append({"kind": None, "suspicions": (), "test_id": f"{len(listed):06}"} | row)
+        return found
+
+    yield from rewards(few, tests_of, statements, evidence, options, form, left_out)
+
+
+def _attempts(paths: Sequence[Path], model: str | None) -> dict[str, Attempts]:
+    found: dict[str, Attempts] = {}
+    for batch in open_files(paths, PROBLEM_DIFFICULTY, required=("problem_id", "n", "accepted")):
+        for row in batch.select(["problem_id", "model", "n", "accepted"]).to_pylist():
+            if model is None or row["model"] == model:
+                found[row["problem_id"]] = found.get(row["problem_id"], Attempts()) + Attempts(
+                    row["n"], row["accepted"]
+                )
+    return found
+
+
+def _evidence(paths: Sequence[Path], attempts: Mapping[str, Attempts]) -> Evidence:
+    if not paths:
+        return Evidence(attempts)
+    flags: dict[str, str] = {}
+    untrusted: dict[str, set[str]] = {}
+    for row in _rows(open_files(paths, TEST_TRUST, required=("problem_id", "test_id", "flag"))):
+        if row["test_id"] is None:
+            flags[row["problem_id"]] = row["flag"]
+        else:
+            untrusted.setdefault(row["problem_id"], set()).add(row["test_id"])
+    return Evidence(attempts, flags, {problem_id: frozenset(ids) for problem_id, ids in untrusted.items()})
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        yield from batch.select(["problem_id", "test_id", "flag"]).to_pylist()
