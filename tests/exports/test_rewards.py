@@ -19,7 +19,7 @@ from ocr_pipeline.errors import OptionError
 from ocr_pipeline.exports.coverage import Case, choose
 from ocr_pipeline.exports.options import RL_FORMATS
 from ocr_pipeline.tables import PROBLEM_DIFFICULTY
-from tests.exports.tables import STATEMENT, problem, put, put_problems, put_trust, run, sums, cases_for
+from tests.exports.tables import STATEMENT, cases_for, problem, put, put_problems, put_trust, run, sums
 from tests.exports.test_conversations import read
 
 FORMS = sorted(RL_FORMATS)
@@ -312,7 +312,7 @@ def test_rows_without_tests_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_readers_of_tables_read_rl_rows(form: str, tmp_path: Path) -> None:
-    """datasets reads what was written, and the same input gives the same bytes."""
+    """The library reads what was written, and the same input gives the same bytes."""
     import datasets
 
     folder = put_problems(

@@ -123,7 +123,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("FLOW: Final = (\n", "from ocr_pipeline.lengths.steps import MEASURE\n\nFLOW: Final = (\n    MEASURE,\n"),
             ("COMMANDS: Final = (\n", 'COMMANDS: Final = (\n    Command("lengths", "Measure statements.", (MEASURE,), MEASURE.reads[0].table),\n'),
         ],
-        "ocr_pipeline/cli.py": [('"ingest", "dedup",', '"lengths", "ingest", "dedup",')],
+        "ocr_pipeline/cli.py": [('    "ingest",\n', '    "lengths",\n    "ingest",\n')],
     }  # fmt: skip
     for path, edits in changed.items():
         text = (tree / path).read_text()
