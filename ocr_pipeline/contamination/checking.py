@@ -5,7 +5,7 @@ What is decided about them is said in :mod:`ocr_pipeline.contamination.decisions
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -44,7 +44,7 @@ from ocr_pipeline.similarity.scores import COSINE_DIGITS
 from ocr_pipeline.similarity.text import pair_of_keys
 from ocr_pipeline.tables import CONTAMINATION
 
-__all__ = ["ContaminationConfig", "ContaminationDecision", "check"]
+__all__ = ["ContaminationConfig", "ContaminationDecision", "check", "count_decisions"]
 
 NEAREST_DIGITS: Final = 2
 """Digits of a cosine below the threshold: it decides nothing, and fewer borders mean fewer texts to score again."""
@@ -111,6 +111,14 @@ def check(
     ]
     ordered = sorted(rows, key=lambda row: (row["problem_id"], row["benchmark"], row["benchmark_id"]))
     return pa.Table.from_pylist(ordered, schema=CONTAMINATION.schema)
+
+
+def count_decisions(contamination: pa.Table) -> dict[str, int]:
+    """Count the suspects by decision and tier; what is below the threshold is not a suspect."""
+    decided = zip(contamination["decision"].to_pylist(), contamination["decided_by"].to_pylist(), strict=True)
+    counts = Counter(f"suspects_{said}" + (f"_by_{tier}" if tier else "") for said, tier in decided)
+    counts.pop(f"suspects_{ContaminationDecision.CLEAN}_by_{Tier.THRESHOLD}", None)
+    return dict(sorted(counts.items()))
 
 
 def _check_one(

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.contamination.decisions import ContaminationDecision
+from ocr_pipeline.contamination.decisions import ContaminationDecision, Tier
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import TableWriter
 
@@ -21,14 +21,14 @@ ProblemSource: TypeAlias = "Iterable[pa.RecordBatch] | Callable[[], Iterable[pa.
 def select_clean(problems: ProblemSource, contamination: pa.Table, writer: TableWriter) -> StageCounts:
     """Write the problems that no benchmark holds, in the order given, and count the others by benchmark.
 
-    A problem in several benchmarks counts for the first by name.
+    What evidence shows counts as ``in:<benchmark>``, what only the policy for undecided suspects drops as
+    ``undecided:<benchmark>``; of several the first counts, evidence before policy.
     """
     contaminated = contamination.filter(pc.equal(contamination["decision"], ContaminationDecision.CONTAMINATED.value))
     first: dict[str, str] = {}
-    for problem_id, benchmark in zip(
-        contaminated["problem_id"].to_pylist(), contaminated["benchmark"].to_pylist(), strict=True
-    ):
-        first[problem_id] = min(benchmark, first.get(problem_id, benchmark))
+    for row in contaminated.select(["problem_id", "benchmark", "decided_by"]).to_pylist():
+        reason = f"{'undecided' if row['decided_by'] == Tier.THRESHOLD else 'in'}:{row['benchmark']}"
+        first[row["problem_id"]] = min(reason, first.get(row["problem_id"], reason))
     held = pa.array(list(first), pa.string())
     kept, dropped = 0, Counter[str]()
     for batch in problems() if callable(problems) else problems:
@@ -36,5 +36,5 @@ def select_clean(problems: ProblemSource, contamination: pa.Table, writer: Table
         clean = batch.filter(pc.invert(is_held))
         writer.write(clean)
         kept += clean.num_rows
-        dropped.update(f"in:{first[one]}" for one in batch.filter(is_held).column("problem_id").to_pylist())
+        dropped.update(first[one] for one in batch.filter(is_held).column("problem_id").to_pylist())
     return StageCounts(rows_in=kept + dropped.total(), kept=kept, dropped=dict(sorted(dropped.items())))

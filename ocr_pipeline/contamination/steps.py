@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline import contamination, sample
 from ocr_pipeline.contamination.benchmark import COMPARED, Benchmark, read_benchmark
-from ocr_pipeline.contamination.checking import ContaminationConfig, check
+from ocr_pipeline.contamination.checking import ContaminationConfig, check, count_decisions
 from ocr_pipeline.contamination.selection import select_clean
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import OptionError
@@ -73,7 +73,7 @@ def _check(job: Job) -> StageCounts:
     for line in reviews.warnings(reviews.votes):
         job.services.log(line)
     job.writer(CONTAMINATION).write(evidence)
-    return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows)
+    return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows, notes=count_decisions(evidence))
 
 
 def _benchmarks(job: Job) -> list[Benchmark]:

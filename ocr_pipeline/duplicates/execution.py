@@ -1,14 +1,15 @@
 """Pairs that only running programs can decide: correct solutions of each problem against the tests of the other.
 
-Solutions of both pass all tests of the other: one problem. One passes some tests of the other and fails some: another
-problem, for the form of input is the same and the answers are not. All else (no test passed, too few tests, nothing could
-be run) says nothing: the same problem is often written with another form of input. The judge is lent, as a step imports no
-other one; its results are kept by whoever lends it.
+Solutions of both pass all tests of the other: one problem. Solutions of both pass some tests of the other and fail some:
+two problems, for the form of input is the same and the answers are not. All else says nothing: one way only, for one may
+be a case of the other, or its tests weak; no test passed, for the same problem is often written with another form of
+input; tests whose outputs tell too little; nothing that could be run. The judge is lent, as a step imports no other one;
+its results are kept by whoever lends it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
@@ -16,12 +17,17 @@ from typing import Final, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.similarity.cases import answer_bits
+from ocr_pipeline.similarity.evidence import canonical_example
+
 __all__ = ["Execution", "PairJudge", "run_on_each_other"]
 
 FEWEST_TESTS: Final = 3
-"""Passing fewer is luck."""
+FEWEST_BITS: Final = 12
+"""What the outputs of a problem's tests must tell: passing fewer than twelve that are yes or no is luck."""
 MOST_SOLUTIONS: Final = 2
 """Of each problem: a solution marked as correct may be wrong."""
+BOTH_WAYS: Final = 2
 LANGUAGES: Final = ("cpp", "python")
 ACCEPTED: Final = "accepted"
 WRONG_ANSWER: Final = "wrong_answer"
@@ -52,27 +58,26 @@ class _Crossing(NamedTuple):
 
 
 def run_on_each_other(
-    execution: Execution, groups: Mapping[int, Sequence[Sequence[str]]], *, most: int
-) -> dict[int, bool]:
-    """Return which pairs running decides, and whether they are one problem.
+    execution: Execution, pairs: Mapping[int, Sequence[Sequence[str]]], *, most: int
+) -> dict[int, bool | None]:
+    """Return which pairs were run, and whether they are one problem; ``None`` where running says nothing.
 
-    ``groups`` are the problems of the two sides of each pair, in the order in which they are to be tried; at most ``most``
-    pairs are run.
+    ``pairs`` are the problems of both sides of each, in the order in which they are to be tried; at most ``most`` are run.
     """
     if not most:
         return {}
-    wanted = {one for sides in groups.values() for ids in sides for one in ids}
-    with_tests = _counted(execution.tests(wanted), wanted)
+    wanted = {one for sides in pairs.values() for ids in sides for one in ids}
+    testable = _testable(execution.tests(wanted), wanted)
     solutions = _solutions(execution.solutions(wanted), wanted)
     samples: list[dict[str, str]] = []
     crossings: dict[str, _Crossing] = {}
-    pairs = 0
-    for row, sides in groups.items():
-        judged = [next((one for one in ids if with_tests.get(one, 0) >= FEWEST_TESTS), None) for ids in sides]
+    run = 0
+    for row, sides in pairs.items():
+        judged = [next((one for one in ids if one in testable), None) for ids in sides]
         solved = [next((solutions[one] for one in ids if one in solutions), []) for ids in sides]
-        if None in judged or not all(solved) or pairs == most:
+        if None in judged or not all(solved) or run == most:
             continue
-        pairs += 1
+        run += 1
         for way, (problem_id, programs) in enumerate(zip(judged, reversed(solved), strict=True)):
             for language, code in programs:
                 name = f"{row}/{way}/{len(crossings)}"
@@ -88,13 +93,17 @@ def run_on_each_other(
     return _decided(executions, crossings)
 
 
-def _counted(batches: Iterable[pa.RecordBatch], wanted: Collection[str]) -> dict[str, int]:
-    counts: dict[str, int] = defaultdict(int)
+def _testable(batches: Iterable[pa.RecordBatch], wanted: Collection[str]) -> set[str]:
+    """Return the problems whose tests tell enough."""
+    tests: Counter[str] = Counter()
+    bits: Counter[str] = Counter()
     for batch in batches:
-        for problem_id in batch.column("problem_id").to_pylist():
-            if problem_id in wanted:
-                counts[problem_id] += 1
-    return counts
+        columns = (batch.column(name).to_pylist() for name in ("problem_id", "expected"))
+        for problem_id, expected in zip(*columns, strict=True):
+            if problem_id in wanted and expected is not None and bits[problem_id] < FEWEST_BITS * FEWEST_TESTS:
+                tests[problem_id] += 1
+                bits[problem_id] += answer_bits(canonical_example(expected))
+    return {one for one, count in tests.items() if count >= FEWEST_TESTS and bits[one] >= FEWEST_BITS}
 
 
 def _solutions(batches: Iterable[pa.RecordBatch], wanted: Collection[str]) -> dict[str, list[tuple[str, str]]]:
@@ -111,25 +120,20 @@ def _solutions(batches: Iterable[pa.RecordBatch], wanted: Collection[str]) -> di
     }
 
 
-def _decided(executions: pa.Table, crossings: Mapping[str, _Crossing]) -> dict[int, bool]:
-    ways: dict[int, set[int]] = defaultdict(set)
-    said: dict[int, set[bool | None]] = defaultdict(set)
-    for row in executions.select(["sample_id", "verdict", "tests_passed", "tests_total"]).to_pylist():
+def _decided(executions: pa.Table, crossings: Mapping[str, _Crossing]) -> dict[int, bool | None]:
+    passing: dict[int, set[int]] = defaultdict(set)
+    failing: dict[int, set[int]] = defaultdict(set)
+    for row in executions.select(["sample_id", "verdict", "tests_passed"]).to_pylist():
         crossing = crossings[row["sample_id"]]
-        passes = _passes(row["verdict"], row["tests_passed"], row["tests_total"])
-        said[crossing.row].add(passes)
-        if passes:
-            ways[crossing.row].add(crossing.way)
-    same = {row: True for row, found in ways.items() if found == {0, 1}}
-    return same | {
-        row: False for row, found in said.items() if row not in same and False in found and None not in found
-    }
+        if row["verdict"] == ACCEPTED:
+            passing[crossing.row].add(crossing.way)
+        elif row["verdict"] == WRONG_ANSWER and row["tests_passed"]:  # it could read the input
+            failing[crossing.row].add(crossing.way)
+    rows = sorted({crossing.row for crossing in crossings.values()})
+    return {row: _is_same(len(passing[row]), len(failing[row])) for row in rows}
 
 
-def _passes(verdict: str, tests_passed: int, tests_total: int) -> bool | None:
-    """Say whether a program passes all tests, or answers some right and others wrong; a program that cannot read says nothing."""
-    if tests_total < FEWEST_TESTS:
-        return None
-    if verdict == ACCEPTED:
+def _is_same(passing_ways: int, failing_ways: int) -> bool | None:
+    if passing_ways == BOTH_WAYS:
         return True
-    return False if verdict == WRONG_ANSWER and tests_passed else None
+    return False if failing_ways == BOTH_WAYS and not passing_ways else None

@@ -64,7 +64,9 @@ def _parts(catalogue: Catalogue, content: str, cases: Mapping[str, Cases]) -> li
     if max(judges.values(), default=0) > MOST_ORIGINS:
         return None
     parts: list[tuple[Profile, list[str]]] = []
-    for problem_id, profile in _profiles(catalogue, ids, read_facts(catalogue.statement(content)), cases):
+    for problem_id, profile in _profiles(
+        catalogue, ids, read_facts(catalogue.statement(content), catalogue.text(content)), cases
+    ):
         for first, part in parts:
             if not contradicts(compare_profiles(first, profile, cosine=1.0, lexical=1.0)):
                 part.append(problem_id)

@@ -28,9 +28,9 @@ from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity import Encoder, Pairs, Reviews, settle_cosines, similar_pairs
 from ocr_pipeline.similarity.cases import Cases, read_cases
 from ocr_pipeline.similarity.catalogue import Catalogue, Entry, read_catalogue, text_key
-from ocr_pipeline.similarity.evidence import lexical_similarities
+from ocr_pipeline.similarity.evidence import lexical_similarities, read_facts
 from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
-from ocr_pipeline.similarity.profile import Profile, Sign, compare_profiles, read_profiles
+from ocr_pipeline.similarity.profile import Profile, Sign, compare_profiles, read_profile, read_profiles
 from ocr_pipeline.similarity.text import pair_of_keys
 from ocr_pipeline.tables import DUPLICATE_PAIRS
 
@@ -186,15 +186,14 @@ def compare_problems(
     scored = score_contents(catalogue, encoder, config.threshold, reviews)
     decided = decide_contents(catalogue, scored, cases, reviews)
     verdicts = list(decided.verdicts)
-    if execution is not None:
-        _execute(catalogue, decided, verdicts, execution, config.execution_pairs)
+    runs = {} if execution is None else _execute(catalogue, decided, verdicts, execution, config.execution_pairs)
     if opinions is not None:
         _ask(catalogue, decided, verdicts, opinions)
     decided = replace(decided, verdicts=[settle(verdict, config.undecided) for verdict in verdicts])
     witnesses = choose_among(catalogue, decided)
     rows = _spell_out(catalogue, decided, witnesses)
     pairs = _table(catalogue, decided, rows, witnesses)
-    return Comparison(pairs, _notes(catalogue, decided, rows[2], reviews))
+    return Comparison(pairs, _notes(catalogue, decided, rows[2], reviews) | runs)
 
 
 def read_problems(
@@ -354,14 +353,23 @@ def _undecided(decided: DecidedPairs, verdicts: Sequence[Verdict]) -> list[int]:
 
 def _execute(
     catalogue: Catalogue, decided: DecidedPairs, verdicts: list[Verdict], execution: Execution, most: int
-) -> None:
-    """Let solutions decide pairs, as many as the budget allows."""
+) -> dict[str, int]:
+    """Let solutions decide pairs, as many as the budget allows, and count those that were run."""
     rows = _undecided(decided, verdicts)
-    groups = {
-        row: [catalogue.contents[decided.contents[side[row]]] for side in (decided.left, decided.right)] for row in rows
-    }
-    for row, is_same in run_on_each_other(execution, groups, most=most).items():
-        verdicts[row] = Verdict(Decision.DUPLICATE if is_same else Decision.DISTINCT, DecidedBy.EXECUTION)
+    sides = {row: [decided.contents[side[row]] for side in (decided.left, decided.right)] for row in rows}
+    groups = {row: [catalogue.contents[one] for one in contents] for row, contents in sides.items()}
+    found = run_on_each_other(execution, groups, most=most)
+    for row, is_same in found.items():
+        if is_same:
+            verdicts[row] = Verdict(Decision.DUPLICATE, DecidedBy.EXECUTION)
+        elif is_same is False and all(_has_one_answer(catalogue, one) for one in sides[row]):
+            verdicts[row] = Verdict(Decision.DISTINCT, DecidedBy.EXECUTION)
+    return {"pairs_run": len(found)}
+
+
+def _has_one_answer(catalogue: Catalogue, content: str) -> bool:
+    entries = [catalogue.entries[one] for one in catalogue.contents[content]]
+    return read_profile(read_facts(catalogue.statement(content), catalogue.text(content)), entries).one_answer
 
 
 def _ask(catalogue: Catalogue, decided: DecidedPairs, verdicts: list[Verdict], model: PairOpinions) -> None:

@@ -25,7 +25,7 @@ def preference(entry: Entry) -> tuple[bool, int, int, int, bool, int, str]:
     smallest id so that there is always one answer.
     """
     return (
-        is_placeholder(entry.statement[:LONGEST_PLACEHOLDER].casefold()),
+        len(entry.normal) <= LONGEST_PLACEHOLDER and is_placeholder(entry.normal),
         -entry.n_tests,
         -entry.n_solutions,
         _restriction(entry.license),

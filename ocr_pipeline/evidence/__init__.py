@@ -11,6 +11,7 @@ from ocr_pipeline.evidence.funnel import build_funnel, print_funnel, stage_total
 from ocr_pipeline.evidence.history import Explanation, explain
 from ocr_pipeline.evidence.patterns import Pattern, PatternCounts, count_patterns, entropy_bits, find_patterns
 from ocr_pipeline.evidence.plots import bar_chart, histogram, line_chart
+from ocr_pipeline.evidence.undecided import undecided_pairs
 
 __all__ = [
     "VERSION",
@@ -29,6 +30,7 @@ __all__ = [
     "print_funnel",
     "stage_totals",
     "unaccounted",
+    "undecided_pairs",
 ]
 
 VERSION: Final = "2"

@@ -15,6 +15,7 @@ from typing import Final
 import pyarrow.compute as pc
 
 from ocr_pipeline.evidence.funnel import FLOW, build_funnel, manifests, stage_totals
+from ocr_pipeline.evidence.undecided import undecided_pairs
 from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.store import Manifest, Store, canonical_json
 from ocr_pipeline.tables import (
@@ -64,7 +65,7 @@ HASH_CHARACTERS: Final = 12
 LIMITS: Final = (
     "Answers are a model's: a kept sample parses and is separated; it is right only where `pass_rate` says so.",
     "`pass_rate` is null where a sample was not run. Public tests are incomplete: passing them proves nothing.",
-    "Duplicates and contamination are found by embeddings, rules and people; what none of them sees stays in.",
+    "Duplicates and contamination are found by embeddings, evidence and people; what none of them sees stays in.",
     "`input` is `-` where the licence forbids copying the statement: ingest the source's own files and join `problems` by `problem_id`.",
     "Statements that refer to an image are marked in `problems.has_image`; the text alone may not suffice.",
     "Reasoning patterns are labelled by rules on English cues: use them to compare groups, not single samples.",
@@ -133,7 +134,9 @@ def _funnel(store: Store) -> list[str]:
         [stage, counts.rows_in, counts.kept, _reasons(counts.dropped)]
         for stage, counts in stage_totals(build_funnel(store)).items()
     ]
-    return ["## Where the rows went", "", markdown_table(["stage", "in", "kept", "dropped"], rows)]
+    table = markdown_table(["stage", "in", "kept", "dropped"], rows)
+    undecided = [f"- {line}" for line in undecided_pairs(store)]
+    return ["## Where the rows went", "", table, *(["", *undecided] if undecided else [])]
 
 
 def _reasons(dropped: Mapping[str, int]) -> str:

@@ -15,6 +15,7 @@ from ocr_pipeline.errors import ConservationError, InputError
 from ocr_pipeline.evidence.accounting import unaccounted
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
 from ocr_pipeline.evidence.history import explain as explained
+from ocr_pipeline.evidence.undecided import undecided_pairs
 from ocr_pipeline.store import Store
 
 __all__ = ["explain", "funnel"]
@@ -49,12 +50,15 @@ def funnel(
         raise InputError(message)
     table = build_funnel(store)
     lost = unaccounted(store)
+    undecided = list(undecided_pairs(store))
     if as_json:
-        sys.stdout.write(json.dumps({"funnel": table.to_pylist(), "unaccounted": lost}, sort_keys=True) + "\n")
+        told = {"funnel": table.to_pylist(), "unaccounted": lost, "undecided": undecided}
+        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
     else:
         from rich.console import Console
 
         print_funnel(table, Console())
+        sys.stdout.write("".join(f"{line}\n" for line in undecided))
         sys.stdout.write("".join(f"unaccounted: {line}\n" for line in lost))
         if not lost:
             sys.stdout.write("Every row is accounted for.\n")

@@ -17,10 +17,11 @@ from ocr_pipeline.judge.verdicts import Isolation, JudgeConfig
 from ocr_pipeline.steps import JUDGED, Services
 from ocr_pipeline.tables import EXECUTIONS
 
-__all__ = ["MOST_TESTS", "LentJudge", "lend_judge", "open_judge_of_pairs"]
+__all__ = ["MOST_TESTS", "LentJudge", "judge_of_pairs", "lend_judge", "open_judge_of_pairs"]
 
-MOST_TESTS: Final = 50
+MOST_TESTS: Final = 20
 """Tests of one problem that a solution of another one is run on: more cost time and say no more."""
+PYTHON_TIME_FACTOR: Final = 2.0
 
 LentJudge: TypeAlias = "Callable[[Iterable[pa.RecordBatch], TestSource, Iterable[pa.RecordBatch]], pa.Table]"
 
@@ -40,7 +41,14 @@ def open_judge_of_pairs(services: Services) -> Iterator[LentJudge | None]:
     folder = services.folder(JUDGED)
     if folder is None:
         raise AssertionError("verdicts are always kept")
-    yield lend_judge(JudgeConfig.of(services.options(Isolation), max_tests=MOST_TESTS), folder)
+    yield lend_judge(judge_of_pairs(services.options(Isolation)), folder)
+
+
+def judge_of_pairs(isolation: Isolation) -> JudgeConfig:
+    """Return how a program is run on another problem's tests: one over its time is most often waiting for other input."""
+    return JudgeConfig.of(
+        isolation, max_tests=MOST_TESTS, give_up_after_time_limits=1, python_time_factor=PYTHON_TIME_FACTOR
+    )
 
 
 def lend_judge(config: JudgeConfig, checkpoint: Path) -> LentJudge | None:

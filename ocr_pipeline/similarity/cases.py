@@ -22,7 +22,17 @@ import pyarrow as pa
 from ocr_pipeline.similarity.evidence import canonical_example
 from ocr_pipeline.tables import TestKind
 
-__all__ = ["NO_CASES", "CaseComparison", "Cases", "Weight", "cases_of", "compare_cases", "example_cases", "read_cases"]
+__all__ = [
+    "NO_CASES",
+    "CaseComparison",
+    "Cases",
+    "Weight",
+    "answer_bits",
+    "cases_of",
+    "compare_cases",
+    "example_cases",
+    "read_cases",
+]
 
 WHOLE_CHARACTERS: Final = 4_000  # longer inputs are told apart by a hash of the rest
 MOST_TOKENS: Final = 255
@@ -142,14 +152,15 @@ def _canonical(text: str) -> str:
 
 def _case(given: str, answer: str, weight: Weight) -> tuple[int, int, int, int, int]:
     tokens = min(given.count(" ") + 1, MOST_TOKENS)
-    return _hash(given), _hash(answer), tokens, min(_bits(answer), MOST_BITS), weight
+    return _hash(given), _hash(answer), tokens, min(answer_bits(answer), MOST_BITS), weight
 
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _bits(answer: str) -> int:
+def answer_bits(answer: str) -> int:
+    """Return about how much an output in canonical form tells: a yes or no 1 bit, a number its logarithm."""
     total = 0.0
     for token in answer.split(" "):
         if token in COIN:

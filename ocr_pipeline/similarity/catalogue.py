@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity.origin import read_origins
-from ocr_pipeline.similarity.text import content_key, is_placeholder, normalise
+from ocr_pipeline.similarity.text import is_placeholder, key_of_normal, normalise
 
 __all__ = ["Catalogue", "Entry", "read_catalogue", "text_key"]
 
@@ -43,6 +43,8 @@ class Entry:
     statement: str
     content: str
     """Content key of the statement."""
+    normal: str
+    """The statement in normal form: what is encoded and compared."""
     title: str | None
     license: str
     has_image: bool
@@ -79,7 +81,7 @@ class Catalogue:
 
     def text(self, content: str) -> str:
         """Return the normal form of a content: what is encoded."""
-        return normalise(self.statement(content))
+        return self.entries[self.contents[content][0]].normal
 
     def statement(self, content: str) -> str:
         """Return the statement of a content, as its first problem has it."""
@@ -103,21 +105,23 @@ def read_catalogue(batches: Iterable[pa.RecordBatch]) -> Catalogue:
     InputError
         When an id is repeated or missing.
     """
-    entries = [entry for batch in batches for entry in _entries(batch)]
+    normals: dict[str, str] = {}
+    entries = [entry for batch in batches for entry in _entries(batch, normals)]
     by_id = {entry.problem_id: entry for entry in sorted(entries, key=lambda entry: entry.problem_id)}
     if len(by_id) != len(entries):
         _reject_repeated(entries)
     contents: dict[str, list[str]] = {}
     silent = []
     for problem_id, entry in by_id.items():
-        if len(entry.statement) <= LONGEST_PLACEHOLDER and is_placeholder(normalise(entry.statement)):
+        if len(entry.statement) <= LONGEST_PLACEHOLDER and is_placeholder(entry.normal):
             silent.append(problem_id)
         else:
             contents.setdefault(entry.content, []).append(problem_id)
     return Catalogue(by_id, dict(sorted(contents.items())), silent)
 
 
-def _entries(batch: pa.RecordBatch) -> Iterable[Entry]:
+def _entries(batch: pa.RecordBatch, normals: dict[str, str]) -> Iterable[Entry]:
+    """Yield the problems; equal normal forms are one string."""
     rows = {
         name: batch.column(name).to_pylist() if name in batch.schema.names else [default] * batch.num_rows
         for name, default in DEFAULTS.items()
@@ -137,7 +141,10 @@ def _entries(batch: pa.RecordBatch) -> Iterable[Entry]:
             for (name, default), value in zip(DEFAULTS.items(), values, strict=True)
         }
         text = statement or ""
-        yield Entry(problem_id=str(problem_id), statement=text, content=content_key(text), **given)
+        normal = normalise(text)
+        content = key_of_normal(normal)
+        normal = normals.setdefault(content, normal)
+        yield Entry(problem_id=str(problem_id), statement=text, content=content, normal=normal, **given)
 
 
 def _reject_repeated(entries: Sequence[Entry]) -> None:

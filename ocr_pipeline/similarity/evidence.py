@@ -142,10 +142,10 @@ class ExampleComparison:
     """Inputs of both with another output: something else is asked."""
 
 
-def read_facts(statement: str) -> Facts:
-    """Read a statement."""
+def read_facts(statement: str, normal: str | None = None) -> Facts:
+    """Read a statement; its normal form is made unless it is given."""
     text = _without_runs(unicodedata.normalize("NFKC", statement[:FACT_CHARACTERS]))
-    normal = normalise(statement[:FACT_CHARACTERS])
+    normal = normalise(statement[:FACT_CHARACTERS]) if normal is None else normal[:FACT_CHARACTERS]
     examples, style = _read_examples(text)
     return Facts(
         normal=normal,

@@ -151,7 +151,7 @@ def read_profiles(catalogue: Catalogue, cases: Mapping[str, Cases], wanted: Coll
     """Return the profile of each wanted content; ``cases`` are those of the tests, by problem."""
     return {
         content: read_profile(
-            read_facts(catalogue.statement(content)),
+            read_facts(catalogue.statement(content), catalogue.text(content)),
             [catalogue.entries[one] for one in catalogue.contents[content]],
             [cases[one] for one in catalogue.contents[content] if one in cases],
         )

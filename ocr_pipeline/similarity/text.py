@@ -12,7 +12,7 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["content_key", "is_placeholder", "normalise", "pair_key", "says_little"]
+__all__ = ["content_key", "is_placeholder", "key_of_normal", "normalise", "pair_key", "says_little"]
 
 FEW_WORDS: Final = 25
 """Texts this short may be the same of two problems, such as "Solve the task."; of 1,846 real statements none is shorter."""
@@ -105,7 +105,12 @@ def is_placeholder(normal: str) -> bool:
 
 def content_key(statement: str) -> str:
     """Return the SHA-256 of the normal form, in hexadecimal."""
-    return hashlib.sha256(normalise(statement).encode("utf-8", "surrogatepass")).hexdigest()
+    return key_of_normal(normalise(statement))
+
+
+def key_of_normal(normal: str) -> str:
+    """Return :func:`content_key` of a text in normal form."""
+    return hashlib.sha256(normal.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def pair_key(statement_a: str, statement_b: str) -> str:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import PipelineError
-from ocr_pipeline.evidence import build_funnel, stage_totals, unaccounted
+from ocr_pipeline.evidence import build_funnel, stage_totals, unaccounted, undecided_pairs
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio.session import open_store
 
@@ -34,6 +34,8 @@ def funnel_page() -> None:
     shown = _of_data_set(funnel)
     st.caption("in = kept + dropped, at every stage")
     st.dataframe(_stages(stage_totals(shown)), hide_index=True)
+    for line in undecided_pairs(store):
+        st.caption(line)
     _show_reasons(shown)
     _show_account(store)
 

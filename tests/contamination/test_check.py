@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ocr_pipeline.contamination import Benchmark, ContaminationConfig, check, read_benchmark, select_clean
+from ocr_pipeline.contamination import Benchmark, ContaminationConfig, Undecided, check, read_benchmark, select_clean
+from ocr_pipeline.contamination.checking import count_decisions
 from ocr_pipeline.contamination.spans import find_spans
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Reviews, pair_key, read_reviews
@@ -17,6 +18,17 @@ from tests.similarity.stub import WordEncoder, problems
 
 STORY = "a miller sells flour to every village along the old river and wants the cheapest tour back home before winter"
 OTHER = "bees visit blossoms while counting petals"
+
+
+class Rows:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[pa.RecordBatch | pa.Table] = []
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Take rows as a table's writer does."""
+        self.written.append(rows)
 
 
 def benchmark(*rows: tuple[str, str], name: str = "own") -> Benchmark:
@@ -88,15 +100,23 @@ def test_clean_problems_are_counted_by_benchmark() -> None:
     table = check(
         batches, [benchmark(("b", STORY))], config=ContaminationConfig(), encoder=WordEncoder(), reviews=Reviews()
     )
-    written: list[pa.RecordBatch] = []
-
-    class Sink:
-        def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-            written.append(rows)
-
-    counts = select_clean(batches, table, Sink())
+    sink = Rows()
+    counts = select_clean(batches, table, sink)
     assert (counts.rows_in, counts.kept, dict(counts.dropped)) == (2, 1, {"in:own": 1})
-    assert written[0].column("problem_id").to_pylist() == ["q"]
+    assert sink.written[0].column("problem_id").to_pylist() == ["q"]
+
+
+def test_what_only_the_policy_drops_is_counted_apart() -> None:
+    """A suspect that no evidence decides is dropped, for a benchmark is protected, or kept, and its reason says so."""
+    near = f"{STORY} by boat"
+    batches, suspects = problems(("p", near)), [benchmark(("b", STORY))]
+    for policy, counts in ((Undecided.DROP, (0, {"undecided:own": 1})), (Undecided.KEEP, (1, {}))):
+        table = check(
+            batches, suspects, config=ContaminationConfig(undecided=policy), encoder=WordEncoder(), reviews=Reviews()
+        )
+        found = select_clean(batches, table, Rows())
+        assert (found.kept, dict(found.dropped)) == counts
+    assert count_decisions(table) == {"suspects_undecided": 1}
 
 
 def test_a_benchmark_added_later_encodes_only_itself() -> None:

@@ -30,6 +30,8 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> str:
         "--select 'key:responses or key:samples or key:executions or key:reasoning_patterns or key:sft_dataset' --partition 'taco|python'",
         "- `responses/solve_python`: `" + "f" * 64,
         "- `plans/backward`: `" + "b" * 64,
+        "- duplicate_pairs: of 2 pairs of problems no evidence decides 1; 0 are kept and wait for a review, 1 are dropped",
+        "- contamination: of 1 suspects of contamination no evidence decides 0",
         "## Known limits",
         "| sft_dataset/taco/python | 1 | 1 |",
     ],

@@ -13,7 +13,7 @@ from ocr_pipeline.evidence import Explanation, explain
 from ocr_pipeline.evidence.funnel import FLOW
 from ocr_pipeline.evidence.history import told
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import PLAN_SFT_DATASET, PROBLEMS, TABLES, TEST_TRUST
+from ocr_pipeline.tables import DUPLICATE_PAIRS, PLAN_SFT_DATASET, PROBLEMS, TABLES, TEST_TRUST
 from tests.evidence import root as fixture
 
 
@@ -70,6 +70,17 @@ def test_duplicate_names_its_witness_and_the_threshold_that_would_keep_it(store:
     assert dropped.verdict == "dropped"
     assert f"duplicate of {fixture.SUM}" in dropped.summary
     assert "a threshold above 0.8300 would let it stay" in dropped.summary
+
+
+def test_undecided_pairs_and_their_evidence_are_told_in_words(store: Store) -> None:
+    """A kept problem says which pair waits for a person; what both sides say is never shown by its short name."""
+    pair = {"left_id": fixture.SORT, "right_id": fixture.SUM, "cosine": 0.72, "lexical": 0.6, "decision": "undecided"}
+    fixture.put(store, DUPLICATE_PAIRS, [pair | {"evidence": ["other_title", "some_cases"], "inputs_agreeing": 2}])
+    told = {event.stage: event for event in explain(store, fixture.SORT).events}
+    (neighbour,) = told["duplicate_pairs"].details
+    assert neighbour["evidence"] == "different titles; some inputs in common, with the same outputs"
+    assert (neighbour["decision"], neighbour["inputs_agreeing"]) == ("undecided", 2)
+    assert f"1 undecided, the nearest {fixture.SUM} at cosine 0.7200" in told["unique_problems"].summary
 
 
 def test_rule_does_not_depend_on_the_threshold(store: Store) -> None:

@@ -1,5 +1,6 @@
 """The funnel adds up, and the account by id notices every row that is lost."""
 
+import contextlib
 import io
 import shutil
 from collections.abc import Callable
@@ -9,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from ocr_pipeline.errors import ConservationError, StoreError
-from ocr_pipeline.evidence import build_funnel, print_funnel, unaccounted
+from ocr_pipeline.evidence import build_funnel, print_funnel, unaccounted, undecided_pairs
+from ocr_pipeline.evidence.command import funnel
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
@@ -91,6 +93,26 @@ def test_printed_funnel_shows_every_reason(store: Store) -> None:
     text = printed(store)
     for expected in ("raw rows", "1 no_statement", "1 duplicate", "1 contaminated", "1 loop"):
         assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("policy", "decided", "says"),
+    [
+        ("keep", {"decision": "undecided"}, "1; 1 are kept and wait for a review, 0 are dropped by the threshold alone (undecided: keep)"),
+        ("drop", {"decision": "duplicate", "decided_by": "threshold"}, "1; 0 are kept and wait for a review, 1 are dropped by the threshold alone (undecided: drop)"),
+    ],
+)  # fmt: skip
+def test_the_funnel_says_what_became_of_undecided_pairs(
+    store: Store, capsys: pytest.CaptureFixture[str], policy: str, decided: dict[str, str], says: str
+) -> None:
+    """With either policy, as text and as JSON; what evidence decided is not counted."""
+    pairs = [{"left_id": "apps/train/7", "right_id": "taco/train/1"} | decided, {"left_id": "a", "right_id": "b", "decision": "distinct", "decided_by": "rule"}]  # fmt: skip
+    fixture.put(store, DUPLICATE_PAIRS, pairs, config={"undecided": policy})
+    line = f"duplicate_pairs: of 2 pairs of problems no evidence decides {says}"
+    assert next(undecided_pairs(store)) == line
+    with contextlib.suppress(ConservationError):
+        funnel(str(store.local_root))
+    assert line in capsys.readouterr().out
 
 
 def test_empty_root_prints_a_sentence(tmp_path: Path) -> None:

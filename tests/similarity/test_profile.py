@@ -11,7 +11,7 @@ from ocr_pipeline.similarity.evidence import read_facts
 from ocr_pipeline.similarity.profile import SAID, Evidence, Sign, compare_profiles, read_profile, spoken
 
 TEXT = "a miller sells flour to every village along the old river"
-EMPTY = Entry("x", TEXT, "", title=None, license="", has_image=False, n_tests=0, n_solutions=0)
+EMPTY = Entry("x", TEXT, "", "", title=None, license="", has_image=False, n_tests=0, n_solutions=0)
 
 
 def signs(left: dict[str, Any], right: dict[str, Any], text: str = TEXT, other: str = TEXT) -> frozenset[Sign]:
