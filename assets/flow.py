@@ -1,6 +1,6 @@
 """Every step of the flow as an asset: key, dependencies, lineage, description, partitions and launchpad derive from it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -8,34 +8,35 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import create_model
 
-from assets.materialize import Partition, fails_in_one_line, materialize
+from assets.materialize import Partition, materialize
 from assets.metadata import OWNER, described, shown_table
 from assets.observed import Observed, observe
-from assets.partitions import BY_DATASET, BY_DATASET_AND_LANGUAGE
-from ocr_pipeline.counts import StageCounts
+from assets.partitions import dependency, partitions_of_step
+from ocr_pipeline.building import Built
+from ocr_pipeline.contamination.steps import BenchmarkOptions
 from ocr_pipeline.flow import FLOW
 from ocr_pipeline.options import Options
 from ocr_pipeline.sources import SOURCES
 from ocr_pipeline.sources.steps import RawOptions
 from ocr_pipeline.steps import Folder, Job, Services, Step, build_of, stored_rows
+from ocr_pipeline.store import canonical_json, sha256_of
+from ocr_pipeline.tables import Language
 from resources import RESOURCES, StoreResource
 from resources.launchpad import fields_of
 
 __all__ = ["ASSETS", "step_asset"]
 
-PARTITIONS: Final[Mapping[tuple[str, ...], dg.PartitionsDefinition[Any] | None]] = {
-    (): None,
-    ("dataset",): BY_DATASET,
-    ("dataset", "language"): BY_DATASET_AND_LANGUAGE,
-}
 LONGEST_RUN_S: Final = 7 * 24 * 3600
 
 
 def step_asset(step: Step) -> dg.AssetsDefinition:
     """Return the asset of a step: one for each table it writes, built together."""
-    partitions = PARTITIONS[step.partition_by]
+    partitions = partitions_of_step(step)
+    waits = [read for read in step.reads if not read.is_feedback and read.through is None]
     upstream = tuple(read.table for read in step.reads if not read.is_feedback)
-    deps = [table.name for table in upstream] + (["raw"] if step.reads_raw else [])
+    deps = [dependency(step, read) for read in waits] + [
+        dg.AssetDep(name) for name in (("raw",) if step.reads_raw else step.outside)
+    ]
     return dg.multi_asset(
         name=step.name,
         specs=[
@@ -48,7 +49,7 @@ def step_asset(step: Step) -> dg.AssetsDefinition:
                 owners=[OWNER],
                 kinds={"parquet", *step.kinds},
                 metadata=described(table, upstream),
-                code_version=step.version,
+                code_version=code_version(step),
             )
             for table in step.writes
         ],
@@ -72,6 +73,24 @@ def _compute(step: Step) -> Callable[..., Iterator[dg.MaterializeResult[Any]]]:
 
     configured.__annotations__["config"] = create_model(step.name, __base__=dg.Config, **fields_of(*own))
     return configured if own else plain
+
+
+def code_version(step: Step) -> str:
+    """Return the version of a step together with its defaults and prompts: when one changes, the page shows it.
+
+    Files of benchmarks are observed instead; a language is said by the partition, so each is asked.
+    """
+    defaults = [
+        model(**given).settings
+        for model in step.all_options
+        if model is not BenchmarkOptions
+        for given in ([{"language": one} for one in Language] if _needs_language(model) else [{}])
+    ]
+    return f"{step.version}-{sha256_of(canonical_json(defaults))[:8]}"
+
+
+def _needs_language(model: type[Options]) -> bool:
+    return "language" in model.model_fields and model.model_fields["language"].is_required()
 
 
 def _resource_of(model: type[Options]) -> str | None:
@@ -119,17 +138,15 @@ def _materialize(
             observe=partial(observe, context, step, partition),
         )
 
-    def inspect(partition: Partition, counts: StageCounts) -> Iterable[str]:
-        return step.inspects(job(partition), counts) if step.inspects else ()
+    def look(partition: Partition, built: list[Built]) -> Mapping[str, Any]:
+        for line in step.inspects(job(partition), built[0].manifest.stage_counts) if step.inspects else ():
+            context.log.info(line)
+        if step.shows is None or built[0].reused:
+            return {}
+        return {name: dg.MetadataValue.md(shown_table(rows)) for name, rows in step.shows(job(partition)).items()}
 
     with Services(options, folder, dg.get_dagster_logger(step.name).info) as services:
-        for result in materialize(context, store, lambda partition: build_of(step, job(partition)), inspect):
-            if step.shows is None or (result.metadata or {}).get("unchanged"):
-                yield result
-                continue
-            with fails_in_one_line():
-                shown = {name: dg.MetadataValue.md(shown_table(rows)) for name, rows in step.shows(job({})).items()}
-            yield result._replace(metadata={**(result.metadata or {}), **shown})
+        yield from materialize(context, store, lambda partition: build_of(step, job(partition)), look)
 
 
 ASSETS: Final = tuple(step_asset(step) for step in FLOW)

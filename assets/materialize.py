@@ -1,19 +1,19 @@
 """From a library step to Dagster events: run it for every partition that is asked for, and report what it did."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import dagster as dg
 
 from assets.metadata import materialization_metadata
+from assets.provenance import RECORDED, provenance
 from ocr_pipeline.building import Build, Built, build_unless_current
 from ocr_pipeline.console import PlainProgress, Progress
-from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import InputError, PipelineError, TeacherError
+from ocr_pipeline.errors import InputError, MissingInputError, PipelineError, TeacherError
 from ocr_pipeline.store import Store
 
-__all__ = ["fails_in_one_line", "materialize", "materialize_table", "partitions_of", "watched"]
+__all__ = ["fails_in_one_line", "materialize", "partitions_of", "watched"]
 
 Partition = dict[str, str]
 RETRIES: Final = 1
@@ -42,47 +42,48 @@ def materialize(
     context: dg.AssetExecutionContext,
     store: Store,
     plan: Callable[[Partition], Build],
-    inspect: Callable[[Partition, StageCounts], Iterable[str]] | None = None,
-) -> list[dg.MaterializeResult[Any]]:
-    """Build every partition of the run and return one result per table.
+    look: Callable[[Partition, list[Built]], Mapping[str, Any]] = lambda _, __: {},
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Build every partition of the run, and record each as materialized when it is finished, whatever becomes of the run.
 
-    Of several partitions each is recorded as materialized when it is finished, whatever becomes of the run.
+    One that cannot be built, because what it is made from does not exist, is left out with its reason; if none can, the
+    run fails.
 
     Parameters
     ----------
-    inspect
-        Looks at each finished partition; what it raises ends the run after the last one.
+    look
+        Looks at a finished partition and returns what else its page shows; what it raises ends the run after the last one.
 
     Raises
     ------
     dagster.Failure
         With the one line of the :class:`PipelineError` that stopped the step.
     """
-    finished: list[list[Built]] = []
     refused: list[PipelineError] = []
+    missing: list[MissingInputError] = []
+    built: list[Built] = []
     with fails_in_one_line(context.retry_number):
-        asked = partitions_of(context)
-        for partition in asked:
-            finished.append(build_unless_current(store, plan(partition)))
-            _log(context, finished[-1])
-            if inspect is not None:
-                try:
-                    for line in inspect(partition, finished[-1][0].manifest.stage_counts):
-                        context.log.info(line)
-                except PipelineError as error:
-                    refused.append(error)
-            if len(asked) > 1 or refused:
-                _record(context, store, finished[-1])
+        for partition in partitions_of(context):
+            try:
+                built = build_unless_current(store, plan(partition))
+            except MissingInputError as error:
+                missing.append(error)
+                context.log.warning("%s is left out: %s", "|".join(partition.values()) or "it", error)
+                continue
+            _log(context, built)
+            more: Mapping[str, Any] = {}
+            try:
+                more = look(partition, built)
+            except PipelineError as error:
+                refused.append(error)
+            _record(context, store, built, more)
+        if not built:
+            raise missing[0]
         if refused:
             raise refused[0]
-    return list(_results(context, store, finished))
-
-
-def materialize_table(
-    context: dg.AssetExecutionContext, store: Store, plan: Callable[[Partition], Build]
-) -> dg.MaterializeResult[Any]:
-    """Do what :func:`materialize` does for an asset that is one table."""
-    return materialize(context, store, plan)[0]
+    for each in built:
+        if dg.AssetKey(each.table.name) in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=each.table.name, metadata=RECORDED)
 
 
 @contextmanager
@@ -124,37 +125,14 @@ def _log(context: dg.AssetExecutionContext, tables: list[Built]) -> None:
         )
 
 
-def _record(context: dg.AssetExecutionContext, store: Store, tables: list[Built]) -> None:
+def _record(context: dg.AssetExecutionContext, store: Store, tables: list[Built], more: Mapping[str, Any]) -> None:
     for built in tables:
-        context.log_event(
-            dg.AssetMaterialization(
-                built.table.name,
-                partition=_dagster_key(built),
-                metadata=materialization_metadata(store, built),
-                tags={"dagster/data_version": built.manifest.content_sha256},
+        if dg.AssetKey(built.table.name) in context.selected_asset_keys:
+            context.log_event(
+                dg.AssetMaterialization(
+                    built.table.name,
+                    partition="|".join(built.manifest.partition.values()) or None,
+                    metadata={**materialization_metadata(store, built), **more},
+                    tags=provenance(context, built),
+                )
             )
-        )
-
-
-def _dagster_key(built: Built) -> str | None:
-    return "|".join(built.manifest.partition.values()) or None
-
-
-def _results(
-    context: dg.AssetExecutionContext, store: Store, finished: list[list[Built]]
-) -> Iterator[dg.MaterializeResult[Any]]:
-    for column in zip(*finished, strict=True):
-        table = column[0].table
-        if dg.AssetKey(table.name) not in context.selected_asset_keys:
-            continue
-        if len(column) == 1:
-            yield dg.MaterializeResult(
-                asset_key=table.name,
-                metadata=materialization_metadata(store, column[0]),
-                data_version=dg.DataVersion(column[0].manifest.content_sha256),
-            )
-            continue
-        for built in column:
-            metadata = materialization_metadata(store, built)
-            context.add_asset_metadata(metadata, asset_key=table.name, partition_key=_dagster_key(built))
-        yield dg.MaterializeResult(asset_key=table.name)

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import flow, raw, report, schedules, student
+from assets import external, flow, report, schedules, student
 from assets.checks import build_checks
 from resources import RESOURCES, StoreResource
 
@@ -21,7 +21,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     """
     resources = {"store": StoreResource()} | {key: resource() for key, (resource, _) in RESOURCES.items()}
     return dg.Definitions(
-        assets=[*flow.ASSETS, *dg.load_assets_from_modules([raw, student, report])],
+        assets=[*external.ASSETS, *flow.ASSETS, *dg.load_assets_from_modules([student, report])],
         asset_checks=list(build_checks()),
         jobs=[schedules.INGEST_JOB, schedules.REPORT_JOB, student.TINY_JOB],
         schedules=[schedules.weekly_ingest, schedules.weekly_report],

@@ -4,7 +4,8 @@
 
     PipelineError             anything below; its text is one line that says what, with the value, and what to do
     ├── InputError            a file, folder, column, id or option that a person gave and we cannot use
-    │   └── OptionError       an option out of its bounds, or several that contradict each other: wrong usage
+    │   ├── OptionError       an option out of its bounds, or several that contradict each other: wrong usage
+    │   └── MissingInputError what another step, or a person, has to make first
     ├── StoreError            the data root: not writable, locked by another writer, a damaged partition
     ├── ConservationError     a step whose rows do not add up: in ≠ kept + Σ dropped; a bug of ours, never data
     ├── ModelError            an embedding or student model that cannot be loaded or is not the one asked for
@@ -23,6 +24,7 @@ __all__ = [
     "ConservationError",
     "InputError",
     "JudgeError",
+    "MissingInputError",
     "ModelError",
     "OptionError",
     "PipelineError",
@@ -42,6 +44,10 @@ class InputError(PipelineError):
 
 class OptionError(InputError):
     """An option is out of its bounds, or options contradict each other."""
+
+
+class MissingInputError(InputError):
+    """What is to be read does not exist yet: another step makes it, or a person puts it there."""
 
 
 class StoreError(PipelineError):

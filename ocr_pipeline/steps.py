@@ -82,6 +82,8 @@ class Read:
     is_feedback: bool = False
     """It is made after this step in the flow, so it is not something the asset waits for."""
     whose: Whose = Whose.EVERY
+    through: Table | None = None
+    """Another table that the step reads and that is made from this one, so that waiting for that one is enough."""
     when: Callable[[Job], bool] | None = None
     """Whether this job reads it at all; only then is its content part of the fingerprint."""
 
@@ -379,6 +381,8 @@ class Step:
     group: str
     reads: tuple[Read, ...] = ()
     reads_raw: bool = False
+    outside: tuple[str, ...] = ()
+    """What it reads beside tables and raw files: names of things that people change, such as benchmark files."""
     options: tuple[type[Options], ...] = ()
     uses: tuple[Service[Any], ...] = ()
     folders: tuple[Folder, ...] = ()

@@ -115,9 +115,10 @@ CHECK: Final = Step(
     reads=(
         UNIQUE_READ,
         Read(PROBLEMS, is_optional=True, whose=Whose.BENCHMARK),
-        Read(REVIEWS, is_optional=True, is_feedback=True),
+        Read(REVIEWS, is_optional=True),
     ),
     writes=(CONTAMINATION,),
+    outside=("benchmarks",),
     options=(ContaminationConfig, BenchmarkOptions),
     uses=(ENCODER, OPINIONS),
     unit="problems",

@@ -117,7 +117,7 @@ COMPARE: Final = Step(
             whose=Whose.TRAINING,
             when=_runs_programs,
         ),
-        Read(REVIEWS, is_optional=True, is_feedback=True),
+        Read(REVIEWS, is_optional=True),
     ),
     writes=(DUPLICATE_PAIRS,),
     options=(DuplicateConfig, CurveOptions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ocr_pipeline import judge
@@ -80,7 +81,7 @@ JUDGE: Final = Step(
     reads=(
         Read(SAMPLES, ("sample_id", "problem_id", "language", "code")),
         PROBLEMS_READ,
-        TESTS_READ,
+        replace(TESTS_READ, through=TEST_TRUST),
         Read(TEST_TRUST, is_optional=True),
     ),
     writes=(EXECUTIONS,),

@@ -9,7 +9,7 @@ from typing import Final
 
 from ocr_pipeline import sample, sources
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import MissingInputError
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.sources.catalogue import SOURCES, source_named
 from ocr_pipeline.sources.hub import fetch, local_path
@@ -61,7 +61,7 @@ class RawOptions(IngestOptions):
 
         Raises
         ------
-        InputError
+        MissingInputError
             When there is no folder and the hub may not be asked.
         """
         folder = self.folder(dataset)
@@ -69,7 +69,7 @@ class RawOptions(IngestOptions):
             message = (
                 f"no raw files for `{dataset}`: `{folder}` does not exist; put them there, or set OCR_PIPELINE_RAW"
             )
-            raise InputError(message)
+            raise MissingInputError(message)
         paths = [folder] if folder.is_dir() else fetch(SOURCES[dataset], self.revisions.get(dataset), folder)
         return Raw(dataset, paths, raw_version(paths))
 

@@ -13,7 +13,7 @@ rows does not belong here; neither does the ledger of the teacher.
 
 from ocr_pipeline.store.atomic import atomic_write
 from ocr_pipeline.store.files import encoding_of, open_csv, open_files
-from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint
+from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint, sha256_of
 from ocr_pipeline.store.ranges import among
 from ocr_pipeline.store.root import Store, open_table
 from ocr_pipeline.store.rows import conform
@@ -36,4 +36,5 @@ __all__ = [
     "open_csv",
     "open_files",
     "open_table",
+    "sha256_of",
 ]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 
-from ocr_pipeline.errors import InputError, StoreError
+from ocr_pipeline.errors import InputError, MissingInputError, StoreError
 from ocr_pipeline.store.atomic import atomic_write
 from ocr_pipeline.store.files import PARQUET
 from ocr_pipeline.store.manifest import MANIFEST, InputRef, Manifest, fingerprint, sha256_of
@@ -116,7 +116,7 @@ class Store:
             message = (
                 f"no partition {table.name}/{wanted} under `{self.root}`; materialize it first (existing: {existing})"
             )
-            raise InputError(message)
+            raise MissingInputError(message)
         extra = [key for key in table.partition_by if key not in table.schema.names]
         schema = pa.schema([*table.schema, *(pa.field(key, pa.string()) for key in extra)])
         fragments = [fragment for keys in matching for fragment in self._fragments(table, keys, extra)]
