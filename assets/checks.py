@@ -56,8 +56,11 @@ def _table_check(table: Table, check: str, description: str, violations: Violati
 
 
 def _asked(context: dg.AssetCheckExecutionContext, store: Store, table: Table) -> list[dict[str, str]]:
+    """Return the partitions to check: of a range only those that are there, for others were left out with a reason."""
     asked = [{key: keys[key] for key in table.partition_by if key in keys} for keys in partitions_of(context)]
-    return asked if asked != [{}] else store.partitions(table)
+    if asked == [{}]:
+        return store.partitions(table)
+    return asked if len(asked) == 1 else [keys for keys in asked if store.manifest(table, **keys) is not None]
 
 
 def _result(violations: Any) -> dg.AssetCheckResult:  # noqa: ANN401 - any iterable of lines
