@@ -2,7 +2,7 @@
 
 Asserts carry the expected values, so they must not run where the candidate can see or patch them. The program of
 asserts runs in one jail, the candidate in another, and between them travel calls and values; what is no plain value
-stays where it is and is used from the other side (``native/driver.py``). Of the candidate's names only the entry point
+stays where it is and is used from the other side (``sandbox/native/driver.py``). Of the candidate's names only the entry point
 counts; a name that nobody but the candidate defines may be used too, and the result says so.
 
 In a tests table such a test is a row of a ``function`` problem whose ``input`` is the program itself, or a JSON object
@@ -28,7 +28,7 @@ from ocr_pipeline.judge.programs import (
     RunStatus,
     test_files,
 )
-from ocr_pipeline.judge.protocol import AssertExit
+from ocr_pipeline.judge.sandbox.protocol import AssertExit
 from ocr_pipeline.store import canonical_json
 
 __all__ = ["AssertOutcome", "AssertProblem", "AssertTest", "assert_tests", "parse_assert_test", "run_assert_test"]

@@ -18,7 +18,11 @@ __all__ = ["CheckerBroken", "CheckerProgram", "Referee"]
 
 LIMITS: Final = Limits(cpu_s=10.0, memory_mib=1024.0, output_mib=1.0)
 LANGUAGES: Final = ("python", "cpp")
-INPUT, ANSWER, OUTPUT = "/proc/self/fd/4", "/proc/self/fd/5", "/proc/self/fd/0"  # as native/protocol.h installs them
+INPUT, ANSWER, OUTPUT = (
+    "/proc/self/fd/4",
+    "/proc/self/fd/5",
+    "/proc/self/fd/0",
+)  # as sandbox/native/protocol.h installs them
 FEEDBACK_FOLDER: Final = "/tmp/"  # noqa: S108 - inside the jail
 ACCEPTING: Final = {CheckerProtocol.KATTIS: {42}, CheckerProtocol.TESTLIB: {0}}
 REJECTING: Final = {CheckerProtocol.KATTIS: {43}, CheckerProtocol.TESTLIB: {1, 2, 4, 8}}

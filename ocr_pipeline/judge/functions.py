@@ -1,6 +1,6 @@
 """Makes a C++ program of a candidate's function: definitions before it, and behind it what calls it with JSON.
 
-The compiler finds the types of the parameters (``native/function.h``); this module only looks for names.
+The compiler finds the types of the parameters (``sandbox/native/function.h``); this module only looks for names.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import re
 from functools import cache
 from importlib.resources import files
 from typing import Final
+
+from ocr_pipeline.judge.sandbox.protocol import RESULT
 
 __all__ = ["calling_program", "names_function", "plain_program"]
 
@@ -57,4 +59,5 @@ def _definitions(plain: str) -> str:
 
 @cache
 def _caller() -> str:
-    return (files("ocr_pipeline.judge") / "native" / "function.h").read_text(encoding="utf-8")
+    header = (files("ocr_pipeline.judge.sandbox") / "native" / "function.h").read_text(encoding="utf-8")
+    return f"namespace judged {{ enum {{ RESULT = {RESULT} }}; }}\n{header}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge.native import cache_folder
+from ocr_pipeline.judge.sandbox.building import cache_folder
 
 __all__ = ["Gate"]
 

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 import pyarrow as pa
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.programs import Tiers
+from ocr_pipeline.judge.sandbox import choose_plan
 from ocr_pipeline.judge.step import TestSource, judge
 from ocr_pipeline.judge.verdicts import Isolation, JudgeConfig
 from ocr_pipeline.steps import JUDGED, Services

@@ -20,11 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ocr_pipeline.judge import native
 from ocr_pipeline.judge.functions import calling_program, names_function, plain_program
 from ocr_pipeline.judge.newer import newer_syntax
-from ocr_pipeline.judge.probing import choose_plan
-from ocr_pipeline.judge.protocol import JailKind, Stop
 from ocr_pipeline.judge.sandbox import (
     CANNOT_START,
     MIB,
@@ -37,9 +34,12 @@ from ocr_pipeline.judge.sandbox import (
     Sandbox,
     SandboxPlan,
     Tier,
+    building,
     memory_file,
     package_versions,
 )
+from ocr_pipeline.judge.sandbox.probing import choose_plan
+from ocr_pipeline.judge.sandbox.protocol import JailKind, Stop
 from ocr_pipeline.store import atomic_write
 from ocr_pipeline.tables import CPP_DIALECTS
 
@@ -285,10 +285,10 @@ def _status(raw: RawResult, limits: Limits, *, full: bool) -> RunStatus:
 def runtime_of(plan: SandboxPlan, language: str) -> str:
     """Return the version of what runs or compiles a language, for Python with the packages that programs can import."""
     if language == "cpp":
-        compiler = native.cpp_compiler()
+        compiler = building.cpp_compiler()
         return compiler[1] if compiler else ""
     packages = ", ".join(f"{name} {number}" for name, number in package_versions().items())
-    return "; ".join(filter(None, (native.version_of(plan.python), packages)))
+    return "; ".join(filter(None, (building.version_of(plan.python), packages)))
 
 
 class Runner:
@@ -369,7 +369,7 @@ class Runner:
         if done.status is not RunStatus.OK:
             last = (done.stderr.strip().splitlines() or [f"the compiler ended with {done.status}"])[-1]
             newer = newer_syntax(code, done.stderr)
-            note = f"; {newer}, and {native.version_of(self.plan.python)} runs here" if newer else ""
+            note = f"; {newer}, and {building.version_of(self.plan.python)} runs here" if newer else ""
             return CompileResult(None, RunStatus.COMPILE_ERROR, last + note)
         return CompileResult(memory_file(json.dumps(job).encode() + b"\n" + done.result, name="program"))
 
@@ -387,10 +387,10 @@ class Runner:
 
     def _compile_cpp(self, code: str) -> CompileResult:
         """Compile in a jail, in the first dialect that accepts it; a cache keeps the executables."""
-        compiler = native.cpp_compiler()
+        compiler = building.cpp_compiler()
         if compiler is None:
             return CompileResult(None, RunStatus.NOT_RUN, "there is no g++; install it (Debian: apt install g++)")
-        key = hashlib.sha256(f"{compiler[1]}\0{native.build().folder.name}\0{code}".encode("utf-8", "surrogatepass"))
+        key = hashlib.sha256(f"{compiler[1]}\0{building.build().folder.name}\0{code}".encode("utf-8", "surrogatepass"))
         cached = _ProgramCache().get(key.hexdigest())
         if cached is not None:
             return CompileResult(cached)
@@ -405,8 +405,8 @@ class Runner:
 
     def _compile_dialect(self, code: str, dialect: str, compiler: str) -> CompileResult:
         usual = dialect == CPP_DIALECTS[0]  # the others are too rare for five seconds each
-        headers = f"{self._sandbox.headers}/{native.precompiled_headers(dialect).name if usual else dialect}"
-        command = [compiler, *native.CPP_FLAGS, f"-std={dialect}", f"-I{headers}", "-fmax-errors=3", "-static", "-no-pie",
+        headers = f"{self._sandbox.headers}/{building.precompiled_headers(dialect).name if usual else dialect}"
+        command = [compiler, *building.CPP_FLAGS, f"-std={dialect}", f"-I{headers}", "-fmax-errors=3", "-static", "-no-pie",
                    "-Wl,-e,judge_entry", "-o",
                    "output", f"{self._sandbox.inside}/forkserver.o", f"{self._sandbox.inside}/threads.o", "-x", "c++", "-"]  # fmt: skip
         arguments = memory_file("\0".join(command).encode() + b"\0")
@@ -468,7 +468,7 @@ def _digest(content: bytes | memoryview) -> bytes:
 class _ProgramCache:
     """Executables by the hash of their source, oldest removed first when they exceed two gibibytes."""
 
-    folder: Path = field(default_factory=lambda: native.cache_folder() / "programs")
+    folder: Path = field(default_factory=lambda: building.cache_folder() / "programs")
 
     def get(self, key: str) -> int | None:
         """Return a sealed copy of the executable."""

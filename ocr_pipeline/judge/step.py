@@ -25,8 +25,8 @@ from ocr_pipeline.engine import Engine, LocalEngine
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import VERSION
 from ocr_pipeline.judge.checkpoint import Checkpoint, key_prefix, result_key
-from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.programs import Tiers, runtime_of
+from ocr_pipeline.judge.sandbox import choose_plan
 from ocr_pipeline.judge.spool import Sample, Spool
 from ocr_pipeline.judge.tasks import Task, close_workplaces, judge_task
 from ocr_pipeline.judge.verdicts import (

@@ -1,7 +1,7 @@
 """Judges one candidate against the tests of its problem.
 
 Holds the expected outputs and the policy: what is accepted, what counts as whose failure, when to try again and when to
-give up. How a program is isolated and run is not its business (``sandbox.py``, ``programs.py``).
+give up. How a program is isolated and run is not its business (``sandbox/``, ``programs.py``).
 """
 
 from __future__ import annotations

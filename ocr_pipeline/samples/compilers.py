@@ -24,7 +24,7 @@ from typing import Final, Self
 import filelock
 
 from ocr_pipeline.judge.functions import plain_program
-from ocr_pipeline.judge.native import CPP_FLAGS, precompiled_headers
+from ocr_pipeline.judge.sandbox.building import CPP_FLAGS, precompiled_headers
 from ocr_pipeline.samples import compile_worker
 from ocr_pipeline.tables import CPP_DIALECTS
 

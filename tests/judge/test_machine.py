@@ -19,11 +19,12 @@ import psutil
 import pytest
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge import JudgeConfig, Limits, Reason, Runner, RunStatus, Verdict, native, programs
+from ocr_pipeline.judge import JudgeConfig, Limits, Reason, Runner, RunStatus, Verdict, programs
 from ocr_pipeline.judge.checkpoint import Checkpoint
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Program
-from ocr_pipeline.judge.sandbox import WORK_PREFIX, DisturbedError
+from ocr_pipeline.judge.sandbox import DisturbedError, building
+from ocr_pipeline.judge.sandbox.jails import WORK_PREFIX
 from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Test, judge_candidate
 
 BUSY = "n = int(input())\ntotal = 0\nfor i in range(n): total += i & 7\nprint(n)"
@@ -254,10 +255,10 @@ def test_a_cache_that_others_can_change_or_nobody_may_load_from_is_passed_over(
             os.chown(disk / "ocr_pipeline", 65_534 if what == "foreign" else 0, -1)
             (disk / "ocr_pipeline").chmod(0o777 if what == "open to others" else 0o755)
         monkeypatch.setenv("XDG_CACHE_HOME", str(disk))
-        assert native.cache_folder() == spare / "cache-0" / "ocr_pipeline" / "judge"
+        assert building.cache_folder() == spare / "cache-0" / "ocr_pipeline" / "judge"
         os.chown(spare / "cache-0", 65_534, -1)
         with pytest.raises(JudgeError, match=r"no cache folder can be used .*XDG_CACHE_HOME"):
-            native.cache_folder()
+            building.cache_folder()
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import JudgeConfig, Limits, Runner, RunStatus, Tiers, probe, probing, programs, run_program
-from ocr_pipeline.judge import native as native_module
 from ocr_pipeline.judge.asserting import parse_assert_test, run_assert_test
 from ocr_pipeline.judge.canaries import failing_canary
 from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.sandbox import building as native_module
 from ocr_pipeline.judge.sandbox import require_hidden
 from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Reason, Test, Verdict, judge_candidate
 

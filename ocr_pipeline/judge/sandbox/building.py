@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge.protocol import c_header
+from ocr_pipeline.judge.sandbox.protocol import c_header
 
 __all__ = [
     "CPP_FLAGS",
@@ -115,7 +115,7 @@ def build() -> NativeParts:
         When there is no C compiler or it fails.
     """
     compiler = shutil.which("gcc") or shutil.which("cc")
-    sources = {name: (files("ocr_pipeline.judge") / "native" / name).read_bytes() for name in SOURCES}
+    sources = {name: (files("ocr_pipeline.judge.sandbox") / "native" / name).read_bytes() for name in SOURCES}
     sources["constants.h"] = c_header().encode()
     target = cache_folder() / f"native-{_hash(*sources.values(), version_of(compiler).encode())}"
     if target.is_dir():

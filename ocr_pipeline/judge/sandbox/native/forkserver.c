@@ -1,7 +1,7 @@
 /* The fork server that is linked into every C++ candidate: one start of the program serves all its tests.
  *
  * It is the program's entry point, so it runs before the C library and before any code of the candidate's, resolver
- * functions and constructors included, and it calls nothing that a candidate could define (native.py checks that the
+ * functions and constructors included, and it calls nothing that a candidate could define (building.py checks that the
  * object refers to `_start` alone). The test process becomes a child of the jail's first process, which takes its exit
  * status and its resource usage from the kernel, and goes on into the program under the filter of a test.
  */
@@ -27,7 +27,7 @@ __attribute__((used, visibility("hidden"))) void judge_serve(void)
         long child = raw(SYS_clone, SERVER_CLONE, 0, 0, 0, 0);
         if (child == 0) {
             if (install_files(files, n_files) < 0 || confine_test_process() < 0)
-                raw(SYS_exit_group, 127, 0, 0, 0, 0);
+                give_up();
             return;
         }
         for (int i = 0; i < n_files; i++)

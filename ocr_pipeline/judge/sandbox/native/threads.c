@@ -1,14 +1,14 @@
 /* Linked into every C++ candidate: its threads get a stack of their own size, because the C library would give each as
  * much as the wide limit of the main thread allows, and a pool of four would not fit. Runs in the process of a test. */
 #define _GNU_SOURCE
-#include <pthread.h>
+#include "constants.h"
 
-enum { THREAD_STACK_BYTES = 64 << 20 };
+#include <pthread.h>
 
 static void use_usual_stacks(void)
 {
     pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0)
+    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, CPP_THREAD_STACK) == 0)
         pthread_setattr_default_np(&attributes);
 }
 

@@ -6,7 +6,7 @@
  */
 namespace judged {
 
-enum { RESULT = 3, LONGEST_LIST = 10000000 };
+enum { LONGEST_LIST = 10000000 }; /* RESULT comes from protocol.py */
 
 [[noreturn]] inline void refuse(const char *what)
 {

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge import native
-from ocr_pipeline.judge.protocol import JailKind
-from ocr_pipeline.judge.sandbox import MIB, JailLimits, Sandbox, SandboxPlan, Tier, memory_file
+from ocr_pipeline.judge.sandbox import building
+from ocr_pipeline.judge.sandbox.jails import MIB, JailLimits, Sandbox, SandboxPlan, Tier, memory_file
+from ocr_pipeline.judge.sandbox.protocol import JailKind
 
 __all__ = ["TierReport", "choose_plan", "probe"]
 
@@ -69,8 +69,8 @@ def probe() -> TierReport:
     JudgeError
         When the sandbox cannot be built for want of a C compiler.
     """
-    native.build()
-    compiler = native.cpp_compiler()
+    building.build()
+    compiler = building.cpp_compiler()
     failures: list[str] = []
     for plan in _plans():
         failure = failure_of(plan)
@@ -97,7 +97,7 @@ def choose_plan(tiers: str) -> SandboxPlan:
             return report.plan
         failures = report.failures
     else:
-        native.build()
+        building.build()
         tried = {plan: failure_of(plan) for plan in _plans() if plan.tier == tiers}
         working = [plan for plan, failure in tried.items() if failure is None]
         if working:

@@ -568,6 +568,7 @@ static _Noreturn void start_command(const int *files)
         setpgid(0, 0);
     if (count && install_files(files, 3) == 0)
         execve(arguments[0], arguments, environment);
+    give_up();
     _exit(127);
 }
 
@@ -651,11 +652,11 @@ static void serve_tests(int server)
         if (child == 0 && kind != JAIL_BINARY) {
             default_signals();
             if (set_limits() < 0 || (sandbox.confined ? become_candidate() : setpgid(0, 0)))
-                _exit(126);
+                give_up();
             if (kind == JAIL_COMMAND)
                 start_command(files);
             if (install_files(files, n_files) < 0 || (sandbox.confined && confine_test_process() < 0))
-                _exit(126);
+                give_up();
             return;
         }
         if (child <= 0) {
@@ -695,8 +696,6 @@ void serve_jail(void)
 
 /* ---- the template ---- */
 
-enum { THREAD_STACK_BYTES = 8 << 20 };
-
 void configure(int namespaces, int confined, int net_namespace, uid_t candidate_uid, const char *scratch)
 {
     sandbox.namespaces = namespaces;
@@ -725,7 +724,7 @@ static unsigned long jail_flags(void)
 int serve(int control_fd)
 {
     pthread_attr_t attributes; /* the C library would give each thread as much as the main thread's limit allows */
-    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0)
+    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, PYTHON_THREAD_STACK) == 0)
         pthread_setattr_default_np(&attributes);
     signal(SIGCHLD, SIG_IGN); /* the kernel reaps the jails */
     prctl(PR_SET_DUMPABLE, 0);

@@ -1,7 +1,7 @@
 """The sandbox as the supervisor sees it: a template process, jails made from it, and tests run in a jail.
 
 Knows nothing of problems, expected outputs or verdicts; `programs.py` compiles and runs programs with it, `verdicts.py`
-judges. What the kernel is asked for stands in ``native/sandbox.c``.
+judges. What the kernel is asked for is in ``native/sandbox.c``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import TracebackType
@@ -31,8 +28,8 @@ from typing import Any, Final, Self
 import psutil
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge import native
-from ocr_pipeline.judge.protocol import (
+from ocr_pipeline.judge.sandbox import building
+from ocr_pipeline.judge.sandbox.protocol import (
     BUSY_FACTOR,
     JAIL_REQUEST,
     LONGEST_ARGUMENTS,
@@ -44,6 +41,16 @@ from ocr_pipeline.judge.protocol import (
     Step,
     Stop,
     driver_constants,
+    read_reply,
+)
+from ocr_pipeline.judge.sandbox.visible import (
+    HOST_DEVICES,
+    HOST_FOLDERS,
+    compiler_files,
+    interpreter_files,
+    package_folders,
+    packages,
+    without_packages,
 )
 
 __all__ = [
@@ -57,8 +64,6 @@ __all__ = [
     "SandboxPlan",
     "Tier",
     "memory_file",
-    "package_versions",
-    "require_hidden",
 ]
 
 MIB: Final = 1 << 20
@@ -67,14 +72,8 @@ ANSWER_GRACE_S: Final = 60.0
 START_TIMEOUT_S: Final = 60.0
 FIRST_FREE_UID: Final = 60_600
 UIDS: Final = 2_000  # so that two rows of them stay below 65,536, where containers often end
-HOST_FOLDERS: Final = (
-    "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/include", "/usr/share/zoneinfo",
-    "/bin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives",
-)  # fmt: skip
-"""The system's own programs, libraries and headers: a compiler needs them."""
 WORK_PREFIX: Final = "ocr-judge-"
 TASKS_OF_ITS_OWN: Final = 1_024  # threads beside what an ordinary user already runs, in tier B
-HOST_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 PACKAGES_INSIDE: Final = "/packages"
 PARTS_INSIDE: Final = "/judge"
 HEADERS_INSIDE: Final = "/headers"
@@ -255,7 +254,7 @@ class Sandbox:
 
     def __init__(self, plan: SandboxPlan) -> None:
         self.plan = plan
-        self._parts = native.build()
+        self._parts = building.build()
         _remove_abandoned()
         try:
             self._work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX))
@@ -267,7 +266,7 @@ class Sandbox:
         self._processes = _tasks_of_this_user() + TASKS_OF_ITS_OWN
         Finalize(None, shutil.rmtree, (str(self._work), True), exitpriority=1)  # pool workers run no atexit functions
         if plan.tier is not Tier.A:  # the cache may lie where the candidates' user cannot go
-            self._parts = native.NativeParts(shutil.copytree(self._parts.folder, self._work / "parts"))
+            self._parts = building.NativeParts(shutil.copytree(self._parts.folder, self._work / "parts"))
         self.scratch = self._work / "scratch"
         self.scratch.mkdir(mode=0o777)
         self.scratch.chmod(0o1777)
@@ -307,7 +306,7 @@ class Sandbox:
     @property
     def headers(self) -> str:
         """Folder of the precompiled headers, as processes in a jail see it."""
-        return HEADERS_INSIDE if self.plan.tier is Tier.A else str(native.headers_folder())
+        return HEADERS_INSIDE if self.plan.tier is Tier.A else str(building.headers_folder())
 
     def open_jail(self, kind: JailKind, limits: JailLimits, program: int, files: JailFiles = NO_FILES) -> Jail:
         """Make a jail for a program: an executable, the driver's job and code, or the arguments of a command.
@@ -369,31 +368,31 @@ class Sandbox:
         self.close()
 
 
-def _template_plan(plan: SandboxPlan, parts: native.NativeParts, work: Path, control: int, uid: int) -> dict[str, Any]:
+def _template_plan(
+    plan: SandboxPlan, parts: building.NativeParts, work: Path, control: int, uid: int
+) -> dict[str, Any]:
     """Return what the driver needs to know; none of it is secret."""
     inside = plan.tier is Tier.A
     folder = PARTS_INSIDE if inside else str(parts.folder)
-    own = _interpreter_files(plan.python)
-    masked = [path for path in _package_folders(own) if inside]
-    packages = _packages()
+    own = interpreter_files(plan.python)
+    masked = [path for path in package_folders(own) if inside]
     root = work / "root"
     root.mkdir()
     as_root = os.geteuid() == 0
     candidate_uid = uid if as_root else 0
-    compiler = _compiler_files()
+    compiler = compiler_files()
     empty = work / "empty"
     empty.mkdir(mode=0o755)
     binds = [(path, path) for path in (*HOST_FOLDERS, *HOST_DEVICES, *own, *compiler)]
     binds += [(str(empty), path) for path in masked]
-    binds += [(str(parts.folder), PARTS_INSIDE), (str(native.headers_folder()), HEADERS_INSIDE)]
-    binds += [(path, f"{PACKAGES_INSIDE}/{Path(path).name}") for path in packages]
-    readable = [*HOST_FOLDERS, *HOST_DEVICES, *_without_packages(own), *compiler, str(parts.folder),
-                str(native.headers_folder()), *packages, f"+{work / 'packages'}"]  # fmt: skip
+    binds += [(str(parts.folder), PARTS_INSIDE), (str(building.headers_folder()), HEADERS_INSIDE)]
+    binds += [(path, f"{PACKAGES_INSIDE}/{Path(path).name}") for path in packages()]
+    readable = [*HOST_FOLDERS, *HOST_DEVICES, *without_packages(own), *compiler, str(parts.folder),
+                str(building.headers_folder()), *packages(), f"+{work / 'packages'}"]  # fmt: skip
     if not inside:  # a folder that holds only them: where they are installed, nobody may look around
         (work / "packages").mkdir(mode=0o755)
-        for path in packages:
+        for path in packages():
             (work / "packages" / Path(path).name).symlink_to(path)
-    package_folders = [PACKAGES_INSIDE if inside else str(work / "packages")]
     return {
         "tier": str(plan.tier),
         "python": plan.python,
@@ -416,101 +415,9 @@ def _template_plan(plan: SandboxPlan, parts: native.NativeParts, work: Path, con
             "candidate_uid": (1 if plan.user_namespace else uid) if as_root else 0,
             "scratch": str(work / "scratch"),
             "readable": [] if inside else readable,
-            "packages": package_folders,
+            "packages": [PACKAGES_INSIDE if inside else str(work / "packages")],
         },
     }
-
-
-PACKAGES: Final = (
-    "numpy", "scipy", "numba", "networkx", "sympy", "more_itertools", "bitarray", "gmpy2", "atcoder", "pandas",
-    "sortedcontainers",
-)  # fmt: skip
-"""What contest judges offer beside the standard library; the extra `judge` installs them."""
-NEEDED_BY_PACKAGES: Final = (
-    "numpy.libs", "scipy.libs", "llvmlite", "llvmlite.libs", "mpmath", "gmpy2.libs", "pandas.libs", "dateutil", "pytz",
-    "tzdata", "six.py",
-)  # fmt: skip
-
-
-DISTRIBUTIONS: Final = {"atcoder": "ac_library_python"}
-"""Where a distribution is not called as its package."""
-
-
-@cache
-def _packages() -> tuple[str, ...]:
-    """Return where those of the packages lie that are installed, what they need, and what says their versions."""
-    found: dict[str, str] = {}
-    for folder in (Path(each) for each in sys.path if each.endswith("-packages")):
-        for name in (*PACKAGES, *NEEDED_BY_PACKAGES):
-            path = folder / name
-            if name not in found and path.exists():
-                found[name] = str(path)
-                metadata = folder.glob(f"{DISTRIBUTIONS.get(name, name)}-*.dist-info")
-                found.update({each.name: str(each) for each in metadata})
-    return tuple(found.values())
-
-
-@cache
-def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that programs can import here."""
-    here = {Path(path).name for path in _packages()}
-    versions: dict[str, str] = {}
-    for name in PACKAGES:
-        if name in here:
-            with suppress(PackageNotFoundError):
-                versions[name] = version(DISTRIBUTIONS.get(name, name))
-    return versions
-
-
-def _interpreter_files(python: str) -> list[str]:
-    """Return what an interpreter outside the system's folders consists of: never its whole prefix, which may be a home."""
-    own = Path(python).resolve()
-    prefix = own.parent.parent
-    if prefix == Path("/usr"):
-        return []
-    library = prefix / "lib" / f"python3.{own.name.rpartition('.')[2]}"
-    shared = sorted((prefix / "lib").glob("libpython3*.so*"))
-    return [str(path) for path in (own, library, *shared) if path.exists()]
-
-
-def _package_folders(own: Iterable[str]) -> list[str]:
-    """Return the folders of installed packages inside an interpreter's own: they are nobody's business."""
-    return [str(path) for folder in own for path in sorted(Path(folder).glob("*-packages"))]
-
-
-def _without_packages(own: Iterable[str]) -> Iterator[str]:
-    """Yield an interpreter's files without its installed packages: Landlock allows whole folders, and cannot except one."""
-    for path in map(Path, own):
-        if path.is_dir():
-            yield f"+{path}"
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        yield from (str(each) for each in inside if not each.name.endswith("-packages"))
-
-
-def _compiler_files() -> list[str]:
-    """Return what a C++ compiler outside the system's folders consists of."""
-    compiler = native.cpp_compiler()
-    prefix = Path(compiler[0]).resolve().parent.parent if compiler else Path("/usr")
-    if prefix == Path("/usr"):
-        return []
-    parts = (prefix / name for name in ("bin", "lib", "lib64", "libexec", "include"))
-    return [str(path) for path in parts if path.exists()]
-
-
-def require_hidden(paths: Iterable[Path]) -> None:
-    """Refuse data that programs could read.
-
-    Raises
-    ------
-    JudgeError
-        When a path lies below one that is readable in the sandbox.
-    """
-    readable = [Path(each) for each in (*HOST_FOLDERS, *_interpreter_files(sys.executable), *_packages())]
-    for path in paths:
-        below = next((folder for folder in readable if path.resolve().is_relative_to(folder.resolve())), None)
-        if below is not None:
-            message = f"`{path}` lies below `{below}`, which judged programs can read; move the data elsewhere"
-            raise JudgeError(message)
 
 
 def _locked(path: Path, *, wait: bool) -> int:
@@ -565,11 +472,10 @@ def _answer(channel: socket.socket, timeout_s: float) -> Reply | None:
         data = channel.recv(REPLY.size)
     except OSError:
         return None
-    return Reply(*REPLY.unpack(data)) if len(data) == REPLY.size else None
+    return read_reply(data)
 
 
 def _failure(values: Reply | None) -> str:
     if values is None:
         return "the jail ended without an answer"
-    step = Step(values.step).words if values.step < len(Step) else values.step
-    return f"cannot {step}: {os.strerror(values.error)}"
+    return f"cannot {Step(values.step).words}: {os.strerror(values.error)}"

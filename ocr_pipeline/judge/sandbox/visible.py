@@ -1,0 +1,129 @@
+"""What programs in a jail can see of this machine, and nothing else.
+
+The system's own files, the interpreter, the compiler, and the packages that contest judges offer. Data never lies below
+one of these (:func:`require_hidden`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge.sandbox.building import cpp_compiler
+
+__all__ = [
+    "HOST_DEVICES",
+    "HOST_FOLDERS",
+    "PACKAGES",
+    "compiler_files",
+    "interpreter_files",
+    "package_folders",
+    "package_versions",
+    "packages",
+    "require_hidden",
+    "without_packages",
+]
+
+HOST_FOLDERS: Final = (
+    "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/include", "/usr/share/zoneinfo",
+    "/bin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives",
+)  # fmt: skip
+"""The system's own programs, libraries and headers: a compiler needs them."""
+HOST_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+PACKAGES: Final = (
+    "numpy", "scipy", "numba", "networkx", "sympy", "more_itertools", "bitarray", "gmpy2", "atcoder", "pandas",
+    "sortedcontainers",
+)  # fmt: skip
+"""What contest judges offer beside the standard library; the extra `judge` installs them."""
+NEEDED_BY_PACKAGES: Final = (
+    "numpy.libs", "scipy.libs", "llvmlite", "llvmlite.libs", "mpmath", "gmpy2.libs", "pandas.libs", "dateutil", "pytz",
+    "tzdata", "six.py",
+)  # fmt: skip
+
+
+DISTRIBUTIONS: Final = {"atcoder": "ac_library_python"}
+"""Where a distribution is not called as its package."""
+
+
+@cache
+def packages() -> tuple[str, ...]:
+    """Return where those of the packages lie that are installed, what they need, and what says their versions."""
+    found: dict[str, str] = {}
+    for folder in (Path(each) for each in sys.path if each.endswith("-packages")):
+        for name in (*PACKAGES, *NEEDED_BY_PACKAGES):
+            path = folder / name
+            if name not in found and path.exists():
+                found[name] = str(path)
+                metadata = folder.glob(f"{DISTRIBUTIONS.get(name, name)}-*.dist-info")
+                found.update({each.name: str(each) for each in metadata})
+    return tuple(found.values())
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that programs can import here."""
+    here = {Path(path).name for path in packages()}
+    versions: dict[str, str] = {}
+    for name in PACKAGES:
+        if name in here:
+            with suppress(PackageNotFoundError):
+                versions[name] = version(DISTRIBUTIONS.get(name, name))
+    return versions
+
+
+def interpreter_files(python: str) -> list[str]:
+    """Return what an interpreter outside the system's folders consists of: never its whole prefix, which may be a home."""
+    own = Path(python).resolve()
+    prefix = own.parent.parent
+    if prefix == Path("/usr"):
+        return []
+    library = prefix / "lib" / f"python3.{own.name.rpartition('.')[2]}"
+    shared = sorted((prefix / "lib").glob("libpython3*.so*"))
+    return [str(path) for path in (own, library, *shared) if path.exists()]
+
+
+def package_folders(own: Iterable[str]) -> list[str]:
+    """Return the folders of installed packages inside an interpreter's own: they are nobody's business."""
+    return [str(path) for folder in own for path in sorted(Path(folder).glob("*-packages"))]
+
+
+def without_packages(own: Iterable[str]) -> Iterator[str]:
+    """Yield an interpreter's files without its installed packages: Landlock allows whole folders, and cannot except one."""
+    for path in map(Path, own):
+        if path.is_dir():
+            yield f"+{path}"
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        yield from (str(each) for each in inside if not each.name.endswith("-packages"))
+
+
+def compiler_files() -> list[str]:
+    """Return what a C++ compiler outside the system's folders consists of."""
+    compiler = cpp_compiler()
+    prefix = Path(compiler[0]).resolve().parent.parent if compiler else Path("/usr")
+    if prefix == Path("/usr"):
+        return []
+    parts = (prefix / name for name in ("bin", "lib", "lib64", "libexec", "include"))
+    return [str(path) for path in parts if path.exists()]
+
+
+def require_hidden(paths: Iterable[Path]) -> None:
+    """Refuse data that programs could read.
+
+    Raises
+    ------
+    JudgeError
+        When a path lies below one that is readable in the sandbox.
+    """
+    readable = [Path(each) for each in (*HOST_FOLDERS, *interpreter_files(sys.executable), *packages())]
+    for path in paths:
+        below = next((folder for folder in readable if path.resolve().is_relative_to(folder.resolve())), None)
+        if below is not None:
+            message = f"`{path}` lies below `{below}`, which judged programs can read; move the data elsewhere"
+            raise JudgeError(message)
