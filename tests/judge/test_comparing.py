@@ -22,7 +22,7 @@ FLOATS = Rule(tolerance=1e-6)
 
 def driver() -> ModuleType:
     """Load the driver's script as a module, for its own half of the exchange."""
-    path = Path(ocr_pipeline.judge.__file__).parent / "native" / "driver.py"
+    path = Path(ocr_pipeline.judge.__file__).parent / "sandbox" / "native" / "driver.py"
     spec = importlib.util.spec_from_file_location("judge_driver", path)
     assert spec is not None
     assert spec.loader is not None

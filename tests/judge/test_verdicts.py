@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge import JudgeConfig, Limits, Runner, RunStatus, Tiers, probe, probing, programs, run_program
+from ocr_pipeline.judge import JudgeConfig, Limits, Runner, RunStatus, Tiers, probe, programs, run_program
 from ocr_pipeline.judge.asserting import parse_assert_test, run_assert_test
 from ocr_pipeline.judge.canaries import failing_canary
 from ocr_pipeline.judge.gate import Gate
-from ocr_pipeline.judge.sandbox import building as native_module
-from ocr_pipeline.judge.sandbox import require_hidden
+from ocr_pipeline.judge.sandbox import building, probing, require_hidden
 from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Reason, Test, Verdict, judge_candidate
 
 needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -79,7 +78,7 @@ def test_a_cpp_program_that_does_not_compile_says_where(runner: Runner) -> None:
 
 def test_without_a_cpp_compiler_cpp_is_not_run_and_python_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing compiler is nobody's wrong answer."""
-    monkeypatch.setattr(native_module, "cpp_compiler", lambda: None)
+    monkeypatch.setattr(building, "cpp_compiler", lambda: None)
     with Runner() as runner:
         assert run_program("int main() {}", "cpp", [""], runner=runner)[0].status is RunStatus.NOT_RUN
         assert run_program("print(1)", "python", [""], runner=runner)[0].status is RunStatus.OK
