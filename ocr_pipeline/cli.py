@@ -39,6 +39,7 @@ OTHERS: Final = {
     "explain": "ocr_pipeline.evidence.command:explain",
     "funnel": "ocr_pipeline.evidence.command:funnel",
     "export": "ocr_pipeline.exports.command:export",
+    "serve-judge": "ocr_pipeline.serving.command:serve_judge",
     "reviews": "ocr_pipeline.studio.command:reviews",
     "studio": "ocr_pipeline.studio.command:studio",
 }

@@ -31,7 +31,7 @@ GROUND = {
     "events",
     "prompts",
 }
-ROOF = {"cli", "commands", "exports", "flow", "studio", "definitions"}
+ROOF = {"cli", "commands", "exports", "flow", "serving", "studio", "definitions"}
 ALLOWED = {("samples", "judge"), ("plans", "teacher"), ("student", "teacher"), ("student", "judge")}
 """The teacher and the judge are also services that other steps ask; tables could not carry that."""
 HEAVY = {"accelerate", "datasets", "matplotlib", "pandas", "peft", "ray", "sentence_transformers", "streamlit"} | {
