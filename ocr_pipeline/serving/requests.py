@@ -40,7 +40,7 @@ class RunCode(_Body):
     code: str
     language: str
     stdin: str | None = None
-    run_timeout: float | None = Field(None, gt=0)
+    run_timeout: float | None = Field(default=None, gt=0)
     memory_limit_MB: float = -1  # noqa: N815 - the name of the field
     files: dict[str, str | None] = {}
     fetch_files: list[str] = []
@@ -48,7 +48,7 @@ class RunCode(_Body):
 
 class _Config(_Body):
     language: Language | None = None
-    run_timeout: float | None = Field(None, gt=0)
+    run_timeout: float | None = Field(default=None, gt=0)
     provided_data: dict[str, Any] | list[dict[str, Any]] | None = None
     custom_extract_logic: str | None = None
 
@@ -115,8 +115,8 @@ class _Metadata(_Body):
     language: Language = Language.PYTHON
     checker: Checker = Checker.TOKENS
     float_tolerance: float | None = None
-    time_limit_s: float | None = Field(None, gt=0)
-    memory_limit_mib: float | None = Field(None, gt=0)
+    time_limit_s: float | None = Field(default=None, gt=0)
+    memory_limit_mib: float | None = Field(default=None, gt=0)
 
 
 class Verify(_Body):
@@ -177,8 +177,8 @@ class _Problem(_Body):
     starter_code: str | None = None
     input_file: str | None = None
     output_file: str | None = None
-    time_limit_s: float | None = Field(None, gt=0)
-    memory_limit_mib: float | None = Field(None, gt=0)
+    time_limit_s: float | None = Field(default=None, gt=0)
+    memory_limit_mib: float | None = Field(default=None, gt=0)
     checker: Checker = Checker.TOKENS
     float_tolerance: float | None = None
     checker_language: Language | None = None
