@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ocr_pipeline.judge.probing import choose_plan
 from ocr_pipeline.judge.programs import Tiers
+from ocr_pipeline.judge.sandbox import choose_plan
 from ocr_pipeline.judge.verdicts import JudgeConfig
 from ocr_pipeline.parameters import with_options
 from ocr_pipeline.serving.options import ServeOptions
