@@ -66,6 +66,7 @@ class Rule(StrEnum):
     OPPOSITE_QUESTION = "opposite_question"
     SAME_EXAMPLES = "same_examples"
     OTHER_EXAMPLES = "other_examples"
+    OTHER_FACTS = "other_facts"
 
 
 ORIGIN_RULES: Final = frozenset({Rule.SAME_ORIGIN, Rule.OTHER_ORIGIN, Rule.OTHER_DATE, Rule.OTHER_SITE})
@@ -120,14 +121,17 @@ def _first_rule(evidence: Evidence, *, copied: bool, other_date: bool) -> Rule |
     other_text = lexical < OTHER_TEXT and not cases.agreeing  # one judge's problem is retold on another
     applies = {
         Rule.SAME_ORIGIN: Sign.SAME_ORIGIN in signs,
-        Rule.COPIED_SPAN: copied and Sign.OTHER_ANSWERS not in signs,
+        Rule.COPIED_SPAN: copied
+        and Sign.OTHER_ANSWERS not in signs
+        and not (Sign.OTHER_EXAMPLES in signs and other_text),
         Rule.OTHER_ORIGIN: Sign.OTHER_ORIGIN in signs and lexical < NEARLY_SAME_TEXT,
         Rule.OTHER_DATE: other_date and other_text,
         Rule.OTHER_SITE: Sign.OTHER_SITE in signs and other_text,
         Rule.OTHER_ANSWERS: Sign.OTHER_ANSWERS in signs,
         Rule.OPPOSITE_QUESTION: Sign.OPPOSITE_QUESTION in signs and lexical >= NEARLY_SAME_TEXT,
         Rule.SAME_EXAMPLES: cases.agreeing > 0 and cases.bits >= FEWEST_BITS,
-        Rule.OTHER_EXAMPLES: Sign.OTHER_EXAMPLES in signs,
+        Rule.OTHER_EXAMPLES: Sign.OTHER_EXAMPLES in signs and other_text,  # a harder version has other examples, too
+        Rule.OTHER_FACTS: {Sign.OTHER_BOUNDS, Sign.OTHER_INPUT_FORM} <= signs and other_text,
     }
     return next((rule for rule in Rule if applies[rule]), None)
 

@@ -143,10 +143,14 @@ def _first_rule(evidence: Evidence) -> Rule | None:
 
 
 def _tells(evidence: Evidence) -> bool:
-    """Say whether common answers could not be common by chance, nor by being those of two problems of one series."""
-    cases = evidence.cases
-    if cases.tokens < FEWEST_TOKENS:
+    """Say whether common answers could not be common by chance, nor by being those of two problems of one series.
+
+    In a text of a few words one other word asks something else, so there answers have to tell alone.
+    """
+    cases, signs = evidence.cases, evidence.signs
+    if cases.tokens < FEWEST_TOKENS or Sign.OPPOSITE_QUESTION in signs:
         return False
+    alike = evidence.lexical >= OTHER_TEXT and not evidence.says_little
     if cases.bits >= TELLING_BITS:
-        return evidence.lexical >= OTHER_TEXT or Sign.OTHER_ORIGIN not in evidence.signs
-    return cases.bits >= FEWEST_BITS and evidence.lexical >= OTHER_TEXT and Sign.OTHER_ORIGIN not in evidence.signs
+        return alike or Sign.OTHER_ORIGIN not in signs
+    return cases.bits >= FEWEST_BITS and alike and Sign.OTHER_ORIGIN not in signs

@@ -107,17 +107,25 @@ def _testable(batches: Iterable[pa.RecordBatch], wanted: Collection[str]) -> set
 
 
 def _solutions(batches: Iterable[pa.RecordBatch], wanted: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-    """Return the first correct solutions of each problem that the judge can run, short ones first."""
+    """Return correct solutions of each problem that the judge can run: the shortest of each language, then others."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for batch in batches:
         columns = (batch.column(name).to_pylist() for name in ("problem_id", "language", "code", "is_correct"))
         for problem_id, language, code, is_correct in zip(*columns, strict=True):
             if problem_id in wanted and is_correct and language in LANGUAGES and code:
                 found[problem_id].append((language, code))
-    return {
-        problem_id: sorted(set(programs), key=lambda program: (len(program[1]), program))[:MOST_SOLUTIONS]
-        for problem_id, programs in found.items()
-    }
+    return {problem_id: _first(programs) for problem_id, programs in found.items()}
+
+
+def _first(programs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Take the languages in turn: all solutions in one of them may need another version of it."""
+    short = sorted(set(programs), key=lambda program: (len(program[1]), program))
+    turns: Counter[str] = Counter()
+    placed = []
+    for language, code in short:
+        placed.append((turns[language], language, code))
+        turns[language] += 1
+    return [(language, code) for _, language, code in sorted(placed, key=lambda one: one[:2])[:MOST_SOLUTIONS]]
 
 
 def _decided(executions: pa.Table, crossings: Mapping[str, _Crossing]) -> dict[int, bool | None]:

@@ -39,6 +39,8 @@ MOST_TOKENS: Final = 255
 MOST_BITS: Final = 255
 BITS_PER_NUMBER: Final = 20
 BITS_PER_CHARACTER: Final = 4
+TWO: Final = 2
+BITS_OF_A_QUESTION: Final = 3
 COIN: Final = frozenset({"true", "false", "yes", "no", "0", "1", "-1", ""})
 """Outputs that any two problems may share."""
 CASE: Final = np.dtype([("input", "u8"), ("output", "u8"), ("tokens", "u1"), ("bits", "u1"), ("weight", "u1")])
@@ -179,13 +181,19 @@ def compare_cases(left: Cases, right: Cases) -> CaseComparison:
         return CaseComparison()
     one, other = left.rows[i], right.rows[j]
     agrees = one["output"] == other["output"]
+    most = BITS_OF_A_QUESTION if _is_question(left) or _is_question(right) else MOST_BITS
     return CaseComparison(
         agreeing=int(agrees.sum()),
         conflicting=int((~agrees).sum()),
         covers=_covers(left, one[agrees]) or _covers(right, other[agrees]),
         tokens=int(one["tokens"][agrees].sum(dtype=np.int64)),
-        bits=int(one["bits"][agrees].sum(dtype=np.int64)),
+        bits=int(np.minimum(one["bits"][agrees], most).sum(dtype=np.int64)),
     )
+
+
+def _is_question(cases: Cases) -> bool:
+    """Say whether all outputs are one of two: each then tells hardly more than a yes or no, whatever they are called."""
+    return len(cases) > TWO and len(np.unique(cases.rows["output"])) <= TWO
 
 
 def _covers(whole: Cases, agreeing: Table) -> bool:

@@ -103,6 +103,9 @@ OPPOSITES: Final = (
     ("uppercase", "lowercase"),
     ("sum addition", "product multiplication"),
     ("permutations permutation", "combinations combination"),
+    ("left", "right"),
+    ("division quotient", "product multiplication"),
+    ("sum addition", "difference subtraction"),
 )
 
 

@@ -106,6 +106,27 @@ def test_clean_problems_are_counted_by_benchmark() -> None:
     assert sink.written[0].column("problem_id").to_pylist() == ["q"]
 
 
+RETOLD = " ".join(reversed(STORY.split()))
+ASKS = "\n\nExample\n\nInput\n{}\n\nOutput\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "decision", "rule"),
+    [
+        (f"{STORY} by boat{ASKS.format('5 6 7', '18')}", "contaminated", None),
+        (f"{RETOLD}{ASKS.format('5 6 7', '18')}", "clean", "other_examples"),
+        (f"{RETOLD}{ASKS.format('1 2 3', '600')}", "contaminated", "same_examples"),
+    ],
+    ids=["a version with other examples gives the solution away", "another text and other examples", "another text with the same examples"],
+)  # fmt: skip
+def test_examples_speak_for_a_benchmark_where_the_text_does_not(
+    statement: str, decision: str, rule: str | None
+) -> None:
+    """What is nearly the benchmark's text is never cleared by other examples."""
+    (row,) = checked(problems(("p", statement)), benchmark(("b", STORY + ASKS.format("1 2 3", "600"))))
+    assert (row["decision"], row["rule"]) == (decision, rule)
+
+
 def test_what_only_the_policy_drops_is_counted_apart() -> None:
     """A suspect that no evidence decides is dropped, for a benchmark is protected, or kept, and its reason says so."""
     near = f"{STORY} by boat"

@@ -125,6 +125,24 @@ def test_one_common_example_is_not_enough() -> None:
     assert trees == {("x", "y"): ("undecided", None, None)}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("the product", "the division"), ("two to three", "three"), ("the left", "the right")]
+)
+def test_one_other_word_in_a_short_text_is_not_outvoted_by_small_answers(one: str, other: str) -> None:
+    """Benchmarks hold such pairs, and share all three tests: what few small outputs tell is not enough."""
+    rows = {
+        "x": f"find {one} of first even and odd number of a given list",
+        "y": f"find {other} of first even and odd number of a given list",
+    }
+    tests = [
+        (name, f"[[{given}]]", answer)
+        for name in rows
+        for given, answer in (("1,3,4", "4"), ("1,2", "2"), ("1,5,9,10", "10"))
+    ]
+    (said,) = decided(rows, tests=tests, io_mode=["function"] * 2).values()
+    assert said[0] != "duplicate"
+
+
 def test_parts_of_a_series_are_never_one_problem() -> None:
     """I, II and III may share the text and all examples."""
     rows = {"x": FULL, "y": f"{FULL} once", "z": f"{FULL} twice"}

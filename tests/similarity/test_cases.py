@@ -58,9 +58,13 @@ def test_what_a_statement_shows_has_to_be_covered_not_what_a_data_set_generated(
 
 
 def test_a_yes_tells_less_than_a_number() -> None:
-    """The agreeing outputs of yes-or-no questions are worth one bit each."""
-    coins, numbers = [[(f"{n} {n}", answer) for n in range(4)] for answer in ("YES", "104729")]
+    """The agreeing outputs of yes-or-no questions are worth a bit or a few each, whatever the two answers are called."""
+    coins, words, numbers = (
+        [(f"{n} {n}", answer(n)) for n in range(4)]
+        for answer in (lambda _: "YES", lambda n: "Not matched!" if n else "Found a match!", lambda n: str(104729 + n))
+    )
     assert compare_cases(cases(*coins), cases(*coins)).bits == len(coins)
+    assert compare_cases(cases(*words), cases(*words)).bits == 3 * len(words)
     assert compare_cases(cases(*numbers), cases(*numbers)).bits > 10 * len(numbers)
 
 
