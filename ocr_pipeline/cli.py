@@ -39,6 +39,8 @@ OTHERS: Final = {
     "explain": "ocr_pipeline.evidence.command:explain",
     "funnel": "ocr_pipeline.evidence.command:funnel",
     "export": "ocr_pipeline.exports.command:export",
+    "join": "ocr_pipeline.exports.command:join",
+    "new-source": "ocr_pipeline.sources.example:new_source",
     "serve-judge": "ocr_pipeline.serving.command:serve_judge",
     "reviews": "ocr_pipeline.studio.command:reviews",
     "studio": "ocr_pipeline.studio.command:studio",

@@ -29,7 +29,7 @@ from ocr_pipeline.tables import (
     Table,
 )
 
-__all__ = ["Inputs", "lenient", "outcomes"]
+__all__ = ["Inputs", "inside", "lenient", "outcomes"]
 
 PROBLEMS_AT_ONCE: Final = 32
 """Problems whose tests are in memory together."""
@@ -51,7 +51,7 @@ def lenient(table: Table) -> Table:
     return replace(table, schema=pa.schema([field.with_nullable(True) for field in table.schema]))  # noqa: FBT003
 
 
-def _inside(paths: Sequence[Path], *tables: Table) -> list[Path]:
+def inside(paths: Sequence[Path], *tables: Table) -> list[Path]:
     """Return where a table is in folders that hold several; a path that holds none of them is what it says."""
     return [_in_one(path, tables) or path for path in paths]
 
@@ -82,7 +82,7 @@ def outcomes(inputs: Inputs, form: Format, options: ExportOptions, left_out: Cou
         return
     if options.prompt is PromptForm.TEACHER and not inputs.problems:
         raise OptionError("--prompt teacher needs --problems: they say whether a function is asked for")
-    rows = open_files(_inside(inputs.paths, SFT_DATASET), lenient(SFT_DATASET), required=("input", "output"))
+    rows = open_files(inside(inputs.paths, SFT_DATASET), lenient(SFT_DATASET), required=("input", "output"))
     known = open_files(inputs.problems, lenient(CLEAN_PROBLEMS), required=("problem_id", "statement"))
     statements = Statements(options.text_policy, options.redistributable, known)
     bands = {problem_id: str(found.band) for problem_id, found in attempts.items() if found.band}
@@ -104,7 +104,7 @@ def _rewards(
     trust = _also(inputs.trust, inputs.paths, TEST_TRUST)
     evidence = _evidence(trust, attempts)
     rows = open_files(
-        _inside(inputs.paths, CLEAN_PROBLEMS, PROBLEMS), lenient(CLEAN_PROBLEMS), required=("problem_id", "statement")
+        inside(inputs.paths, CLEAN_PROBLEMS, PROBLEMS), lenient(CLEAN_PROBLEMS), required=("problem_id", "statement")
     )
     few = (
         batch.slice(start, PROBLEMS_AT_ONCE) for batch in rows for start in range(0, batch.num_rows, PROBLEMS_AT_ONCE)
