@@ -24,7 +24,7 @@ from ocr_pipeline.parameters import with_options
 from ocr_pipeline.sources import ingest
 from ocr_pipeline.sources.catalogue import source_named
 from ocr_pipeline.sources.hub import local_path
-from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.store import FileWriter, TableWriter, open_files
 from ocr_pipeline.tables import CLEAN_PROBLEMS, PROBLEMS, SFT_DATASET, UNIQUE_PROBLEMS
 
 __all__ = ["export", "join"]
@@ -117,7 +117,7 @@ def _named(text: str) -> tuple[str, str]:
 def _read_raw(dataset: str, place: str, copies: Copies) -> None:
     """Ingest those splits of a data set that rows come from, and keep only the statements."""
     nowhere = _Nowhere()
-    writers = {"problems": copies, "tests": nowhere, "solutions": nowhere, "rejected": nowhere}
+    writers: dict[str, TableWriter] = {"problems": copies, "tests": nowhere, "solutions": nowhere, "rejected": nowhere}
     path = local_path(source_named(dataset), place)
     for split in sorted(copies.needed.splits.get(dataset, ())):
         sys.stderr.write(f"join: reading {dataset} {split} from {place}\n")
