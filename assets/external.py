@@ -5,7 +5,7 @@ that was made from it as stale, and only that. A step that reads one notes the v
 has to come first.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
@@ -31,10 +31,10 @@ EXTERNAL: Final[Mapping[str, str]] = {
 
 
 def observations(
-    raw_files: RawOptions, benchmarks: BenchmarkOptions, store: StoreResource
+    raw_files: RawOptions, benchmarks: BenchmarkOptions, store: StoreResource, is_new: Callable[[str], bool]
 ) -> Iterator[tuple[str, str | None, str]]:
-    """Yield what there is: name, partition, and version."""
-    for dataset in raw_files.present():
+    """Yield what there is: name, partition, and version; raw files are only read where ``is_new`` says so."""
+    for dataset in filter(is_new, raw_files.present()):
         yield RAW, dataset, raw_files.raw(dataset).sha256
     yield REVIEWS.name, None, _of_references(store.open().references(REVIEWS))
     yield BENCHMARKS, None, _of_settings(benchmarks.settings)

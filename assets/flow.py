@@ -1,6 +1,7 @@
 """Every step of the flow as an asset: key, dependencies, lineage, description, partitions and launchpad derive from it."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import create_model
 
+from assets.automation import condition
 from assets.materialize import Partition, materialize
 from assets.metadata import OWNER, described, shown_table
 from assets.observed import Observed, observe
@@ -26,6 +28,8 @@ from resources.launchpad import fields_of
 
 __all__ = ["ASSETS", "step_asset"]
 
+LONGEST_AGE: Final = timedelta(days=8)
+"""A weekly schedule, and a day of grace."""
 LONGEST_RUN_S: Final = 7 * 24 * 3600
 
 
@@ -37,6 +41,7 @@ def step_asset(step: Step) -> dg.AssetsDefinition:
     deps = [dependency(step, read) for read in waits] + [
         dg.AssetDep(name) for name in (("raw",) if step.reads_raw else step.outside)
     ]
+    freshness = dg.FreshnessPolicy.time_window(fail_window=LONGEST_AGE) if step.reads_raw else None
     return dg.multi_asset(
         name=step.name,
         specs=[
@@ -50,6 +55,8 @@ def step_asset(step: Step) -> dg.AssetsDefinition:
                 kinds={"parquet", *step.kinds},
                 metadata=described(table, upstream),
                 code_version=code_version(step),
+                automation_condition=condition(step),
+                freshness_policy=freshness,
             )
             for table in step.writes
         ],

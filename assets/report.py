@@ -1,9 +1,11 @@
 """Group report: the funnel over all stages and the data card."""
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from assets.automation import of_report
 from assets.materialize import fails_in_one_line
 from assets.metadata import OWNER, described
 from ocr_pipeline import evidence
@@ -15,6 +17,7 @@ from resources import StoreResource
 __all__ = ["data_card", "funnel"]
 
 GROUP = "9_report"
+WEEKLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8))
 EVERYTHING = (REJECTED, CLEAN_PROBLEMS, SAMPLES, EXECUTIONS, SFT_DATASET, PLAN_SFT_DATASET)
 
 
@@ -26,6 +29,8 @@ EVERYTHING = (REJECTED, CLEAN_PROBLEMS, SAMPLES, EXECUTIONS, SFT_DATASET, PLAN_S
     kinds={"parquet"},
     metadata=described(FUNNEL, EVERYTHING),
     code_version=evidence.VERSION,
+    automation_condition=of_report(),
+    freshness_policy=WEEKLY,
 )
 def funnel(store: StoreResource) -> dg.MaterializeResult[Any]:
     """Account for every row of every stage."""
@@ -48,7 +53,14 @@ def funnel(store: StoreResource) -> dg.MaterializeResult[Any]:
     return dg.MaterializeResult(metadata={"dagster/row_count": table.num_rows, "funnel": shown, "unaccounted": lost})
 
 
-@dg.asset(deps=["funnel"], group_name=GROUP, kinds={"markdown"}, owners=[OWNER])
+@dg.asset(
+    deps=["funnel"],
+    group_name=GROUP,
+    kinds={"markdown"},
+    owners=[OWNER],
+    automation_condition=of_report(),
+    freshness_policy=WEEKLY,
+)
 def data_card(store: StoreResource) -> dg.MaterializeResult[Any]:
     """Describe the data set from its manifests: what is in it, from where, made how, under which licences."""
     with fails_in_one_line():

@@ -23,9 +23,9 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     return dg.Definitions(
         assets=[*external.ASSETS, *flow.ASSETS, *dg.load_assets_from_modules([student, report])],
         asset_checks=list(build_checks()),
-        jobs=[schedules.INGEST_JOB, schedules.REPORT_JOB, student.TINY_JOB],
-        schedules=[schedules.weekly_ingest, schedules.weekly_report],
-        sensors=[schedules.raw_files_changed, schedules.killed_runs],
+        jobs=[*schedules.JOBS, student.TINY_JOB],
+        schedules=list(schedules.SCHEDULES),
+        sensors=list(schedules.SENSORS),
         resources=resources | overrides,
         # One process per run: a killed run leaves no orphaned step behind, and a step starts in no time.
         executor=dg.in_process_executor,

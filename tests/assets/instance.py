@@ -147,3 +147,14 @@ def answers(instance: Instance) -> bool:
     except OSError:
         return False
     return bool(found["repositoriesOrError"].get("nodes"))
+
+
+START_SENSOR: Final = """
+mutation Start($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { __typename } }"""
+
+
+def turn_on(page: Instance, sensor: str) -> None:
+    """Turn a sensor on, as its switch on the page does."""
+    selector = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "sensorName": sensor}
+    started = page.ask(START_SENSOR, selector=selector)["startSensor"]["__typename"]
+    assert started == "Sensor", started

@@ -68,10 +68,15 @@ def test_every_asset_shows_its_columns_and_owner(defs: dg.Definitions) -> None:
 
 
 def test_jobs_schedules_and_sensors(defs: dg.Definitions) -> None:
-    """Raw files are ingested weekly and when they change; the report is made weekly."""
-    assert {schedule.name for schedule in defs.schedules or []} == {"weekly_ingest", "weekly_report"}
-    assert {sensor.name for sensor in defs.sensors or []} == {"killed_runs", "raw_files_changed"}
-    assert {"ingest_raw", "report", "tiny_student"} <= {job.name for job in defs.resolve_all_job_defs()}
+    """Every stage of the main flow has a job, and a time at which it runs."""
+    jobs = {"ingest_raw", "choose_problems", "ask_teacher", "check_tests", "judge_samples", "report"}
+    assert {f"nightly_{name}" for name in jobs - {"ingest_raw", "report"}} | {"weekly_ingest", "weekly_report"} == {
+        schedule.name for schedule in defs.schedules or []
+    }
+    assert {"killed_runs", "raw_files_changed", "outside_changed", "alert_on_failure"} <= {
+        sensor.name for sensor in defs.sensors or []
+    }
+    assert jobs | {"tiny_student"} <= {job.name for job in defs.resolve_all_job_defs()}
 
 
 def test_definitions_import_nothing_heavy() -> None:

@@ -1,0 +1,106 @@
+"""The pipeline runs by itself, in a real instance, once its sensors are on; nothing is on before."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ocr_pipeline import sample
+from ocr_pipeline.definitions import build_defs
+from ocr_pipeline.store import Store
+from ocr_pipeline.tables import SFT_DATASET
+from tests.assets.instance import LOCATION, Instance, serving, turn_on, until
+
+DRY_RUN = """
+mutation Dry($selector: ScheduleSelector!, $time: Float!) { scheduleDryRun(selectorData: $selector, timestamp: $time) {
+  __typename ... on DryRunInstigationTick { evaluationResult { runRequests { runKey tags { key value } } } } } }"""
+MONDAY = 1_795_000_000.0
+
+
+def test_everything_is_off_at_first() -> None:
+    """But the sensor that ends runs whose process is gone, which starts nothing."""
+    defs = build_defs()
+    on = {one.name for one in defs.sensors or [] if one.default_status is dg.DefaultSensorStatus.RUNNING}
+    assert on == {"killed_runs"}
+    assert all(one.default_status is dg.DefaultScheduleStatus.STOPPED for one in defs.schedules or [])  # type: ignore[union-attr]
+
+
+def test_jobs_schedules_and_sensors_say_what_they_do() -> None:
+    """Their pages are not empty."""
+    defs = build_defs()
+    described = [*(defs.sensors or []), *(defs.schedules or []), *(defs.jobs or [])]
+    assert [one.name for one in described if not one.description] == []
+
+
+class Hook(BaseHTTPRequestHandler):
+    """Keeps what it is sent."""
+
+    received: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        """Take one alert."""
+        self.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:  # type: ignore[override]
+        """Print nothing."""
+
+
+@contextmanager
+def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve a web hook; give its address and what it received."""
+    received: list[dict[str, Any]] = []
+    server = HTTPServer(("127.0.0.1", 0), type("Kept", (Hook,), {"received": received}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", received
+    finally:
+        server.shutdown()
+
+
+def run_requests(page: Instance, schedule: str) -> list[dict[str, str]]:
+    """Return the tags of the runs that a schedule would start."""
+    selector = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "scheduleName": schedule}
+    tick = page.ask(DRY_RUN, selector=selector, time=MONDAY)["scheduleDryRun"]
+    assert tick["__typename"] == "DryRunInstigationTick"
+    return [{tag["key"]: tag["value"] for tag in one["tags"]} for one in tick["evaluationResult"]["runRequests"]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_new_raw_file_becomes_rows_of_the_data_set(tmp_path: Path) -> None:
+    """With no further click; then a nightly backfill starts what it says, and a run that fails is told to the hook."""
+    raw, root = tmp_path / "raw", tmp_path / "data"
+    raw.mkdir()
+    with (
+        hook() as (address, received),
+        serving(
+            tmp_path / "home", root, daemon=True, OCR_PIPELINE_RAW=str(raw), OCR_PIPELINE_ALERT_URL=address
+        ) as page,
+    ):
+        for sensor in ("outside_changed", "automation", "teacher_automation", "alert_on_failure"):
+            turn_on(page, sensor)
+        shutil.copytree(sample.path("raw") / "taco", raw / "taco")
+
+        def rows() -> int:
+            keys = {"dataset": "taco", "language": "python"}
+            store = Store(root)
+            return store.open(SFT_DATASET, **keys).count_rows() if store.manifest(SFT_DATASET, **keys) else 0
+
+        assert until(rows, 1_200) > 0
+        [tags] = run_requests(page, "nightly_judge_samples")
+        assert tags["dagster/asset_partition_range_start"] == "taco|python"
+        run = page.launch(["samples"], {"dagster/partition": "apps|cpp", "dagster/partition/dataset": "apps", "dagster/partition/language": "cpp"})  # fmt: skip
+        page.finish(run, "FAILURE")
+        told = until(lambda: [one for one in received if one["run_id"] == run])
+        assert "no partition responses/dataset=apps/language=cpp" in told[0]["text"]
