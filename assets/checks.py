@@ -13,7 +13,7 @@ from ocr_pipeline.store import Store
 from ocr_pipeline.tables import DUPLICATE_PAIRS, EXECUTIONS, PROBLEMS, TABLES, TEST_TRUST, TESTS, UNIQUE_PROBLEMS, Table
 from resources import StoreResource
 
-__all__ = ["build_checks"]
+__all__ = ["ASSET_TABLES", "build_checks"]
 
 Violations = Callable[[Store, Table, Mapping[str, str]], list[str]]
 
@@ -26,15 +26,15 @@ CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
     ),
 }
 MOST_SHOWN: Final = 20
-ASSET_TABLES: Final = tuple(name for name in TABLES if name != "reviews")
+ASSET_TABLES: Final = tuple(table for name, table in TABLES.items() if name != "reviews")
 
 
-def build_checks(tables: Iterable[str] = ASSET_TABLES) -> Iterator[dg.AssetChecksDefinition]:
+def build_checks(tables: Iterable[Table]) -> Iterator[dg.AssetChecksDefinition]:
     """Generate the blocking checks of the tables, and the checks that only one table has."""
-    for name in tables:
+    for table in tables:
         for check, (description, violations) in CHECKED.items():
-            if name != "funnel" or violations is not conservation_violations:
-                yield _table_check(TABLES[name], check, description, violations)
+            if table.name != "funnel" or violations is not conservation_violations:
+                yield _table_check(table, check, description, violations)
     yield every_dropped_problem_has_a_witness
     yield every_row_is_found_again
     yield few_rows_are_rejected

@@ -1,5 +1,6 @@
 """Every step of the flow as an asset: key, dependencies, lineage, description, partitions and launchpad derive from it."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
@@ -18,6 +19,8 @@ from ocr_pipeline.building import Built
 from ocr_pipeline.contamination.steps import BenchmarkOptions
 from ocr_pipeline.flow import FLOW
 from ocr_pipeline.options import Options
+from ocr_pipeline.samples.named import read_selections
+from ocr_pipeline.samples.steps import named_selection
 from ocr_pipeline.sources import SOURCES
 from ocr_pipeline.sources.steps import RawOptions
 from ocr_pipeline.steps import Folder, Job, Services, Step, build_of, stored_rows
@@ -26,7 +29,7 @@ from ocr_pipeline.tables import Language
 from resources import RESOURCES, StoreResource
 from resources.launchpad import fields_of
 
-__all__ = ["ASSETS", "step_asset"]
+__all__ = ["ASSETS", "NAMED", "step_asset"]
 
 LONGEST_AGE: Final = timedelta(days=8)
 """A weekly schedule, and a day of grace."""
@@ -156,4 +159,7 @@ def _materialize(
         yield from materialize(context, store, lambda partition: build_of(step, job(partition)), look)
 
 
-ASSETS: Final = tuple(step_asset(step) for step in FLOW)
+SELECTIONS: Final = os.environ.get("OCR_PIPELINE_SELECTIONS") or Path(__file__).parents[1] / "selections.toml"
+"""The file of named selections."""
+NAMED: Final = tuple(named_selection(one) for one in read_selections(Path(SELECTIONS)))
+ASSETS: Final = tuple(step_asset(step) for step in (*FLOW, *NAMED))

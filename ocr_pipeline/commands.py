@@ -12,10 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import typer
 
@@ -28,6 +27,9 @@ from ocr_pipeline.sources.catalogue import SOURCES
 from ocr_pipeline.sources.steps import raw_given
 from ocr_pipeline.steps import FileRows, Folder, Job, Part, Raw, Read, Rows, Services, Step
 from ocr_pipeline.store import FileWriter, among, atomic_write
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 __all__ = ["command_function"]
 
@@ -50,6 +52,8 @@ class _Finished:
 
     @property
     def source(self) -> ds.Dataset:
+        import pyarrow.dataset as ds
+
         return ds.dataset(self.path, format="parquet")
 
     def follow(self, other: Rows) -> bool:

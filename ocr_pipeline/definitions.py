@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from assets import external, flow, report, schedules, student
-from assets.checks import build_checks
+from assets.checks import ASSET_TABLES, build_checks
 from resources import RESOURCES, StoreResource
 
 __all__ = ["build_defs", "defs"]
@@ -22,7 +22,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     resources = {"store": StoreResource()} | {key: resource() for key, (resource, _) in RESOURCES.items()}
     return dg.Definitions(
         assets=[*external.ASSETS, *flow.ASSETS, *dg.load_assets_from_modules([student, report])],
-        asset_checks=list(build_checks()),
+        asset_checks=list(build_checks([*ASSET_TABLES, *(table for step in flow.NAMED for table in step.writes)])),
         jobs=[*schedules.JOBS, student.TINY_JOB],
         schedules=list(schedules.SCHEDULES),
         sensors=list(schedules.SENSORS),

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +21,7 @@ __all__ = [
     "Language",
     "Table",
     "TestKind",
+    "selection_table",
     "table_named",
 ]
 
@@ -690,14 +691,24 @@ TABLES: Final[dict[str, Table]] = {
 """Every table by its name, in the order of the flow."""
 
 
+SELECTION_PREFIX: Final = f"{SFT_DATASET.name}_"
+
+
+def selection_table(name: str, description: str = "") -> Table:
+    """Return the table of a selection that has a name: ``sft_dataset`` under another one."""
+    return replace(SFT_DATASET, name=f"{SELECTION_PREFIX}{name}", description=description or SFT_DATASET.description)
+
+
 def table_named(name: str) -> Table:
-    """Return the table called ``name``.
+    """Return the table called ``name``; ``sft_dataset_`` and a name are those of a selection.
 
     Raises
     ------
     KeyError
         With the known names, when there is no such table.
     """
+    if name.startswith(SELECTION_PREFIX):
+        return selection_table(name.removeprefix(SELECTION_PREFIX))
     try:
         return TABLES[name]
     except KeyError:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.json as pajson
 
 from ocr_pipeline.errors import InputError
@@ -95,6 +94,8 @@ def _read(path: Path) -> pa.Table:
     try:
         if path.suffix.lower() in JSON_SUFFIXES:
             return pajson.read_json(path)
+        import pyarrow.dataset as ds
+
         return ds.dataset(path, format="parquet").to_table()
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         message = f"benchmark `{path}` cannot be read: {error}; give a Parquet or JSONL file"

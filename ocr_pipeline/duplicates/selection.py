@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import UNIQUE_PROBLEMS
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 __all__ = ["ProblemSource", "select_unique"]
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from ocr_pipeline import samples
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import ENGINE
+from ocr_pipeline.samples.named import NamedSelection
 from ocr_pipeline.samples.selection import SelectionConfig, select
 from ocr_pipeline.samples.step import SampleConfig, separate
 from ocr_pipeline.steps import Job, Read, Service, Step
-from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES, SFT_DATASET
+from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES, SFT_DATASET, Table
 
-__all__ = ["SELECT", "SEPARATE"]
+__all__ = ["SELECT", "SEPARATE", "named_selection"]
 
 BY_DATASET_AND_LANGUAGE: Final = ("dataset", "language")
 REDISTRIBUTABLE: Final[Service[AbstractSet[str]]] = Service(
@@ -32,8 +35,8 @@ def _separate(job: Job) -> StageCounts:
     )
 
 
-def _select(job: Job) -> StageCounts:
-    executions, config = job.read(EXECUTIONS), job.options(SelectionConfig)
+def _select(job: Job, table: Table = SFT_DATASET, options: type[SelectionConfig] = SelectionConfig) -> StageCounts:
+    executions, config = job.read(EXECUTIONS), job.options(options)
     allowed = config.redistributable
     return select(
         job.read(SAMPLES).batches,
@@ -42,7 +45,7 @@ def _select(job: Job) -> StageCounts:
         executions.batches if executions.exist else None,
         config=config,
         redistributable=job.use(REDISTRIBUTABLE) if allowed is None else frozenset(allowed),
-        writer=job.writer(SFT_DATASET),
+        writer=job.writer(table),
         progress=job.progress,
     )
 
@@ -77,3 +80,14 @@ SELECT: Final = Step(
     unit="samples",
     run=_select,
 )
+
+
+def named_selection(selection: NamedSelection) -> Step:
+    """Return the step that makes a selection with a name: as ``sft_dataset``, with its own table and defaults."""
+    return replace(
+        SELECT,
+        name=selection.table.name,
+        writes=(selection.table,),
+        options=(selection.options,),
+        run=partial(_select, table=selection.table, options=selection.options),
+    )

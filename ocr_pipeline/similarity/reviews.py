@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import open_csv
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 __all__ = ["ReviewDecision", "ReviewSource", "Reviews", "read_reviews"]
 

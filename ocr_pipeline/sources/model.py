@@ -77,8 +77,12 @@ class CheckerProgram:
     flags: str | None = None
 
 
-NO_TESTS: Final = pa.RecordBatch.from_pylist([], schema=TEST_BLOCK)
-NO_SOLUTIONS: Final = pa.RecordBatch.from_pylist([], schema=SOLUTION_BLOCK)
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)  # imports no pandas
+
+
+NO_TESTS: Final = _no_rows(TEST_BLOCK)
+NO_SOLUTIONS: Final = _no_rows(SOLUTION_BLOCK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import codecs
 import csv
+import functools
 import itertools
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store.ranges import among
 from ocr_pipeline.store.rows import conform
 from ocr_pipeline.tables import Table
 
-__all__ = ["PARQUET", "encoding_of", "open_csv", "open_files"]
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
-PARQUET: Final = ds.ParquetFileFormat(  # checked pages cost 4 of 50 µs per row of 30 kB; without, damaged ones are read
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
+__all__ = ["encoding_of", "open_csv", "open_files", "parquet_format"]
+
 JSON_LINES_AT_ONCE: Final = 512
 DELIMITERS: Final = ",;\t"  # spreadsheets of many countries save CSV with semicolons
 LARGEST_CELL: Final = 1 << 30  # characters; the standard library refuses cells above 131,072, tests are longer
+
+
+@functools.cache
+def parquet_format() -> ds.ParquetFileFormat:
+    """Return how Parquet is read: checked pages cost 4 of 50 µs per row of 30 kB; without, damaged ones are read."""
+    import pyarrow.dataset as ds  # brings pandas, which a code location that only lists assets does not need
+
+    return ds.ParquetFileFormat(
+        default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    )
 
 
 @contextmanager
@@ -96,6 +106,8 @@ def open_files(
 
 
 def _open_one(path: Path, table: Table, problem_ids: Collection[str] | None) -> Iterator[pa.RecordBatch]:
+    import pyarrow.dataset as ds
+
     if not path.exists():
         message = f"`{path}` does not exist; give a Parquet or JSONL file, or a folder of Parquet files"
         raise InputError(message)
@@ -104,7 +116,7 @@ def _open_one(path: Path, table: Table, problem_ids: Collection[str] | None) -> 
         if is_json:
             yield from _json_lines(path, table)
         else:
-            opened = _parquet_folder(path, table) if path.is_dir() else ds.dataset(path, format=PARQUET)
+            opened = _parquet_folder(path, table) if path.is_dir() else ds.dataset(path, format=parquet_format())
             yield from opened.to_batches(batch_size=2_048, filter=_of_problems(opened.schema, problem_ids))
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         message = f"`{path}` cannot be read as {'JSONL' if is_json else 'Parquet'}: {error}"
@@ -124,12 +136,14 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _parquet_folder(path: Path, table: Table) -> ds.Dataset:
     """Open a folder; a key of its folder names becomes a column only where the files have none of that name."""
-    opened = ds.dataset(path, format=PARQUET)
+    import pyarrow.dataset as ds
+
+    opened = ds.dataset(path, format=parquet_format())
     if not opened.files:
         message = f"`{path}` holds no Parquet files"
         raise InputError(message)
     keys = [pa.field(key, pa.string()) for key in table.partition_by if key not in opened.schema.names]
-    return ds.dataset(path, format=PARQUET, partitioning=ds.partitioning(pa.schema(keys), flavor="hive"))
+    return ds.dataset(path, format=parquet_format(), partitioning=ds.partitioning(pa.schema(keys), flavor="hive"))
 
 
 def _json_lines(path: Path, table: Table) -> Iterator[pa.RecordBatch]:

@@ -6,21 +6,23 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 
 from ocr_pipeline.errors import InputError, MissingInputError, StoreError
 from ocr_pipeline.store.atomic import atomic_write
-from ocr_pipeline.store.files import PARQUET
+from ocr_pipeline.store.files import parquet_format
 from ocr_pipeline.store.manifest import MANIFEST, InputRef, Manifest, fingerprint, sha256_of
 from ocr_pipeline.store.places import LocalPlace, ObjectPlace, Place, held_files
 from ocr_pipeline.store.writing import PartitionWriter
 from ocr_pipeline.tables import Table, table_named
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 __all__ = ["Store", "open_table"]
 
@@ -120,13 +122,15 @@ class Store:
         extra = [key for key in table.partition_by if key not in table.schema.names]
         schema = pa.schema([*table.schema, *(pa.field(key, pa.string()) for key in extra)])
         fragments = [fragment for keys in matching for fragment in self._fragments(table, keys, extra)]
-        return ds.FileSystemDataset(fragments, schema, PARQUET, self._filesystem)
+        import pyarrow.dataset as ds
+
+        return ds.FileSystemDataset(fragments, schema, parquet_format(), self._filesystem)
 
     def _fragments(self, table: Table, keys: dict[str, str], extra: Sequence[str]) -> Iterator[ds.Fragment]:
         guarantee = pc.scalar(True)  # noqa: FBT003 - an Arrow literal
         for key in extra:
             guarantee = guarantee & (pc.field(key) == keys[key])
-        make = PARQUET.make_fragment
+        make = parquet_format().make_fragment
         if self.local_root is not None:
             for file in held_files(Path(self.path(table, **keys))):
                 yield make(file, partition_expression=guarantee)

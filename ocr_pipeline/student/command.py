@@ -14,7 +14,6 @@ from typing import Annotated, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import typer
 
 from ocr_pipeline.asking import Asking, Pace
@@ -168,6 +167,8 @@ def _has_column(path: Path, name: str) -> bool:
     if path.suffix in {".jsonl", ".ndjson", ".json"} and path.is_file():
         with path.open(encoding="utf-8") as file:
             return f'"{name}"' in file.readline()
+    import pyarrow.dataset as ds
+
     return path.exists() and name in ds.dataset(path, format="parquet").schema.names
 
 

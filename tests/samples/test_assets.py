@@ -103,3 +103,17 @@ def test_a_wrong_word_is_one_clear_line(pipeline: Pipeline, name: str, config: d
     """The launchpad knows the words, so it refuses before anything starts and names what is wrong."""
     with pytest.raises(dg.DagsterInvalidConfigError, match=next(iter(config.values()))):
         pipeline.run(name, **config)
+
+
+def test_selections_with_a_name_are_assets_of_their_own(pipeline: Pipeline) -> None:
+    """Passing and failing samples lie beside each other, and a run of one leaves the other as it is."""
+    for name in ("sft_dataset", "sft_dataset_passing", "sft_dataset_failing"):
+        assert pipeline.run(name).success
+
+    def ids(name: str) -> set[str]:
+        return set(
+            open_table(pipeline.root, name, **PARTITION).to_table(columns=["sample_id"])["sample_id"].to_pylist()
+        )
+
+    assert (ids("sft_dataset_passing"), ids("sft_dataset_failing")) == ({"s0"}, {"s1"})
+    assert ids("sft_dataset") == {"s0", "s1", "s3"}
