@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import pyarrow as pa
 
@@ -12,12 +11,7 @@ from ocr_pipeline.sources.model import SOLUTION_BLOCK, TEST_BLOCK, SolutionText,
 from ocr_pipeline.sources.reading import Reading
 from ocr_pipeline.tables import TestKind
 
-__all__ = ["KINDS", "TRUTH", "accepted_python", "judged", "solution_block", "test_block", "tests_of"]
-
-KINDS: Final = {kind: pa.scalar(kind.value) for kind in TestKind}
-PYTHON: Final = pa.scalar("python")
-NO_WORD: Final = pa.scalar("")
-TRUTH: Final = {truth: pa.scalar(truth) for truth in (False, True)}
+__all__ = ["accepted_python", "judged", "solution_block", "test_block", "tests_of"]
 
 
 def test_block(cases: Sequence[TestCase], reading: Reading) -> pa.RecordBatch:
@@ -33,7 +27,7 @@ def tests_of(
     kind: TestKind | pa.Array, inputs: Sequence[str], expected: Sequence[str], reading: Reading
 ) -> pa.RecordBatch:
     """Build the tests of one problem from columns; one kind may stand for all of them."""
-    kinds = pa.repeat(KINDS[kind], len(inputs)) if isinstance(kind, TestKind) else kind
+    kinds = pa.repeat(kind.value, len(inputs)) if isinstance(kind, TestKind) else kind
     return pa.RecordBatch.from_arrays(
         [kinds, reading.text_array(inputs), reading.text_array(expected)], schema=TEST_BLOCK
     )
@@ -56,7 +50,7 @@ def accepted_python(programs: Sequence[str], reading: Reading) -> pa.RecordBatch
     code = reading.text_array(programs)
     if holds_any(code, b"\r\0"):
         code = reading.text_array(list(map(reading.normal_code, programs)))
-    return judged(pa.repeat(PYTHON, len(code)), code, is_correct=True)
+    return judged(pa.repeat("python", len(code)), code, is_correct=True)
 
 
 def judged(languages: pa.Array, code: pa.Array, *, is_correct: bool) -> pa.RecordBatch:
@@ -65,7 +59,7 @@ def judged(languages: pa.Array, code: pa.Array, *, is_correct: bool) -> pa.Recor
     columns = [
         languages,
         code,
-        *(pa.repeat(TRUTH[flag], count) for flag in (is_correct, True)),
-        pa.repeat(NO_WORD, count),
+        *(pa.repeat(flag, count) for flag in (is_correct, True)),
+        pa.repeat("", count),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SOLUTION_BLOCK)

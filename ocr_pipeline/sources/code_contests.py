@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.sources.blocks import KINDS, judged, test_block
+from ocr_pipeline.sources.blocks import judged, test_block
 from ocr_pipeline.sources.buffers import holds_any
 from ocr_pipeline.sources.enums import LANGUAGES, Enums, look_up_enums
 from ocr_pipeline.sources.examples import stdin_examples
@@ -91,7 +91,7 @@ def _tests(row: Reading, statement: str) -> pa.RecordBatch:
             raise RowDefect(Reason.MISMATCHED_COUNTS, f"{column}: {len(inputs)} inputs but {len(outputs)} outputs")
         if len(inputs):
             columns = _present([_texts(inputs, column, row), _texts(outputs, column, row)], row)
-            kinds = pa.repeat(KINDS[kind], len(columns[0]))
+            kinds = pa.repeat(kind.value, len(columns[0]))
             parts.append(pa.RecordBatch.from_arrays([kinds, *columns], schema=TEST_BLOCK))
     if parts:
         return _joined(parts)
