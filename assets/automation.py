@@ -23,7 +23,10 @@ def condition(step: Step) -> dg.AutomationCondition[Any]:
 
     A step over all data sets does not wait for those that nobody ingested.
     """
-    absent_is_fine = {read.table.name for read in step.reads if read.is_optional} | {*step.outside}
+    absent_is_fine = {read.table.name for read in step.reads if read.is_optional} | {
+        *step.outside,
+        *(("raw",) if step.reads_raw else ()),
+    }
     if not step.partition_by:
         absent_is_fine |= PARTITIONED
     return _changed(dg.AssetSelection.assets(*sorted(absent_is_fine)) if absent_is_fine else None)

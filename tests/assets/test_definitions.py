@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -92,3 +93,17 @@ def test_one_of_several_tables_can_be_selected(defs: dg.Definitions) -> None:
     job = defs.resolve_implicit_job_def_def_for_assets(keys)
     assert job is not None
     assert job.get_subset(asset_selection=set(keys)).asset_layer.executable_asset_keys == set(keys)
+
+
+def test_what_an_instance_stores_follows_dagster_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two homes share nothing, wherever Dagster is started."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    (home / "dagster.yaml").write_text((Path(__file__).parents[2] / "dagster.yaml").read_text())
+    monkeypatch.chdir(elsewhere)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        dg.materialize([dg.AssetsDefinition.from_op(dg.op(name="anything")(lambda: None))], instance=instance)
+        assert len(instance.get_run_records()) == 1
+    assert list(elsewhere.iterdir()) == []
+    assert {path.name for path in home.iterdir()} >= {"history", "storage"}
