@@ -132,7 +132,7 @@ def _record(context: dg.AssetExecutionContext, store: Store, tables: list[Built]
                 dg.AssetMaterialization(
                     built.table.name,
                     partition="|".join(built.manifest.partition.values()) or None,
-                    metadata={**materialization_metadata(store, built), **more},
+                    metadata={**materialization_metadata(store, built, is_counted=built is tables[0]), **more},
                     tags=provenance(context, built),
                 )
             )

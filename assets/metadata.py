@@ -1,6 +1,7 @@
 """What the user interface shows of a table and of one materialization."""
 
 import base64
+import html
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.building import Built
-from ocr_pipeline.evidence import bar_chart, histogram
+from ocr_pipeline.evidence import histogram
 from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
@@ -46,7 +47,7 @@ def _column(field: pa.Field, *, unique: bool) -> dg.TableColumn:
     return dg.TableColumn(
         field.name,
         str(field.type),
-        metadata["description"] + unit,
+        html.escape(metadata["description"], quote=False) + unit,
         dg.TableColumnConstraints(nullable=field.nullable, unique=unique),
     )
 
@@ -123,31 +124,40 @@ def picture(png: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-def materialization_metadata(store: Store, built: Built) -> dict[str, Any]:
-    """Return what one partition's materialization shows: counts, reasons, example rows, a plot."""
+def materialization_metadata(store: Store, built: Built, *, is_counted: bool = True) -> dict[str, Any]:
+    """Return what one partition's materialization shows: rows, reasons, examples; of what is unchanged only the numbers.
+
+    ``is_counted`` says that the step's account counts rows of this table, and not of another one that is made with it.
+    """
     manifest = built.manifest
     counts = manifest.stage_counts
-    shown: dict[str, Any] = {
-        "dagster/row_count": manifest.rows,
-        "rows_in": counts.rows_in,
-        "rows_kept": counts.kept,
-        "rows_dropped": sum(counts.dropped.values()),
-    }
-    if counts.dropped:
-        shown["dropped_by_reason"] = dg.MetadataValue.md(_markdown_counts(counts.dropped))
-    if counts.notes:
-        shown["notes"] = dg.MetadataValue.md(_markdown_counts(counts.notes))
-    shown |= OF_ONE_TABLE.get(built.table.name, _nothing_more)(store, built)
-    outcomes = {"kept": counts.kept, **counts.dropped}
-    return shown | {
-        "plot": picture(bar_chart(outcomes, title=f"{built.table.name}: kept and dropped")),
-        "examples": dg.MetadataValue.md(_examples(store, built.table, manifest.partition)),
+    shown: dict[str, Any] = {"dagster/row_count": manifest.rows}
+    if manifest.partition:
+        others = (store.manifest(built.table, **keys) for keys in store.partitions(built.table))
+        shown["dagster/partition_row_count"] = manifest.rows
+        shown["dagster/row_count"] = sum(other.rows for other in others if other is not None)
+    if is_counted:
+        shown |= {"rows_in": counts.rows_in, "rows_kept": counts.kept, "rows_dropped": sum(counts.dropped.values())}
+        if counts.dropped:
+            shown["dropped_by_reason"] = dg.MetadataValue.md(_markdown_counts(counts.dropped))
+        if counts.notes:
+            shown["notes"] = dg.MetadataValue.md(_markdown_counts(counts.notes))
+    shown |= {
         "unchanged": built.reused,
         "dagster/uri": store.uri(built.table, **manifest.partition),
         "bytes": manifest.bytes,
         "content_sha256": manifest.content_sha256,
-        "config": dg.MetadataValue.json(manifest.config),
     }
+    if built.reused:
+        return shown
+    return (
+        shown
+        | OF_ONE_TABLE.get(built.table.name, _nothing_more)(store, built)
+        | {
+            "examples": dg.MetadataValue.md(_examples(store, built.table, manifest.partition)),
+            "config": dg.MetadataValue.json(manifest.config),
+        }
+    )
 
 
 def _nothing_more(store: Store, built: Built) -> dict[str, Any]:

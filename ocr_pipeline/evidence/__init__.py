@@ -10,7 +10,7 @@ from ocr_pipeline.evidence.card import data_card
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel, stage_totals
 from ocr_pipeline.evidence.history import Explanation, explain
 from ocr_pipeline.evidence.patterns import Pattern, PatternCounts, count_patterns, entropy_bits, find_patterns
-from ocr_pipeline.evidence.plots import bar_chart, histogram, line_chart
+from ocr_pipeline.evidence.plots import histogram, line_chart
 from ocr_pipeline.evidence.undecided import undecided_pairs
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Explanation",
     "Pattern",
     "PatternCounts",
-    "bar_chart",
     "build_funnel",
     "count_patterns",
     "data_card",

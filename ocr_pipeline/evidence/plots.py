@@ -1,6 +1,6 @@
 """Small pictures of counts, as PNG bytes under 50 kB, for the metadata of a materialization.
 
-Only what a glance needs: named bars, a histogram, lines. Anything to explore belongs in a notebook over the Parquet.
+Only what a glance needs: a histogram, lines. Anything to explore belongs in a notebook over the Parquet.
 """
 
 from __future__ import annotations
@@ -13,28 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["bar_chart", "histogram", "line_chart"]
+__all__ = ["histogram", "line_chart"]
 
 WIDTH_INCHES: Final = 6.4
 DOTS_PER_INCH: Final = 80
-INCHES_PER_BAR: Final = 0.32
-MOST_BARS: Final = 20
-LONGEST_LABEL: Final = 32
 BINS: Final = 30
 COLOR: Final = "#3b6ea5"
-
-
-def bar_chart(counts: Mapping[str, float], title: str) -> bytes:
-    """Draw horizontal bars in the order given, the first on top; more than 20 are summed up in the last."""
-    shown = _at_most(counts, MOST_BARS)
-    figure, axes = _figure(title, height_inches=1.0 + INCHES_PER_BAR * max(len(shown), 1))
-    labels = [_short(label) for label in shown]
-    bars = axes.barh(range(len(shown)), list(shown.values()), color=COLOR)
-    axes.set_yticks(range(len(shown)), labels)
-    axes.invert_yaxis()
-    axes.bar_label(bars, [f"{value:,.10g}" for value in shown.values()], padding=3, fontsize=8)
-    axes.margins(x=0.15)
-    return _png(figure)
 
 
 def histogram(values: Sequence[float], title: str) -> bytes:
@@ -60,19 +44,6 @@ def line_chart(series: Mapping[str, Sequence[tuple[float, float]]], title: str) 
     if axes.lines:
         axes.legend(fontsize=8)
     return _png(figure)
-
-
-def _at_most(counts: Mapping[str, float], most: int) -> dict[str, float]:
-    items = list(counts.items())
-    if len(items) <= most:
-        return dict(items)
-    rest = items[most - 1 :]
-    return dict(items[: most - 1]) | {f"{len(rest)} others": sum(value for _, value in rest)}
-
-
-def _short(label: str) -> str:
-    plain = label.replace("$", r"\$")  # matplotlib would read a formula
-    return plain if len(plain) <= LONGEST_LABEL else plain[: LONGEST_LABEL - 1] + "…"
 
 
 def _figure(title: str, *, height_inches: float) -> tuple[Figure, Axes]:
