@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Undecided, Verdict, decide, settle
+from ocr_pipeline.duplicates.decided import DecidedPairs
+from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Undecided, Verdict, decide
 from ocr_pipeline.duplicates.pairs import (
-    DecidedPairs,
     choose_among,
     count_problem_pairs,
     decide_contents,
@@ -41,6 +41,8 @@ SHOWN_WITHIN: Final = 0.01
 MOST_PAIRS: Final = 250_000
 """Pairs that are decided for the curve; with more, its lowest thresholds are left out. At the 0.1 ms that a pair takes
 this bounds the curve to half a minute; 30,000 statements of one field have as many at 0.7."""
+SETTLED: Final = frozenset({DecidedBy.EXACT, DecidedBy.ORIGIN, DecidedBy.REVIEW})
+"""What decides whatever the cosine is."""
 LABELLED_COLUMNS: Final = ("text_a", "text_b", "label")
 
 CURVE: Final = Table(
@@ -111,7 +113,7 @@ def threshold_curve(
     pairs = decide_contents(
         catalogue, Pairs(scored.left[near], scored.right[near], scored.cosine[near]), cases, reviews
     )
-    pairs = replace(pairs, verdicts=[settle(verdict, undecided) for verdict in pairs.verdicts])
+    pairs = replace(pairs, verdicts=pairs.verdicts.settled(undecided))
     quality = quality_at(drawn, labelled, encoder) if labelled else _measured_quality(encoder.name)
     rows = [_point(threshold, catalogue, pairs) | quality.get(threshold, {}) for threshold in drawn]
     return pa.Table.from_pylist(rows, schema=CURVE.schema)
@@ -137,32 +139,22 @@ def decide_labelled(labelled: Sequence[LabelledPair], encoder: Encoder) -> list[
 
 
 def _point(threshold: float, catalogue: Catalogue, pairs: DecidedPairs) -> dict[str, object]:
-    found = pairs.select(
-        [row for row, cosine in enumerate(pairs.cosine.tolist()) if cosine >= threshold or _is_settled(pairs, row)]
-    )
-    near = sorted(
-        (
-            row
-            for row in range(len(found))
-            if 0 <= found.cosine[row] - threshold < SHOWN_WITHIN and found.left[row] != found.right[row]
-        ),
-        key=found.key,
-    )
-    duplicates = found.select(found.where(Decision.DUPLICATE))
+    is_settled = pairs.verdicts.among([kind.decided_by in SETTLED for kind in pairs.verdicts.kinds])
+    found = pairs.select(np.flatnonzero((pairs.cosine >= threshold) | is_settled))
+    distance = found.cosine - threshold
+    is_near = (distance >= 0) & (distance < SHOWN_WITHIN) & (found.left != found.right)
+    near = sorted(np.flatnonzero(is_near).tolist(), key=found.key)
+    duplicates = found.select(found.verdicts.where(Decision.DUPLICATE))
     return {
         "threshold": threshold,
         "kept": len(catalogue.entries) - len(choose_among(catalogue, found)),
         "pairs": count_problem_pairs(catalogue, found),
         "duplicate_pairs": count_problem_pairs(catalogue, duplicates),
-        "undecided_pairs": count_problem_pairs(catalogue, found.select(found.where(Decision.UNDECIDED))),
+        "undecided_pairs": count_problem_pairs(catalogue, found.select(found.verdicts.where(Decision.UNDECIDED))),
         "pairs_at_the_threshold": [
             " ~ ".join(next(problem_pairs(catalogue, found, row))) for row in near[:SHOWN_PAIRS]
         ],
     }
-
-
-def _is_settled(pairs: DecidedPairs, row: int) -> bool:
-    return pairs.verdicts[row].decided_by in {DecidedBy.EXACT, DecidedBy.ORIGIN, DecidedBy.REVIEW}
 
 
 def quality_at(

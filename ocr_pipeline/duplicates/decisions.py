@@ -20,12 +20,24 @@ from typing import Final
 from ocr_pipeline.similarity import ReviewDecision
 from ocr_pipeline.similarity.profile import DIFFERENCES, Evidence, Sign
 
-__all__ = ["DecidedBy", "Decision", "Rule", "Undecided", "Verdict", "contradicts", "decide", "settle"]
+__all__ = [
+    "LEXICAL_BORDERS",
+    "DecidedBy",
+    "Decision",
+    "Rule",
+    "Undecided",
+    "Verdict",
+    "contradicts",
+    "decide",
+    "settle",
+]
 
 NEARLY_SAME_TEXT: Final = 0.8
 """Lexical similarity from which a difference in words is one in meaning; rephrased texts differ in any word."""
 OTHER_TEXT: Final = 0.65
 """Of 53 pairs of strangers at or above cosine 0.7 that were read, 52 are below; of 246 true pairs with common examples, 9."""
+LEXICAL_BORDERS: Final = (OTHER_TEXT, NEARLY_SAME_TEXT)
+"""Between two of them, likeness in words makes no difference to a verdict."""
 TELLING_BITS: Final = 12
 """What outputs must tell to decide alone: two small numbers and a word; coincidence is then below one in a thousand."""
 FEWEST_BITS: Final = 4

@@ -20,23 +20,23 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ocr_pipeline.console import progress
-from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Undecided, Verdict, decide, settle
+from ocr_pipeline.duplicates.decided import DecidedPairs, Integers, Verdicts, key_of
+from ocr_pipeline.duplicates.decisions import LEXICAL_BORDERS, DecidedBy, Decision, Undecided, Verdict, decide
 from ocr_pipeline.duplicates.execution import Execution, run_on_each_other
 from ocr_pipeline.duplicates.identities import split_contents
 from ocr_pipeline.duplicates.witnesses import choose_witnesses, preference
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity import Encoder, Pairs, Reviews, settle_cosines, similar_pairs
-from ocr_pipeline.similarity.cases import Cases, read_cases
+from ocr_pipeline.similarity.cases import CaseComparison, Cases, read_cases
 from ocr_pipeline.similarity.catalogue import Catalogue, Entry, read_catalogue, text_key
 from ocr_pipeline.similarity.evidence import lexical_similarities, read_facts
 from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
-from ocr_pipeline.similarity.profile import Profile, Sign, compare_profiles, read_profile, read_profiles
-from ocr_pipeline.similarity.text import pair_of_keys
+from ocr_pipeline.similarity.profile import Evidence, Profile, Sign, compare_profiles, read_profile, read_profiles
+from ocr_pipeline.similarity.signs import ComparedPairs, SignTable, mask_of, signs_of
 from ocr_pipeline.tables import DUPLICATE_PAIRS
 
 __all__ = [
     "Comparison",
-    "DecidedPairs",
     "DuplicateConfig",
     "choose_among",
     "compare_problems",
@@ -51,8 +51,7 @@ MOST_SPELLED_OUT: Final = 100
 """Problems of one content, and contents of one origin, whose pairs are all written; a placeholder on thousands would give
 millions."""
 PAIRS_PER_BATCH: Final = 8_192
-
-Integers: TypeAlias = "npt.NDArray[np.int64]"
+NONE_IN_COMMON: Final = mask_of([Sign.OTHER_EXAMPLES, Sign.OTHER_TESTS])
 
 
 class DuplicateConfig(Options):
@@ -79,51 +78,6 @@ class Comparison:
     pairs: pa.Table
     notes: Mapping[str, int]
     """Counts: pairs per decision, silent statements, reviews that settled nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedPairs:
-    """Pairs of contents (or of one with itself) by position, and what is decided about them; one row each."""
-
-    contents: Sequence[str]
-    left: Integers
-    right: Integers
-    cosine: npt.NDArray[np.float64]
-    lexical: npt.NDArray[np.float64]
-    verdicts: Sequence[Verdict]
-    signs: Sequence[frozenset[Sign]]
-    agreeing: npt.NDArray[np.int32]
-    """Inputs that both know with one output."""
-    conflicting: npt.NDArray[np.int32]
-    tests_equal: Sequence[bool | None]
-
-    def __len__(self) -> int:
-        """Return the number of pairs."""
-        return len(self.left)
-
-    def key(self, row: int) -> str:
-        """Return the content key of a pair: reviews are stored under it."""
-        return _key(self.contents[self.left[row]], self.contents[self.right[row]])
-
-    def where(self, decision: Decision) -> list[int]:
-        """Return the rows with a decision."""
-        return [row for row, verdict in enumerate(self.verdicts) if verdict.decision is decision]
-
-    def select(self, rows: Sequence[int]) -> DecidedPairs:
-        """Return some of the pairs."""
-        chosen = np.array(rows, np.int64)
-        return DecidedPairs(
-            self.contents,
-            self.left[chosen],
-            self.right[chosen],
-            self.cosine[chosen],
-            self.lexical[chosen],
-            [self.verdicts[row] for row in rows],
-            [self.signs[row] for row in rows],
-            self.agreeing[chosen],
-            self.conflicting[chosen],
-            [self.tests_equal[row] for row in rows],
-        )
 
 
 def find_pairs(
@@ -185,11 +139,10 @@ def compare_problems(
     catalogue, cases = read_problems(problems, tests)
     scored = score_contents(catalogue, encoder, config.threshold, reviews)
     decided = decide_contents(catalogue, scored, cases, reviews)
-    verdicts = list(decided.verdicts)
-    runs = {} if execution is None else _execute(catalogue, decided, verdicts, execution, config.execution_pairs)
+    runs = {} if execution is None else _execute(catalogue, decided, execution, config.execution_pairs)
     if opinions is not None:
-        _ask(catalogue, decided, verdicts, opinions)
-    decided = replace(decided, verdicts=[settle(verdict, config.undecided) for verdict in verdicts])
+        _ask(catalogue, decided, opinions)
+    decided = replace(decided, verdicts=decided.verdicts.settled(config.undecided))
     witnesses = choose_among(catalogue, decided)
     rows = _spell_out(catalogue, decided, witnesses)
     pairs = _table(catalogue, decided, rows, witnesses)
@@ -267,103 +220,128 @@ def _reviewed(catalogue: Catalogue, places: Mapping[str, int], reviews: Reviews)
     for key, problem_ids in reviews.problem_ids.items():
         entries = [catalogue.entries.get(problem_id) for problem_id in problem_ids]
         contents = sorted(entry.content for entry in entries if entry is not None and entry.content in places)
-        if len(set(contents)) == len(problem_ids) and _key(*contents) == key and reviews.decision(key):
+        if len(set(contents)) == len(problem_ids) and key_of(*contents) == key and reviews.decision(key):
             yield places[contents[0]], places[contents[1]]
 
 
 def decide_contents(catalogue: Catalogue, scored: Pairs, cases: Mapping[str, Cases], reviews: Reviews) -> DecidedPairs:
     """Decide every scored pair of contents, and those that several problems share, from evidence alone."""
     contents = list(catalogue.contents)
-    equal = [place for place, content in enumerate(contents) if len(catalogue.contents[content]) > 1]
-    wanted = [contents[place] for place in sorted({*equal, *scored.left.tolist(), *scored.right.tolist()})]
-    profiles = read_profiles(catalogue, cases, wanted)
-    left, right = (np.concatenate([side, np.array(equal, np.int64)]) for side in (scored.left, scored.right))
-    cosine = np.concatenate([scored.cosine, np.ones(len(equal))])
-    columns = _Columns()
+    equal = np.array([place for place, one in enumerate(contents) if len(catalogue.contents[one]) > 1], np.int64)
+    left, right = (np.concatenate([side, equal]) for side in (scored.left, scored.right))
+    wanted = np.unique(np.concatenate([left, right])).tolist()
+    profiles = read_profiles(catalogue, cases, [contents[place] for place in wanted])
+    rows = np.zeros(len(contents), np.int64)
+    rows[wanted] = np.arange(len(wanted))
+    deciding = _Deciding([*profiles.values()], SignTable([*profiles.values()]), [*profiles], reviews)
     with progress("comparing", total=len(left), unit="pairs") as bar:
         for start in range(0, len(left), PAIRS_PER_BATCH):
             part = slice(start, start + PAIRS_PER_BATCH)
-            pairs = [(contents[i], contents[j]) for i, j in zip(left[part].tolist(), right[part].tolist(), strict=True)]
-            columns.add(pairs, cosine[part], profiles, reviews)
-            bar.advance(len(pairs))
-    return columns.decided(contents, left, right, cosine)
+            deciding.add(rows[left[part]], rows[right[part]])
+            bar.advance(len(left[part]))
+    return deciding.decided(contents, left, right, np.concatenate([scored.cosine, np.ones(len(equal))]))
 
 
-class _Columns:
-    """Gathers what stays of each pair; equal verdicts and sets of signs are kept once."""
+class _Deciding:
+    """Decides pairs in batches. Only those that have known inputs in common, one text or a review become objects."""
 
-    def __init__(self) -> None:
-        self._lexical: list[npt.NDArray[np.float64]] = [np.zeros(0)]
-        self._verdicts: list[Verdict] = []
-        self._signs: list[frozenset[Sign]] = []
-        self._agreeing: list[int] = []
-        self._conflicting: list[int] = []
-        self._tests_equal: list[bool | None] = []
-        self._known_verdicts: dict[Verdict, Verdict] = {}
-        self._known_signs: dict[frozenset[Sign], frozenset[Sign]] = {}
-
-    def add(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        cosines: npt.NDArray[np.float64],
-        profiles: Mapping[str, Profile],
-        reviews: Reviews,
+    def __init__(
+        self, profiles: Sequence[Profile], table: SignTable, contents: Sequence[str], reviews: Reviews
     ) -> None:
+        self._profiles, self._table, self._contents, self._reviews = profiles, table, contents, reviews
+        self._texts = np.unique([text_key(one) for one in contents], return_inverse=True)[1]
+        self._kinds: dict[Verdict, int] = {}
+        self._known: dict[tuple[int, ...], int] = {}
+        self._lexical = [np.zeros(0)]
+        self._rest = [np.zeros((4, 0), np.int64)]
+
+    def add(self, left: Integers, right: Integers) -> None:
         """Decide a batch."""
-        sides = [[profiles[pair[side]].facts.normal for pair in pairs] for side in (0, 1)]
+        sides = [[self._profiles[row].facts.normal for row in side.tolist()] for side in (left, right)]
         lexical = lexical_similarities(*sides)
+        compared = self._table.compare(left, right)
+        borders = np.digitize(lexical, LEXICAL_BORDERS)
+        verdicts = self._of_signs(compared, lexical, borders)
+        masks, agreeing, conflicting = compared.masks.copy(), np.zeros_like(left), np.zeros_like(left)
+        alone = compared.is_whole & (self._texts[left] != self._texts[right]) & ~self._has_review(left, right)
+        for row in np.flatnonzero(~alone).tolist():
+            evidence, verdict = self._of_pair(int(left[row]), int(right[row]), float(lexical[row]))
+            verdicts[row], masks[row] = self._number(verdict), mask_of(evidence.signs)
+            agreeing[row], conflicting[row] = evidence.cases.agreeing, evidence.cases.conflicting
         self._lexical.append(lexical)
-        for (one, other), cosine, likeness in zip(pairs, cosines.tolist(), lexical.tolist(), strict=True):
-            evidence = compare_profiles(profiles[one], profiles[other], cosine=cosine, lexical=likeness)
-            review = reviews.decision(_key(one, other)) if reviews.votes else None
-            verdict = decide(evidence, exact=text_key(one) == text_key(other), review=review)
-            self._verdicts.append(self._known_verdicts.setdefault(verdict, verdict))
-            self._signs.append(self._known_signs.setdefault(evidence.signs, evidence.signs))
-            self._agreeing.append(evidence.cases.agreeing)
-            self._conflicting.append(evidence.cases.conflicting)
-            self._tests_equal.append(evidence.tests_equal)
+        self._rest.append(np.stack([verdicts, masks, agreeing, conflicting]))
+
+    def _of_signs(self, compared: ComparedPairs, lexical: npt.NDArray[np.float64], borders: Integers) -> Integers:
+        """Return the verdicts that follow from signs and likeness; equal ones are decided once."""
+        keys = np.stack([compared.masks, borders, compared.says_little.astype(np.int64)])
+        found, first, places = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+        for column, row in enumerate(first.tolist()):
+            key = tuple(found[:, column].tolist())
+            if key not in self._known:
+                signs = signs_of(key[0])
+                evidence = Evidence(0.0, float(lexical[row]), signs, CaseComparison(), says_little=bool(key[2]))
+                self._known[key] = self._number(decide(evidence, exact=False, review=None))
+        numbers = np.array([self._known[tuple(one)] for one in found.T.tolist()], np.int64)
+        verdicts: Integers = numbers[places.reshape(-1)]
+        return verdicts
+
+    def _has_review(self, left: Integers, right: Integers) -> npt.NDArray[np.bool_]:
+        if not self._reviews.votes:
+            return np.zeros(len(left), np.bool_)
+        keys = (self._key(i, j) for i, j in zip(left.tolist(), right.tolist(), strict=True))
+        return np.array([key in self._reviews.votes for key in keys], np.bool_)
+
+    def _of_pair(self, left: int, right: int, lexical: float) -> tuple[Evidence, Verdict]:
+        one, other = self._profiles[left], self._profiles[right]
+        if left == right:  # several problems with one text: what each says beside it is not a pair's evidence
+            one = other = read_profile(one.facts, [])
+        evidence = compare_profiles(one, other, cosine=0.0, lexical=lexical)
+        review = self._reviews.decision(self._key(left, right)) if self._reviews.votes else None
+        return evidence, decide(evidence, exact=bool(self._texts[left] == self._texts[right]), review=review)
+
+    def _key(self, left: int, right: int) -> str:
+        return key_of(self._contents[left], self._contents[right])
+
+    def _number(self, verdict: Verdict) -> int:
+        return self._kinds.setdefault(verdict, len(self._kinds))
 
     def decided(
         self, contents: Sequence[str], left: Integers, right: Integers, cosine: npt.NDArray[np.float64]
     ) -> DecidedPairs:
         """Return all pairs."""
+        verdicts, masks, agreeing, conflicting = np.concatenate(self._rest, axis=1)
         return DecidedPairs(
             contents=contents,
             left=left,
             right=right,
             cosine=cosine,
             lexical=np.concatenate(self._lexical),
-            verdicts=self._verdicts,
-            signs=self._signs,
-            agreeing=np.array(self._agreeing, np.int32),
-            conflicting=np.array(self._conflicting, np.int32),
-            tests_equal=self._tests_equal,
+            verdicts=Verdicts([*self._kinds], verdicts),
+            masks=masks,
+            agreeing=agreeing.astype(np.int32),
+            conflicting=conflicting.astype(np.int32),
         )
 
 
-def _key(one: str, other: str) -> str:
-    return pair_of_keys(text_key(one), text_key(other))
-
-
-def _undecided(decided: DecidedPairs, verdicts: Sequence[Verdict]) -> list[int]:
+def _undecided(decided: DecidedPairs) -> list[int]:
     """Return the undecided pairs, the most alike first."""
-    rows = [row for row, verdict in enumerate(verdicts) if verdict.decision is Decision.UNDECIDED]
-    return sorted(rows, key=lambda row: (-decided.lexical[row], decided.left[row], decided.right[row]))
+    rows = decided.verdicts.where(Decision.UNDECIDED)
+    order = np.lexsort((decided.right[rows], decided.left[rows], -decided.lexical[rows]))
+    ordered: list[int] = rows[order].tolist()
+    return ordered
 
 
-def _execute(
-    catalogue: Catalogue, decided: DecidedPairs, verdicts: list[Verdict], execution: Execution, most: int
-) -> dict[str, int]:
+def _execute(catalogue: Catalogue, decided: DecidedPairs, execution: Execution, most: int) -> dict[str, int]:
     """Let solutions decide pairs, as many as the budget allows, and count those that were run."""
-    rows = _undecided(decided, verdicts)
+    rows = _undecided(decided)
     sides = {row: [decided.contents[side[row]] for side in (decided.left, decided.right)] for row in rows}
     groups = {row: [catalogue.contents[one] for one in contents] for row, contents in sides.items()}
     found = run_on_each_other(execution, groups, most=most)
     for row, is_same in found.items():
         if is_same:
-            verdicts[row] = Verdict(Decision.DUPLICATE, DecidedBy.EXECUTION)
+            decided.verdicts.put(row, Verdict(Decision.DUPLICATE, DecidedBy.EXECUTION))
         elif is_same is False and all(_has_one_answer(catalogue, one) for one in sides[row]):
-            verdicts[row] = Verdict(Decision.DISTINCT, DecidedBy.EXECUTION)
+            decided.verdicts.put(row, Verdict(Decision.DISTINCT, DecidedBy.EXECUTION))
     return {"pairs_run": len(found)}
 
 
@@ -372,9 +350,9 @@ def _has_one_answer(catalogue: Catalogue, content: str) -> bool:
     return read_profile(read_facts(catalogue.statement(content), catalogue.text(content)), entries).one_answer
 
 
-def _ask(catalogue: Catalogue, decided: DecidedPairs, verdicts: list[Verdict], model: PairOpinions) -> None:
+def _ask(catalogue: Catalogue, decided: DecidedPairs, model: PairOpinions) -> None:
     """Ask a model about the pairs that nothing else decides."""
-    rows = _undecided(decided, verdicts)
+    rows = _undecided(decided)
     texts = [
         (
             catalogue.statement(decided.contents[decided.left[row]]),
@@ -384,13 +362,14 @@ def _ask(catalogue: Catalogue, decided: DecidedPairs, verdicts: list[Verdict], m
     ]
     for row, opinion in zip(rows, ask_opinions(model, texts), strict=True):
         if opinion is not None:
-            verdicts[row] = Verdict(Decision.DUPLICATE if opinion else Decision.DISTINCT, DecidedBy.OPINION)
+            said = Decision.DUPLICATE if opinion else Decision.DISTINCT
+            decided.verdicts.put(row, Verdict(said, DecidedBy.OPINION))
 
 
 def choose_among(catalogue: Catalogue, decided: DecidedPairs) -> dict[str, str]:
     """Return the kept witness of each problem that is dropped."""
     alike: dict[str, set[str]] = defaultdict(set)
-    for row in decided.where(Decision.DUPLICATE):
+    for row in decided.verdicts.where(Decision.DUPLICATE).tolist():
         left, right = decided.contents[decided.left[row]], decided.contents[decided.right[row]]
         alike[left].add(right)
         alike[right].add(left)
@@ -400,7 +379,10 @@ def choose_among(catalogue: Catalogue, decided: DecidedPairs) -> dict[str, str]:
 
 def count_problem_pairs(catalogue: Catalogue, decided: DecidedPairs) -> int:
     """Return how many pairs of problems have these contents."""
-    return sum(1 for row in range(len(decided)) for _ in problem_pairs(catalogue, decided, row))
+    problems = np.array([len(ids) for ids in catalogue.contents.values()], np.int64)
+    spelled = np.where(problems <= MOST_SPELLED_OUT, problems, 1)
+    left, right = spelled[decided.left], spelled[decided.right]
+    return int(np.where(decided.left == decided.right, left * (left - 1) // 2, left * right).sum())
 
 
 def problem_pairs(catalogue: Catalogue, decided: DecidedPairs, row: int) -> Iterator[tuple[str, str]]:
@@ -427,22 +409,23 @@ Rows: TypeAlias = "tuple[Integers, Integers, Integers]"
 def _spell_out(catalogue: Catalogue, decided: DecidedPairs, witnesses: Mapping[str, str]) -> Rows:
     """Return the pairs of problems, sorted, with the pair of contents that each belongs to."""
     place = {problem_id: number for number, problem_id in enumerate(catalogue.entries)}  # entries are sorted
-    spelled = np.array(
-        [
-            (place[one], place[other], row)
-            for row in range(len(decided))
-            for one, other in problem_pairs(catalogue, decided, row)
-        ],
-        np.int64,
-    ).reshape(-1, 3)
+    first = np.array([place[ids[0]] for ids in catalogue.contents.values()], np.int64)
+    is_single = np.array([len(ids) == 1 for ids in catalogue.contents.values()], np.bool_)
+    simple = is_single[decided.left] & is_single[decided.right]
+    sides = np.stack([first[decided.left[simple]], first[decided.right[simple]]], axis=1)
+    rest = [
+        (place[one], place[other], row)
+        for row in np.flatnonzero(~simple).tolist()
+        for one, other in problem_pairs(catalogue, decided, row)
+    ]
+    spelled = np.concatenate(
+        [np.column_stack([np.sort(sides, axis=1), np.flatnonzero(simple)]), np.array(rest, np.int64).reshape(-1, 3)]
+    )
+    duplicates = decided.verdicts.where(Decision.DUPLICATE)
     known = {
-        (decided.contents[i], decided.contents[j]): row
-        for row, (i, j) in enumerate(zip(decided.left.tolist(), decided.right.tolist(), strict=True))
-        if decided.verdicts[row].decision is Decision.DUPLICATE
+        (decided.contents[decided.left[row]], decided.contents[decided.right[row]]): row for row in duplicates.tolist()
     }
-    present = {
-        (int(one), int(other)) for one, other, row in spelled if decided.verdicts[row].decision is Decision.DUPLICATE
-    }
+    present = {(one, other) for one, other, _ in spelled[np.isin(spelled[:, 2], duplicates)].tolist()}
     dropped = []
     for one, other in witnesses.items():
         left, right = sorted((catalogue.entries[one].content, catalogue.entries[other].content))
@@ -456,6 +439,7 @@ def _spell_out(catalogue: Catalogue, decided: DecidedPairs, witnesses: Mapping[s
 
 def _table(catalogue: Catalogue, decided: DecidedPairs, rows: Rows, witnesses: Mapping[str, str]) -> pa.Table:
     ids = list(catalogue.entries)
+    said = {mask: [sign.value for sign in Sign if sign in signs_of(mask)] for mask in np.unique(decided.masks).tolist()}
     batches = []
     for start in range(0, len(rows[0]), PAIRS_PER_BATCH):
         lefts, rights, pairs = (column[start : start + PAIRS_PER_BATCH].tolist() for column in rows)
@@ -470,14 +454,14 @@ def _table(catalogue: Catalogue, decided: DecidedPairs, rows: Rows, witnesses: M
             "right_id": right,
             "cosine": decided.cosine[pairs].astype(np.float32),
             "lexical": decided.lexical[pairs].astype(np.float32),
-            "tests_equal": [decided.tests_equal[pair] for pair in pairs],
+            "tests_equal": [_tests_equal(decided, pair) for pair in pairs],
             "decision": [verdict.decision.value for verdict in verdicts],
             "decided_by": [verdict.decided_by.value if verdict.decided_by else None for verdict in verdicts],
             "kept_id": [None if one is None else witnesses[one] for one in dropped],
             "dropped_id": dropped,
             "pair_key": [decided.key(pair) for pair in pairs],
             "rule": [verdict.rule.value if verdict.rule else None for verdict in verdicts],
-            "evidence": [[sign.value for sign in Sign if sign in decided.signs[pair]] for pair in pairs],
+            "evidence": [said[int(decided.masks[pair])] for pair in pairs],
             "inputs_agreeing": decided.agreeing[pairs],
             "inputs_conflicting": decided.conflicting[pairs],
         }
@@ -485,11 +469,21 @@ def _table(catalogue: Catalogue, decided: DecidedPairs, rows: Rows, witnesses: M
     return pa.Table.from_batches(batches, schema=DUPLICATE_PAIRS.schema)
 
 
+def _tests_equal(decided: DecidedPairs, row: int) -> bool | None:
+    """Say whether common inputs have the same outputs; ``None`` when nothing can be compared."""
+    if decided.agreeing[row] or decided.conflicting[row]:
+        return not decided.conflicting[row]
+    return False if decided.masks[row] & NONE_IN_COMMON else None
+
+
 def _notes(catalogue: Catalogue, decided: DecidedPairs, pairs: Integers, reviews: Reviews) -> dict[str, int]:
-    counts = Counter(_counted(decided.verdicts[pair]) for pair in pairs.tolist())
+    rows = np.bincount(decided.verdicts.codes[pairs], minlength=len(decided.verdicts.kinds)).tolist()
+    counts = Counter[str]()
+    for kind, count in zip(decided.verdicts.kinds, rows, strict=True):
+        counts[_counted(kind)] += count
     silent = {"silent_statements": len(catalogue.silent_ids)} if catalogue.silent_ids else {}
     known = {decided.key(row) for row in range(len(decided))} if reviews.votes else set[str]()
-    return dict(sorted(counts.items())) | silent | reviews.notes(known)
+    return dict(sorted((+counts).items())) | silent | reviews.notes(known)
 
 
 def _counted(verdict: Verdict) -> str:

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from ocr_pipeline.similarity.text import normalise, says_little
 
 __all__ = [
+    "ENDING_TOKENS",
+    "OPPOSITES",
     "ExampleComparison",
     "Facts",
     "bounds_differ",
@@ -26,6 +28,7 @@ __all__ = [
     "opposite_asked",
     "parts_of_series",
     "read_facts",
+    "series_base",
     "shared_examples",
     "versions_differ",
 ]
@@ -35,7 +38,7 @@ FACT_CHARACTERS: Final = 200_000  # the same for reading examples and bounds
 EXAMPLE_TOKENS: Final = 200  # long tests are told apart by their beginning
 MOST_EXAMPLES: Final = 50
 MOST_DIGITS: Final = 40  # longer digits are not a bound
-CONTAINED_TOKENS: Final = 3  # shorter inputs end others by chance
+ENDING_TOKENS: Final = 3  # shorter inputs end others by chance
 
 _RULED: Final = r"[ \t#*=\-]*"
 _NUMBERED: Final = r"[ \t]*#?[ \t]*\d{0,2}"
@@ -267,7 +270,7 @@ def _same_input(left: str, right: str) -> bool:
     if left == right:
         return True
     short, long = sorted((left, right), key=len)
-    return short.count(" ") >= CONTAINED_TOKENS - 1 and long.endswith(f" {short}")
+    return short.count(" ") >= ENDING_TOKENS - 1 and long.endswith(f" {short}")
 
 
 def lexical_similarities(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -312,6 +315,11 @@ def parts_of_series(left: Iterable[str], right: Iterable[str]) -> bool:
         return False
     pairs = [(_split_title(one), _split_title(other)) for one in left for other in right]
     return any(bool(one[0]) and one[0] == other[0] and one[1] != other[1] for one, other in pairs)
+
+
+def series_base(title: str) -> str:
+    """Return a title without its part: "paint house" of "paint house iii"."""
+    return _split_title(title)[0]
 
 
 def _split_title(title: str) -> tuple[str, str]:

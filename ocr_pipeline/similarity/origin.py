@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["other_origin", "parts_of_one", "read_origins", "same_origin"]
+__all__ = ["other_origin", "part_bases", "parts_of_one", "read_origins", "same_origin"]
 
 ADDRESS_CHARACTERS: Final = 500
 _AROUND_ADDRESS: Final = " \t\r\n<>()[]\"'.,;"
@@ -181,5 +181,9 @@ def other_origin(left: Iterable[str], right: Iterable[str]) -> bool:
 
 def parts_of_one(left: Iterable[str], right: Iterable[str]) -> bool:
     """Say whether one contest has both as parts of one problem, such as D1 and D2: an easy and a hard version."""
-    parts = [{match[1] for one in origins if (match := _PART.fullmatch(one))} for origins in (left, right)]
-    return not parts[0].isdisjoint(parts[1]) and not same_origin(left, right)
+    return not part_bases(left).isdisjoint(part_bases(right)) and not same_origin(left, right)
+
+
+def part_bases(origins: Iterable[str]) -> set[str]:
+    """Return the problems that these are parts of: ``codeforces:1/D`` of ``codeforces:1/D2``."""
+    return {match[1] for one in origins if (match := _PART.fullmatch(one))}
