@@ -23,6 +23,7 @@ from ocr_pipeline.tables import (
     DUPLICATE_PAIRS,
     EXECUTIONS,
     PLANS,
+    PROBLEM_DIFFICULTY,
     PROBLEMS,
     REASONING_PATTERNS,
     REJECTED,
@@ -52,6 +53,7 @@ def unaccounted(store: Store) -> list[str]:
         _responses,
         _samples,
         _executions,
+        _difficulty,
         _selection,
         _patterns,
         _plans,
@@ -164,6 +166,16 @@ def _executions(store: Store) -> Iterator[str]:
         kept = samples.filter(pc.equal(samples["verdict"], KEPT))["sample_id"]
         yield from _line(_missing(kept, judged), _place(EXECUTIONS, keys), "are kept samples without a judgement")
         yield from _line(_missing(judged, samples["sample_id"]), _place(EXECUTIONS, keys), "are no samples")
+
+
+def _difficulty(store: Store) -> Iterator[str]:
+    """Each problem that was tried has a difficulty, and no other."""
+    for keys in store.partitions(PROBLEM_DIFFICULTY):
+        tried = _column(store, EXECUTIONS, "problem_id", **keys)
+        measured = _column(store, PROBLEM_DIFFICULTY, "problem_id", **keys)
+        place = _place(PROBLEM_DIFFICULTY, keys)
+        yield from _line(_missing(tried, measured), place, "were tried but have no difficulty")
+        yield from _line(_missing(measured, tried), place, "have a difficulty but were not tried")
 
 
 def _selection(store: Store) -> Iterator[str]:

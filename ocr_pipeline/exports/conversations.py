@@ -6,6 +6,7 @@ ShareGPT as LLaMA-Factory reads it, and of the two OpenCodeReasoning releases, i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -199,11 +200,11 @@ def _released_2(row: Mapping[str, Any], text: str, _: Statements, __: ExportOpti
         "r1_generation": row["output"],
         "qwq_critique": "",
         "judgement": "",
-        "pass_rate": NOT_RUN if row["pass_rate"] is None else str(row["pass_rate"]),
+        "pass_rate": NOT_RUN if row["pass_rate"] is None or math.isnan(row["pass_rate"]) else str(row["pass_rate"]),
         "id": row["sample_id"] or row["id"] or "",
         "question_id": row["id"] or "",
     }
-    return row["language"] or "unknown", values
+    return row["language"] if row["language"] in set(Language) else "other", values
 
 
 SHAPES: Final[Mapping[str, Shape]] = {

@@ -24,6 +24,8 @@ from ocr_pipeline.errors import InputError, OptionError
 __all__ = ["Draw", "Weight", "largest_remainder", "read_weights"]
 
 OTHERS: Final = "*"
+ALSO: Final = {"teacher": "model"}
+"""What people call a facet, beside its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,12 @@ def _read(text: str) -> list[Weight]:
     if not sign or not key:
         message = f"mix must be facet:value=weight, value=weight or a JSON file, got `{text}`"
         raise OptionError(message)
+    return [_keyed(key, _weight(amount, text))]
+
+
+def _keyed(key: str, weight: Fraction) -> Weight:
     facet, colon, value = key.partition(":")
-    return [Weight(facet if colon else None, value if colon else key, _weight(amount, text))]
+    return Weight(ALSO.get(facet, facet), value, weight) if colon else Weight(None, key, weight)
 
 
 def _of_file(path: Path) -> list[Weight]:
@@ -63,14 +69,15 @@ def _of_file(path: Path) -> list[Weight]:
     except (OSError, ValueError) as error:
         message = f"mix: `{path}` cannot be read: {error}"
         raise OptionError(message) from error
-    if not isinstance(found, dict) or not all(isinstance(values, dict) for values in found.values()):
+    if not isinstance(found, dict):
         message = f'mix: `{path}` must hold {{"facet": {{"value": weight}}}}'
         raise OptionError(message)
-    return [
-        Weight(facet, value, _weight(str(amount), f"{path}: {facet}:{value}"))
-        for facet, values in found.items()
-        for value, amount in values.items()
-    ]
+    flat = {
+        (f"{key}:{value}" if isinstance(inner, dict) else key): amount
+        for key, inner in found.items()
+        for value, amount in (inner.items() if isinstance(inner, dict) else [("", inner)])
+    }
+    return [_keyed(key, _weight(str(amount), f"{path}: {key}")) for key, amount in flat.items()]
 
 
 def _weight(amount: str, text: str) -> Fraction:

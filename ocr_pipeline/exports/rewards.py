@@ -52,6 +52,8 @@ class Drop(StrEnum):
     NO_STATEMENT = "no_statement"
     INTERACTIVE = "interactive"
     FILES = "files"
+    MODE = "unknown_io_mode"
+    REPEATED = "repeated"
     NO_CHECKER = "no_checker"
     CHECKER = "checker_not_carried"
     FUNCTION = "function_without_name"
@@ -163,10 +165,15 @@ def rewards(
         Counts tests that are left out of rows, by reason.
     """
     shape = SHAPES[form]
+    seen: set[str] = set()
     for batch in batches:
         problems = batch.to_pylist()
         tests = tests_of([problem["problem_id"] for problem in problems if problem["problem_id"]])
         for problem in problems:
+            if problem["problem_id"] in seen:
+                yield Outcome(Drop.REPEATED)
+                continue
+            seen.add(problem["problem_id"])
             rule = _Rules(problem, tests.get(problem["problem_id"] or "", ()), evidence, options, form)
             reason = rule.reason(statements)
             cases = [] if reason else rule.cases(left_out)
@@ -213,6 +220,7 @@ class _Rules:
             (not statements.may_be_handed_on(self.problem), MAY_NOT_BE_HANDED_ON),
             (self.mode == IoMode.INTERACTIVE, Drop.INTERACTIVE),
             (self.mode == IoMode.FILE and not asks_judge, Drop.FILES),
+            (self.mode not in set(IoMode), Drop.MODE),
             (has_program and not asks_judge, Drop.CHECKER),
             (not has_program and checker in {Checker.SPECIAL, Checker.UNKNOWN}, Drop.NO_CHECKER),
             (not has_program and checker not in CARRIED[self.form], Drop.CHECKER),

@@ -59,13 +59,13 @@ class Statements:
         }
 
     def dataset_of(self, row: Mapping[str, Any]) -> str:
-        """Return the data set whose text a row holds: that of its id, else all that it names."""
+        """Return the data set whose text a row holds: that of its id, else all that it names; empty for nobody's."""
         own = str(row["problem_id"] or "").partition("/")[0]
-        return own if own in SOURCES else str(row["dataset"] or "") or own
+        return own if own in SOURCES else str(row["dataset"] or "")
 
     def may_be_handed_on(self, row: Mapping[str, Any]) -> bool:
-        """Say whether the statement of a row may leave the house."""
-        datasets = self.dataset_of(row).split(", ")
+        """Say whether the statement of a row may leave the house; one that names no data set is the user's own."""
+        datasets = filter(None, self.dataset_of(row).split(", "))
         return self._policy is TextPolicy.FULL or all(dataset in self._allowed for dataset in datasets)
 
     def of_row(self, row: Mapping[str, Any]) -> str:

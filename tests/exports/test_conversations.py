@@ -125,6 +125,22 @@ def test_odd_rows_are_counted(tmp_path: Path) -> None:
     assert (account["kept"], account["dropped"]) == (2, {"no_output": 2, "no_statement": 1})
 
 
+def test_a_language_is_no_path(tmp_path: Path) -> None:
+    """Rows of a language that nobody knows, or of a pass rate that is no number, stay inside the folder."""
+    path = put_sft(tmp_path, sft(1, language="../../x", pass_rate=float("nan")))
+    run("export", path, "--format", "ocr2", "--out", tmp_path / "deep" / "out")
+    assert [one.name for one in (tmp_path / "deep" / "out").iterdir()] == ["other.parquet"]
+    assert read(tmp_path / "deep" / "out")[0]["pass_rate"] == "-1"
+
+
+def test_rows_that_name_no_data_set_are_ones_own(tmp_path: Path) -> None:
+    """No licence forbids them; a data set that nobody knows is not handed on."""
+    nobodys = sft(1, dataset="", problem_id="p1")
+    unknown = sft(2, dataset="somebodys", problem_id="p2")
+    account = run("export", put_sft(tmp_path, nobodys, unknown), "--format", "messages", "--out", tmp_path / "out")
+    assert (account["kept"], account["dropped"]) == (1, {"statement_may_not_be_handed_on": 1})
+
+
 def test_only_one_language(tmp_path: Path) -> None:
     """Rows of the other language have a reason of their own."""
     path = put_sft(tmp_path, sft(1), sft(2, **CPP))

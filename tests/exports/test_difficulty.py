@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
+from ocr_pipeline.evidence.accounting import unaccounted
+from ocr_pipeline.evidence.history import explain
 from ocr_pipeline.exports.difficulty import Band, band_of, measure, standard_error
-from ocr_pipeline.tables import EXECUTIONS, RESPONSES
+from ocr_pipeline.tables import EXECUTIONS, PROBLEM_DIFFICULTY, RESPONSES
+from tests.evidence import root as evidence_root
 from tests.samples.rows import rows
 
 
@@ -129,3 +132,19 @@ def test_the_command(tmp_path: Path) -> None:
         done = CliRunner().invoke(build_app(["difficulty"]), [*arguments, *more], catch_exceptions=False)
         assert json.loads(done.stdout)["dropped"] == {"not_run": 1}
         assert pq.read_table(tmp_path / "out" / "problem_difficulty.parquet")["model"].to_pylist() == [model]
+
+
+def test_a_problem_tells_how_hard_it_was(tmp_path: Path) -> None:
+    """Explain names attempts and band; the account misses what was tried and not measured."""
+    store = evidence_root.build_root(tmp_path)
+    (keys,) = store.partitions(EXECUTIONS)
+    tried = sorted(set(store.open(EXECUTIONS, **keys).to_table()["problem_id"].to_pylist()))
+    row = {"model": "r1", "language": "python", "n": 4, "accepted": 1, "unscored": 2, "band": "hard"}
+    evidence_root.put(store, PROBLEM_DIFFICULTY, [row | {"problem_id": name} for name in tried], keys)
+    events = [event for event in explain(store, tried[0]).events if event.stage == "problem_difficulty"]
+    assert [(event.verdict, event.summary) for event in events] == [
+        ("hard", "r1, python: 1 of 4 attempts accepted, 2 unscored")
+    ]
+    assert not [line for line in unaccounted(store) if "problem_difficulty" in line]
+    evidence_root.put(store, PROBLEM_DIFFICULTY, [row | {"problem_id": "taco/train/none"}], keys)
+    assert len([line for line in unaccounted(store) if line.startswith("problem_difficulty")]) == 2

@@ -16,10 +16,10 @@ from ocr_pipeline.exports.mixing import Draw, largest_remainder, read_weights
 from tests.exports.tables import put_sft, run, sft
 from tests.exports.test_conversations import read
 
-weights = st.lists(st.fractions(Fraction(1, 100), 100), min_size=1, max_size=8)
+shares_of = st.lists(st.fractions(Fraction(1, 100), 100), min_size=1, max_size=8)
 
 
-@given(st.integers(0, 10_000), weights)
+@given(st.integers(0, 10_000), shares_of)
 def test_counts_add_up_and_are_near_their_shares(total: int, shares: list[Fraction]) -> None:
     """The sum is exact, and no count is a whole row away from its share."""
     counts = largest_remainder(total, shares)
@@ -43,8 +43,9 @@ def test_the_scarcest_kind_decides_how_many(tmp_path: Path) -> None:
     chosen = drawn(POOL, "language:python=1", "language:cpp=1")
     assert Counter(POOL[key] for key in chosen) == {"python": 30, "cpp": 30}
     file = tmp_path / "mix.json"
-    file.write_text(json.dumps({"language": {"python": 2, "cpp": 1}}))
-    assert Counter(POOL[key] for key in drawn(POOL, str(file))) == {"python": 60, "cpp": 30}
+    for weights in ({"language": {"python": 2, "cpp": 1}}, {"language:python": 2, "cpp": 1}):
+        file.write_text(json.dumps(weights))
+        assert Counter(POOL[key] for key in drawn(POOL, str(file))) == {"python": 60, "cpp": 30}
 
 
 def test_the_order_of_the_rows_decides_nothing() -> None:
@@ -88,7 +89,7 @@ def test_wrong_weights_are_refused(text: str) -> None:
 def test_an_export_is_drawn(tmp_path: Path) -> None:
     """Rows that are not drawn are counted, and the number is exact."""
     rows = [sft(number, model="a" if number % 3 else "b") for number in range(60)]
-    options = ("--mix", "model:a=3", "--mix", "model:b=1", "--rows", 21, "--seed", 5)
+    options = ("--mix", "teacher:a=3", "--mix", "model:b=1", "--rows", 21, "--seed", 5)
     account = run("export", put_sft(tmp_path, *rows), "--format", "messages", "--out", tmp_path / "out", *options)
     assert (account["kept"], account["dropped"]) == (21, {"not_drawn": 39})
     assert Counter(row["model"] for row in read(tmp_path / "out")) == {"a": 16, "b": 5}

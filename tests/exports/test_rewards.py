@@ -153,6 +153,7 @@ UNFIT = {
     "statement_may_not_be_handed_on": {"dataset": "taco", "problem_id": "taco/train/1"},
     "statement_is_withheld": {"statement": "-"},
     "function_without_name": {"io_mode": "function"},
+    "unknown_io_mode": {"io_mode": "telepathy"},
     "no_tests": {"problem_id": "code_contests/train/other"},
 }
 
@@ -164,6 +165,13 @@ def test_a_problem_that_cannot_be_graded_is_counted(form: str, reason: str, tmp_
     folder = put_problems(tmp_path, [problem("1", **UNFIT[reason])], cases_for("1", *sums(5)))
     account = run("export", folder, "--format", form, "--out", tmp_path / "out")
     assert account["dropped"] == {reason: 1}
+
+
+def test_a_problem_that_is_given_twice(tmp_path: Path) -> None:
+    """Task keys are unique: the second one is counted."""
+    folder = put_problems(tmp_path, [problem("1"), problem("1")], cases_for("1", *sums(5)))
+    account = run("export", folder, "--format", "verl", "--out", tmp_path / "out")
+    assert (account["kept"], account["dropped"]) == (1, {"repeated": 1})
 
 
 def test_what_our_judge_knows_is_carried_to_it(tmp_path: Path) -> None:
