@@ -70,6 +70,9 @@ class ExportOptions(Options):
     unchecked: Unchecked = option(
         Unchecked.DROP, "What becomes of problems that the given test_trust could not check, in RL rows"
     )
+    strict_checkers: bool = option(
+        True, "Leave out problems whose right answers the grader of the format may refuse: tolerance, case, order"
+    )
     difficulty_model: str | None = option(
         None, "Model by whose attempts difficulty is told; none: those of all models together"
     )

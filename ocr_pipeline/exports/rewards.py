@@ -223,7 +223,7 @@ class _Rules:
             (self.mode not in set(IoMode), Drop.MODE),
             (has_program and not asks_judge, Drop.CHECKER),
             (not has_program and checker in {Checker.SPECIAL, Checker.UNKNOWN}, Drop.NO_CHECKER),
-            (not has_program and checker not in CARRIED[self.form], Drop.CHECKER),
+            (not has_program and self.options.strict_checkers and checker not in CARRIED[self.form], Drop.CHECKER),
             (self.is_function and not self.problem["function_name"], Drop.FUNCTION),
             (flag == TrustFlag.NO_SOLUTION_PASSES, Drop.UNTRUSTED),
             (flag == TrustFlag.UNCHECKED and self.options.unchecked is Unchecked.DROP, Drop.UNCHECKED),

@@ -28,6 +28,9 @@ class ServeOptions(Options):
     body_seconds: float = option(60.0, "Longest time in which a body arrives", unit="seconds", gt=0)
     tests_per_request: int = option(1_000, "Most tests of a request", unit="tests", ge=1)
     longest_run: float = option(60.0, "Longest CPU time that a request may ask for, per test", unit="seconds", gt=0)
+    longest_request: float = option(
+        600.0, "Longest time that a worker spends on one program; above, it was not run", unit="seconds", gt=0
+    )
     largest_memory: float = option(4_096.0, "Most memory that a request may ask for", unit="MiB", gt=0)
 
     @property

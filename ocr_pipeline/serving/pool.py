@@ -41,6 +41,10 @@ class Pool:
         self._stack = ExitStack()
         self._pool: ProcessPoolExecutor = self._stack.enter_context(worker_pool(self.workers))
 
+    def start(self, function: Callable[[Task], Result], task: Task) -> list[Result]:
+        """Start the processes and run a first task for each, so that nobody waits for them later."""
+        return [each.result() for each in [self._pool.submit(function, task) for _ in range(self.workers)]]
+
     @property
     def waiting(self) -> int:
         """Tasks that wait for a worker."""

@@ -66,7 +66,13 @@ class Service:
 
     async def _run(self, code: str, language: str, stdin: str, cpu_s: float, memory_mib: float) -> Ran:
         running = Running(
-            Candidate(language, code), stdin, cpu_s, memory_mib, self._config.output_mib, self._config.tiers
+            Candidate(language, code),
+            stdin,
+            cpu_s,
+            memory_mib,
+            self._config.output_mib,
+            self._config.tiers,
+            self.options.longest_request,
         )
         ran = await self.pool.run(run_code, running)
         self.verdicts[str(ran.run.status)] += 1
@@ -214,7 +220,9 @@ class Service:
         self._require_tests(len(tests))
         if spec.memory_limit_mib is not None:
             self._require_memory(spec.memory_limit_mib, "memory_limit_mib")
-        execution = await self.pool.run(judge_program, Judging(Candidate(str(language), code), spec, tests, config))
+        execution = await self.pool.run(
+            judge_program, Judging(Candidate(str(language), code), spec, tests, config, self.options.longest_request)
+        )
         self.verdicts[str(execution.verdict)] += 1
         return execution
 

@@ -5,10 +5,13 @@ A process keeps its sandbox, and the programs it ran last: a client that sends o
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
@@ -42,6 +45,7 @@ class Judging:
     problem: ProblemSpec
     tests: tuple[Test, ...]
     config: JudgeConfig
+    longest_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Running:
     memory_mib: float
     output_mib: float
     tiers: Tiers
+    longest_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +108,68 @@ def _place(tiers: Tiers) -> _Place:
     return _places[tiers]
 
 
+class TooLongError(Exception):
+    """A program kept its worker longer than a request may."""
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Interrupt the block when it takes too long; the work of a process is done in its main thread.
+
+    Raises
+    ------
+    TooLongError
+        When it does.
+    """
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        message = f"it took longer than {seconds:g} seconds, the most for one request here"
+        raise TooLongError(message)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def judge_program(judging: Judging) -> Execution:
     """Judge a program: compiled once, run on all its tests."""
-    place = _place(judging.config.tiers).work
-    sickness = place.sickness(judging.candidate.language)
+    place = _place(judging.config.tiers)
+    try:
+        with _within(judging.longest_s):
+            return _judge(place.work, judging)
+    except TooLongError as error:
+        place.restart()
+        return Execution.not_run(Reason.INFRASTRUCTURE, str(error), len(judging.tests))
+
+
+def _judge(work: Workplace, judging: Judging) -> Execution:
+    sickness = work.sickness(judging.candidate.language)
     if sickness:
         return Execution.not_run(Reason.INFRASTRUCTURE, sickness, len(judging.tests))
     execution = judge_candidate(
-        place.runner, judging.problem, judging.tests, judging.candidate, judging.config, place.gate
+        work.runner, judging.problem, judging.tests, judging.candidate, judging.config, work.gate
     )
     if execution.reason is Reason.INFRASTRUCTURE:
-        place.left.clear()
+        work.left.clear()
     return execution
 
 
 def run_code(running: Running) -> Ran:
     """Run a program once; a failure of the sandbox is tried again, then it was not run."""
     place = _place(running.tiers)
+    try:
+        with _within(running.longest_s):
+            return _run_twice(place, running)
+    except TooLongError as error:
+        place.restart()
+        return _not_run(str(error))
+
+
+def _run_twice(place: _Place, running: Running) -> Ran:
     failure = place.work.sickness(running.candidate.language)
     for _ in range(0 if failure else 2):
         try:
@@ -127,7 +177,11 @@ def run_code(running: Running) -> Ran:
         except JudgeError as error:
             failure = str(error)
             place.restart()
-    return Ran(RunResult(RunStatus.NOT_RUN, stderr=failure or ""), 0.0, is_compiled=False)
+    return _not_run(failure or "")
+
+
+def _not_run(failure: str) -> Ran:
+    return Ran(RunResult(RunStatus.NOT_RUN, stderr=failure), 0.0, is_compiled=False)
 
 
 def _run(place: _Place, running: Running) -> Ran:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -20,7 +21,20 @@ from ocr_pipeline.errors import OptionError
 from tests.serving.server import Client, serving
 
 FINE = {"code": "print(1)", "language": "python"}
-LIMITS = ("--body-mib", "1", "--body-seconds", "1", "--tests-per-request", "3", "--longest-run", "5", "--queue", "2")
+LIMITS = (
+    "--body-mib",
+    "1",
+    "--body-seconds",
+    "1",
+    "--tests-per-request",
+    "3",
+    "--longest-run",
+    "5",
+    "--queue",
+    "2",
+    "--longest-request",
+    "8",
+)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +176,23 @@ def test_a_killed_worker_is_nobodys_failure(service: Client) -> None:
                 os.kill(child.pid, signal.SIGKILL)
         status, reply = waiting.result()
     assert (status, "worker" in reply["error"]) == (503, True)
+    goes_on(service)
+
+
+def test_a_request_that_takes_for_ever(service: Client) -> None:
+    """A worker is given back after the longest time of a request; nobody calls that a wrong answer."""
+    tests = [{"input": str(number), "expected": "1"} for number in range(3)]
+    body = {"code": "while True: pass", "problem": {"time_limit_s": 1}, "tests": tests}
+    status, reply = service.post("/judge_tests", body)
+    assert (status, "longer than 8 seconds" in reply["error"], reply["verdict"]) == (503, True, "not_run")
+    goes_on(service)
+
+
+def test_a_body_that_unpacks_to_too_much(service: Client) -> None:
+    """The limit holds for what is unpacked."""
+    packed = gzip.compress(b'{"code": "' + b"x" * (64 << 20) + b'"}')
+    status, _ = service.post("/run_code", packed, **{"Content-Encoding": "gzip"})
+    assert status == 413
     goes_on(service)
 
 
