@@ -5,6 +5,7 @@ that was made from it as stale, and only that. A step that reads one notes the v
 has to come first.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -56,27 +57,32 @@ def _of_settings(settings: Mapping[str, Any]) -> str:
     return sha256_of(canonical_json(settings.get(BENCHMARKS)))
 
 
-@dg.observable_source_asset(
-    name=RAW, group_name=INGEST.group, partitions_def=BY_DATASET, description=EXTERNAL[RAW],
-    required_resource_keys={"raw_files"},
-)  # fmt: skip
 def _raw(context: Any) -> dg.DataVersionsByPartition:  # noqa: ANN401 - Dagster's context of an observation
     options: RawOptions = context.resources.raw_files.options(RawOptions)
     return dg.DataVersionsByPartition({dataset: options.raw(dataset).sha256 for dataset in options.present()})
 
 
-@dg.observable_source_asset(
-    name=REVIEWS.name, group_name=COMPARE.group, description=EXTERNAL[REVIEWS.name], required_resource_keys={"store"}
-)
 def _reviews(context: Any) -> dg.DataVersion:  # noqa: ANN401 - Dagster's context of an observation
     return dg.DataVersion(_of_references(context.resources.store.open().references(REVIEWS)))
 
 
-@dg.observable_source_asset(
-    name=BENCHMARKS, group_name=CHECK.group, description=EXTERNAL[BENCHMARKS], required_resource_keys={"benchmarks"}
-)
 def _benchmarks(context: Any) -> dg.DataVersion:  # noqa: ANN401 - Dagster's context of an observation
     return dg.DataVersion(_of_settings(context.resources.benchmarks.options(BenchmarkOptions).settings))
 
 
-ASSETS: Final = (_raw, _reviews, _benchmarks)
+with warnings.catch_warnings():  # each start of Dagster would print that observed sources are a beta feature of it
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    ASSETS: Final = tuple(
+        dg.observable_source_asset(
+            name=name,
+            group_name=step.group,
+            partitions_def=BY_DATASET if name == RAW else None,
+            description=EXTERNAL[name],
+            required_resource_keys={resource},
+        )(look)
+        for name, step, resource, look in (
+            (RAW, INGEST, "raw_files", _raw),
+            (REVIEWS.name, COMPARE, "store", _reviews),
+            (BENCHMARKS, CHECK, "benchmarks", _benchmarks),
+        )
+    )

@@ -111,18 +111,16 @@ def watched(context: dg.AssetExecutionContext, description: str, unit: str) -> P
 
 
 def _log(context: dg.AssetExecutionContext, tables: list[Built]) -> None:
-    for built in tables:
-        counts = built.manifest.stage_counts
-        did = "unchanged" if built.reused else "built"
-        context.log.info(
-            "%s/%s %s: %d in, %d kept, %d dropped",
-            built.table.name,
-            "/".join(built.manifest.partition.values()),
-            did,
-            counts.rows_in,
-            counts.kept,
-            sum(counts.dropped.values()),
-        )
+    first = tables[0]
+    counts = first.manifest.stage_counts
+    context.log.info(
+        "%s %s: %d in, %d kept, %d dropped",
+        "/".join([first.table.name, *first.manifest.partition.values()]),
+        "unchanged" if first.reused else "built",
+        counts.rows_in,
+        counts.kept,
+        sum(counts.dropped.values()),
+    )
 
 
 def _record(context: dg.AssetExecutionContext, store: Store, tables: list[Built], more: Mapping[str, Any]) -> None:
