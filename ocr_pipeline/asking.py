@@ -36,7 +36,10 @@ class Connection(Options):
         also="url",
     )
     api_key_env: str | None = option(
-        None, "Environment variable that holds the key, which is never stored", affects_output=False
+        None,
+        "Environment variable that holds the key, which is never stored",
+        affects_output=False,
+        environment="OCR_PIPELINE_TEACHER_KEY_ENV",
     )
 
 
@@ -57,19 +60,38 @@ class Budget(Options):
     """Hard caps on what a teacher may cost; ``None`` is no cap, 0 asks nothing. Prices are in any one currency."""
 
     budget_requests: int | None = option(
-        None, "Cap on answers, earlier runs included", unit="requests", ge=0, also="max_requests"
+        None,
+        "Cap on answers, earlier runs included",
+        unit="requests",
+        ge=0,
+        also="max_requests",
+        environment="OCR_PIPELINE_BUDGET_REQUESTS",
     )
     budget_tokens: int | None = option(
-        None, "Cap on tokens, earlier runs included", unit="tokens", ge=0, also="max_total_tokens"
+        None,
+        "Cap on tokens, earlier runs included",
+        unit="tokens",
+        ge=0,
+        also="max_total_tokens",
+        environment="OCR_PIPELINE_BUDGET_TOKENS",
     )
     budget_time_s: float | None = option(
         None, "Cap on the time of one run and partition", unit="seconds", ge=0, also="max_time"
     )
     budget_cost: float | None = option(
-        None, "Cap on money, earlier runs included", unit="currency", ge=0, also="max_cost"
+        None,
+        "Cap on money, earlier runs included",
+        unit="currency",
+        ge=0,
+        also="max_cost",
+        environment="OCR_PIPELINE_BUDGET_COST",
     )
-    prompt_price: float | None = option(None, "Price of a million prompt tokens", unit="currency", ge=0)
-    completion_price: float | None = option(None, "Price of a million completion tokens", unit="currency", ge=0)
+    prompt_price: float | None = option(
+        None, "Price of a million prompt tokens", unit="currency", ge=0, environment="OCR_PIPELINE_PROMPT_PRICE"
+    )
+    completion_price: float | None = option(
+        None, "Price of a million completion tokens", unit="currency", ge=0, environment="OCR_PIPELINE_COMPLETION_PRICE"
+    )
 
     @model_validator(mode="after")
     def _knows_prices(self) -> Self:

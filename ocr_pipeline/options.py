@@ -90,7 +90,9 @@ def option(  # noqa: PLR0913 - one parameter per property of an option
 class Options(BaseModel):
     """Base of every group of options; a wrong value raises :class:`~ocr_pipeline.errors.OptionError`, one line."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=(), validate_default=True
+    )
 
     def __init__(self, /, **values: Any) -> None:
         """Check every value."""
@@ -141,6 +143,12 @@ def optional(model: type[Options], *, without: Container[str] = ()) -> type[Opti
 def shown_default(field: FieldInfo) -> Any:  # noqa: ANN401 - a default of any type
     """Return the default as a plain value, or ``None`` where the option is required."""
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, str) and plain_type(field.annotation) in {int, float}:  # out of the environment
+        try:
+            default = plain_type(field.annotation)(default)
+        except ValueError:
+            message = f"the environment gives `{default}` for: {field.description}"
+            raise OptionError(message) from None
     return None if default is PydanticUndefined else to_jsonable_python(default)
 
 

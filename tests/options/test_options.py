@@ -12,6 +12,7 @@ import typer
 from dagster._config.pythonic_config import infer_schema_from_config_class
 from typer.testing import CliRunner
 
+from ocr_pipeline.asking import Budget
 from ocr_pipeline.cli import NAMES, STEPS, build_app
 from ocr_pipeline.definitions import defs
 from ocr_pipeline.errors import OptionError
@@ -67,6 +68,18 @@ def test_the_environment_gives_the_default(monkeypatch: pytest.MonkeyPatch) -> N
     """A list is split at spaces; a value that is given wins."""
     monkeypatch.setenv("OCR_PIPELINE_TEST_NAMES", "a b")
     assert (Example(needed="x").names, Example(needed="x", names=("c",)).names) == (("a", "b"), ("c",))
+
+
+def test_a_number_of_the_environment_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the library and in the launchpad; what is none is one line."""
+    field = Budget.model_fields["budget_requests"]
+    monkeypatch.setenv("OCR_PIPELINE_BUDGET_REQUESTS", "5")
+    assert (Budget().budget_requests, shown_default(field)) == (5, 5)
+    monkeypatch.setenv("OCR_PIPELINE_BUDGET_REQUESTS", "many")
+    with pytest.raises(OptionError, match="budget_requests must be a whole number, got `many`"):
+        Budget()
+    with pytest.raises(OptionError, match="the environment gives `many` for: Cap on answers"):
+        shown_default(field)
 
 
 def test_only_what_affects_the_output_is_in_the_settings() -> None:
