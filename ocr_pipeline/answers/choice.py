@@ -11,13 +11,15 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from ocr_pipeline.answers.fences import Fence, code_of, find_fences
-from ocr_pipeline.answers.programs import Wholeness, cells_of, is_piece, may_hold_program, wholeness
+from ocr_pipeline.answers.programs import Wholeness, is_piece, may_hold_program, wholeness
 from ocr_pipeline.answers.shapes import find_shapes
 from ocr_pipeline.answers.words import FencePolicy
+from ocr_pipeline.answers.wrappings import is_change, programs_in
 from ocr_pipeline.tables import Language
 
 __all__ = ["NO_CHOICE", "Choice", "choose_program", "extract_code"]
 
+CHANGES: Final = frozenset({"", "diff", "patch"})
 MOST_COMPARED: Final = 256  # fences of one answer whose content is looked at; more is a loop
 
 
@@ -88,10 +90,16 @@ def _candidates(text: bytes, fences: Iterable[Fence], language: Language | None)
     if len(fences) > MOST_COMPARED:
         fences = fences[: MOST_COMPARED // 2] + fences[-MOST_COMPARED // 2 :]
     return [
-        _Candidate(fence, cell, wholeness(cell, language), _rank(fence, language))
+        _Candidate(fence, code, _wholeness(code, fence, language), _rank(fence, language))
         for fence in fences
-        for cell in cells_of(code_of(text, fence))
+        for code in programs_in(code_of(text, fence), is_quoted=fence.is_quoted)
     ]
+
+
+def _wholeness(code: bytes, fence: Fence, language: Language | None) -> Wholeness:
+    if fence.tag.word in CHANGES and is_change(code):
+        return Wholeness.NOTHING
+    return wholeness(code, language)
 
 
 def _rank(fence: Fence, language: Language | None) -> int:

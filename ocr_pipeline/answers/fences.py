@@ -30,7 +30,9 @@ __all__ = [
 
 INVISIBLE: Final = re.compile("|".join("\u00a0\u200b\u200c\u200d\u2060\ufeff").encode())  # no break, zero widths
 PREFIX: Final = re.compile(
-    rb"(?:[ \t>]|" + INVISIBLE.pattern + rb")*(?:(?:[-*+]|\xe2\x80\xa2|\(?\w{1,3}[.)])[ \t]+)*"  # list items, quotes
+    rb"(?:[ \t>]|"
+    + INVISIBLE.pattern
+    + rb")*(?:(?:[-*+]|\xe2\x80\xa2|\(?\w{1,3}[.)])[ \t]+)*(?:\*\*)?"  # list items, quotes, bold
 )
 END_TOKENS: Final = re.compile(
     rb"(?:\s*(?:<\|[^|<>\n]{1,40}\|>|</?s>|<\xef\xbd\x9c[^<>\n]{1,60}\xef\xbd\x9c>|<(?:eos|end_of_turn|eot)>"
@@ -54,6 +56,14 @@ BOM: Final = b"\xef\xbb\xbf"
 TAG_LINES: Final = frozenset({b"python", b"python3", b"py", b"cpp", b"c++"})
 MARKUP: Final = re.compile(rb"</?(?:code|span|pre|font)(?:\s[^<>]*)?>", re.IGNORECASE)
 LINE_BREAK: Final = re.compile(rb"<br\s*/?>\n?", re.IGNORECASE)
+
+
+CODE_BEHIND_TAG: Final = re.compile(
+    rb"(?:python3?|py|cpp|c\+\+)[ \t]+(?=import |from \w+ import |#include|def \w+\(|class \w+|print\(|for |while |int main|"
+    rb"[A-Za-z_][\w, ]*[ \t]*=[ \t]*[\w.]+[\[(])",
+    re.IGNORECASE,
+)
+"""A program that begins on the line of its fence."""
 
 
 class _Marker(NamedTuple):
@@ -89,6 +99,8 @@ class Fence(NamedTuple):
     """Its content is HTML, or its whole text was escaped as HTML is."""
     is_other_form: bool = False
     """It is not a fence but another way to set code apart."""
+    is_quoted: bool = False
+    """Its content is a text of JSON or of a Python dictionary, with its quotes."""
 
     @property
     def language(self) -> str:
@@ -280,6 +292,8 @@ def _ends_behind(info: bytes) -> bool:
     """Tell that what is behind a sign may be behind a closing one: end tokens, punctuation, or a sentence."""
     if END_TOKENS.match(info) or PUNCTUATION.fullmatch(info):
         return True
+    if info.endswith(b":") and tag_of(info[:LONGEST_INFO_BYTES]).language is None:
+        return True
     return b" " in info and not tag_of(info.split(None, 1)[0][:LONGEST_INFO_BYTES]).is_known and b"=" not in info
 
 
@@ -346,7 +360,8 @@ def _inside(text: bytes, markers: Sequence[_Marker], first: int, last: int) -> l
 
 
 def _fence(opener: _Marker, closer: _Marker, *, is_nested: bool = False) -> Fence:
-    start = opener.line_end + 1
+    behind = CODE_BEHIND_TAG.match(opener.info) if b" " in opener.info else None
+    start = opener.line_end - len(opener.info) + behind.end() if behind else opener.line_end + 1
     return Fence(
         start=start,
         end=max(start, closer.content_end),

@@ -7,13 +7,13 @@ does not parse is judged elsewhere. Whether a program is right is nobody's busin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
 from ocr_pipeline.tables import Language
 
-__all__ = ["Wholeness", "cells_of", "is_piece", "may_hold_program", "wholeness"]
+__all__ = ["Wholeness", "is_piece", "may_hold_program", "wholeness"]
 
 
 class Wholeness(IntEnum):
@@ -63,11 +63,6 @@ ASSIGNED: Final = re.compile(rb"^([A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*)[ \
 NAME: Final = re.compile(rb"\w+")
 EVERYTHING: Final = re.compile(rb"\bimport\s+\*")
 MOST_NAMES: Final = 64
-PROMPT: Final = re.compile(rb"^[ \t]*In[ \t]?\[\d*\]:[ \t]?", re.MULTILINE)
-OUTPUT: Final = re.compile(rb"^[ \t]*Out[ \t]?\[\d*\]:.*\Z", re.MULTILINE | re.DOTALL)
-CONTINUED: Final = re.compile(rb"^[ \t]*\.\.\.:[ ]?", re.MULTILINE)
-SESSION: Final = re.compile(rb"\s*>>> ")
-SESSION_LINE: Final = re.compile(rb"^[ \t]*(?:>>>|\.\.\.)(?: |$)(.*)$", re.MULTILINE)
 
 
 def wholeness(code: bytes, language: Language | None) -> Wholeness:
@@ -136,17 +131,3 @@ def _loaded(code: bytes) -> set[bytes]:
     """Return the names of a piece that it does not assign itself."""
     own = {name for found in ASSIGNED.findall(code) for name in NAME.findall(found)}
     return set(NAME.findall(code)) - own
-
-
-def cells_of(code: bytes) -> list[bytes]:
-    """Return the cells of a notebook or the statements of a session without prompts and outputs; else the code as it is."""
-    if SESSION.match(code):
-        return [b"\n".join(SESSION_LINE.findall(code))]
-    if not PROMPT.match(code.lstrip(b"\n")):
-        return [code]
-    return list(_cells(code))
-
-
-def _cells(code: bytes) -> Iterator[bytes]:
-    for cell in PROMPT.split(code)[1:]:
-        yield CONTINUED.sub(b"", OUTPUT.sub(b"", cell)).strip(b"\n")

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from ocr_pipeline.answers.fences import Fence
 from ocr_pipeline.answers.tags import NO_TAG, Tag, tag_of
+from ocr_pipeline.answers.wrappings import values_in
 
 __all__ = ["find_shapes", "has_code_line"]
 
@@ -33,6 +34,8 @@ def _form(hint: bytes, opens: bytes, closes: bytes, *, is_html: bool = False) ->
     return _Form(hint, re.compile(opens, flags), re.compile(closes, flags), is_html)
 
 
+ELEMENTS: Final = rb"parameter|execute|program|code_interpreter|antartifact|artifact|script|file|tool_code|python_code|cpp_code|source_code"
+"""Elements in which tool calls and pages of assistants hand over a program."""
 LIKE_BACKTICKS: Final = "\uff40\u02cb\u00b4\u2032\u2035\u2018\u2019'"
 """What a keyboard or a converter makes of a backtick."""
 FORMS: Final = (
@@ -41,6 +44,7 @@ FORMS: Final = (
         _form(sign * 3, rb"^[ \t]*(?:%b){3}[ \t]*([\w+#.-]+)[ \t]*\r?\n" % sign, rb"\n[ \t]*(?:%b){3}" % sign)
         for sign in (character.encode() for character in LIKE_BACKTICKS)
     ),
+    _form(b"\\`\\`\\`", rb"^[ \t]*(?:\\`){3}[ \t]*([\w+#.-]*)[ \t]*\r?\n", rb"\n[ \t]*(?:\\`){3}"),
     _form(b"<pre", rb"<pre\b([^<>]*)>\s*?(?:<code\b([^<>]*)>)?", rb"(?:</code\s*>\s*)?</pre\s*>", is_html=True),
     _form(b"<code", rb"<code\b([^<>]*)>", rb"</code\s*>", is_html=True),
     _form(
@@ -62,8 +66,12 @@ FORMS: Final = (
     _form(b"#+begin_src", rb"^[ \t]*#\+begin_src[ \t]*(\S*)[^\n]*$", rb"^[ \t]*#\+end_src"),
     _form(b"\n----", rb"^\[source,?[ \t]*([^\],\n]*)[^\]\n]*\]\r?\n----+[ \t]*$", rb"^----+[ \t]*$"),
     _form(b"{{{", rb"^\{\{\{(?:#!(\w+))?[ \t]*$", rb"^\}\}\}"),
-    _form(b"solution>", rb"<solution>", rb"</solution>"),
-    _form(b"answer>", rb"<answer>", rb"</answer>"),
+    _form(b"<parameter", rb"<parameter[= ][^<>\n]*>", rb"</parameter>"),
+    _form(b"</", rb"<(?:" + ELEMENTS + rb")\b(?![= ]?name=)([^<>\n]*)>(?=\s*[^<\s])", rb"</(?:" + ELEMENTS + rb")>"),
+    _form(b"<|python_tag|>", rb"<\|python_tag\|>", rb"<\|eo[mt](?:_id)?\|>|\Z"),
+    # the closing tag may have been taken for the token that ends the turn
+    _form(b"solution>", rb"<solution>", rb"</solution>|\Z"),
+    _form(b"answer>", rb"<(?:final_)?answer>", rb"</(?:final_)?answer>|\Z"),
 )
 CODE: Final = (
     rb"(?:#include\b|import \w|from \w+ import |def \w+\(|class \w+|using namespace |int main\s*\(|for \w+ in .+:$)"
@@ -82,6 +90,9 @@ def find_shapes(text: bytes, start: int, end: int) -> Iterator[Fence]:
     for form in FORMS:
         if form.hint in lower:
             yield from _of_form(text, form, start, end)
+    if b"{" in lower and (b'":' in lower or b"':" in lower or b'" :' in lower):
+        for value in values_in(text, start, end):
+            yield _shape(text, value.start, value.end, value.tag)._replace(is_quoted=True)
     if any(sign in lower for sign in (b"\nin [", b"\nin[", b"\n>>> ")):
         for found in PROMPT.finditer(text, start, end):
             yield _shape(text, found.start(), found.end(), NO_TAG)

@@ -34,13 +34,13 @@ OTHER_TAGS: Final = _words(
     "java javascript js jsx typescript ts tsx go golang rust rs csharp cs kotlin kt ruby rb php swift scala haskell hs "
     "pascal delphi perl pl r julia jl lua dart ocaml ml fsharp elixir erlang clojure lisp scheme racket prolog matlab "
     "octave fortran ada nim zig vb vbnet objectivec groovy asm nasm verilog sql bash sh shell zsh console terminal "
-    "powershell cmd bat json yaml yml toml xml html css csv ini makefile cmake dockerfile diff mermaid latex tex math "
+    "powershell cmd bat json yaml yml toml xml html css csv ini makefile cmake dockerfile diff patch mermaid latex tex math "
     "text txt plaintext plain output stdout input stdin result pseudocode pseudo algorithm log trace none"
 )
 """Words that name something that is neither of our languages."""
 MARKDOWN: Final = frozenset({"markdown", "md", "mdx"})
 SHARP: Final = (("c#", "csharp"), ("f#", "fsharp"), ("objective-c", "objectivec"))  # before "#" and "-" end a word
-WORD: Final = re.compile(r"[^\s,:;=(){}\[\]<>|#\"'`]+")
+WORD: Final = re.compile(r"[^\s,:;=(){}\[\]<>|#*\"'`]+")
 PART: Final = re.compile(r"[^/\\_-]+")
 VERSION: Final = "0123456789.-"
 MOST_WORDS: Final = 8

@@ -47,28 +47,38 @@ QUOTES: Final = (
 )
 
 NAME: Final = (
-    rb"(?:[\w:.-]{0,24}(?:thinking|think|thoughts?|reasoning|reason|reflection|scratchpad|ponder)(?:[_-]process)?"
+    rb"(?:[\w:.-]{0,24}(?:thinking|think|thoughts?|reasoning|reason|reflection|scratchpad|ponder|monologue|rationale|deliberation)(?:[_-]process)?"
+    rb"|analysis|planning|plan|cot|chain[_-]of[_-]thought"
     rb"|pensamiento|razonamiento|pensamento|raciocinio|pensiero|ragionamento|raisonnement|denken|gedanken?|denkprozess"
     rb"|[\w ]{0,24}[\x80-\xff][\w\x80-\xff ]{1,60})"
 )
 """What teachers call a thought; a word of another script at the very beginning is taken for its translation."""
-LEFT: Final = rb"(?:<\|?|&lt;|\\<|\[|\xe2\x97\x81|\xef\xbc\x9c)"  # also ◁ and the wide <
-RIGHT: Final = rb"(?:\|?>|&gt;|\\?>|\]|\xe2\x96\xb7|\xef\xbc\x9e)"  # also ▷ and the wide >
+LEFT: Final = (  # also as HTML and JSON escape it, triangles, brackets of other scripts and the wide <
+    rb"(?:<\|?|&(?:lt|#60|#[xX]3[cC]);|\\<|\\u003[cC]|\[|\xe2\x97\x81|\xe2\x80\xb9|\xe3\x80\x90|\xef\xbc\x9c)"
+)
+RIGHT: Final = (
+    rb"(?:\|?>|&(?:gt|#62|#[xX]3[eE]);|\\?>|\\u003[eE]|\]|\xe2\x96\xb7|\xe2\x80\xba|\xe3\x80\x91|\xef\xbc\x9e)"
+)
 OTHER_OPENING: Final = re.compile(
     rb"(?P<begin><\|?(?:begin|start)_(?:of_)?(?P<part>" + NAME + rb")\|?>)"
+    rb"|(?P<affix><\|?(?P<word>" + NAME + rb")_(?:start|begin)\|?>)"
     rb"|(?P<tag>" + LEFT + rb"\s*(?P<name>" + NAME + rb")\s*" + RIGHT + rb")"
-    rb"|(?P<harmony>(?:<\|start\|>assistant)?<\|channel\|>\s*(?:analysis|commentary)[^<]{0,40}<\|message\|>)"
+    rb"|(?P<harmony>(?:<\|start\|>assistant)?<\|channel\|>\s*(?:analysis|commentary)[^<]{0,40}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>)"
     rb"|(?P<stripped>analysis)"
     rb"|(?P<gemma><\|channel>\s*thought\s*\n)|(?P<unused><unused94>(?:thought\b)?)"
-    rb"|(?P<granite>\**Here(?: is|'s) my thought process:?\**)",
+    rb"|(?P<granite>\**Here(?: is|'s) my thought process:?\**)"
+    rb"|(?P<details><details[^<>\n]*>\s*<summary>[^<\n]{0,40}(?:think|thought|reason)[^<\n]{0,40}</summary>)"
+    rb"|(?P<told>Thinking\.\.\.[ \t]*\n)",
     re.IGNORECASE,
 )
-HARMONY_FINAL: Final = rb"(?:<\|end\|>)?\s*(?:<\|start\|>assistant)?<\|channel\|>\s*final[^<]{0,40}<\|message\|>"
+HARMONY_FINAL: Final = rb"(?:<\|end\|>)?\s*(?:<\|start\|>assistant)?<\|channel\|>\s*final[^<]{0,40}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>"
 CLOSINGS: Final = {
     "harmony": re.compile(HARMONY_FINAL),
     "stripped": re.compile(rb"assistant\s?final"),
     "gemma": re.compile(rb"<channel\|>"),
     "unused": re.compile(rb"<unused95>"),
+    "details": re.compile(rb"</details>", re.IGNORECASE),
+    "told": re.compile(rb"^\.\.\.done thinking\.[ \t]*$", re.MULTILINE),
     "granite": re.compile(rb"\**Here(?: is|'s) my response:?\**", re.IGNORECASE),
 }
 OTHER_CLOSING: Final = re.compile(rb"/\s?(?:seed:|longcat_|mm:)?(?i:thinking|think|thoughts?|reasoning)\s?" + RIGHT)
@@ -78,7 +88,7 @@ SURE: Final = re.compile(rb"(?:<|&lt;|\\<|\xe2\x97\x81)[\x20-\x7f\xe2\x96\xb7]+\
 END_OF_THOUGHT: Final = b"<|end_of_thought|>"
 FINAL_CHANNEL: Final = b"<|channel|>final<|message|>"
 SOLUTION: Final = re.compile(rb"\s*<\|begin_of_solution\|>")
-ESCAPED: Final = b"&lt;"
+ESCAPED: Final = b"&"
 
 
 class Span(NamedTuple):
@@ -272,7 +282,9 @@ def _find_other(text: bytes, start: int) -> Thought | None:
     first = skip_space(text, start, len(text))
     opening = None if text.startswith(OPENING, first) else OTHER_OPENING.match(text, first)
     if opening is not None:
-        thought = _other_thought(text, start, opening.end(), _closing_of(opening), is_escaped=ESCAPED in opening[0])
+        thought = _other_thought(
+            text, start, opening.end(), _closing_of(opening), is_escaped=opening[0].startswith(ESCAPED)
+        )
         if thought.answer is not None or SURE.match(opening[0]):
             return thought
     if find_rare(text, END_OF_THOUGHT, first, len(text)) >= 0:
@@ -310,6 +322,8 @@ def _closing_of(opening: re.Match[bytes]) -> re.Pattern[bytes]:
     if opening["tag"]:
         name = re.escape(opening["name"].strip())
         return re.compile(LEFT + rb"\s*/\s*" + name + rb"\s*" + RIGHT, re.IGNORECASE)
+    if opening["affix"]:
+        return re.compile(rb"<\|?" + re.escape(opening["word"]) + rb"_(?:end|stop)\|?>", re.IGNORECASE)
     if opening["begin"]:
         return re.compile(rb"<\|?(?:end|stop)_(?:of_)?" + re.escape(opening["part"]) + rb"\|?>", re.IGNORECASE)
     return next(CLOSINGS[kind] for kind in CLOSINGS if opening[kind])

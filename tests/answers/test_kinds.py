@@ -280,6 +280,17 @@ class TestForms:
             "analysis",
             "def f(\n",
             '"""\n```\n',
+            '{"code": "',
+            '"code": ["x", ',
+            "'code': '\\",
+            "<parameter=x>",
+            "<|python_tag|>",
+            "&#60;think&#62;",
+            "<details><summary>think</summary>",
+            "Thinking...\n",
+            "```\n1 x\n```\n",
+            "```\n+x\n",
+            "```bash\ncat <<EOF\n",
         ],
     )
     def test_repetition_is_not_quadratic(self, piece: str) -> None:
