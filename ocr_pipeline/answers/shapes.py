@@ -73,6 +73,7 @@ FORMS: Final = (
     _form(b"solution>", rb"<solution>", rb"</solution>|\Z"),
     _form(b"answer>", rb"<(?:final_)?answer>", rb"</(?:final_)?answer>|\Z"),
 )
+HINT_BYTES: Final = frozenset(form.hint[:1] for form in FORMS)
 CODE: Final = (
     rb"(?:#include\b|import \w|from \w+ import |def \w+\(|class \w+|using namespace |int main\s*\(|for \w+ in .+:$)"
 )
@@ -87,10 +88,11 @@ BLANK_BEFORE: Final = re.compile(rb"(?:\A|\n)[ \t\r]*\n\Z|\A\Z")  # without it, 
 def find_shapes(text: bytes, start: int, end: int) -> Iterator[Fence]:
     """Yield what is set apart in ``text[start:end]`` in another way than by a fence."""
     lower = text[start:end].lower()
+    there = {byte for byte in HINT_BYTES if byte in lower}  # prose has few of them
     for form in FORMS:
-        if form.hint in lower:
+        if form.hint[:1] in there and form.hint in lower:
             yield from _of_form(text, form, start, end)
-    if b"{" in lower and (b'":' in lower or b"':" in lower or b'" :' in lower):
+    if b"{" in there and (b'":' in lower or b"':" in lower or b'" :' in lower):
         for value in values_in(text, start, end):
             yield _shape(text, value.start, value.end, value.tag)._replace(is_quoted=True)
     if any(sign in lower for sign in (b"\nin [", b"\nin[", b"\n>>> ")):

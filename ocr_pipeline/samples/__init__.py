@@ -22,4 +22,4 @@ __all__ = [
     "separate",
 ]
 
-VERSION: Final = "4"
+VERSION: Final = "5"

@@ -95,17 +95,25 @@ def repeated_share(text: bytes) -> float:
 
 def _word_hashes(text: bytes) -> Words:
     """Hash each word by its first eight bytes and its length; words end at white space."""
-    padded = b" " + text + b" " * WORD_BYTES
+    padded = b"".join((b" ", text, b" " * WORD_BYTES))
     is_space = np.frombuffer(padded, np.uint8) <= ord(" ")  # control characters too
-    # The padding is white space on both sides, so edges come in pairs: a word's first byte, and the byte behind it.
-    edges = np.flatnonzero(is_space[1:] != is_space[:-1]) + 1
-    starts = edges[0::2]
-    lengths = edges[1::2] - starts
-    # A view whose items overlap: item i is the eight bytes from byte i on, as one number whose lowest byte comes first.
-    eight = np.ndarray(len(padded) - WORD_BYTES + 1, "<u8", padded, strides=(1,))
+    # The padding is white space on both sides, so edges come in pairs: the bytes before a word's first and at its last.
+    edges = (is_space[1:] != is_space[:-1]).nonzero()[0]
+    before = edges[0::2]
+    lengths = edges[1::2] - before
+    # A view whose items overlap: item i is the eight bytes behind byte i, as one number whose lowest byte comes first.
+    eight = np.ndarray(len(padded) - WORD_BYTES, "<u8", padded, offset=1, strides=(1,))
     # A shorter word is pushed up until only its own bytes are left: what follows it falls out at the top. 8 bits a byte.
-    shift = (WORD_BYTES - np.minimum(lengths, WORD_BYTES)) << 3
-    hashes: Words = (eight[starts] << shift.view(np.uint64)) * MULTIPLIER + lengths.view(np.uint64) * LENGTH_MULTIPLIER
+    shift = np.minimum(lengths, WORD_BYTES)
+    np.subtract(WORD_BYTES, shift, out=shift)
+    shift <<= 3
+    # Each step in place: arrays of a few thousand words cost more to make than to fill.
+    hashes: Words = eight[before]
+    hashes <<= shift.view(np.uint64)
+    hashes *= MULTIPLIER
+    sizes = lengths.view(np.uint64)
+    sizes *= LENGTH_MULTIPLIER
+    hashes += sizes
     # A product mixes upwards only, so the high half is folded into the low one, before and after (MurmurHash3's end).
     hashes ^= hashes >> HALF
     hashes *= END_MULTIPLIER
@@ -118,8 +126,10 @@ def _gram_hashes(words: Words) -> Words:
     # With S(i) = Σ_{j<i} w(j)·M^j, (S(i+20) - S(i))·M^-i is the same for the same 20 words wherever they are. All of it is
     # modulo 2⁶⁴, where numpy's unsigned numbers wrap and every odd M has an inverse; equal sequences never differ.
     powers, inverses = _power_tables(len(words))
-    sums: Words = np.concatenate((np.zeros(1, np.uint64), np.cumsum(words * powers, dtype=np.uint64)))
-    grams: Words = (sums[GRAM_WORDS:] - sums[:-GRAM_WORDS]) * inverses[: len(words) - GRAM_WORDS + 1]
+    sums = np.zeros(len(words) + 1, np.uint64)
+    np.cumsum(words * powers, out=sums[1:])
+    grams: Words = sums[GRAM_WORDS:] - sums[:-GRAM_WORDS]
+    grams *= inverses[: len(grams)]
     return grams
 
 
