@@ -29,5 +29,5 @@ __all__ = [
     "generate",
 ]
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Changes when the same input gives other bytes."""

@@ -34,6 +34,7 @@ import tenacity
 from ocr_pipeline.answers import Ending, ending_of
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.teacher.bodies import error_in
 from ocr_pipeline.teacher.replicas import Replica, Replicas
 from ocr_pipeline.teacher.reply import Answer, Completion, ErrorKind, MalformedReplyError, Usage, read_completion
 from ocr_pipeline.teacher.request import Identity, Request
@@ -281,6 +282,8 @@ class Client:
         try:
             completion = read_completion(reply.body)
         except MalformedReplyError as error:
+            if (status := error_in(reply.body)) is not None:  # an error that came as if all were well
+                raise self._failed(replace(reply, status=status), replica) from error
             raise TransientError(ErrorKind.MALFORMED_REPLY, str(error), raw=reply.body) from error
         if completion.model and completion.model not in self.names:
             detail = (
@@ -321,6 +324,7 @@ class Client:
             stop_reason=completion.stop_reason,
             usage=completion.usage,
             answer_start=completion.answer_start,
+            repairs=completion.repairs,
             raw=reply.body,
         )
 

@@ -316,6 +316,7 @@ def _response(
         "attempts": answer.attempts,
         "created_at": moment(answer.created_ms),
         "error": answer.error,
+        "repairs": list(answer.repairs),
     }
     return line, answer.error_kind or "kept"
 

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ import orjson
 import zstandard
 
 from ocr_pipeline.errors import InputError, StoreError
-from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage
+from ocr_pipeline.teacher.reply import READER, Answer, ErrorKind, Usage, read_again
 
 __all__ = ["Ledger", "LedgerSummary", "Record", "merge_ledgers"]
 
@@ -33,6 +33,7 @@ SCHEMA_VERSION: Final = 1
 SUFFIX: Final = ".sqlite"
 COMPRESSION_LEVEL: Final = 1  # measured: 85 µs and 0.4 of the disk per 33 kB answer
 LOOKUP_ROWS: Final = 256
+FIRST_READER: Final = 1
 PAGE_BYTES: Final = 16_384  # an answer of 12 kB compressed stays on one page
 T = TypeVar("T")
 
@@ -233,11 +234,11 @@ class Ledger:
             and (record.answer.error_kind is ErrorKind.MODERATION or record.answer.context_tokens == context_tokens)
         }
 
-    def failures(self, request_ids: Sequence[str], kind: ErrorKind) -> list[Record]:
-        """Return the failures of a kind among these requests."""
-        query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE error_kind = ? AND request_id IN ({_marks(request_ids)})"  # noqa: S608 - question marks only
+    def failures(self, request_ids: Sequence[str], kinds: Sequence[ErrorKind]) -> list[Record]:
+        """Return the failures of some kinds among these requests."""
+        query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE error_kind IN ({_marks(kinds)}) AND request_id IN ({_marks(request_ids)})"  # noqa: S608 - question marks only
         keys = [bytes.fromhex(key) for key in request_ids]
-        return [_record(key.hex(), body) for key, body in self._reader.execute(query, [kind, *keys])]
+        return [_record(key.hex(), body) for key, body in self._reader.execute(query, [*kinds, *keys])]
 
     def forget(self, kind: ErrorKind) -> int:
         """Remove the failures of a kind, so that they are asked again; return how many there were."""
@@ -249,12 +250,15 @@ class Ledger:
             return self._writer.execute("DELETE FROM answers WHERE error_kind = ?", (kind,)).rowcount
 
     def records(self, request_ids: Sequence[str]) -> dict[str, Record]:
-        """Return the records of these requests, as far as there are any."""
+        """Return the records of these requests, as far as there are any.
+
+        An answer that an earlier reader read is read again from its raw reply; the ledger is not changed by that.
+        """
         found: dict[str, Record] = {}
         for chunk in batched(request_ids, LOOKUP_ROWS):
             query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE request_id IN ({_marks(chunk)})"  # noqa: S608 - question marks only
             for key, body in self._reader.execute(query, [bytes.fromhex(key) for key in chunk]):
-                found[key.hex()] = _record(key.hex(), body)
+                found[key.hex()] = _read_by_present_reader(_record(key.hex(), body))
         return found
 
     def all_records(self) -> Iterator[Record]:
@@ -367,12 +371,21 @@ def _body(record: Record) -> dict[str, Any]:
         "error_detail": answer.error_detail,
         "answer_start": answer.answer_start,
         "context_tokens": answer.context_tokens,
+        "repairs": answer.repairs,
+        "reader": answer.reader,
     }
 
 
 def _record(request_id: str, body: bytes) -> Record:
     told, _, raw = zstandard.decompress(body).partition(b"\n")  # JSON of ours holds no newline
     return _from_body(request_id, orjson.loads(told), raw)
+
+
+def _read_by_present_reader(record: Record) -> Record:
+    answer = record.answer
+    if answer.error_kind is not None or answer.reader >= READER:
+        return record
+    return replace(record, answer=read_again(answer) or answer)
 
 
 def _from_body(request_id: str, raw: dict[str, Any], reply: bytes = b"") -> Record:
@@ -389,6 +402,8 @@ def _from_body(request_id: str, raw: dict[str, Any], reply: bytes = b"") -> Reco
         error_detail=raw["error_detail"],
         answer_start=raw.get("answer_start"),
         context_tokens=raw.get("context_tokens"),
+        repairs=tuple(raw.get("repairs", ())),
+        reader=raw.get("reader", FIRST_READER),
         raw=reply,
     )
     return Record(request_id, raw["prompt_sha256"], raw["params"], raw["subject"], answer)

@@ -7,16 +7,28 @@ of: only the question's own are final.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-import orjson
-
 from ocr_pipeline.answers import CLOSING, OPENING, Ending, ending_of, split_thought
+from ocr_pipeline.teacher.bodies import completion_in
 
-__all__ = ["Answer", "ErrorKind", "MalformedReplyError", "Scope", "Usage", "normal_form", "read_completion"]
+__all__ = [
+    "READER",
+    "Answer",
+    "ErrorKind",
+    "MalformedReplyError",
+    "Scope",
+    "Usage",
+    "normal_form",
+    "read_again",
+    "read_completion",
+]
+
+READER: Final = 2
+"""Raised with each change of what is read out of a reply: replies that an earlier reader read are then read again."""
 
 INT32_MAX: Final = 2**31 - 1
 
@@ -106,6 +118,10 @@ class Answer:
     """Where the answer begins in the text, in bytes, when the server told it from the reasoning."""
     raw: bytes = b""
     """The reply as it came, so that a new reader can read it again without paying."""
+    repairs: tuple[str, ...] = ()
+    """What was replaced in the reply because it cannot be a character."""
+    reader: int = READER
+    """Which reader made the text out of the raw reply."""
     context_tokens: int | None = None
     """The server's context when it failed: a prompt too long for it may fit into another."""
 
@@ -133,11 +149,21 @@ class Completion:
     stop_reason: str | None
     usage: Usage
     answer_start: int | None = None
+    repairs: tuple[str, ...] = ()
 
 
-REASONING_FIELDS: Final = ("reasoning", "reasoning_content", "thinking", "thinking_blocks", "reasoning_details")
-NESTED_FIELDS: Final = ("provider_specific_fields", "model_extra")
+REASONING_FIELDS: Final = (
+    *("reasoning", "reasoning_content", "thinking", "thinking_blocks", "reasoning_details", "thoughts", "thought"),
+    *("reasoning_text", "thinking_content", "thinking_text", "chain_of_thought"),
+)
+NESTED_FIELDS: Final = ("provider_specific_fields", "model_extra", "extra_fields", "metadata")
 REASONING_PARTS: Final = ("thinking", "reasoning")
+TEXT_FIELDS: Final = (*REASONING_PARTS, "reasoning_content", "text", "summary", "content", "value")
+PROMPT_FIELDS: Final = ("prompt_tokens", "input_tokens", "promptTokens", "promptTokenCount", "inputTokens")
+COMPLETION_FIELDS: Final = (
+    *("completion_tokens", "output_tokens", "completionTokens", "candidatesTokenCount", "outputTokens"),
+)
+ENDING_FIELDS: Final = ("finish_reason", "finishReason", "done_reason", "stop_reason")
 LENGTH: Final = "length"
 HARMONY: Final = "<|channel|>"
 
@@ -183,11 +209,11 @@ def read_completion(body: bytes) -> Completion:
         When the body is not JSON or holds no answer; says what was wrong.
     """
     try:
-        reply = _json(body)
-        choice = reply["choices"][0]
-        message = choice["message"]
-        content, reasoning = _content(message.get("content")), _reasoning(message)
-        ending = _finish(choice)
+        reply, repairs = completion_in(body)
+        choice = _first(reply["choices"])
+        told = _message_of(choice)
+        content, reasoning = _content(told.get("content")), _reasoning(told, choice)
+        ending = _finish(choice, reply, has_refused=bool(told.get("refusal")) and not content)
         text, answer_start = _joined(_unended(content, ending, reasoning), reasoning)
         if HARMONY in text and not reasoning:
             thought, answer = split_thought(text)
@@ -201,45 +227,90 @@ def read_completion(body: bytes) -> Completion:
             stop_reason=_stop(choice.get("stop_reason")),
             usage=_usage(reply.get("usage")),
             answer_start=answer_start,
+            repairs=repairs,
         )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         message = f"{type(error).__name__}: {error} in {body[:120]!r}"
         raise MalformedReplyError(message) from error
 
 
-def _json(body: bytes) -> Any:  # noqa: ANN401 - a reply
-    """Parse a reply; half characters and bytes that are not UTF-8 are replaced, for the answer was paid for."""
+def read_again(answer: Answer, names: Container[str] | None = None) -> Answer | None:
+    """Return an answer as the present reader reads its raw reply; ``None`` when the reply holds none.
+
+    A failure to read, an end that was not understood, and a name that was not accepted become an answer if the reply
+    is one by now.
+
+    Parameters
+    ----------
+    answer
+        With its raw reply.
+    names
+        Names under which the model may have answered; any by default.
+    """
+    if not answer.raw:
+        return None
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        parsed = json.loads(body.decode("utf-8", "replace"), strict=False)
-        return orjson.loads(
-            json.dumps(parsed, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        )
+        completion = read_completion(answer.raw)
+    except MalformedReplyError:
+        return None
+    is_foreign = names is not None and completion.model and completion.model not in names
+    if is_foreign or (answer.error_kind is not None and ending_of(completion.finish_reason) is Ending.BROKEN):
+        return None
+    return replace(
+        answer,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        stop_reason=completion.stop_reason,
+        usage=completion.usage,
+        answer_start=completion.answer_start,
+        repairs=completion.repairs,
+        reader=READER,
+        error_kind=None,
+        error_detail="",
+    )
+
+
+def _first(choices: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the choice of number 0, or the first where none says so."""
+    return next((choice for choice in choices if choice.get("index") == 0), choices[0])
+
+
+def _message_of(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the message of a choice, which some servers call a delta, or give as text alone."""
+    found = choice.get("message") or choice.get("delta")
+    if found is None and isinstance(choice.get("text"), str):
+        return {"content": choice["text"]}
+    message: dict[str, Any] = found if isinstance(found, dict) else choice["message"]
+    return message
 
 
 def _content(value: object) -> str | None:
     """Return the text of the content, which may be a list of parts; reasoning among them is read elsewhere."""
     if value is None or isinstance(value, str):
         return value
-    if not isinstance(value, list):
+    if not isinstance(value, list | dict):
         message = f"content must be text or a list of parts, got {type(value).__name__}"
         raise TypeError(message)
-    return "".join(_plain(part) for part in value if not _is_reasoning(part))
+    return "".join(_plain(part) for part in (value if isinstance(value, list) else [value]) if not _is_reasoning(part))
 
 
-def _reasoning(message: dict[str, Any]) -> str | None:
-    found = [message.get(name) for name in REASONING_FIELDS]
-    for name in NESTED_FIELDS:
-        nested = message.get(name)
-        found += [nested.get(field) for field in REASONING_FIELDS] if isinstance(nested, dict) else []
+def _reasoning(message: Mapping[str, Any], choice: Mapping[str, Any]) -> str | None:
+    """Return the reasoning from wherever it is: the message, its parts, what a gateway puts beside them, the choice."""
+    found: list[object] = []
+    for place in (message, choice):
+        found += [place.get(name) for name in REASONING_FIELDS]
+        nested = [inner for name in NESTED_FIELDS if isinstance(inner := place.get(name), dict)]
+        found += [inner.get(name) for inner in nested for name in REASONING_FIELDS]
     content = message.get("content")
     found.append([part for part in content if _is_reasoning(part)] if isinstance(content, list) else None)
     return next((text for value in found if (text := _plain(value))), None)
 
 
 def _is_reasoning(part: object) -> bool:
-    return isinstance(part, dict) and str(part.get("type", "")).startswith(REASONING_PARTS)
+    if not isinstance(part, dict):
+        return False
+    kind = str(part.get("type", ""))
+    return kind.startswith(REASONING_PARTS) or kind == "redacted_thinking" or part.get("thought") is True
 
 
 def _plain(value: object) -> str:
@@ -247,21 +318,24 @@ def _plain(value: object) -> str:
     if isinstance(value, list):
         return "".join(map(_plain, value))
     if isinstance(value, dict):
-        return next(
-            (text for name in (*REASONING_PARTS, "text", "summary", "content") if (text := _plain(value.get(name)))), ""
-        )
+        return next((text for name in TEXT_FIELDS if (text := _plain(value.get(name)))), "")
     return value if isinstance(value, str) else ""
 
 
-def _finish(choice: dict[str, Any]) -> str | None:
+def _finish(choice: Mapping[str, Any], reply: Mapping[str, Any], *, has_refused: bool) -> str | None:
     """Return why the answer ended: ``length`` in one word, an error of the choice or an object by its type."""
-    reason = choice.get("finish_reason")
+    if choice.get("error") or reply.get("error"):
+        return "error"
+    if has_refused:
+        return "refusal"
+    told = [choice.get(name) for name in ENDING_FIELDS[:-1]]
+    incomplete = reply.get("incomplete_details")
+    told.append(incomplete.get("reason") if isinstance(incomplete, dict) else None)
+    reason = next((each for each in told if each), None)
     if isinstance(reason, dict):
         reason = reason.get("type") or "error"
-    if choice.get("error"):
-        reason = "error"
-    reason = _text(reason)
-    return LENGTH if ending_of(reason) is Ending.LENGTH else reason
+    words = [_text(each) for each in (reason, choice.get("native_finish_reason"), choice.get(ENDING_FIELDS[-1]))]
+    return LENGTH if any(word and ending_of(word) is Ending.LENGTH for word in words) else words[0]
 
 
 def _unended(content: str | None, ending: str | None, reasoning: str | None) -> str | None:
@@ -281,8 +355,12 @@ def _stop(value: object) -> str | None:
 def _usage(value: object) -> Usage:
     if not isinstance(value, dict):
         return Usage()
-    return Usage(_count(value.get("prompt_tokens")), _count(value.get("completion_tokens")))
+    return Usage(*(_count(value, names) for names in (PROMPT_FIELDS, COMPLETION_FIELDS)))
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and 0 <= value <= INT32_MAX else None
+def _count(usage: Mapping[str, object], names: Sequence[str]) -> int | None:
+    value = next((usage[name] for name in names if usage.get(name) is not None), None)
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    is_count = isinstance(value, int | float) and 0 <= value <= INT32_MAX and value == int(value)
+    return int(value) if is_count and isinstance(value, int | float) else None

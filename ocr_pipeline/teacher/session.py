@@ -16,20 +16,19 @@ import asyncio
 import gc
 import re
 import threading
-from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from ocr_pipeline.answers import Ending, ending_of
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import Progress
 from ocr_pipeline.errors import PipelineError, StoreError, TeacherError
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import Client, Served, authorization, base_url, identify
 from ocr_pipeline.teacher.ledger import Ledger, Record, batched
-from ocr_pipeline.teacher.reply import Answer, ErrorKind, MalformedReplyError, Usage, read_completion
+from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage, read_again
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.tokens import estimate
@@ -42,6 +41,8 @@ COMMIT_EVERY_S: Final = 0.005  # at full speed this gathers groups of 32 and mor
 OBJECTS_PER_COLLECTION: Final = 50_000  # Python's 700 took a seventh of the CPU at 1,024 in flight
 PROGRESS_EVERY_S: Final = 1.0
 MOST_EQUAL_FAILURES: Final = 20
+PAID_FAILURES: Final = (ErrorKind.WRONG_MODEL, ErrorKind.MALFORMED_REPLY, ErrorKind.BROKEN_OFF)
+"""Failures whose reply was paid for and kept: what came may be an answer to another reader or under another name."""
 NUMBER: Final = re.compile(r"\d+")
 T = TypeVar("T")
 
@@ -291,9 +292,10 @@ class _Session:
             await self._queue.put(None)
 
     async def _read_again(self, request_ids: Sequence[str]) -> None:
-        """Make answers of kept replies of a model whose name is accepted by now: they were paid for."""
-        kept = self._ledger.failures(request_ids, ErrorKind.WRONG_MODEL)
-        answers = [accepted for record in kept if (accepted := _accepted(record, self._client.names)) is not None]
+        """Make answers of kept replies that are read by now, or whose model is accepted by now: they were paid for."""
+        kept = self._ledger.failures(request_ids, PAID_FAILURES)
+        read = ((record, read_again(record.answer, self._client.names)) for record in kept)
+        answers = [replace(record, answer=answer) for record, answer in read if answer is not None]
         if answers:
             await self._loop.run_in_executor(self._executor, self._ledger.commit, answers)
 
@@ -396,27 +398,6 @@ class _Session:
             errors=totals.failed,
         )
         self._shown = totals.done
-
-
-def _accepted(record: Record, names: Container[str]) -> Record | None:
-    """Return the answer in the reply of a model that was not accepted when it came, if it is now."""
-    try:
-        completion = read_completion(record.answer.raw)
-    except MalformedReplyError:
-        return None
-    if completion.model not in names or ending_of(completion.finish_reason) is Ending.BROKEN:
-        return None
-    answer = replace(
-        record.answer,
-        text=completion.text,
-        finish_reason=completion.finish_reason,
-        stop_reason=completion.stop_reason,
-        usage=completion.usage,
-        answer_start=completion.answer_start,
-        error_kind=None,
-        error_detail="",
-    )
-    return replace(record, answer=answer)
 
 
 def _counted(call: Call, answer: Answer) -> Usage:

@@ -1,5 +1,6 @@
 """Every fault of a server against the client: what happened, how many requests it took; no hang, no loss."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import orjson
 import pytest
 
 from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.teacher import ledger, reply
 from ocr_pipeline.teacher.client import authorization, base_url
 from ocr_pipeline.teacher.replay import Planned, Replayer
 from ocr_pipeline.teacher.transport import HttpReply
@@ -366,3 +368,76 @@ def test_a_renamed_field_is_sent_and_the_key_stays(tmp_path: Path) -> None:
     renamed = tw.config(rename=("max_tokens=max_completion_tokens",), leave_out=("top_p",))
     again, _ = tw.run(here, tw.problems(3), tmp_path, settings=renamed)
     assert (again.notes["reused"], again.notes["paid"]) == (2, 1)
+
+
+def test_an_error_in_a_good_status_is_what_it_says(tmp_path: Path) -> None:
+    """An empty account that a gateway reports with HTTP 200 is a failure of the account, asked again by the next run."""
+    words = json.dumps({"error": {"code": 402, "message": "Insufficient credits"}})
+    here = scripted(Planned(200, words.encode(), {}))
+    counts, rows = tw.run(here, tw.problems(3), tmp_path)
+    assert (counts.kept, counts.dropped) == (2, {"account": 1})
+    assert [row["is_final"] for row in rows if row["error"]] == [False]
+    assert tw.run(here, tw.problems(3), tmp_path)[0].kept == 3
+
+
+@pytest.mark.parametrize("body", [b"<html>odd", b'{"odd": {"content": "x"}}', b'{"choices": []}'])
+def test_a_reply_that_no_reader_could_read_is_read_by_a_new_one_for_nothing(
+    body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The raw reply was kept, so the answer comes out of the ledger: nothing is asked."""
+
+    class Odd(tw.Replayer):
+        def plan(self, asked: bytes) -> Planned:
+            planned = super().plan(asked)
+            return Planned(planned.status, body + b"|" + planned.body, planned.headers, planned.delay_s)
+
+    here = tw.World({tw.URL: Odd(tw.recordings(), faults=tw.parse_faults(""))})
+    settings = tw.config(max_attempts=1)
+    before, _ = tw.run(here, tw.problems(3), tmp_path, settings=settings)
+    assert (before.kept, before.dropped, len(here.seen)) == (0, {"malformed_reply": 3}, 3)
+
+    known = reply.completion_in
+    monkeypatch.setattr(reply, "completion_in", lambda raw: known(raw.removeprefix(body + b"|")))
+    after, rows = tw.run(here, tw.problems(3), tmp_path, settings=settings)
+    assert (after.kept, after.notes["paid"], len(here.seen)) == (3, 0, 3)
+    assert all(row["text"].startswith("<think>") for row in rows)
+
+
+def test_an_answer_of_an_earlier_reader_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reasoning that an earlier reader left behind is in the text of the next run, and nothing is asked."""
+    monkeypatch.setattr(reply, "REASONING_FIELDS", ())
+    here = tw.World({tw.URL: Spoken(tw.recordings(), faults=tw.parse_faults(""))})
+    _, before = tw.run(here, tw.problems(2), tmp_path)
+    assert [row["text"] for row in before] == ["print(1)"] * 2
+    monkeypatch.undo()
+    monkeypatch.setattr(ledger, "READER", reply.READER + 1)
+    counts, after = tw.run(here, tw.problems(2), tmp_path)
+    assert (counts.notes["paid"], len(here.seen)) == (0, 2)
+    assert [row["text"] for row in after] == ["<think>\nDouble.\n</think>\n\nprint(1)"] * 2
+
+
+class Spoken(tw.Replayer):
+    """Gives the reasoning in a field of its own."""
+
+    def plan(self, body: bytes) -> Planned:
+        """Plan the same answer for every request."""
+        planned = super().plan(body)
+        told = json.loads(planned.body)
+        told["choices"][0]["message"] = {"role": "assistant", "content": "print(1)", "reasoning": "Double."}
+        return Planned(planned.status, json.dumps(told).encode(), planned.headers, planned.delay_s)
+
+
+def test_repaired_characters_are_noted_in_the_row(tmp_path: Path) -> None:
+    """A half character costs that character, not the answer, and the row says so."""
+
+    class Half(tw.Replayer):
+        def plan(self, body: bytes) -> Planned:
+            planned = super().plan(body)
+            return Planned(
+                planned.status, planned.body.replace(b"xxxx", b"\\ud83d", 1), planned.headers, planned.delay_s
+            )
+
+    here = tw.World({tw.URL: Half(tw.recordings(), faults=tw.parse_faults(""))})
+    counts, rows = tw.run(here, tw.problems(1), tmp_path)
+    assert (counts.kept, rows[0]["repairs"]) == (1, ["lone_surrogates"])
+    assert tw.run(here, tw.problems(1), tmp_path)[1][0]["repairs"] == ["lone_surrogates"]

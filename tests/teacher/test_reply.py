@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ocr_pipeline.teacher.bodies import error_in
 from ocr_pipeline.teacher.reply import MalformedReplyError, normal_form, read_completion
 
 
@@ -118,7 +119,7 @@ def test_no_json_value_breaks_the_reader(value: Any) -> None:
 def test_token_counts_that_make_no_sense_are_unknown() -> None:
     """Negative, huge and textual counts are not stored."""
     raw = orjson.loads(body({"content": "x"})) | {
-        "usage": {"prompt_tokens": -1, "completion_tokens": "7"},
+        "usage": {"prompt_tokens": -1, "completion_tokens": "many"},
         "created": "now",
     }
     reply = read_completion(orjson.dumps(raw))
@@ -180,10 +181,167 @@ def test_why_it_ended(choice: dict[str, object], reason: str | None) -> None:
     assert read_completion(orjson.dumps(body)).finish_reason == reason
 
 
-@pytest.mark.parametrize("odd", [b"\xff\xfe", b"\\ud83d"])
-def test_half_characters_are_repaired(odd: bytes) -> None:
-    """An answer that was paid for is not thrown away because of one character."""
-    text = read_completion(b'{"choices":[{"message":{"content":"odd ' + odd + b' sign"}}]}').text
-    assert text.startswith("odd ")
-    assert text.endswith(" sign")
-    text.encode()
+@pytest.mark.parametrize(
+    ("odd", "repairs"), [(b"\xff\xfe", ("invalid_utf8",)), (b"\\ud83d", ("lone_surrogates",)), (b"\\ud83d\\ude00", ())]
+)
+def test_half_characters_are_repaired(odd: bytes, repairs: tuple[str, ...]) -> None:
+    """An answer that was paid for is not thrown away because of one character, and says what was replaced."""
+    completion = read_completion(b'{"choices":[{"message":{"content":"odd ' + odd + b' sign"}}]}')
+    assert completion.text.startswith("odd ")
+    assert completion.text.endswith(" sign")
+    assert completion.repairs == repairs
+    completion.text.encode()
+
+
+WHOLE: dict[str, object] = {
+    "model": "m",
+    "choices": [{"index": 0, "message": {"content": "print(1)", "reasoning": "Double."}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+}
+PARTS = [{"type": "thinking", "thinking": "Double."}, {"type": "text", "text": "print(1)"}]
+CHUNKS: list[tuple[dict[str, str], str | None]] = [
+    ({"role": "assistant"}, None),
+    ({"reasoning_content": "Dou"}, None),
+    ({"reasoning_content": "ble."}, None),
+    ({"content": "print(1)"}, None),
+    ({}, "stop"),
+]
+STREAM = b"".join(
+    b"data: " + orjson.dumps({"model": "m", "choices": [{"delta": delta, "finish_reason": ending}]}) + b"\n\n"
+    for delta, ending in CHUNKS
+)
+BODIES = {
+    "a message of blocks": orjson.dumps({"model": "m", "content": PARTS, "stop_reason": "end_turn"}),
+    "a response of items": orjson.dumps(
+        {
+            "model": "m",
+            "status": "completed",
+            "output": [
+                {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Double."}]},
+                {"type": "message", "content": [{"type": "output_text", "text": "print(1)"}]},
+            ],
+        }
+    ),
+    "candidates": orjson.dumps(
+        {
+            "modelVersion": "m",
+            "candidates": [
+                {
+                    "content": {"parts": [{"text": "Double.", "thought": True}, {"text": "print(1)"}]},
+                    "finishReason": "STOP",
+                }
+            ],
+        }
+    ),
+    "a chat": orjson.dumps(
+        {"model": "m", "message": {"content": "print(1)", "thinking": "Double."}, "done_reason": "stop"}
+    ),
+    "a response around it": orjson.dumps({"response": WHOLE}),
+    "data around it": orjson.dumps({"code": 0, "data": WHOLE}),
+    "a list of one": orjson.dumps([WHOLE]),
+    "events": b"data: " + orjson.dumps(WHOLE) + b"\n\ndata: [DONE]\n\n",
+    "events in pieces": STREAM + b"data: [DONE]\n\n",
+    "comments before it": b": PROCESSING\n\n: PROCESSING\n\n" + orjson.dumps(WHOLE),
+    "a mark before it": b"\xef\xbb\xbf" + orjson.dumps(WHOLE),
+    "UTF-16": orjson.dumps(WHOLE).decode().encode("utf-16"),
+    "NaN beside it": orjson.dumps(WHOLE).removesuffix(b"}") + b',"logprob":NaN}',
+    "the choices turned round": orjson.dumps(
+        WHOLE | {"choices": [{"index": 1, "message": {"content": "no"}}, *WHOLE["choices"]]}  # type: ignore[misc]
+    ),
+    "reasoning beside the message": orjson.dumps(
+        WHOLE
+        | {"choices": [{"message": {"content": "print(1)"}, "reasoning_content": "Double.", "finish_reason": "stop"}]}
+    ),
+    "a delta for the message": orjson.dumps(
+        WHOLE | {"choices": [{"delta": {"content": "print(1)", "thought": "Double."}, "finishReason": "stop"}]}
+    ),
+    "one part for the content": orjson.dumps(
+        WHOLE | {"choices": [{"message": {"content": {"type": "text", "text": "print(1)"}, "thoughts": "Double."}}]}
+    ),
+    "values in parts": orjson.dumps(
+        WHOLE
+        | {
+            "choices": [
+                {"message": {"content": [{"type": "text", "text": {"value": "print(1)"}}], "reasoning_text": "Double."}}
+            ]
+        }
+    ),
+    "encrypted parts beside it": orjson.dumps(
+        WHOLE | {"choices": [{"message": {"content": [{"type": "redacted_thinking", "data": "x"}, *PARTS]}}]}
+    ),
+    "a summary": orjson.dumps(
+        WHOLE
+        | {
+            "choices": [
+                {
+                    "message": {
+                        "content": "print(1)",
+                        "reasoning": {"summary": [{"type": "summary_text", "text": "Double."}]},
+                    }
+                }
+            ]
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_every_body_holds_the_same_completion(name: str) -> None:
+    """Interfaces, gateways and proxies wrap it in many ways; reasoning, answer, border and model come out of all."""
+    completion = read_completion(BODIES[name])
+    assert (completion.text, completion.answer_start) == (NORMAL, NORMAL.index("</think>") + len("</think>"))
+    assert completion.model == "m"
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 3, "completion_tokens": 4},
+        {"input_tokens": 3, "output_tokens": 4},
+        {"promptTokens": 3, "completionTokens": 4},
+        {"promptTokenCount": 3, "candidatesTokenCount": 4},
+        {"prompt_tokens": "3", "completion_tokens": 4.0},
+    ],
+)
+def test_counts_have_several_names(usage: dict[str, object]) -> None:
+    """What was paid is known whatever the gateway calls it."""
+    read = read_completion(orjson.dumps(WHOLE | {"usage": usage})).usage
+    assert (read.prompt_tokens, read.completion_tokens) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"finish_reason": None, "finishReason": "MAX_TOKENS"}, "length"),
+        ({"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"}, "length"),
+        ({"finish_reason": None, "stop_reason": "max_tokens"}, "length"),
+        ({"message": {"content": None, "refusal": "I cannot."}}, "refusal"),
+    ],
+)
+def test_an_end_is_read_wherever_it_is(changes: dict[str, object], reason: str) -> None:
+    """A cut answer is never taken for a whole one, and a refusal is not an answer."""
+    choice = {"message": {"content": "x"}, "finish_reason": "stop"} | changes
+    assert read_completion(orjson.dumps({"choices": [choice]})).finish_reason == reason
+
+
+def test_an_error_beside_the_choices_is_an_error() -> None:
+    """A gateway whose server died in the middle says so beside what had come until then."""
+    raw = orjson.dumps(WHOLE | {"error": {"code": 502, "message": "upstream"}})
+    assert read_completion(raw).finish_reason == "error"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {"code": 402, "message": "Insufficient credits"}}, 402),
+        ({"error": {"message": "overloaded", "code": "server_error"}}, 500),
+        ({"error": "the model is loading"}, 500),
+        ({"response": {"error": {"status": 429}}}, 429),
+        ({"error": None, "choices": []}, None),
+        ({"choices": [{"message": {"content": "x"}}], "error": {"code": 502}}, None),
+        ([], None),
+    ],
+)
+def test_an_error_that_came_as_if_all_were_well_has_a_status(body: object, status: int | None) -> None:
+    """Some gateways answer 200 whatever happened."""
+    assert error_in(orjson.dumps(body)) == status
