@@ -98,7 +98,7 @@ def test_a_run_that_meets_an_empty_account_another_context_and_another_name_is_r
     """In the end every problem is answered, and the server was paid once for each."""
     served, url = gateway
     rows = tw.problems(12)
-    for number in (3, 7):
+    for number in (9, 11):
         rows[number]["statement"] += " long" * 500
 
     def run(**changes: Any) -> tuple[StageCounts, list[dict[str, Any]]]:
@@ -127,7 +127,7 @@ def test_a_run_that_meets_an_empty_account_another_context_and_another_name_is_r
     counts, found = run()
     too_long = [row["problem_id"] for row in found if row["error"]]
     assert (counts.kept, counts.dropped) == (10, {"prompt_too_long": 2})
-    assert too_long == [rows[3]["problem_id"], rows[7]["problem_id"]]
+    assert too_long == [rows[9]["problem_id"], rows[11]["problem_id"]]
     assert all(row["is_final"] for row in found if row["error"])
     refusals = served.refused[400]
     assert run()[0].notes["paid"] == 0
