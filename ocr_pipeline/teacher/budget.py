@@ -14,13 +14,21 @@ __all__ = ["Account"]
 
 
 class Account:
-    """What has been spent and what is reserved, against a budget."""
+    """What has been spent and what is reserved, against a budget.
 
-    def __init__(self, budget: Budget) -> None:
+    Parameters
+    ----------
+    budget
+        The caps, and the prices of the teacher that is asked.
+    before
+        The account of another teacher of the same run: the caps count what that one cost, at its own prices.
+    """
+
+    def __init__(self, budget: Budget, before: Account | None = None) -> None:
         self.budget = budget
-        self.requests = 0
-        self.tokens = 0
-        self.cost = 0.0
+        self.requests: int = before.requests if before else 0
+        self.tokens: int = before.tokens if before else 0
+        self.cost: float = before.cost if before else 0.0
         self._reserved_requests = 0
         self._reserved_tokens = 0
         self._reserved_cost = 0.0

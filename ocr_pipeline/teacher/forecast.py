@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
-from ocr_pipeline.teacher.generate import Asked, Enumeration, ledger_file
+from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.teacher.generate import Asked, Enumeration, Part, ledger_file, teachers_of
 from ocr_pipeline.teacher.ledger import Ledger, LedgerSummary, batched
 from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy
@@ -20,7 +21,7 @@ from ocr_pipeline.teacher.session import OUTSIDE, Outside, look_up_model
 from ocr_pipeline.teacher.tokens import estimate
 from ocr_pipeline.teacher.wanted import Wanted
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["Forecast", "forecast", "forecasts"]
 
 LOOKUP_ROWS: Final = 256
 ENOUGH_ANSWERS: Final = 20
@@ -51,7 +52,7 @@ class Forecast:
             yield f"expected cost {self.cost:,.2f}"
 
 
-def forecast(
+def forecasts(
     problems: Callable[[], Iterable[pa.RecordBatch]],
     *,
     config: GenerateConfig,
@@ -60,23 +61,42 @@ def forecast(
     dataset: str,
     policy: Policy = DEFAULT_POLICY,
     outside: Outside = OUTSIDE,
-) -> Forecast:
-    """Count what :func:`ocr_pipeline.teacher.generate` would ask with the same arguments; nothing is asked or written.
+) -> Iterator[tuple[str, Forecast | TeacherError]]:
+    """Count for each teacher what :func:`ocr_pipeline.teacher.generate` would ask with the same arguments.
+
+    Nothing is asked or written. Of several teachers, one that cannot be used is told as what it says.
 
     Raises
     ------
     TeacherError
-        When the teacher cannot be used as configured.
+        When the only teacher cannot be used as configured.
     StoreError
         When the ledger cannot be used.
     """
-    served = look_up_model(server, Identity(config.model, config.revision), outside)
-    enumeration = Enumeration(problems, config, policy, served)
+    teachers, split = teachers_of(config, server, problems)
     path = ledger_file(ledger, dataset, config.language)
-    if not path.exists():
-        return _forecast(enumeration, config, None)
-    with Ledger(path, lock_timeout_s=config.lock_timeout_s) as book:
-        return _forecast(enumeration, config, book)
+    for number, teacher in enumerate(teachers):
+        try:
+            served = look_up_model(teacher.server, Identity(teacher.config.model, teacher.config.revision), outside)
+        except TeacherError as error:
+            if len(teachers) == 1:
+                raise
+            yield teacher.config.model, error
+            continue
+        enumeration = Enumeration(Part(problems, policy, split, number), teacher.config, served)
+        if path.exists():
+            with Ledger(path, lock_timeout_s=config.lock_timeout_s) as book:
+                yield teacher.config.model, _forecast(enumeration, teacher.config, book)
+        else:
+            yield teacher.config.model, _forecast(enumeration, teacher.config, None)
+
+
+def forecast(problems: Callable[[], Iterable[pa.RecordBatch]], **asked: Any) -> Forecast:
+    """Return the forecast of a single teacher; the arguments are those of :func:`forecasts`."""
+    ((_, found),) = forecasts(problems, **asked)
+    if isinstance(found, TeacherError):
+        raise found
+    return found
 
 
 def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Ledger | None) -> Forecast:

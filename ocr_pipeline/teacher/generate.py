@@ -10,14 +10,13 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 
-from ocr_pipeline.asking import Budget
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, TeacherError
@@ -32,16 +31,26 @@ from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy, Subject
 from ocr_pipeline.teacher.prompts import solve_prompt
 from ocr_pipeline.teacher.reply import Answer, ErrorKind
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
-from ocr_pipeline.teacher.servers import Server
+from ocr_pipeline.teacher.servers import Server, attach
 from ocr_pipeline.teacher.session import OUTSIDE, Call, Outside, Totals, converse, look_up_model
+from ocr_pipeline.teacher.several import ByShare, PerProblem, Split, read_teachers
 from ocr_pipeline.teacher.tokens import CountedBy, estimate, load_tokenizer
 from ocr_pipeline.teacher.wanted import Wanted, WantedRow
 
-__all__ = ["generate", "ledger_file"]
+__all__ = ["Part", "Teacher", "generate", "ledger_file", "teachers_of"]
 
 ROWS_PER_BATCH: Final = 128
+SUMMED: Final = ("reused", "answered", "failed", "prompt_tokens", "completion_tokens", "most_in_flight", "taken_out")
 NEEDED_COLUMNS: Final = ("problem_id", "statement")
 OPTIONAL_COLUMNS: Final = ("io_mode", "starter_code", "function_name", "rating", "difficulty")
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Who is asked: the run's options as they are for this teacher, and its servers, already entered."""
+
+    config: GenerateConfig
+    server: Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ def generate(  # noqa: PLR0913 - the parts of a run
         Gives the problems, the same ones each time it is called: ``problem_id`` and ``statement``, and as far as
         there are any ``io_mode``, ``starter_code``, ``function_name``, ``rating``, ``difficulty``.
     config
-        What is asked.
+        What is asked, and of whom: with ``teachers`` of several, one after the other.
     server
         From :mod:`ocr_pipeline.teacher.servers`, already entered.
     ledger
@@ -104,33 +113,144 @@ def generate(  # noqa: PLR0913 - the parts of a run
     Raises
     ------
     TeacherError
-        When the teacher cannot be used as configured; what was answered is kept.
+        When the teacher cannot be used as configured; what was answered is kept. Of several teachers, when none can.
     StoreError
         When the ledger cannot be used.
     BudgetError
         When the budget has no room for a single request.
     """
-    served = look_up_model(server, Identity(config.model, config.revision), outside)
-    require_context(served, config)
-    enumeration = Enumeration(problems, config, policy, served)
+    teachers, split = teachers_of(config, server, problems)
     path = ledger_file(ledger, dataset, config.language)
     reserve_bytes = config.window * RESERVE_BYTES_PER_CALL
+    talks: list[_Talk] = []
     with Ledger(path, lock_timeout_s=config.lock_timeout_s, reserve_bytes=reserve_bytes) as book, Wanted() as wanted:
-        totals = converse(
-            enumeration.calls(wanted),
-            server=server,
-            identity=served.identity,
-            ledger=book,
-            config=config,
-            account=_account(config, enumeration, book),
-            progress=progress,
-            clock=clock,
-            outside=outside,
-            context_tokens=served.max_context_tokens,
-        )
+        start_s = clock()
+        for number, teacher in enumerate(teachers):
+            part = Part(problems, policy, split, number)
+            spent = talks[-1].account if talks else None
+            left = _with_time_left(teacher, clock() - start_s) if talks else teacher
+            talks.append(_talk(left, part, book, wanted, spent, progress, clock, outside, is_alone=len(teachers) == 1))
+        failures = [talk.failure for talk in talks if talk.failure is not None]
+        if len(failures) == len(talks):
+            raise failures[0]
+        totals = _together([talk.totals for talk in talks])
         require_room(totals)
-        verdicts = _write(wanted, book, enumeration, totals, writer)
-    return _counts(verdicts, totals)
+        verdicts = _write(wanted, book, talks, writer)
+    notes = {"teachers": len(talks), "teachers_failed": len(failures)} if len(talks) > 1 else {}
+    return _counts(verdicts, totals, notes)
+
+
+def teachers_of(
+    config: GenerateConfig, server: Server, problems: Callable[[], Iterable[pa.RecordBatch]]
+) -> tuple[list[Teacher], Split]:
+    """Return who is asked, and how the samples are split among them."""
+    if config.teachers is None:
+        return [Teacher(config, server)], PerProblem((1,))
+    entries = read_teachers(config.teachers)
+    run = config.replaced(teachers=None)
+    teachers = [
+        Teacher(entry.config(run), attach(entry.urls, entry.api_key_env) if entry.urls else server) for entry in entries
+    ]
+    if entries[0].share is None:
+        weights = tuple(entry.samples or 0 for entry in entries)
+        return [replace(each, config=each.config.replaced(samples=sum(weights))) for each in teachers], PerProblem(
+            weights
+        )
+
+    def wanted() -> Iterator[tuple[str, int]]:
+        for batch in problems():
+            yield from ((problem_id, config.samples) for problem_id in batch["problem_id"].to_pylist())
+
+    return teachers, ByShare.of([entry.share or 0.0 for entry in entries], config.seed, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one teacher is asked of all that is wanted."""
+
+    problems: Callable[[], Iterable[pa.RecordBatch]]
+    policy: Policy
+    split: Split
+    number: int
+
+    def samples(self, subject: Subject, samples: int) -> int:
+        """Return how many samples of a problem this teacher gives."""
+        return self.split.counts(subject.problem_id, self.policy.samples(subject, samples))[self.number]
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """What came of asking one teacher."""
+
+    enumeration: Enumeration
+    totals: Totals
+    account: Account
+    failure: TeacherError | None = None
+
+
+def _talk(  # noqa: PLR0913 - the parts of a run
+    teacher: Teacher,
+    part: Part,
+    ledger: Ledger,
+    wanted: Wanted,
+    spent: Account | None,
+    progress: Progress,
+    clock: Callable[[], float],
+    outside: Outside,
+    *,
+    is_alone: bool,
+) -> _Talk:
+    """Ask one teacher; where there are others its failure is kept, and its requests are rows all the same."""
+    config = teacher.config
+    served = Served(Identity(config.model, config.revision))
+    failure: TeacherError | None = None
+    try:
+        served = look_up_model(teacher.server, served.identity, outside)
+        require_context(served, config)
+    except TeacherError as error:
+        failure = error
+    enumeration = Enumeration(part, config, served)
+    calls = enumeration.calls(wanted)
+    account = Account(config, spent)
+    totals = Totals()
+    if failure is None:
+        _book_what_was_paid(account, enumeration, ledger)
+        try:
+            totals = converse(
+                calls,
+                server=teacher.server,
+                identity=served.identity,
+                ledger=ledger,
+                config=config,
+                account=account,
+                progress=progress,
+                clock=clock,
+                outside=outside,
+                context_tokens=served.max_context_tokens,
+            )
+        except TeacherError as error:
+            failure = error
+    if failure is not None and is_alone:
+        raise failure
+    for _ in calls:  # what a cap or a failure left unasked is a row, too
+        pass
+    return _Talk(enumeration, totals, account, failure)
+
+
+def _with_time_left(teacher: Teacher, elapsed_s: float) -> Teacher:
+    cap_s = teacher.config.budget_time_s
+    if cap_s is None:
+        return teacher
+    return replace(teacher, config=teacher.config.replaced(budget_time_s=max(0.0, cap_s - elapsed_s)))
+
+
+def _together(every: Sequence[Totals]) -> Totals:
+    """Return the totals of all teachers."""
+    return Totals(
+        **{name: sum(getattr(each, name) for each in every) for name in SUMMED},
+        retries=sum((Counter(each.retries) for each in every), Counter()),
+        stopped_by=next((each.stopped_by for each in every if each.stopped_by), None),
+    )
 
 
 class Enumeration:
@@ -140,12 +260,9 @@ class Enumeration:
     prefixes computes it once.
     """
 
-    def __init__(
-        self, problems: Callable[[], Iterable[pa.RecordBatch]], config: GenerateConfig, policy: Policy, served: Served
-    ) -> None:
-        self._problems = problems
+    def __init__(self, part: Part, config: GenerateConfig, served: Served) -> None:
+        self._part = part
         self._config = config
-        self._policy = policy
         self.counter = load_tokenizer(config.tokenizer) if config.tokenizer else None
         self.identity = served.identity
         self.context_tokens = served.max_context_tokens
@@ -154,7 +271,7 @@ class Enumeration:
 
     def __iter__(self) -> Iterator[Asked]:
         """Yield the requests, those that are too long included."""
-        for batch in self._problems():
+        for batch in self._part.problems():
             for row in _rows(batch):
                 yield from self._of_problem(row)
 
@@ -163,7 +280,12 @@ class Enumeration:
         for asked in self:
             too_long = self.is_too_long(asked)
             note = orjson.dumps(
-                [asked.prompt_sha256, asked.request.params_json, asked.prompt_tokens if too_long else None]
+                [
+                    asked.prompt_sha256,
+                    asked.request.params_json,
+                    asked.prompt_tokens if too_long else None,
+                    self._part.number,
+                ]
             )
             is_new = wanted.add(asked.request_id, note, problem_id=asked.problem_id, sample_index=asked.sample_index)
             if is_new and not too_long:
@@ -191,10 +313,10 @@ class Enumeration:
         prompt_sha256 = hashlib.sha256(prompt.encode()).hexdigest()
         tokens = self.counter([prompt])[0] if self.counter else None
         subject = Subject(row["problem_id"], row["rating"], row["difficulty"])
-        for sample_index in range(self._policy.samples(subject, config.samples)):
+        for sample_index in range(self._part.samples(subject, config.samples)):
             request = Request(
                 messages,
-                _params(config, subject, self._policy, sample_index),
+                _params(config, subject, self._part.policy, sample_index),
                 subject={"problem_id": subject.problem_id, "language": config.language, "sample_index": sample_index},
             )
             key = request_id(request, self.identity, prompt=[prompt_sha256])
@@ -247,28 +369,26 @@ def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
         yield absent | row
 
 
-def _account(budget: Budget, enumeration: Enumeration, ledger: Ledger) -> Account:
-    """Return the account with what the ledger already holds of these requests."""
-    account = Account(budget)
-    if budget.counts_spending:
+def _book_what_was_paid(account: Account, enumeration: Enumeration, ledger: Ledger) -> None:
+    """Book what the ledger already holds of the requests, where a cap counts it."""
+    if account.budget.counts_spending:
         with Wanted() as seen:
             for chunk in batched((asked.request_id for asked in enumeration), ROWS_PER_BATCH):
                 fresh = [key for key in chunk if seen.add(key, b"")]
                 for usage in ledger.settled(fresh).values():
                     account.spend(usage)
-    return account
 
 
-def _write(
-    wanted: Wanted, ledger: Ledger, enumeration: Enumeration, totals: Totals, writer: TableWriter
-) -> Counter[str]:
+def _write(wanted: Wanted, ledger: Ledger, talks: Sequence[_Talk], writer: TableWriter) -> Counter[str]:
     verdicts: Counter[str] = Counter()
     for rows in batched(wanted.by_problem(), ROWS_PER_BATCH):
         records = ledger.records([row.request_id for row in rows])
-        built = [_response(row, records.get(row.request_id), enumeration, totals) for row in rows]
-        _count_tokens([line for line, kind in built if kind == "kept"], enumeration)
-        verdicts.update(kind for _, kind in built)
-        writer.write(pa.RecordBatch.from_pylist([line for line, _ in built], schema=RESPONSES.schema))
+        built = [_response(row, records.get(row.request_id), talks) for row in rows]
+        for number, talk in enumerate(talks):
+            answers = [line for line, kind, of in built if kind == "kept" and of == number]
+            _count_tokens(answers, talk.enumeration)
+        verdicts.update(kind for _, kind, _ in built)
+        writer.write(pa.RecordBatch.from_pylist([line for line, _, _ in built], schema=RESPONSES.schema))
     return verdicts
 
 
@@ -281,11 +401,11 @@ def _count_tokens(answers: Sequence[dict[str, Any]], enumeration: Enumeration) -
         answer |= {"text_tokens": count, "text_tokens_by": str(by)}
 
 
-def _response(
-    row: WantedRow, record: Record | None, enumeration: Enumeration, totals: Totals
-) -> tuple[dict[str, Any], str]:
-    """Return one row of ``responses`` and its verdict."""
-    prompt_sha256, params, too_long_tokens = orjson.loads(row.note)
+def _response(row: WantedRow, record: Record | None, talks: Sequence[_Talk]) -> tuple[dict[str, Any], str, int]:
+    """Return one row of ``responses``, its verdict, and the number of its teacher."""
+    prompt_sha256, params, too_long_tokens, number = orjson.loads(row.note)
+    talk = talks[number]
+    enumeration = talk.enumeration
     key = row.request_id
     if row.owner_id != row.problem_id:
         key = hashlib.sha256(f"{row.request_id}:{row.problem_id}".encode()).hexdigest()
@@ -295,8 +415,10 @@ def _response(
         answer = _never_asked(enumeration, ErrorKind.PROMPT_TOO_LONG, detail)
     elif record is not None:
         answer = record.answer
+    elif talk.failure is not None:
+        answer = _never_asked(enumeration, ErrorKind.SETTING, str(talk.failure))
     else:
-        answer = _never_asked(enumeration, ErrorKind.BUDGET, f"{totals.stopped_by}")
+        answer = _never_asked(enumeration, ErrorKind.BUDGET, f"{talk.totals.stopped_by}")
     line = {
         "request_id": key,
         "problem_id": row.problem_id,
@@ -318,7 +440,7 @@ def _response(
         "error": answer.error,
         "repairs": list(answer.repairs),
     }
-    return line, answer.error_kind or "kept"
+    return line, answer.error_kind or "kept", number
 
 
 def _never_asked(enumeration: Enumeration, kind: ErrorKind, detail: str) -> Answer:
@@ -333,7 +455,7 @@ def _never_asked(enumeration: Enumeration, kind: ErrorKind, detail: str) -> Answ
     )
 
 
-def _counts(verdicts: Counter[str], totals: Totals) -> StageCounts:
+def _counts(verdicts: Counter[str], totals: Totals, more: Mapping[str, int]) -> StageCounts:
     total = verdicts.total()
     kept = verdicts.pop("kept", 0)
     notes = {
@@ -344,6 +466,7 @@ def _counts(verdicts: Counter[str], totals: Totals) -> StageCounts:
         "retries": sum(totals.retries.values()),
         **{f"retries_{kind}": count for kind, count in totals.retries.items()},
         **({"replicas_taken_out": totals.taken_out} if totals.taken_out else {}),
+        **more,
     }
     return StageCounts(total, kept, {str(kind): count for kind, count in verdicts.items()}, notes).require_conserved(
         "responses"

@@ -41,6 +41,10 @@ class Generation(Asking):
         ge=1,
     )
 
+    teachers: Path | None = option(
+        None,
+        "JSON or YAML file with several teachers, each with model, url, samples or share, and options that are otherwise for it",
+    )
     max_failed_share: float = option(
         0.5, "Share of failed requests above which the run fails", ge=0, le=1, affects_output=False
     )
@@ -49,6 +53,13 @@ class Generation(Asking):
     def _can_count(self) -> Self:
         if self.max_prompt_tokens is not None and self.tokenizer is None:
             message = f"max_prompt_tokens is {self.max_prompt_tokens}, but no tokenizer is given to count with; give the teacher's tokenizer.json"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_have_one_teacher(self) -> Self:
+        if self.teachers is not None and self.enough_accepted is not None:
+            message = "enough_accepted needs one teacher; leave out teachers, or ask in rounds of each alone"
             raise ValueError(message)
         return self
 
@@ -61,8 +72,17 @@ class GenerateConfig(Generation):
     @property
     def settings(self) -> dict[str, Any]:
         """What affects the answers: options, prompts, and the tokenizer by its content."""
+        from ocr_pipeline.teacher.several import read_teachers
+
         tokenizer = tokenizer_sha256(self.tokenizer) if self.tokenizer else None
-        return super().settings | {"tokenizer": tokenizer, "prompts": prompt_hashes(self.language)}
+        settings = super().settings | {"tokenizer": tokenizer, "prompts": prompt_hashes(self.language)}
+        path = settings.pop("teachers")
+        entries = read_teachers(Path(path)) if path else ()
+        parts = [
+            entry.config(self.replaced(teachers=None)).settings | {"samples": entry.samples, "share": entry.share}
+            for entry in entries
+        ]
+        return settings | ({"teachers": parts} if parts else {})
 
 
 class TeacherOptions(Connection, ManagedServer, Generation):

@@ -11,7 +11,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import TeacherError
 from ocr_pipeline.steps import LEDGER, Job, Read, Step
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES
-from ocr_pipeline.teacher.forecast import Forecast, forecast
+from ocr_pipeline.teacher.forecast import Forecast, forecasts
 from ocr_pipeline.teacher.generate import NEEDED_COLUMNS, generate
 from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.reply import ErrorKind
@@ -29,17 +29,32 @@ TRANSIENT: Final = frozenset(
 
 
 def _generate(job: Job) -> StageCounts:
-    expected = _forecast(job)
-    for line in expected.lines():
-        job.services.log(line)
-    job.observe("forecast", asdict(expected))
-    job.progress.expect(expected.requests)
+    told: dict[str, Any] = {}
+    for model, expected in _forecasts(job):
+        for line in _lines(model, expected, job):
+            job.services.log(line)
+        if isinstance(expected, Forecast):
+            told[model] = asdict(expected)
+    job.observe("forecast", told if len(told) != 1 else next(iter(told.values())))
+    job.progress.expect(sum(each["requests"] for each in told.values()))
     problems = job.read(CLEAN_PROBLEMS).batches
     return generate(problems, **_asked(job), writer=job.writer(RESPONSES), progress=job.progress)
 
 
-def _forecast(job: Job) -> Forecast:
-    return forecast(job.read(CLEAN_PROBLEMS).batches, **_asked(job))
+def _forecasts(job: Job) -> Iterator[tuple[str, Forecast | TeacherError]]:
+    return forecasts(job.read(CLEAN_PROBLEMS).batches, **_asked(job))
+
+
+def _lines(model: str, expected: Forecast | TeacherError, job: Job) -> Iterator[str]:
+    """Describe a forecast; of several teachers each line begins with the model."""
+    head = f"{model}: " if job.options(GenerateConfig).teachers else ""
+    said = expected.lines() if isinstance(expected, Forecast) else [str(expected)]
+    return (f"{head}{line}" for line in said)
+
+
+def _foretold(job: Job) -> Iterator[str]:
+    for model, expected in _forecasts(job):
+        yield from _lines(model, expected, job)
 
 
 def _asked(job: Job) -> dict[str, Any]:
@@ -92,6 +107,6 @@ GENERATE: Final = Step(
     asks=GenerateConfig,
     repeat_for=TRANSIENT,
     run=_generate,
-    foretells=lambda job: _forecast(job).lines(),
+    foretells=_foretold,
     inspects=_inspect,
 )
