@@ -353,7 +353,9 @@ RESPONSES: Final = Table(
         _column("created_at", pa.timestamp("ms", tz="UTC"), "When the server created the answer."),
         _column("error?", NAME, "What took the place of an answer: the kind of failure, then what the server said."),
         _column("is_final?", pa.bool_(), "Whether the failure is never asked again; null for an answer."),
-        _column("repairs", NAMES, "What was replaced in the text: lone_surrogates, invalid_utf8; sorted, usually empty."),
+        _column(
+            "repairs", NAMES, "What was replaced in the text: lone_surrogates, invalid_utf8; sorted, usually empty."
+        ),
     ),
 )
 
