@@ -151,7 +151,11 @@ PROBLEMS: Final = Table(
             "checker", NAME, "How outputs are compared: tokens, float, case_insensitive, unordered, special, unknown."
         ),
         _column("float_tolerance?", pa.float64(), "Tolerance for float outputs, absolute and relative."),
-        _column("checker_language?", NAME, "Language of the source's own checker: python or cpp."),
+        _column(
+            "checker_language?",
+            NAME,
+            "Language of the source's own checker, or of its interactor where the mode is interactive: python or cpp.",
+        ),
         _column("checker_protocol?", NAME, "How that checker is started and answers: kattis, testlib or open_r1."),
         _column("checker_flags?", NAME, "Further arguments of that checker, separated by spaces."),
         _column("checker_code?", TEXT, "Source code of that checker, in one file."),

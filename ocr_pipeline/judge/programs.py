@@ -450,7 +450,7 @@ def static_image(content: bytes) -> StaticImage:
         if magic[:6] != b"\x7fELF\x02\x01" or size != ELF_SEGMENT.size:
             return StaticImage(is_plain=False, memory_bytes=0)
         segments = [ELF_SEGMENT.unpack_from(content, start + size * number) for number in range(count)]
-    except struct.error:
+    except (struct.error, OverflowError):  # a table that is beyond the file, or beyond any file
         return StaticImage(is_plain=False, memory_bytes=0)
     foreign = any(segment[0] in {DYNAMIC, INTERPRETER} for segment in segments)
     return StaticImage(kind == EXECUTABLE and not foreign, sum(each[6] for each in segments if each[0] == LOADED))

@@ -29,6 +29,7 @@ from ocr_pipeline.judge.comparing import (
     same_value,
 )
 from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.interacting import Interactor, InteractorBroken
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
 from ocr_pipeline.judge.sandbox import (
     NO_FILES,
@@ -40,7 +41,7 @@ from ocr_pipeline.judge.sandbox import (
     package_versions,
 )
 from ocr_pipeline.options import Options, option
-from ocr_pipeline.tables import Checker, IoMode
+from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode
 
 __all__ = [
     "Candidate",
@@ -64,6 +65,7 @@ ASLEEP_SHARE: Final = 0.1
 IMPORT_LINE: Final = re.compile(r"^(?:import|from)[ \t]++(?!__future__)[^\n]+$", re.MULTILINE)
 MISSING_MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 EXACT: Final = Rule()
+TALKING: Final = (CheckerProtocol.KATTIS, CheckerProtocol.TESTLIB)  # whose checkers have a form that talks
 
 
 class Verdict(StrEnum):
@@ -210,7 +212,17 @@ class ProblemSpec:
     @property
     def checker_program(self) -> CheckerProgram | None:
         """The source's own checker, for outputs that are texts."""
-        if not self.checker_code or self.io_mode == IoMode.FUNCTION:
+        return None if self.io_mode in {IoMode.FUNCTION, IoMode.INTERACTIVE} else self._program
+
+    @property
+    def interactor(self) -> CheckerProgram | None:
+        """The source's own interactor, of a problem in which programs talk with one."""
+        talks = self.io_mode == IoMode.INTERACTIVE and self.checker_protocol in TALKING
+        return self._program if talks else None
+
+    @property
+    def _program(self) -> CheckerProgram | None:
+        if not self.checker_code:
             return None
         language, protocol = self.checker_language or "", self.checker_protocol or ""
         return CheckerProgram(language, protocol, self.checker_code, self.checker_flags or "")
@@ -225,7 +237,7 @@ class ProblemSpec:
     @property
     def needs_checker(self) -> bool:
         """Several outputs are right and nothing here can tell: passes are a lower bound."""
-        return self.checker == Checker.SPECIAL and self.checker_program is None
+        return self.checker == Checker.SPECIAL and self.checker_program is None and self.interactor is None
 
 
 def _is_import(line: str) -> bool:
@@ -312,6 +324,7 @@ class _Job:
     candidate: Candidate
     gate: Gate
     referee: Referee | None
+    interactor: Interactor | None
     broken: list[str]
     """What a broken checker said: what it left undecided was compared with the one expected output."""
     alone: bool = False
@@ -338,9 +351,12 @@ def judge_candidate(
     failure, gone = "", 0
     for attempt in range(config.retries + 1):
         referee = Referee(runner, problem.checker_program) if problem.checker_program else None
-        job = _Job(runner, problem, rule, limits, config, candidate, gate, referee, [], alone=attempt > 0)
+        interactor = Interactor(runner, problem.interactor) if problem.interactor else None
+        job = _Job(runner, problem, rule, limits, config, candidate, gate, referee, interactor, [], alone=attempt > 0)
         try:
             return _with_notes(_judge(job, chosen), job)
+        except InteractorBroken as broken:
+            return _with_notes(Execution.not_run(Reason.INTERACTIVE, str(broken), len(chosen)), job)
         except MissingModuleError as missing:
             return _with_notes(Execution.not_run(Reason.MODULE, str(missing), len(chosen)), job)
         except JudgeError as error:
@@ -348,8 +364,9 @@ def judge_candidate(
             gone += isinstance(error, JailGoneError)
             runner.restart()
         finally:
-            if referee:
-                referee.close()
+            for program in (referee, interactor):
+                if program:
+                    program.close()
     if gone > config.retries and failing_canary(runner, candidate.language) is None:
         detail = f"its jail ended {gone} times, where an honest program's does not"
         return replace(Execution(Verdict.RUNTIME_ERROR, len(chosen), detail=detail), tier=runner.tier)
@@ -368,7 +385,7 @@ def _refusal(runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candid
         return Execution.not_run(Reason.NO_CODE, "the sample has no code", len(tests))
     if not tests:
         return Execution.not_run(Reason.NO_TESTS, f"problem {problem.problem_id} has no tests")
-    if problem.io_mode == IoMode.INTERACTIVE:
+    if problem.io_mode == IoMode.INTERACTIVE and problem.interactor is None:
         return Execution.not_run(Reason.INTERACTIVE, "interactive problems need their interactor", len(tests))
     if problem.io_mode == IoMode.FILE:
         return _refusal_of_files(runner, problem, len(tests))
@@ -423,18 +440,26 @@ def _run_tests(job: _Job, program: Program, tests: Sequence[Test]) -> list[TestR
 def _run_test(job: _Job, program: Program, test: Test) -> TestResult:
     """Run a test; one that ends near its time limit, or only slept, is run once more while nothing else runs."""
     generous = replace(job.limits, cpu_s=job.limits.cpu_s * NEAR_LIMIT)
-    stdin = test.input.encode("utf-8", "surrogatepass")
     try:
         with job.gate.shared():
-            run = program.run(stdin, generous)
+            run, accepted = _try(job, program, test, generous)
         near = run.status is not RunStatus.TIME_LIMIT and (run.cpu_time_s or 0.0) > job.limits.cpu_s
         again = near or _may_be_starved(job, run)
     except DisturbedError:
         again = True
     if again:
         with job.gate.alone():
-            run = program.run(stdin, job.limits)
-    return _result(job, test, run)
+            run, accepted = _try(job, program, test, job.limits)
+    return _result(job, test, run, accepted)
+
+
+def _try(job: _Job, program: Program, test: Test, limits: Limits) -> tuple[RunResult, bool | None]:
+    """Run a test once; the interactor's decision, where there is one, comes with it."""
+    stdin, expected = (text.encode("utf-8", "surrogatepass") for text in (test.input, test.expected))
+    if job.interactor is None:
+        return program.run(stdin, limits), None
+    talk = job.interactor.talk(program, stdin, expected, limits)
+    return talk.run, talk.accepted
 
 
 def _may_be_starved(job: _Job, run: RunResult) -> bool:
@@ -446,10 +471,15 @@ def _may_be_starved(job: _Job, run: RunResult) -> bool:
     )
 
 
-def _result(job: _Job, test: Test, run: RunResult) -> TestResult:
+def _result(job: _Job, test: Test, run: RunResult, accepted: bool | None) -> TestResult:  # noqa: FBT001 - three-valued
     _require_modules(job, run)
     try:
-        verdict = Verdict(run.status) if run.status is not RunStatus.OK else _compared(job, test, run)
+        if run.status is not RunStatus.OK:
+            verdict = Verdict(run.status)
+        elif accepted is not None:
+            verdict = Verdict.ACCEPTED if accepted else Verdict.WRONG_ANSWER
+        else:
+            verdict = _compared(job, test, run)
         detail = _detail(run, verdict)
     except ResultTooLargeError as error:
         verdict, detail = Verdict.OUTPUT_LIMIT, str(error)

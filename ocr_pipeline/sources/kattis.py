@@ -27,7 +27,8 @@ __all__ = ["FOLDERS", "LAYOUTS"]
 
 TOLERANCE: Final = re.compile(r"\bfloat(?:_absolute|_relative)?_tolerance\s+([0-9.]+(?:[eE][-+]?\d{1,3})?)")
 NAME: Final = re.compile(r"\\problemname\{([^{}\n]*)\}")
-INTERACTIVE: Final = ("interactive", "multi-pass", "multipass")  # the validator talks back
+MANY_PASSES: Final = ("multi-pass", "multipass")  # the program runs again on what the validator wrote
+INTERACTIVE: Final = ("interactive", *MANY_PASSES)  # the validator talks back
 KINDS: Final = {"sample": TestKind.EXAMPLE, "secret": TestKind.PRIVATE}
 STATEMENT_FOLDERS: Final = ("problem_statement", "statement")
 GROUP_FLAGS: Final = (("test_group.yaml", "output_validator_args"), ("testdata.yaml", "output_validator_flags"))
@@ -49,7 +50,7 @@ def _read(row: Reading) -> RawProblem:
     validation = row.line("validation") or ""
     flags = row.text("validator_flags")
     interactive = any(word in validation for word in INTERACTIVE)
-    program = None if interactive else _checker_program(row, flags)
+    program = None if any(word in validation for word in MANY_PASSES) else _checker_program(row, flags)
     checker, tolerance = (Checker.SPECIAL, None) if program else _checker(row, validation, flags)
     heading = NAME.search(source)
     files = row.file_name("input_file"), row.file_name("output_file")

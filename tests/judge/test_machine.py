@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge import JudgeConfig, Limits, Reason, Runner, RunStatus, Verdict, programs
+from ocr_pipeline.judge import JudgeConfig, Limits, Reason, Runner, RunStatus, Verdict, probe, programs
 from ocr_pipeline.judge.checkpoint import Checkpoint
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Program
@@ -233,6 +233,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
 @needs_root
 def test_a_full_folder_for_temporary_files_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox says where it has no place."""
+    probe()  # which is kept for the life of the process
     with small_disk(tmp_path / "disk", "size=100k,nr_inodes=2") as disk:
         (disk / "last").touch()
         monkeypatch.setattr("tempfile.tempdir", str(disk))

@@ -70,12 +70,20 @@ def test_headers_of_a_validator_stand_in_its_one_file(tmp_path: Path) -> None:
 
 
 def test_what_is_no_single_checker_is_left_out(tmp_path: Path) -> None:
-    """Two validators, and an interactive problem's: the problem stays special, or interactive, without a program."""
+    """Two validators, and one that runs a program many times: the problem stays special, or interactive, without a program."""
     two = {"output_validators/a.py": "exit(42)", "output_validators/b.py": "exit(43)"}
     assert checker_of(package(tmp_path / "two", two), tmp_path / "out1") == ("special", None, None, None, None)
     one = {"output_validators/a.py": "exit(42)"}
-    problem = run("kattis", [package(tmp_path / "one", one, "custom interactive")], tmp_path / "out2").one()
+    problem = run("kattis", [package(tmp_path / "one", one, "custom multi-pass")], tmp_path / "out2").one()
     assert (problem["io_mode"], problem["checker_code"]) == ("interactive", None)
+
+
+def test_an_interactor_stands_where_a_checker_does(tmp_path: Path) -> None:
+    """The validator of an interactive problem talks with the programs; the judge knows by the mode."""
+    one = {"output_validators/a.py": "exit(42)"}
+    problem = run("kattis", [package(tmp_path / "one", one, "custom interactive")], tmp_path / "out").one()
+    assert (problem["io_mode"], problem["checker"], problem["checker_protocol"]) == ("interactive", "special", "kattis")
+    assert problem["checker_code"] == "exit(42)"
 
 
 def test_a_checker_survives_our_own_columns(tmp_path: Path) -> None:
