@@ -326,7 +326,11 @@ RESPONSES: Final = Table(
         ),
         _column("problem_id", NAME, "Problem that was asked."),
         _column("language", NAME, "Programming language that was asked for."),
-        _column("sample_index", pa.int32(), "Number of the sample; also the offset of the seed."),
+        _column(
+            "sample_index",
+            pa.int32(),
+            "Number among the samples of its problem and model; also the offset of the seed.",
+        ),
         _column("model", NAME, "Model name and revision that answered."),
         _column("prompt_sha256", NAME, "SHA-256 of the rendered prompt."),
         _column("params", NAME, "Sampling parameters as canonical JSON."),

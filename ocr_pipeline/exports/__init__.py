@@ -1,6 +1,6 @@
 """Ways out: how hard each problem is, and the data set in the forms that trainers and RL stacks read.
 
-* ``difficulty.py`` measures problems by what teachers made of them; ``mixing.py`` draws rows by weights.
+* ``difficulty.py`` measures problems by what teachers made of them.
 * ``conversations.py`` and ``rewards.py`` shape rows for supervised training and for RL; ``export.py`` streams them.
 * ``joining.py`` fills withheld statements in from a copy of the user's own.
 

@@ -7,6 +7,7 @@ the OpenCodeReasoning paper are three selections over one judged table. How the 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ocr_pipeline.answers import CLOSING, OPENING
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.mixing import Draw, read_weights
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.verdicts import KEPT
 from ocr_pipeline.store import TableWriter
@@ -104,6 +106,7 @@ class Drop(StrEnum):
     RATE_ABOVE = "pass_rate_above"
     DUPLICATE = "duplicate"
     OVER_LIMIT = "over_limit"
+    NOT_IN_MIX = "not_in_mix"
 
 
 class SelectionConfig(Options):
@@ -124,6 +127,11 @@ class SelectionConfig(Options):
     samples_per_problem_max: int | None = option(
         None, "Keep so many samples of a problem, chosen by sample id: ids are hashes, so the choice is fair", ge=1
     )
+    mix: tuple[str, ...] = option(
+        (), "MODEL=WEIGHT: the part of a teacher, in exact counts, again for each; none: all that the other rules keep"
+    )
+    mix_rows: int | None = option(None, "Rows of the mix; none: as many as the scarcest teacher allows", ge=1)
+    mix_seed: int = option(0, "Which rows the mix draws")
     text_policy: TextPolicy = option(
         TextPolicy.PLACEHOLDER, "What replaces a statement whose licence forbids handing it on"
     )
@@ -137,6 +145,14 @@ class SelectionConfig(Options):
         low, high = self.pass_rates
         if low > high:
             message = f"pass_rate_min must be at most pass_rate_max, got {low:g} and {high:g}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _mix_is_read(self) -> Self:
+        read_weights(self.mix)
+        if self.mix_rows is not None and not self.mix:
+            message = f"mix_rows is {self.mix_rows}, but there is no mix; give mix, such as MODEL=1"
             raise ValueError(message)
         return self
 
@@ -173,6 +189,7 @@ def select(
     redistributable: AbstractSet[str],
     writer: TableWriter,
     progress: Progress = SILENT,
+    models: Batches | None = None,
 ) -> StageCounts:
     """Write the selected samples as rows of the data set and return the account by reason.
 
@@ -194,11 +211,14 @@ def select(
         Takes rows of the sft_dataset table.
     progress
         Told of every batch.
+    models
+        Opens the responses' columns ``request_id`` and ``model`` alone, for a mix; the responses by default.
 
     Raises
     ------
     InputError
-        When samples and responses are not of one build, or a selection by tests has no executions.
+        When samples and responses are not of one build, a selection by tests has no executions, or a teacher has too
+        few samples for the mix.
     """
     if config.needs_execution and executions is None:
         low, high = config.pass_rates
@@ -209,6 +229,8 @@ def select(
     facts = _Problems(problems(), config.text_policy, redistributable)
     outcomes = _Outcomes(executions() if executions else ())
     decisions = _decide(samples(), facts, outcomes, config)
+    if config.mix:
+        _mix(decisions, (models or responses)(), config)
     for first_row, batch in _aligned(samples(), responses()):
         chosen = [row for row in range(batch.num_rows) if decisions[first_row + row] == KEPT]
         if chosen:
@@ -306,6 +328,20 @@ def _decide(
     if config.samples_per_problem_max is not None:
         _keep_first(decisions, problem, (sample,), config.samples_per_problem_max, Drop.OVER_LIMIT)
     return decisions
+
+
+def _mix(decisions: list[str], batches: Iterable[pa.RecordBatch], config: SelectionConfig) -> None:
+    """Of the rows that are still kept, keep the exact part of each teacher; a seeded hash of the id says which."""
+    draw = Draw(read_weights(config.mix), rows=config.mix_rows, seed=config.mix_seed)
+    columns = (zip(batch["request_id"].to_pylist(), batch["model"].to_pylist(), strict=True) for batch in batches)
+    kept = []
+    for row, (request_id, model) in enumerate(itertools.chain.from_iterable(columns)):
+        if row < len(decisions) and decisions[row] == KEPT:
+            draw.add(request_id, {"model": model or ""})
+            kept.append(row)
+    if kept:
+        for row, is_drawn in zip(kept, draw.drawn().tolist(), strict=True):
+            decisions[row] = KEPT if is_drawn else Drop.NOT_IN_MIX
 
 
 def _with_absent_columns(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -47,6 +47,7 @@ def _select(job: Job, table: Table = SFT_DATASET, options: type[SelectionConfig]
         redistributable=job.use(REDISTRIBUTABLE) if allowed is None else frozenset(allowed),
         writer=job.writer(table),
         progress=job.progress,
+        models=lambda: job.read(RESPONSES).batches(["request_id", "model"]),
     )
 
 

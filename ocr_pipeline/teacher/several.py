@@ -16,6 +16,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -23,10 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ocr_pipeline.errors import InputError, OptionError
+from ocr_pipeline.mixing import largest_remainder
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.teacher.options import GenerateConfig
 
-__all__ = ["ByShare", "PerProblem", "Split", "TeacherEntry", "apportioned", "read_teachers"]
+__all__ = ["ByShare", "PerProblem", "Split", "TeacherEntry", "read_teachers"]
 
 HASH_BYTES: Final = 8
 SHARED: Final = frozenset({"language", "samples", "teachers", "seed", "enough_accepted", "most_samples"})
@@ -153,7 +155,7 @@ class ByShare:
         """Find the borders for problems with their numbers of samples; 8 bytes a request, while this runs."""
         hashes: npt.NDArray[np.uint64] = np.fromiter(_all_hashes(seed, wanted()), np.uint64)
         hashes.sort()
-        ends = np.cumsum(apportioned(len(hashes), shares))[:-1]
+        ends = np.cumsum(largest_remainder(len(hashes), [Fraction(share) for share in shares]))[:-1]
         most = 1 << 8 * HASH_BYTES
         return cls(seed, tuple(int(hashes[end]) if end < len(hashes) else most for end in ends))
 
@@ -163,17 +165,6 @@ class ByShare:
         for number in range(samples):
             counts[bisect_right(self.borders, _hash(self.seed, problem_id, number))] += 1
         return counts
-
-
-def apportioned(total: int, shares: Sequence[float]) -> list[int]:
-    """Return whole numbers in the proportion of the shares that add up to the total, by the largest remainders."""
-    whole = sum(shares)
-    exact = [total * share / whole for share in shares]
-    counts = [int(each) for each in exact]
-    by_rest = sorted(range(len(shares)), key=lambda number: (counts[number] - exact[number], number))
-    for number in by_rest[: total - sum(counts)]:
-        counts[number] += 1
-    return counts
 
 
 def _all_hashes(seed: int, wanted: Iterable[tuple[str, int]]) -> Iterator[int]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError, OptionError
-from ocr_pipeline.exports.mixing import Draw, largest_remainder, read_weights
+from ocr_pipeline.mixing import Draw, largest_remainder, read_weights
 from tests.exports.tables import put_sft, run, sft
 from tests.exports.test_conversations import read
 

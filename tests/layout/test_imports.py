@@ -28,6 +28,7 @@ GROUND = {
     "tasks",
     "sample",
     "markdown",
+    "mixing",
     "events",
     "prompts",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.samples import SelectionConfig, select
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, SAMPLES
 from tests.samples.rows import ALL_SHAPES, responses, rows, separated
@@ -326,3 +327,54 @@ class TestCommand:
         code, message, _ = self.run(world, tmp_path, "--execution", "passing")
         assert (code, "--executions" in message) == (1, True)
         assert not list((tmp_path / "out").glob("*.parquet"))
+
+
+@pytest.fixture
+def taught(world: World) -> World:
+    """Four well-formed samples, two of each teacher."""
+    names = ["r1", "qwq"] * len(ALL_SHAPES)
+    models = pa.array(names[: world.responses.num_rows], world.responses.schema.field("model").type)
+    place = world.responses.schema.get_field_index("model")
+    world.responses = world.responses.set_column(place, world.responses.schema.field("model"), models)
+    return world
+
+
+def test_a_mix_has_exact_parts(taught: World) -> None:
+    """As many as the scarcest teacher allows, or as many as are wanted; who is not named is left out."""
+    all_kept = {"drop_reasoning_with_code": False}
+    taught.select(**all_kept)
+    there = Counter(row["model"] for row in taught.written)
+    scarcest = min(there.values())
+    counts = taught.select(**all_kept, mix=("r1=1", "qwq=1"))
+    assert Counter(row["model"] for row in taught.written) == {"r1": scarcest, "qwq": scarcest}
+    assert counts.dropped.get("not_in_mix", 0) == there.total() - 2 * scarcest
+    taught.select(**all_kept, mix=("r1=1", "qwq=1"), mix_rows=2)
+    assert Counter(row["model"] for row in taught.written) == {"r1": 1, "qwq": 1}
+    taught.select(**all_kept, mix=("r1=1",))
+    assert Counter(row["model"] for row in taught.written) == {"r1": there["r1"]}
+
+
+def test_a_mix_is_drawn_by_its_seed(taught: World) -> None:
+    """The same seed draws the same rows; some other seed draws others."""
+    drawn = [
+        tuple(taught.ids(drop_reasoning_with_code=False, mix=("r1=1", "qwq=1"), mix_rows=2, mix_seed=seed))
+        for seed in (0, 0, 1, 2, 3, 4, 5, 6)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mix": ("r1=1", "nobody=1")}, "no row has"),
+        ({"mix": ("r1=1",), "mix_rows": 99}, "99 rows of model=r1 are wanted"),
+        ({"mix": ("r1",)}, "mix must be"),
+        ({"mix": ("r1=-1",)}, "a weight must be a number of at least 0"),
+        ({"mix_rows": 3}, "mix_rows is 3, but there is no mix"),
+    ],
+)
+def test_a_mix_that_cannot_be_is_one_clear_line(taught: World, changes: dict[str, Any], message: str) -> None:
+    """A teacher that has no samples, or too few; a weight that is none."""
+    with pytest.raises((InputError, OptionError), match=message):
+        taught.select(**changes)

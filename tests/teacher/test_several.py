@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, OptionError, TeacherError
+from ocr_pipeline.mixing import largest_remainder
 from ocr_pipeline.teacher.forecast import Forecast, forecasts
 from ocr_pipeline.teacher.replay import Planned
 from ocr_pipeline.teacher.servers import attach
-from ocr_pipeline.teacher.several import ByShare, PerProblem, apportioned, read_teachers
+from ocr_pipeline.teacher.several import ByShare, PerProblem, read_teachers
 from tests.teacher import world as tw
 
 SMALL, LARGE = "house/small", "house/large"
@@ -242,5 +244,5 @@ def test_shares_of_all_requests_are_exact(shares: list[float], problems: int, sa
     wanted = [(f"p{number}", samples) for number in range(problems)]
     split = ByShare.of(shares, seed, lambda: wanted)
     found = [sum(column) for column in zip(*(split.counts(*each) for each in wanted), strict=True)]
-    assert (found or [0] * len(shares)) == apportioned(problems * samples, shares)
+    assert (found or [0] * len(shares)) == largest_remainder(problems * samples, [Fraction(share) for share in shares])
     assert ByShare.of(shares, seed, lambda: wanted[::-1]) == split

@@ -189,7 +189,7 @@ class Draw:
         for cell, count, there in zip(cells, counts, available, strict=True):
             if count > there:
                 name = ", ".join(f"{facet}={value}" for facet, value in zip(facets, cell, strict=True)) or "any kind"
-                message = f"mix: {count} rows of {name} are wanted and there are {there}; {most} rows in all are possible: lower --rows"
+                message = f"mix: {count} rows of {name} are wanted and there are {there}; {most} rows in all are possible: ask for fewer rows"
                 raise InputError(message)
         return counts
 
