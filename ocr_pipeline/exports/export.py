@@ -20,10 +20,10 @@ import pyarrow as pa
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.exports.conversations import TABLES
-from ocr_pipeline.mixing import Draw, read_weights
 from ocr_pipeline.exports.options import ExportOptions, Format
 from ocr_pipeline.exports.outcome import Outcome
 from ocr_pipeline.exports.rewards import REWARD_TABLES
+from ocr_pipeline.mixing import Draw, read_weights
 from ocr_pipeline.store import FileWriter, atomic_write
 from ocr_pipeline.tables import Table
 

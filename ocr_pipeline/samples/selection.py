@@ -179,7 +179,7 @@ class _Outcome:
 NOT_RUN: Final = _Outcome()
 
 
-def select(
+def select(  # noqa: PLR0913 - the tables of a selection
     samples: Batches,
     responses: Batches,
     problems: Batches,
