@@ -35,7 +35,7 @@ def export(  # noqa: PLR0913 - one parameter per file and option
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH…",
+            metavar="PATH",
             help="Rows of sft_dataset; for RL problems. Files, folders, a data root or the output folder of a command.",
         ),
     ],
@@ -69,7 +69,7 @@ def export(  # noqa: PLR0913 - one parameter per file and option
 
 def join(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH…", help="Rows of sft_dataset: files, folders or a data root.")
+        list[Path], typer.Argument(metavar="PATH", help="Rows of sft_dataset: files, folders or a data root.")
     ],
     *,
     out: Annotated[Path, typer.Option(help="Folder for sft_dataset.parquet.")],
