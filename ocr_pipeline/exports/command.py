@@ -19,6 +19,7 @@ from ocr_pipeline.exports.export import export as write_export
 from ocr_pipeline.exports.joining import Copies, needed_of
 from ocr_pipeline.exports.joining import join as write_joined
 from ocr_pipeline.exports.options import ExportOptions, Format
+from ocr_pipeline.exports.outcome import Outcome
 from ocr_pipeline.exports.reading import Inputs, inside, outcomes
 from ocr_pipeline.parameters import with_options
 from ocr_pipeline.sources import ingest
@@ -57,12 +58,12 @@ def export(  # noqa: PLR0913 - one parameter per file and option
     inputs = Inputs(paths, problems or (), tests or (), trust or (), difficulty or ())
     left_out: Counter[str] = Counter()
 
-    def shaped() -> object:
+    def shaped() -> Iterator[Outcome]:
         left_out.clear()
         return outcomes(inputs, form, options, left_out)
 
     with progress("export", unit="rows") as bar:
-        counts = write_export(shaped, form, out, options, progress=bar)  # type: ignore[arg-type]
+        counts = write_export(shaped, form, out, options, progress=bar)
     notes = {f"tests left out: {reason}": count for reason, count in left_out.items()}
     report(replace(counts, notes=notes), as_json=as_json, out=out)
 
