@@ -129,9 +129,9 @@ def _attempts(paths: Sequence[Path], model: str | None) -> dict[str, Attempts]:
     for batch in open_files(paths, PROBLEM_DIFFICULTY, required=("problem_id", "n", "accepted")):
         for row in batch.select(["problem_id", "model", "n", "accepted"]).to_pylist():
             if model is None or row["model"] == model:
-                found[row["problem_id"]] = found.get(row["problem_id"], Attempts()) + Attempts(
-                    row["n"], row["accepted"]
-                )
+                n, accepted = row["n"], row["accepted"]
+                one = Attempts(n, accepted, ((row["model"], n, accepted),))
+                found[row["problem_id"]] = found.get(row["problem_id"], Attempts()) + one
     return found
 
 

@@ -71,6 +71,8 @@ class Attempts:
 
     n: int = 0
     accepted: int = 0
+    models: tuple[tuple[str, int, int], ...] = ()
+    """Of each row: model, attempts, accepted ones."""
 
     @property
     def band(self) -> Band | None:
@@ -79,7 +81,16 @@ class Attempts:
 
     def __add__(self, other: Attempts) -> Attempts:
         """Pool the attempts of several models."""
-        return Attempts(self.n + other.n, self.accepted + other.accepted)
+        return Attempts(self.n + other.n, self.accepted + other.accepted, self.models + other.models)
+
+    @property
+    def by_model(self) -> str | None:
+        """The rate of each model, as JSON."""
+        sums: dict[str, tuple[int, int]] = {}
+        for model, n, accepted in self.models:
+            before = sums.get(model, (0, 0))
+            sums[model] = before[0] + n, before[1] + accepted
+        return json.dumps({model: c / n for model, (n, c) in sorted(sums.items()) if n}) if sums else None
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -88,6 +99,7 @@ class Attempts:
         return {
             "n_attempts": self.n,
             "pass_at_1": self.accepted / self.n if self.n else None,
+            "pass_at_1_by_model": self.by_model,
             "band": band and str(band),
             "weight": POOL_WEIGHTS[band] if band else WEIGHT_OF_UNTRIED,
         }
@@ -315,6 +327,7 @@ TURNS: Final = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string(
 MEASURED: Final = [
     ("n_attempts", pa.int64()),
     ("pass_at_1", pa.float64()),
+    ("pass_at_1_by_model", pa.string()),
     ("band", pa.string()),
     ("weight", pa.float64()),
 ]

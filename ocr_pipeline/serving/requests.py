@@ -134,15 +134,13 @@ class Verify(_Body):
 
     @property
     def text(self) -> str:
-        """What the model wrote: the text of all its messages."""
+        """What the model wrote: the text of all its messages, or the field that sums them up."""
         output = self.response.get("output")
         messages = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
         parts = [part for item in messages if item.get("type") == "message" for part in item.get("content") or []]
-        return "".join(
-            str(part.get("text") or "")
-            for part in parts
-            if isinstance(part, dict) and part.get("type") == "output_text"
-        )
+        texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "output_text"]
+        summed = self.response.get("output_text")
+        return "".join(map(str, filter(None, texts))) or (summed if isinstance(summed, str) else "")
 
 
 class JudgeOne(_Body):

@@ -286,6 +286,8 @@ def test_difficulty_is_beside_the_rows(tmp_path: Path) -> None:
         run("export", folder, "--format", "verl", "--out", tmp_path / "out", *options)
         info = read(tmp_path / "out")[0]["extra_info"]
         assert (info["n_attempts"], info["pass_at_1"], info["band"], info["weight"]) == expected
+    run("export", folder, "--format", "verl", "--out", tmp_path / "out")
+    assert json.loads(read(tmp_path / "out")[0]["extra_info"]["pass_at_1_by_model"]) == {"a": 1.0, "b": 0.0}
 
 
 def test_rows_are_drawn_by_band(tmp_path: Path) -> None:

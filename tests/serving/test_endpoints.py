@@ -116,6 +116,13 @@ def test_verify(service: Client, text: str, reward: float) -> None:
     assert reply["response"]["id"] == "r"
 
 
+def test_verify_a_response_that_is_summed_up(service: Client) -> None:
+    """A client that only sends the text of a response is understood."""
+    tests = {"inputs": ["1 2"], "outputs": ["3"]}
+    body = {"response": {"output_text": fenced(ADD)}, "verifier_metadata": {"unit_tests": tests}}
+    assert service.post("/verify", body)[1]["reward"] == 1.0
+
+
 def test_verify_a_function(service: Client) -> None:
     """Arguments are one JSON value a line, results JSON; the checker may be named beside."""
     tests = {"inputs": ["1\n2.5"], "outputs": ["3.5000001"], "fn_name": "add"}
