@@ -106,7 +106,7 @@ def fails_in_one_line(retries: int = RETRIES) -> Iterator[None]:
 
 
 def watched(context: dg.AssetExecutionContext, description: str, unit: str) -> Progress:
-    """Return a progress whose lines stand in the run's log while it runs: rows, rate, time left, counts."""
+    """Return a progress whose lines are in the run's log while it runs: rows, rate, time left, counts."""
     return PlainProgress(description, None, unit, context.log.info)
 
 

@@ -29,7 +29,7 @@ def observe(
 
 
 class Observed:
-    """A progress whose lines stand in the run's log, and whose state stands on the asset's page.
+    """A progress whose lines are in the run's log, and whose state is on the asset's page.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class Build:
     code_version: str
     inputs: Sequence[InputRef]
     run: Callable[[Writers], StageCounts]
-    """Writes all tables and returns the account, which stands in every manifest."""
+    """Writes all tables and returns the account, which is in every manifest."""
     model: str | None = None
     repeat_for: frozenset[str] = frozenset()
     """Reasons that may be gone next time: rows dropped for one make the partition built again though nothing changed."""
@@ -113,7 +113,7 @@ def schema_violations(store: Store, table: Table, partition: Mapping[str, str]) 
 
 
 def key_violations(store: Store, table: Table, partition: Mapping[str, str]) -> list[str]:
-    """Say which keys stand in the partition more than once."""
+    """Say which keys are in the partition more than once."""
     keys = store.open(table, **partition).to_table(columns=list(table.key))
     counted = keys.group_by(list(table.key)).aggregate([([], "count_all")])
     repeated = counted.filter(pc.greater(counted["count_all"], 1))

@@ -271,7 +271,7 @@ class FileRows:
             pass
 
 
-def _imported(path: str) -> Any:  # noqa: ANN401 - whatever stands there
+def _imported(path: str) -> Any:  # noqa: ANN401 - whatever is there
     module, name = path.split(":")
     return getattr(importlib.import_module(module), name)
 

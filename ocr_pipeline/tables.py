@@ -143,7 +143,7 @@ PROBLEMS: Final = Table(
         _column("starter_code?", TEXT, "Code the answer has to start from, for function problems."),
         _column("io_mode", NAME, "How input arrives: stdin, function, file or interactive."),
         _column("function_name?", NAME, "Function to call when io_mode is function."),
-        _column("input_file?", NAME, "File the input stands in when io_mode is file; null is input.txt."),
+        _column("input_file?", NAME, "File that holds the input when io_mode is file; null is input.txt."),
         _column("output_file?", NAME, "File the output goes to when io_mode is file; null is output.txt."),
         _column("time_limit_s?", pa.float64(), "Time limit per test.", unit="s"),
         _column("memory_limit_mib?", pa.float64(), "Memory limit per test.", unit="MiB"),
@@ -474,6 +474,7 @@ EXECUTIONS: Final = Table(
         _column("cpu_time_s?", pa.float64(), "Largest CPU time of a test.", unit="s"),
         _column("peak_memory_mib?", pa.float64(), "Largest memory of a test.", unit="MiB"),
         _column("detail?", TEXT, "Compiler message, end of stderr, or why it was not run; bounded."),
+        _column("reason?", NAME, "Why it was not run, in one word such as no_code or no_tests; null when it was."),
         _column("results", pa.list_(TEST_RESULT), "Verdict, CPU time and memory of each test that was run."),
         _column(
             "needs_checker",

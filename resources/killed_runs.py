@@ -64,7 +64,7 @@ def _pid(instance: dg.DagsterInstance, run_id: str) -> int | None:
 
 
 def _has_lived_since(pid: int, moment_s: float) -> bool:
-    """Whether the process exists and is no later one that got the same number."""
+    """Whether the process exists and is not a later one that got the same number."""
     with suppress(FileNotFoundError, ProcessLookupError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot_s = next(float(line.split()[1]) for line in KERNEL.read_text().splitlines() if line.startswith("btime"))

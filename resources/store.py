@@ -46,6 +46,6 @@ class StoreResource(dg.ConfigurableResource[Store]):
         return self.open().references(REVIEWS)
 
     def side_folder(self, name: str) -> Path:
-        """Return a local folder for what is no table: ledgers, caches, checkpoints."""
+        """Return a local folder for what is not a table: ledgers, caches, checkpoints."""
         local = self.open().local_root
         return (local or Path("data")) / f"_{name}"

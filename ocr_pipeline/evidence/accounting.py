@@ -100,8 +100,8 @@ def _duplicates(store: Store) -> Iterator[str]:
     problems = _training_problems(store)
     unique = _column(store, UNIQUE_PROBLEMS, "problem_id")
     members = pc.list_flatten(_column(store, UNIQUE_PROBLEMS, "member_ids"))
-    yield from _line(_missing(problems, members), "problems", "are no member of a unique problem")
-    yield from _line(_missing(members, problems), "unique_problems", "name members that are no problems")
+    yield from _line(_missing(problems, members), "problems", "are not a member of any unique problem")
+    yield from _line(_missing(members, problems), "unique_problems", "name members that are not problems")
     yield from _line(_repeated(members), "unique_problems", "are members of several unique problems")
     pairs = _columns(store, DUPLICATE_PAIRS, ["dropped_id", "kept_id"])
     witnessed = pairs.filter(pc.is_in(pairs["kept_id"], unique))["dropped_id"]
@@ -138,14 +138,14 @@ def _contaminated(store: Store) -> Iterator[str]:
         _missing(_missing(unique, clean), contaminated), "clean_problems", "are dropped without a benchmark witness"
     )
     yield from _line(_common(clean, contaminated), "clean_problems", "are contaminated, yet kept")
-    yield from _line(_missing(clean, unique), "clean_problems", "are no unique problems")
+    yield from _line(_missing(clean, unique), "clean_problems", "are not unique problems")
 
 
 def _responses(store: Store) -> Iterator[str]:
     clean = _column(store, CLEAN_PROBLEMS, "problem_id")
     for keys in store.partitions(RESPONSES):
         asked = _column(store, RESPONSES, "problem_id", **keys)
-        yield from _line(_missing(asked, clean), _place(RESPONSES, keys), "were asked but are no clean problems")
+        yield from _line(_missing(asked, clean), _place(RESPONSES, keys), "were asked but are not clean problems")
 
 
 def _samples(store: Store) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _samples(store: Store) -> Iterator[str]:
         responses = _column(store, RESPONSES, "request_id", **keys)
         yield from _line(_missing(responses, samples), _place(SAMPLES, keys), "are responses without a verdict")
         yield from _line(_missing(samples, responses), _place(SAMPLES, keys), "are samples without a response")
-        yield from _line(_repeated(samples), _place(SAMPLES, keys), "stand there more than once")
+        yield from _line(_repeated(samples), _place(SAMPLES, keys), "occur more than once")
 
 
 def _executions(store: Store) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _executions(store: Store) -> Iterator[str]:
         samples = _columns(store, SAMPLES, ["sample_id", "verdict"], **keys)
         kept = samples.filter(pc.equal(samples["verdict"], KEPT))["sample_id"]
         yield from _line(_missing(kept, judged), _place(EXECUTIONS, keys), "are kept samples without a judgement")
-        yield from _line(_missing(judged, samples["sample_id"]), _place(EXECUTIONS, keys), "are no samples")
+        yield from _line(_missing(judged, samples["sample_id"]), _place(EXECUTIONS, keys), "are not samples")
 
 
 def _difficulty(store: Store) -> Iterator[str]:
@@ -185,8 +185,8 @@ def _selection(store: Store) -> Iterator[str]:
         counts = _counts(manifest)
         released = _column(store, SFT_DATASET, "sample_id", **keys)
         samples = _column(store, SAMPLES, "sample_id", **keys)
-        yield from _line(_missing(released, samples), _place(SFT_DATASET, keys), "are no samples")
-        yield from _line(_repeated(released), _place(SFT_DATASET, keys), "stand there more than once")
+        yield from _line(_missing(released, samples), _place(SFT_DATASET, keys), "are not samples")
+        yield from _line(_repeated(released), _place(SFT_DATASET, keys), "occur more than once")
         if (counts.rows_in, counts.kept) != (len(samples), len(released)):
             yield (
                 f"{_place(SFT_DATASET, keys)}: {counts.kept} of {counts.rows_in} samples counted as kept, "
@@ -209,7 +209,7 @@ def _plans(store: Store) -> Iterator[str]:
     for keys in store.partitions(PLANS):
         planned = _column(store, PLANS, "problem_id", **keys)
         known = _column(store, PROBLEMS, "problem_id", **keys)
-        yield from _line(_missing(planned, known), _place(PLANS, keys), "have a plan but are no problems")
+        yield from _line(_missing(planned, known), _place(PLANS, keys), "have a plan but are not problems")
 
 
 def _counts(manifest: Manifest) -> StageCounts:

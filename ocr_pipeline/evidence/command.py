@@ -46,7 +46,7 @@ def funnel(
     """Account for every row: in, kept and dropped by reason at each stage; fails when one cannot be found again."""
     store = Store(data)
     if store.local_root is not None and not store.local_root.is_dir():
-        message = f"`{data}` is no data root; materialize some tables, or point --data or OCR_PIPELINE_DATA at one"
+        message = f"`{data}` is not a data root; materialize some tables, or point --data or OCR_PIPELINE_DATA at one"
         raise InputError(message)
     table = build_funnel(store)
     lost = unaccounted(store)

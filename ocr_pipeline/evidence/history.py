@@ -1,6 +1,6 @@
 """The whole life of one problem or one sample: what each step says of it, in the order of the flow.
 
-What is said of a row stands in the room that wrote it, in its module ``events``; this module finds those modules, finds
+What is said of a row is defined in the room that wrote it, in its module ``events``; this module finds those modules, finds
 out what an identifier names, and collects. Adding a step adds its event where the step is: nothing here changes.
 """
 

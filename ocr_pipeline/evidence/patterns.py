@@ -170,7 +170,7 @@ def label_sentence(sentence: str) -> Pattern:
 
 
 def count_patterns(reasoning: str) -> PatternCounts:
-    """Label every sentence of a reasoning that holds a word; fenced code is no sentence."""
+    """Label every sentence of a reasoning that holds a word; fenced code is not a sentence."""
     prose = _plain(without_fences(reasoning))
     sentences = (sentence for sentence in SENTENCE_END.split(prose) if WORD.search(sentence))
     return PatternCounts(Counter(label_sentence(sentence) for sentence in sentences))

@@ -335,6 +335,7 @@ def _row(
         "cpu_time_s": max((result.cpu_time_s or 0.0 for result in results), default=None),
         "peak_memory_mib": max((result.peak_memory_mib or 0.0 for result in results), default=None),
         "detail": execution.detail,
+        "reason": execution.reason,
         "results": [_result(result) for result in results],
         "needs_checker": execution.needs_checker or (problem is not None and problem.spec.needs_checker),
         "trusts_candidate": execution.trusts_candidate,

@@ -381,12 +381,12 @@ def _with_notes(execution: Execution, job: _Job) -> Execution:
 
 
 def _refusal(runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candidate: Candidate) -> Execution | None:
-    if not candidate.code.strip():
-        return Execution.not_run(Reason.NO_CODE, "the sample has no code", len(tests))
     if not tests:
         return Execution.not_run(Reason.NO_TESTS, f"problem {problem.problem_id} has no tests")
     if problem.io_mode == IoMode.INTERACTIVE and problem.interactor is None:
         return Execution.not_run(Reason.INTERACTIVE, "interactive problems need their interactor", len(tests))
+    if not candidate.code.strip():
+        return Execution.not_run(Reason.NO_CODE, "the sample has no code", len(tests))
     if problem.io_mode == IoMode.FILE:
         return _refusal_of_files(runner, problem, len(tests))
     return None

@@ -1,6 +1,6 @@
 """Asks the teacher for solution plans and writes one row per wanted plan, whatever came of it.
 
-Which solutions are shown stands in ``choose``, what makes a plan good in ``verdicts`` and ``agreement``. Sending,
+Which solutions are shown is decided in ``choose``, what makes a plan good in ``verdicts`` and ``agreement``. Sending,
 paying once and keeping answers is the teacher's business.
 """
 

@@ -75,7 +75,7 @@ class Row:
     """White space and case of the statement differ from the text."""
     without_solutions: bool = False
     wrapped_outputs: bool = False
-    """Expected values of function tests stand in lists of one item, as in some APPS rows."""
+    """Expected values of function tests are in lists of one item, as in some APPS rows."""
     in_folders: bool = False
     """Also written in the original folder form of APPS."""
     rating: int = 0
@@ -184,5 +184,5 @@ def _require_unique_matches(problems: tuple[Problem, ...]) -> None:
     for problem in problems:
         holders = [other.slug for other in problems if problem.match in other.statement]
         if holders != [problem.slug]:
-            message = f"`{problem.slug}`: its match `{problem.match}` stands in {holders}; choose a text of its own"
+            message = f"`{problem.slug}`: its match `{problem.match}` occurs in {holders}; choose a text of its own"
             raise InputError(message)

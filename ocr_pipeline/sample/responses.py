@@ -1,7 +1,7 @@
 """Recorded responses: puts the authored parts together as servers and models really send them.
 
 ``form`` names one way in which reasoning, tags and answer come; what is sent depends on nothing else. One recording
-is one JSON object; a request finds those whose ``match`` texts all stand in its prompt and takes the one whose
+is one JSON object; a request finds those whose ``match`` texts are all in its prompt and takes the one whose
 ``sample_index`` is its seed modulo their number.
 """
 
@@ -51,7 +51,7 @@ def plan_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
 
 
 def _own_line(code: str, codes: set[str]) -> str:
-    """Return the longest line of ``code`` that stands in no other solution."""
+    """Return the longest line of ``code`` that occurs in no other solution."""
     lines = sorted((line.strip() for line in code.splitlines()), key=len, reverse=True)
     for line in lines:
         if sum(line in other for other in codes) == 1:

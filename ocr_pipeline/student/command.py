@@ -57,12 +57,13 @@ from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["evaluate", "student", "train"]
 
+REQUEST_FAILED: Final = "request_failed"
 DAYS: Final = ["%Y-%m-%d"]
 
 
 def _parsed_ks(text: str) -> list[int]:
     if not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*", text):
-        raise typer.BadParameter(f"`{text}` is no list of positive numbers such as 1,5,10", param_hint="--k")
+        raise typer.BadParameter(f"k must be positive numbers such as 1,5,10, got `{text}`", param_hint="--k")
     return sorted({int(part) for part in text.split(",")})
 
 
@@ -84,12 +85,13 @@ def evaluate(  # noqa: PLR0913 - one parameter per option
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Estimate pass@k with standard errors from judged samples; a sample that was not run is unscored, never wrong."""
+    """Estimate pass@k with standard errors from judged samples; an answer without a program is wrong, one that could not be judged unscored."""
     ks = _parsed_ks(k)
     evaluator = Evaluator(
         EvaluationConfig(student=student, benchmark=benchmark, method=method),
         problem_ids=_benchmark(problems, since, until),
         reasoning_tokens=_reasoning_tokens(samples or []),
+        unanswered=_unanswered(samples or []),
     )
     for batch in open_files(executions, EXECUTIONS, required=NEEDED):
         evaluator.add(batch)
@@ -122,6 +124,15 @@ def _reasoning_tokens(samples: list[Path]) -> dict[str, int]:
         for batch in open_files(samples, SAMPLES, required=needed)
         for row in batch.select(needed).to_pylist()
         if row["reasoning_tokens"] is not None
+    }
+
+
+def _unanswered(samples: list[Path]) -> set[str]:
+    return {
+        row["sample_id"]
+        for batch in open_files(samples, SAMPLES, required=["sample_id", "reasoning_tokens"])
+        for row in batch.select(["sample_id", "verdict"]).to_pylist()
+        if row["verdict"] == REQUEST_FAILED
     }
 
 

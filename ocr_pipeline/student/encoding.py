@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["IGNORED", "Collator", "EncodedRow", "Pack", "Tokenizer", "encode_rows", "pack_rows", "render_prompt"]
 
 IGNORED: Final = -100
-"""Label of a token that is no target, as PyTorch's cross entropy has it."""
+"""Label of a token that is not a target, as PyTorch's cross entropy has it."""
 THINK: Final = OPENING.decode()
 
 
@@ -55,7 +55,7 @@ class RowVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EncodedRow:
-    """One row as tokens; the first ``prompt_tokens`` are no target."""
+    """One row as tokens; the first ``prompt_tokens`` are not a target."""
 
     row_id: str
     task: Task

@@ -1,13 +1,14 @@
 """From judged samples to ``student_evaluation``: per problem, how many samples were judged and how many were right.
 
-A sample that could not be judged is neither right nor wrong. Date windows and reasoning lengths are joined here.
-The estimates over problems stand in ``pass_at_k``.
+A sample that could not be judged is neither right nor wrong; one that had nothing to judge, because its answer holds no
+program, is wrong. Date windows and reasoning lengths are joined here.
+The estimates over problems are in ``pass_at_k``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -26,6 +27,7 @@ NOT_RUN: Final = "not_run"
 WRONG: Final = frozenset(
     {"wrong_answer", "time_limit", "memory_limit", "output_limit", "runtime_error", "compile_error"}
 )
+NO_CODE: Final = "no_code"
 NEEDED: Final = ("sample_id", "problem_id", "language", "verdict")
 """The columns of ``executions`` that an evaluation needs."""
 
@@ -79,6 +81,7 @@ class Evaluator:
         *,
         problem_ids: Iterable[str] | None = None,
         reasoning_tokens: Mapping[str, int] | None = None,
+        unanswered: Collection[str] = (),
     ) -> None:
         """Prepare an evaluation.
 
@@ -91,11 +94,14 @@ class Evaluator:
             ``None``: whatever the samples name.
         reasoning_tokens
             Tokens of the reasoning by sample id, where known.
+        unanswered
+            Ids of samples whose request failed: the student said nothing, so that they are unscored and not wrong.
         """
         self._config = config
         self._problem_ids = None if problem_ids is None else sorted(set(problem_ids))
         self._benchmark = frozenset(self._problem_ids or ())
         self._reasoning_tokens = reasoning_tokens or {}
+        self._unanswered = frozenset(unanswered)
         self._seen: dict[tuple[str, str, str], str] = {}
         self._tallies: dict[str, dict[str, _Tally]] = {}
         self._counts: Counter[str] = Counter()
@@ -109,11 +115,14 @@ class Evaluator:
             When a verdict is unknown, or one sample has two different ones.
         """
         columns = [executions.column(name).to_pylist() for name in NEEDED]
-        for sample_id, problem_id, language, verdict in zip(*columns, strict=True):
-            self._counts[self._add(sample_id, problem_id, language, verdict)] += 1
+        known = executions.schema.names
+        reasons = executions.column("reason").to_pylist() if "reason" in known else [None] * executions.num_rows
+        for sample_id, problem_id, language, verdict, reason in zip(*columns, reasons, strict=True):
+            had_nothing = verdict == NOT_RUN and reason == NO_CODE and sample_id not in self._unanswered
+            self._counts[self._add(sample_id, problem_id, language, NO_CODE if had_nothing else verdict)] += 1
 
     def _add(self, sample_id: str, problem_id: str, language: str, verdict: str) -> str:
-        if verdict not in WRONG | {ACCEPTED, NOT_RUN}:
+        if verdict not in WRONG | {ACCEPTED, NOT_RUN, NO_CODE}:
             choice = ", ".join(sorted(WRONG | {ACCEPTED, NOT_RUN}))
             raise InputError(f"sample `{sample_id}` has the verdict `{verdict}`; known verdicts are {choice}")
         known = self._seen.get((problem_id, language, sample_id))

@@ -1,6 +1,6 @@
 """Candidates before the judge: how they do on the example tests, and their verdict on all tests.
 
-A candidate without a program is wrong, not unscored: the student answered, and the answer is no program.
+A candidate without a program is wrong, not unscored: the student answered, and the answer is not a program.
 """
 
 from __future__ import annotations

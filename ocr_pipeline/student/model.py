@@ -147,7 +147,7 @@ def _tiny_model(shape: TinyShape, tokenizer: Any, *, seed: int, max_tokens: int)
 
 
 def save_student(network: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401 - torch module, tokenizer
-    """Save a model folder that transformers and vLLM load as it is; the plan head, if any, stands in a file beside."""
+    """Save a model folder that transformers and vLLM load as it is; the plan head, if any, is in a file beside."""
     from safetensors.torch import save_file
 
     model = network.language_model

@@ -1,7 +1,7 @@
 """pass@k as the benchmarks define it: unbiased, exact, with the problem as the unit of uncertainty.
 
-Works on the rows of ``student_evaluation``. How samples become such rows stands in ``evaluation``; how an answer is
-chosen among samples stands in ``selection``.
+Works on the rows of ``student_evaluation``. How samples become such rows is in ``evaluation``; how an answer is
+chosen among samples is in ``selection``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Direct sampling: prompts of problems in, candidate programs out.
 
 A candidate is what a student offers for a problem; whether it is right is the judge's to say. Sampling through plans
-stands in ``plan_sampling``.
+is in ``plan_sampling``.
 """
 
 from __future__ import annotations

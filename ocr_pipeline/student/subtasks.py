@@ -77,7 +77,7 @@ def read_subtasks(path: Path) -> dict[str, list[Subtask]]:
     Raises
     ------
     InputError
-        When a line is no subtask.
+        When a line is not a subtask.
     """
     found: dict[str, list[Subtask]] = defaultdict(list)
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -87,7 +87,7 @@ def read_subtasks(path: Path) -> dict[str, list[Subtask]]:
             subtask = Subtask(str(row["name"]), float(row["points"]), test_ids, int(row.get("decimals", 2)))
             found[str(row["problem_id"])].append(subtask)
         except (ValueError, KeyError, TypeError) as error:
-            message = f"{path}:{number} is no subtask ({error!r}); it needs problem_id, name, points and test_ids"
+            message = f"{path}:{number} is not a subtask ({error!r}); it needs problem_id, name, points and test_ids"
             raise InputError(message) from None
     return dict(found)
 

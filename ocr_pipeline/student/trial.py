@@ -94,7 +94,7 @@ def run_trial(
 ) -> Trial:
     """Train and try the students, as many at a time as there are cores; a tiny one has no use for a second thread.
 
-    Students of other rows or another recipe stand in another part of ``folder``; unfinished ones are continued.
+    Students of other rows or another recipe are in another part of ``folder``; unfinished ones are continued.
 
     Raises
     ------

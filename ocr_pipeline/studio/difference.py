@@ -30,7 +30,7 @@ def side_by_side(left: str, right: str) -> tuple[str, str]:
 
 
 def _words(pieces: Sequence[str]) -> list[int]:
-    """Return where the pieces stand that are no white space."""
+    """Return where the pieces are that are not white space."""
     return [place for place, piece in enumerate(pieces) if not piece.isspace()]
 
 

@@ -226,7 +226,7 @@ class _Lines:
             raise _LineError("undecided")
         key = _cell(row, "pair_key").lower()
         if not KEY.fullmatch(key):
-            raise _LineError("bad_pair_key", f"`{key}` is no pair key; copy it from `reviews export`")
+            raise _LineError("bad_pair_key", f"`{key}` is not a pair key; copy it from `reviews export`")
         if word not in set(ReviewDecision):
             raise _LineError("bad_decision", f"decision `{word}` is none of {', '.join(ReviewDecision)}")
         who = _cell(row, "reviewer") or (self._reviewer or "")
@@ -270,6 +270,6 @@ def _moment(text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text) if text else now
     except ValueError:
-        raise _LineError("bad_time", f"reviewed_at `{text}` is no ISO 8601 time") from None
+        raise _LineError("bad_time", f"reviewed_at `{text}` is not an ISO 8601 time") from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.replace(microsecond=aware.microsecond // 1000 * 1000)

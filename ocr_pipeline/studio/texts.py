@@ -1,6 +1,6 @@
 """The statements of a pair, fetched one by one when it is shown.
 
-A problem's statement stands in ``problems``. So does a benchmark's when it was ingested; else it is read from the
+A problem's statement is in ``problems``. So does a benchmark's when it was ingested; else it is read from the
 benchmark's file. Of the data root nothing is kept in memory but what was asked for.
 """
 

@@ -243,7 +243,7 @@ def plan_a_stranger(store: Store) -> None:
     [
         (lose_a_rejected_row, "rejected/taco: 1 raw rows counted as `no_statement`, 0 in the table"),
         (lose_a_problem, "problems/taco: 3 rows in, but 1 kept + 1 dropped"),
-        (forget_a_member, "are no member of a unique problem: apps/train/7, apps/train/8"),
+        (forget_a_member, "are not a member of any unique problem: apps/train/7, apps/train/8"),
         (drop_without_a_pair, "are dropped without a kept witness: apps/train/7"),
         (drop_for_a_dropped_witness, "are dropped without a kept witness: apps/train/7"),
         (keep_a_dropped_problem, "are dropped by a pair, yet kept: taco/train/2"),
@@ -251,13 +251,13 @@ def plan_a_stranger(store: Store) -> None:
         (keep_a_contaminated_problem, "are contaminated, yet kept: taco/train/2"),
         (lose_a_sample, "2 are responses without a verdict"),
         (invent_a_sample, "3 are samples without a response"),
-        (ask_a_stranger, "were asked but are no clean problems: taco/train/77"),
+        (ask_a_stranger, "were asked but are not clean problems: taco/train/77"),
         (judge_one_sample_only, f"are kept samples without a judgement: {fixture.WRONG_SAMPLE}"),
-        (release_a_stranger, "are no samples: 9999"),
+        (release_a_stranger, "are not samples: 9999"),
         (release_fewer_than_counted, "1 of 2 samples counted as kept, 1 of 4 in the tables"),
         (lose_patterns, "3 have a reasoning but no patterns"),
         (attach_tests_to_a_stranger, "belong to no problem: taco/train/77"),
-        (plan_a_stranger, "have a plan but are no problems: taco/train/77"),
+        (plan_a_stranger, "have a plan but are not problems: taco/train/77"),
     ],
 )
 def test_damage_is_named_with_its_rows(store: Store, damage: Callable[[Store], None], expected: str) -> None:

@@ -122,7 +122,7 @@ def test_case_and_order_only_where_the_problem_says_so() -> None:
     ],
 )
 def test_results_are_compared_by_type(actual: Any, expected: str, same: bool) -> None:  # noqa: FBT001
-    """Booleans are no numbers, tuples are lists, keys are texts, floats have a tolerance."""
+    """Booleans are not numbers, tuples are lists, keys are texts, floats have a tolerance."""
     value = unflatten(json.loads(json.dumps(DRIVER.flatten(actual))))
     assert same_value(value, expected_value(expected), TOKENS) is same
 

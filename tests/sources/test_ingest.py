@@ -252,7 +252,7 @@ def test_columns_that_are_null_or_of_another_type_are_data(tmp_path: Path) -> No
 
 
 def test_text_that_is_no_utf8_is_mended(tmp_path: Path) -> None:
-    """Parquet may hold bytes that are no UTF-8: they are replaced and noted, never raised."""
+    """Parquet may hold bytes that are not UTF-8: they are replaced and noted, never raised."""
     bad = {name: value.encode() for name, value in raw.taco().items()}
     bad["question"] += b" \xff\xfe"
     table = pa.Table.from_pylist([bad])

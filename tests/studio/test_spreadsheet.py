@@ -101,9 +101,9 @@ def test_edited_decision_replaces_the_old_one(store: Store, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("line", "reason", "message"),
     [
-        ({"pair_key": "abc", "decision": "distinct"}, "bad_pair_key", "row 2: `abc` is no pair key"),
+        ({"pair_key": "abc", "decision": "distinct"}, "bad_pair_key", "row 2: `abc` is not a pair key"),
         ({"decision": "maybe"}, "bad_decision", "row 2: decision `maybe` is none of duplicate, distinct, withdrawn"),
-        ({"decision": "distinct", "reviewed_at": "monday"}, "bad_time", "row 2: reviewed_at `monday` is no ISO"),
+        ({"decision": "distinct", "reviewed_at": "monday"}, "bad_time", "row 2: reviewed_at `monday` is not an ISO"),
     ],
 )
 def test_bad_line_is_named_and_the_rest_is_stored(
