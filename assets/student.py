@@ -28,6 +28,7 @@ from ocr_pipeline.student.evaluation import NOT_RUN
 from ocr_pipeline.student.options import EvaluationOptions, JointStudentOptions, StudentServer
 from ocr_pipeline.student.trial import summarize_trial
 from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
     EVALUATION_SUMMARY,
     PLAN_SFT_DATASET,
     PROBLEMS,
@@ -62,7 +63,7 @@ EvaluationLaunchpad: Any = create_model(
 
 
 @dg.asset(
-    deps=[PLAN_SFT_DATASET.name, SFT_DATASET.name],
+    deps=[PLAN_SFT_DATASET.name, SFT_DATASET.name, CLEAN_PROBLEMS.name],
     group_name=GROUP,
     owners=[OWNER],
     kinds={"torch"},
@@ -76,9 +77,10 @@ def student(
     with fails_in_one_line():
         opened, recipe = store.open(), JointStudentOptions.of(config).recipe
         table = SFT_DATASET if recipe.objective is step.Objective.SFT else PLAN_SFT_DATASET
-        key = _key(recipe, opened.references(table))
+        prompts = step.read_problems(opened.open(CLEAN_PROBLEMS).to_batches()) if table is SFT_DATASET else []
+        key = _key(recipe, [*opened.references(table), *(opened.references(CLEAN_PROBLEMS) if prompts else [])])
         folder = _students(store) / config.name / key / config.name  # the last part is the student's name in the tables
-        rows = step.read_rows(opened.open(table).to_batches())
+        rows = step.read_rows(opened.open(table).to_batches(), {one.problem_id: one.code_prompt() for one in prompts})
         result = step.train(rows, recipe, folder, progress=watched(context, f"training {config.name}", "steps"))
         (_students(store) / config.name / "current").write_text(key, encoding="utf-8")
     curve = [asdict(point) for point in result.curve]

@@ -47,5 +47,5 @@ __all__ = [
     "train",
 ]
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Changes when the same input gives other bytes."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
@@ -27,6 +28,7 @@ from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.assess import evaluate_candidates, try_benchmark
 from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.config import StudentOptions, preset
+from ocr_pipeline.student.encoding import RowVerdict
 from ocr_pipeline.student.evaluation import (
     NEEDED,
     EvaluationConfig,
@@ -39,6 +41,7 @@ from ocr_pipeline.student.generation import LocalStudent, ServedStudent, Student
 from ocr_pipeline.student.options import StudentServer, TrialOptions, TryOptions, WindowOptions
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
 from ocr_pipeline.student.rows import TrainingRow, read_rows
+from ocr_pipeline.student.sampling import read_problems
 from ocr_pipeline.student.subtasks import read_subtasks, score_executions
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TryConfig, run_trial, summarize_trial
@@ -153,25 +156,36 @@ def train(
     rows: Annotated[list[Path], typer.Argument(help="plan_sft_dataset or sft_dataset: Parquet, JSONL or folders.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder of the student; an unfinished run in it is continued.")],
+    problems: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Problems of the rows: fill in statements that sft_dataset withholds, and how they are asked."
+        ),
+    ] = None,
     options: StudentOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Train a student on prompt and completion rows; only completions are learned, nothing is cut."""
     config = options.recipe
     with progress("training", unit="steps") as bar:
-        result = train_student(read_training_rows(rows), config, out, progress=bar)
+        result = train_student(read_training_rows(rows, problems or ()), config, out, progress=bar)
     report(result.counts, as_json=as_json, out=out)
+    withheld = result.counts.dropped.get(RowVerdict.NO_TEXT, 0)
+    if withheld and not problems:
+        sys.stderr.write(f"{withheld:,} rows have no statement: --problems fills it in\n")
     if not as_json and result.curve:
         first, last = result.curve[0], result.curve[-1]
         typer.echo(f"{result.steps} steps, {result.parameters:,} parameters, loss {first.loss:.3f} -> {last.loss:.3f}")
 
 
-def read_training_rows(paths: list[Path]) -> Iterator[TrainingRow]:
+def read_training_rows(paths: Iterable[Path], problems: Sequence[Path] = ()) -> Iterator[TrainingRow]:
     """Stream training rows from files of either table, told by their columns."""
+    known = read_problems(open_files(problems, PROBLEMS, required=["problem_id", "statement"]))
+    prompts = {problem.problem_id: problem.code_prompt() for problem in known}
     for path in paths:
         table = SFT_DATASET if _has_column(path, "output") else PLAN_SFT_DATASET
         required = ["sample_id", "input", "output"] if table is SFT_DATASET else ["id", "task", "prompt", "completion"]
-        yield from read_rows(open_files([path], table, required=required))
+        yield from read_rows(open_files([path], table, required=required), prompts)
 
 
 def _has_column(path: Path, name: str) -> bool:

@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError, ModelError, TrainingError
+from ocr_pipeline.store import open_files
+from ocr_pipeline.student.command import read_training_rows
 from ocr_pipeline.student.config import Heads, Objective, TinyShape, TrainConfig, preset
 from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows, render_prompt
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, make_tiny
 from ocr_pipeline.student.network import Network, joint_loss, task_weights
 from ocr_pipeline.student.rows import Task, TrainingRow, read_rows
+from ocr_pipeline.student.sampling import read_problems
 from ocr_pipeline.student.training import RUN_FILE, train
-from ocr_pipeline.tables import SFT_DATASET
+from ocr_pipeline.tables import PROBLEMS, SFT_DATASET
+from ocr_pipeline.tasks import code_prompt
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("transformers", reason="needs the extra `train`")
@@ -289,9 +294,24 @@ def test_the_reasoning_stays_in_the_target() -> None:
     [encoded] = encode_rows([row], tokenizer, max_tokens=400).rows
     prompt = tokenizer.decode(encoded.input_ids[: encoded.prompt_tokens])
     target = tokenizer.decode(encoded.input_ids[encoded.prompt_tokens :])
-    assert prompt == render_prompt("Add.", tokenizer)
+    assert prompt == render_prompt(code_prompt("Add.", io_mode="stdin"), tokenizer)
     assert target == output + tokenizer.eos_token
     assert {"sample_id", "input", "output", "problem_id"} <= set(SFT_DATASET.schema.names)
+
+
+def test_a_student_is_asked_as_it_was_taught(tmp_path: Path) -> None:
+    """The prompts of sft_dataset's rows are those of inference; a withheld statement comes from the problems."""
+    rows = [{"sample_id": "s", "input": "-", "output": "print(1)", "problem_id": "p"}]
+    rows.append({"sample_id": "t", "input": "Add.", "output": "print(2)", "problem_id": "q"})
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    problem = {"problem_id": "p", "statement": "Sum.", "io_mode": "function", "starter_code": "def f():"}
+    (tmp_path / "problems.jsonl").write_text(json.dumps(problem) + "\n")
+    read = {row.row_id: row for row in read_training_rows([tmp_path / "rows.parquet"], [tmp_path / "problems.jsonl"])}
+    [asked] = read_problems(open_files([tmp_path / "problems.jsonl"], PROBLEMS, required=["problem_id"]))
+    assert read["s"].prompt == asked.code_prompt()
+    assert read["t"].prompt == code_prompt("Add.", io_mode="stdin")
+    alone = {row.row_id: row for row in read_training_rows([tmp_path / "rows.parquet"])}
+    assert not alone["s"].is_usable
 
 
 def test_a_thought_that_the_template_opens_is_not_opened_twice() -> None:
