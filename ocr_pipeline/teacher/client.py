@@ -35,6 +35,7 @@ from ocr_pipeline.answers import Ending, ending_of
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.errors import TeacherError
 from ocr_pipeline.teacher.bodies import error_in
+from ocr_pipeline.teacher.refusals import is_account, is_moderated, kind_of_refusal
 from ocr_pipeline.teacher.replicas import Replica, Replicas
 from ocr_pipeline.teacher.reply import Answer, Completion, ErrorKind, MalformedReplyError, Usage, read_completion
 from ocr_pipeline.teacher.request import Identity, Request
@@ -53,27 +54,6 @@ LONGEST_RETRY_AFTER_S: Final = 600.0
 MAX_BROKEN_CONNECTIONS: Final = 50
 PROBE_TIMEOUT_S: Final = 10.0
 DETAIL_CHARACTERS: Final = 500
-TOO_LONG_WORDS: Final = (
-    *("context length", "context size", "context window", "exceed_context_size", "longer than the maximum"),
-    *("max_model_len", "too many tokens", "prompt is too long", "input is too long", "max_new_tokens` must be"),
-    *("maximum input length", "prompt length", "exceeds the maximum", "max_input_len", "max_num_tokens"),
-)
-ACCOUNT_WORDS: Final = (
-    "insufficient_quota",
-    "insufficient balance",
-    "exceeded your current quota",
-    "billing",
-    "credits",
-)
-MODERATION_WORDS: Final = ("moderation", "flagged", "content policy", "content_policy", "content management policy")
-SETTING_WORDS: Final = (
-    "unsupported parameter",
-    "unsupported_parameter",
-    "not permitted",
-    "chat template",
-    "unrecognized",
-)
-MACHINE_WORDS: Final = ("out of memory", "cuda", "enginecore", "engine core", "internal error", "overloaded")
 FILTERED: Final = frozenset({"content_filter", "safety", "recitation", "tool_calls", "function_call", "refusal"})
 REDIRECTS: Final = frozenset({301, 302, 303})
 NO_MODEL_LIST: Final = frozenset({404, 405, 501})
@@ -303,7 +283,7 @@ class Client:
         detail, words = _detail(reply), reply.body.decode("utf-8", "replace").lower()
         if reply.status == 404 and self._has_answered:  # noqa: PLR2004 - HTTP; it did answer before: it starts again
             return TransientError(ErrorKind.SERVER_ERROR, f"HTTP 404: {detail}")
-        if reply.status in {429, 503} and not _has(words, ACCOUNT_WORDS):
+        if reply.status in {429, 503} and not is_account(words):
             wait_s = _retry_after_s(reply.headers, self._clock())
             self.replicas.report_overload(replica, wait_s)
             kind = ErrorKind.RATE_LIMITED if reply.status == 429 else ErrorKind.SERVER_ERROR  # noqa: PLR2004 - HTTP
@@ -463,33 +443,21 @@ def _served(reply: HttpReply, url: str, identity: Identity) -> Served:
     return Served(Identity(identity.model, revision), context if isinstance(context, int) else None)
 
 
-def _has(text: str, words: Sequence[str]) -> bool:
-    return any(word in text for word in words)
-
-
 def _misconfiguration(reply: HttpReply, url: str, detail: str, words: str) -> TeacherError | None:
     """Return why no request can be answered there, or ``None`` when only this one was refused."""
     if reply.status in REDIRECTS:
         place = reply.headers.get("location", "another address")
         return TeacherError(f"`{url}` sends requests on to `{place}`, which loses them; give that address as --url")
-    is_moderated = _has(words, MODERATION_WORDS) or '"reasons"' in words
-    if reply.status in {401, 404} or (reply.status == 403 and not is_moderated):  # noqa: PLR2004 - HTTP
+    is_of_request = is_moderated(words) or is_account(words)
+    if reply.status in {401, 404} or (reply.status == 403 and not is_of_request):  # noqa: PLR2004 - HTTP
         return _misconfigured(url, reply.status, detail)
     return None
 
 
 def _refusal(status: int, detail: str, words: str, raw: bytes) -> Exception:
-    """Return what a 4xx means, by its words; one that nobody knows is not known to be the question's fault."""
-    if status in {408, 409, 424, 425} or _has(words, MACHINE_WORDS):
-        return TransientError(ErrorKind.SERVER_ERROR, detail, raw=raw)
-    kinds = (
-        (status == 402 or _has(words, ACCOUNT_WORDS), ErrorKind.ACCOUNT),  # noqa: PLR2004 - HTTP
-        (status == 413 or _has(words, TOO_LONG_WORDS), ErrorKind.PROMPT_TOO_LONG),  # noqa: PLR2004 - HTTP
-        (status == 403 or _has(words, MODERATION_WORDS), ErrorKind.MODERATION),  # noqa: PLR2004 - HTTP
-        (_has(words, SETTING_WORDS), ErrorKind.SETTING),
-    )
-    kind = next((kind for applies, kind in kinds if applies), ErrorKind.BAD_REQUEST)
-    return RefusedError(kind, detail, raw=raw)
+    """Return what a 4xx means: the server's failure is tried again, any other is a row."""
+    kind = kind_of_refusal(status, words)
+    return (TransientError if kind is ErrorKind.SERVER_ERROR else RefusedError)(kind, detail, raw=raw)
 
 
 def _misconfigured(url: str, status: int, detail: str) -> TeacherError:

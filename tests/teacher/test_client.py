@@ -162,7 +162,7 @@ def test_a_run_whose_first_requests_are_all_refused_ends(tmp_path: Path) -> None
     """A wrong option is one line, not a million rows."""
     here = scripted(*[failing(400, "unknown field `temperatur`")] * 1000)
     with pytest.raises(
-        TeacherError, match=r"20 requests in a row failed alike \(bad_request\): unknown field `temperatur`"
+        TeacherError, match=r"20 requests in a row failed alike \(setting\): unknown field `temperatur`"
     ):
         tw.run(here, tw.problems(1000), tmp_path)
     assert len(here.seen) < 60
