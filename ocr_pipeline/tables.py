@@ -625,7 +625,9 @@ EVALUATION_SUMMARY: Final = Table(
         _column("k", pa.int32(), "The k of pass@k.", unit="samples"),
         _column("pass_at_k", pa.float64(), "Unbiased estimate, mean over problems."),
         _column(
-            "standard_error?", pa.float64(), "Standard error with the problem as the unit; null for a single problem."
+            "standard_error?",
+            pa.float64(),
+            "Standard error with the problem as the unit, Wilson's where all are right or wrong; null for one problem.",
         ),
         _column("n_problems", pa.int32(), "Problems with at least k judged samples.", unit="problems"),
         _column(

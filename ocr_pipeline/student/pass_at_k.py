@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from ocr_pipeline.tables import EVALUATION_SUMMARY
 
 __all__ = ["PairedDifference", "mean_and_standard_error", "paired_difference", "pass_at_k", "summarize"]
 
+Z_95: Final = 1.959964
 Group = tuple[str, str, str]
 Scores = dict[str, tuple[int, int]]  # problem -> judged samples, correct samples
 
@@ -87,6 +88,8 @@ def _summary(group: Group, scores: Scores, k: int) -> dict[str, object]:
             f"no problem has more than {most}; judge more samples or lower --k"
         )
     mean, standard_error = mean_and_standard_error(values)
+    if standard_error == 0 and mean in {0.0, 1.0}:
+        standard_error = _of_all_alike(len(values))
     return {
         "student": student,
         "benchmark": benchmark,
@@ -97,6 +100,14 @@ def _summary(group: Group, scores: Scores, k: int) -> dict[str, object]:
         "n_problems": len(values),
         "n_unscored": len(scores) - len(values),
     }
+
+
+def _of_all_alike(n: int) -> float:
+    """Return the standard error where every problem is right, or every one wrong: that of Wilson's interval.
+
+    The usual one would be 0, as if 5 of 5 were as sure as 500 of 500. Wilson's 95 % interval is z² / (n + z²) wide there.
+    """
+    return Z_95 / (n + Z_95**2)
 
 
 def _per_problem(scores: Scores, k: int) -> dict[str, float]:

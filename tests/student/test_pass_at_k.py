@@ -246,3 +246,13 @@ def test_evaluate_windows_by_contest_date(run: Run, tmp_path: Path) -> None:
     assert json.loads(printed)["dropped"] == {"outside_benchmark": 2}
     [row] = pq.read_table(tmp_path / "evaluation_summary.parquet").to_pylist()
     assert (row["pass_at_k"], row["n_problems"], row["n_unscored"]) == (1.0, 2, 1)
+
+
+@pytest.mark.parametrize(("right", "n"), [(True, 5), (False, 5), (True, 500)])
+def test_all_alike_is_not_certain(*, right: bool, n: int) -> None:
+    """The interval around 1.000 or 0.000 is Wilson's: it narrows with the number of problems, and is never empty."""
+    record = {"student": "s", "benchmark": "b", "method": "direct", "not_run": 0, "reasoning_tokens_mean": None}
+    rows = [record | {"problem_id": f"p{i}", "n": 2, "correct": 2 * right} for i in range(n)]
+    [row] = summarize(pa.Table.from_pylist(rows, schema=STUDENT_EVALUATION.schema), [1]).to_pylist()
+    assert row["pass_at_k"] == float(right)
+    assert 1.96 * row["standard_error"] == pytest.approx(1.96**2 / (n + 1.96**2), rel=1e-3)
