@@ -6,9 +6,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from ocr_pipeline.similarity.reviews import Reviews, read_reviews
-from ocr_pipeline.store import InputRef, Store
-from ocr_pipeline.tables import REVIEWS
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.store import Store
 from resources.killed_runs import end_killed_runs, mark_machine
 
 __all__ = ["StoreResource"]
@@ -20,6 +19,11 @@ class StoreResource(dg.ConfigurableResource[Store]):
     root: str = Field(
         default_factory=lambda: os.environ.get("OCR_PIPELINE_DATA", "data"),
         description="Folder or URI; the default is OCR_PIPELINE_DATA, or `data`.",
+    )
+
+    local: str = Field(
+        default_factory=lambda: os.environ.get("OCR_PIPELINE_LOCAL", ""),
+        description="Folder for ledgers, caches and checkpoints where the root is a URI; the default is OCR_PIPELINE_LOCAL.",
     )
 
     lock_timeout_s: float = Field(
@@ -36,16 +40,17 @@ class StoreResource(dg.ConfigurableResource[Store]):
         """Open the data root."""
         return Store(self.root, lock_timeout_s=self.lock_timeout_s)
 
-    def reviews(self) -> Reviews:
-        """Return what people decided on pairs; none when there is no review yet."""
-        opened = self.open()
-        return read_reviews(opened.open(REVIEWS)) if opened.partitions(REVIEWS) else Reviews()
-
-    def reviews_references(self) -> list[InputRef]:
-        """Return references to the reviews, so that a new one makes the assets follow it."""
-        return self.open().references(REVIEWS)
-
     def side_folder(self, name: str) -> Path:
-        """Return a local folder for what is not a table: ledgers, caches, checkpoints."""
-        local = self.open().local_root
-        return (local or Path("data")) / f"_{name}"
+        """Return a local folder for what is not a table: ledgers, caches, checkpoints.
+
+        Raises
+        ------
+        InputError
+            When the data root is not a folder of this machine and nobody says where paid answers are kept: below the
+            folder Dagster is started in they would be gone with a container.
+        """
+        local = self.open().local_root or (Path(self.local) if self.local else None)
+        if local is None:
+            message = f"`{self.root}` is not a folder: set OCR_PIPELINE_LOCAL to one that lasts, for the ledger of paid answers"
+            raise InputError(message)
+        return local / f"_{name}"

@@ -23,10 +23,10 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.definitions import build_defs
 from ocr_pipeline.duplicates import DuplicateConfig, find_pairs
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.similarity import ReviewDecision
+from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio import standing, stored_reviews
-from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, DUPLICATE_PAIRS, PROBLEMS, UNIQUE_PROBLEMS
+from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, DUPLICATE_PAIRS, PROBLEMS, REVIEWS, UNIQUE_PROBLEMS
 from resources import StoreResource
 from tests.evidence import root as evidence_root
 from tests.similarity.stub import WordEncoder
@@ -324,7 +324,7 @@ def decided_by_the_next_run(store: Store) -> dict[str, tuple[str, str]]:
         tests=None,
         config=DuplicateConfig(threshold=studio_root.THRESHOLD),
         encoder=WordEncoder(),
-        reviews=StoreResource(root=store.root).reviews(),
+        reviews=read_reviews(store.open(REVIEWS)) if store.partitions(REVIEWS) else Reviews(),
     )
     return {row["pair_key"]: (row["decision"], row["decided_by"]) for row in pairs.to_pylist()}
 
