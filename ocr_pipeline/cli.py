@@ -38,6 +38,7 @@ OTHERS: Final = {
     "evaluate": "ocr_pipeline.student.command:evaluate",
     "explain": "ocr_pipeline.evidence.command:explain",
     "funnel": "ocr_pipeline.evidence.command:funnel",
+    "release": "ocr_pipeline.evidence.command:release",
     "export": "ocr_pipeline.exports.command:export",
     "join": "ocr_pipeline.exports.command:join",
     "new-source": "ocr_pipeline.sources.example:new_source",

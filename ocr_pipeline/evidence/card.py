@@ -61,6 +61,7 @@ PROVENANCE: Final = (
     REASONING_PATTERNS,
     PROBLEM_DIFFICULTY,
 )
+FILES: Final = f"{SFT_DATASET.name}/*/language={{language}}/*.parquet"
 HASH_CHARACTERS: Final = 12
 LIMITS: Final = (
     "Answers are a model's: a kept sample parses and is separated; it is right only where `pass_rate` says so.",
@@ -72,17 +73,24 @@ LIMITS: Final = (
 )
 
 
-def data_card(store: Store) -> str:
+def data_card(store: Store, table: Table = SFT_DATASET, files: str = FILES) -> str:
     """Write the card of a data root.
+
+    Parameters
+    ----------
+    table
+        What is handed on: ``sft_dataset``, or a selection with a name.
+    files
+        Where its files of one language are, beside the card.
 
     Raises
     ------
     ConservationError, StoreError
         When an account in a manifest does not add up or is absent.
     """
-    released = list(manifests(store, SFT_DATASET))
+    released = list(manifests(store, table))
     sections = (
-        _header(released),
+        _header(released, files),
         _contents(released),
         _funnel(store),
         _licences(store, released),
@@ -93,7 +101,7 @@ def data_card(store: Store) -> str:
     return "\n".join("\n".join(section) + "\n" for section in sections)
 
 
-def _header(released: Sequence[Manifest]) -> list[str]:
+def _header(released: Sequence[Manifest], files: str) -> list[str]:
     languages = sorted({manifest.partition["language"] for manifest in released})
     rows = sum(manifest.rows for manifest in released)
     summary = (
@@ -106,7 +114,7 @@ def _header(released: Sequence[Manifest]) -> list[str]:
         "task_categories: [text-generation]",
         f"tags: {json.dumps(['code', 'reasoning', *languages])}",
         "configs:",
-        *(line for language in languages for line in _configuration(language)),
+        *(line for language in languages for line in _configuration(language, files)),
         "---",
         "",
         "# Data card",
@@ -115,9 +123,9 @@ def _header(released: Sequence[Manifest]) -> list[str]:
     ]
 
 
-def _configuration(language: str) -> Iterator[str]:
+def _configuration(language: str, files: str) -> Iterator[str]:
     yield f"- config_name: {language}"
-    yield f"  data_files: {SFT_DATASET.name}/*/language={language}/*.parquet"
+    yield f"  data_files: {files.format(language=language)}"
 
 
 def _contents(released: Sequence[Manifest]) -> list[str]:

@@ -1,12 +1,10 @@
-"""The commands ``explain`` and ``funnel``: what happened to one row, and to all of them.
-
-Both read a data root and write nothing.
-"""
+"""The commands ``explain``, ``funnel`` and ``release``: what happened to one row, to all of them, and what is handed on."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,10 +13,12 @@ from ocr_pipeline.errors import ConservationError, InputError
 from ocr_pipeline.evidence.accounting import unaccounted
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
 from ocr_pipeline.evidence.history import explain as explained
+from ocr_pipeline.evidence.release import release as write_release
 from ocr_pipeline.evidence.undecided import undecided_pairs
 from ocr_pipeline.store import Store
+from ocr_pipeline.tables import table_named
 
-__all__ = ["explain", "funnel"]
+__all__ = ["explain", "funnel", "release"]
 
 DataRoot = Annotated[str, typer.Option(envvar="OCR_PIPELINE_DATA", help="The data root: a folder or a URI.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -65,3 +65,29 @@ def funnel(
     if lost:
         message = f"{len(lost)} kinds of rows are not accounted for in `{data}`; the first: {lost[0]}"
         raise ConservationError(message)
+
+
+def release(
+    name: Annotated[str, typer.Argument(help="Name of the release, such as 2026-11; it never changes.")],
+    *,
+    table: Annotated[str, typer.Option(help="sft_dataset, or a selection with a name.")] = "sft_dataset",
+    data: DataRoot = "data",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of all releases; the default is releases in a data root that is a folder."),
+    ] = None,
+) -> None:
+    """Write an immutable folder that pandas, DuckDB, Polars, Spark and datasets read with their defaults."""
+    store = Store(data)
+    local = store.local_root
+    if out is None and local is None:
+        message = f"`{data}` is not a folder: say with --out where the releases are kept"
+        raise InputError(message)
+    try:
+        released = table_named(table)
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from None
+    if "license" not in released.schema.names:
+        message = f"`{table}` has no licences, so it is not handed on; release sft_dataset or a selection with a name"
+        raise InputError(message)
+    sys.stdout.write(f"{write_release(store, released, name, out or Path(str(local)) / 'releases')}\n")
