@@ -1,14 +1,17 @@
-"""Precision and recall of our tiers and of other tools on labelled pairs of real statements, in one table.
+"""What our tiers and other tools drop, queue and miss: on labelled pairs, and on pairs of real rows that a person read.
 
-Each labelled pair is judged on its own: a tool calls it a duplicate or not. Also: what share of rephrased HumanEval
-problems the contamination check finds. Needs ``OCR_REAL_DATA``; embeddings are kept in a temporary folder.
+The labelled pairs are chosen: the same problem, or one that looks alike. The pairs of real rows are what a run meets at or
+above 0.7: all that was dropped, and random samples of what each rule decides and of what stays undecided, read one by one
+(``read_pairs.json`` holds their keys and what they are). Also: what share of rephrased HumanEval problems the contamination
+check finds. Needs ``OCR_REAL_DATA``; embeddings are kept in ``OCR_EMBEDDINGS``, or in a temporary folder.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,21 +20,36 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from typer.testing import CliRunner
 
+from ocr_pipeline.cli import build_app
 from ocr_pipeline.contamination import Benchmark, ContaminationConfig, check
-from ocr_pipeline.duplicates import LabelledPair, read_labelled
+from ocr_pipeline.duplicates import DuplicateConfig, LabelledPair, compare_problems, read_labelled
 from ocr_pipeline.duplicates.curve import THRESHOLDS, decide_labelled, quality_at
 from ocr_pipeline.duplicates.decisions import DecidedBy, Decision
 from ocr_pipeline.similarity import Encoder, Reviews, load_encoder, normalise
 
 THRESHOLD = 0.7
+READ_PAIRS = Path(__file__).with_name("read_pairs.json")
+REAL_ROWS = (
+    ("codeforces", "codeforces/test_408.parquet"),
+    ("code_contests", "code_contests/test_165.parquet"),
+    ("code_contests", "code_contests/full_tests_20.parquet"),
+    ("leetcode", "leetcode/v0_3_1_test.parquet"),
+    ("taco", "taco/test_statements.parquet"),
+    ("kattis", "judge_packages"),
+    ("apps", "apps/folders"),
+    ("livecodebench", "benchmarks/livecodebench_v5_2408_2502.parquet"),
+    ("humaneval", "benchmarks/humaneval.parquet"),
+    ("mbpp", "benchmarks/mbpp.parquet"),
+)
 MINHASH_PERMUTATIONS = 128
 SHINGLE_WORDS = 3
 LEXICAL_RATIO = 95.0
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     data = Path(os.environ.get("OCR_REAL_DATA", ""))
     if not (data / "dedup").is_dir():
         print("skipped: set OCR_REAL_DATA to the folder of real rows")
@@ -39,41 +57,78 @@ def main() -> None:
     pairs = read_labelled(data / "dedup" / "labelled_pairs.parquet")
     with tempfile.TemporaryDirectory() as folder:
         encoder = load_encoder(cache=Path(os.environ.get("OCR_EMBEDDINGS", folder)))
-        plain = plain_vectors(pairs)
-        tools: dict[str, Callable[[], Sequence[bool]]] = {
-            "cosine 0.7, model's own cut at 256": lambda: plain_threshold(pairs, plain),
-            "our tiers": lambda: our_tiers(pairs, encoder),
-            "semhash 0.7": lambda: semhash_pairs(pairs, plain),
-            "MinHash 128, Jaccard 0.7": lambda: minhash(pairs),
-            "rapidfuzz ratio ≥ 95": lambda: lexical(pairs),
-        }
-        for name, tool in tools.items():
-            print_halves(name, pairs, tool())
-        print("precision and recall of our tiers by threshold:")
+        print(f"\nlabelled pairs: {sum(pair.is_same for pair in pairs)} the same, the rest look alike")
+        print_tools(pairs, our_tiers(pairs, encoder))
+        print("\nour tiers by threshold: precision, recall (dropped), queued share of the same")
         for threshold, quality in quality_at(THRESHOLDS, pairs, encoder).items():
-            print(f"  {threshold:.2f}  {quality['precision']:.4f}  {quality['recall']:.4f}")
+            row = {"threshold": threshold} | {name: round(float(quality[name] or 0), 4) for name in quality}
+            print(f"  {json.dumps(row)}")
+        print_real_pairs(data, Path(folder), encoder)
         print(rephrased(data, encoder))
 
 
-def print_halves(name: str, pairs: Sequence[LabelledPair], called: Sequence[bool]) -> None:
-    """Print one tool on all pairs and on two halves, split by a hash of the left statement.
+def print_tools(pairs: Sequence[LabelledPair], ours: Sequence[Decision]) -> None:
+    """Print ours and other tools on pairs."""
+    vectors = plain_vectors(pairs)
+    tools: dict[str, Callable[[], Sequence[Decision]]] = {
+        "ours": lambda: ours,
+        "cosine 0.7, model's own cut at 256": lambda: called(plain_threshold(pairs, vectors)),
+        "semhash 0.7, the same vectors": lambda: called(semhash_pairs(pairs, vectors)),
+        "MinHash 128, Jaccard 0.7": lambda: called(minhash(pairs)),
+        "rapidfuzz ratio ≥ 95": lambda: called(lexical(pairs)),
+    }
+    print(f"{'':36} same: dropped queued missed   different: dropped queued")
+    for name, tool in tools.items():
+        try:
+            print(line(name, pairs, tool()), flush=True)
+        except ImportError as error:
+            print(f"{name:36} not installed: {error.name}")
 
-    The rules hold no fitted number, but whoever wrote them saw the pairs: a rule made for single pairs would help one half only.
-    """
-    print(line(name, pairs, called), flush=True)
-    sides = [hashlib.sha256(normalise(pair.left).encode()).digest()[0] % 2 for pair in pairs]
-    for half in (0, 1):
-        part = [number for number, side in enumerate(sides) if side == half]
-        print(line(f"  half {half + 1}", [pairs[n] for n in part], [called[n] for n in part]), flush=True)
+
+def called(calls: Sequence[bool]) -> list[Decision]:
+    """Return what a tool with two answers says."""
+    return [Decision.DUPLICATE if one else Decision.DISTINCT for one in calls]
 
 
-def line(name: str, pairs: Sequence[LabelledPair], called: Sequence[bool]) -> str:
+def line(name: str, pairs: Sequence[LabelledPair], said: Sequence[Decision]) -> str:
     """Describe one tool's result."""
-    right = sum(one and pair.is_same for pair, one in zip(pairs, called, strict=True))
-    wrong = sum(called) - right
-    same = sum(pair.is_same for pair in pairs)
-    precision = right / max(right + wrong, 1)
-    return f"{name:38} found {right:4} of {same}  wrong {wrong:3}  precision {precision:.3f}  recall {right / same:.3f}"
+    counts = Counter((pair.is_same, one) for pair, one in zip(pairs, said, strict=True))
+    same = [counts[True, one] for one in (Decision.DUPLICATE, Decision.UNDECIDED, Decision.DISTINCT)]
+    other = [counts[False, one] for one in (Decision.DUPLICATE, Decision.UNDECIDED)]
+    return f"{name:36} {same[0]:13} {same[1]:6} {same[2]:6} {other[0]:20} {other[1]:6}"
+
+
+def print_real_pairs(data: Path, folder: Path, encoder: Encoder) -> None:
+    """Print what becomes of pairs of real rows at or above 0.7, and of those among them that a person read."""
+    problems, tests = ingested(data, folder)
+    for name, given in (("with tests", tests.to_batches()), ("without tests", None)):
+        found = compare_problems(
+            problems.to_batches(), tests=given, config=DuplicateConfig(), encoder=encoder, reviews=Reviews()
+        )
+        print(f"\nreal rows {name}: {problems.num_rows} problems, {found.pairs.num_rows} pairs, {dict(found.notes)}")
+        read = {row["pair_key"]: row["same"] for row in json.loads(READ_PAIRS.read_text("utf-8"))}
+        rows = {row["pair_key"]: row for row in found.pairs.to_pylist() if row["pair_key"] in read}
+        texts = dict(zip(problems["problem_id"].to_pylist(), problems["statement"].to_pylist(), strict=True))
+        pairs = [
+            LabelledPair(texts[row["left_id"]], texts[row["right_id"]], is_same=read[key]) for key, row in rows.items()
+        ]
+        print(
+            f"of {len(read)} pairs that were read {len(pairs)} are among them, {sum(pair.is_same for pair in pairs)} the same"
+        )
+        print_tools(pairs, [Decision(row["decision"]) for row in rows.values()])
+
+
+def ingested(data: Path, folder: Path) -> tuple[pa.Table, pa.Table]:
+    """Ingest the real rows; return problems and tests."""
+    out: dict[str, list[pa.Table]] = {"problems": [], "tests": []}
+    for number, (dataset, path) in enumerate(REAL_ROWS):
+        arguments = ["ingest", dataset, str(data / path), "--split", "test", "--out", str(folder / str(number))]
+        result = CliRunner().invoke(build_app(["ingest"]), arguments)
+        if result.exit_code:
+            raise RuntimeError(result.output)
+        for name, tables in out.items():
+            tables.append(pq.read_table(folder / str(number) / f"{name}.parquet"))
+    return pa.concat_tables(out["problems"]), pa.concat_tables(out["tests"])
 
 
 def plain_vectors(pairs: Sequence[LabelledPair]) -> dict[str, npt.NDArray[np.float32]]:
@@ -91,10 +146,10 @@ def plain_threshold(pairs: Sequence[LabelledPair], vectors: Mapping[str, npt.NDA
     return [bool(vectors[pair.left] @ vectors[pair.right] >= THRESHOLD) for pair in pairs]
 
 
-def our_tiers(pairs: Sequence[LabelledPair], encoder: Encoder) -> list[bool]:
-    """Decide as ``duplicates`` does."""
+def our_tiers(pairs: Sequence[LabelledPair], encoder: Encoder) -> list[Decision]:
+    """Decide as ``duplicates`` does; what is below the threshold and not equal is not looked at."""
     return [
-        verdict.decision is Decision.DUPLICATE and (cosine >= THRESHOLD or verdict.decided_by is DecidedBy.EXACT)
+        verdict.decision if cosine >= THRESHOLD or verdict.decided_by is DecidedBy.EXACT else Decision.DISTINCT
         for cosine, verdict in decide_labelled(pairs, encoder)
     ]
 

@@ -43,6 +43,9 @@ TELLING_BITS: Final = 12
 FEWEST_BITS: Final = 4
 """What they must tell where the texts are alike: a true or false for each of three inputs is not enough."""
 FEWEST_TOKENS: Final = 2
+MANY_CASES: Final = 5
+MANY_BITS: Final = 60
+"""What outweighs a few other words: more than the examples of a statement."""
 FEWEST_DIFFERENCES: Final = 2
 
 
@@ -157,9 +160,12 @@ def _first_rule(evidence: Evidence) -> Rule | None:
 def _tells(evidence: Evidence) -> bool:
     """Say whether common answers could not be common by chance, nor by being those of two problems of one series.
 
-    In a text of a few words one other word asks something else, so there answers have to tell alone.
+    In a text of a few words one other word asks something else, so there answers have to tell alone. Where texts differ in a few
+    words and nothing else ("in a line", "in a circle"), two or three equal examples do not tell; many tests do.
     """
     cases, signs = evidence.cases, evidence.signs
+    if Sign.OTHER_WORDS in signs and (cases.agreeing < MANY_CASES or cases.bits < MANY_BITS):
+        return False
     if cases.tokens < FEWEST_TOKENS or Sign.OPPOSITE_QUESTION in signs:
         return False
     alike = evidence.lexical >= OTHER_TEXT and not evidence.says_little

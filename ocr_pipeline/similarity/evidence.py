@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,6 +25,7 @@ __all__ = [
     "Facts",
     "bounds_differ",
     "canonical_example",
+    "few_other_words",
     "lexical_similarities",
     "opposite_asked",
     "parts_of_series",
@@ -88,7 +90,17 @@ _ANY_ANSWER: Final = re.compile(
 )
 _BETWEEN_DIGITS: Final = re.compile(r"[\s,{}]+")
 _LETTERS: Final = re.compile(r"[a-z]+")
-_TITLE_VERSION: Final = re.compile(r"[\s\-(]+(?P<version>[ivx]+|\d{1,2}|easy|hard|medium)(?: version)?\)?$")
+_NUMERAL: Final = r"[ivx]+|v?\d{1,2}|one|two|three|four|five|easy|easier|hard|harder|medium|extreme"
+_TITLE_VERSION: Final = re.compile(
+    rf"[\s\-(]+(?:(?:part|version|level|volume)[\s\-]+(?P<part>[a-e]|{_NUMERAL})|(?P<version>{_NUMERAL})(?: version)?)\)?$"
+)
+_TITLE_LEVEL: Final = re.compile(r"^(?P<version>easy|hard|medium|simple)\s+(?P<base>\S.*)$")
+MOST_OTHER_WORDS: Final = 3
+_WORDS: Final = re.compile(r"[^\W\d_]{3,}")
+_DRESS: Final = frozenset(
+    {"the", "ith", "jth", "kth", "nth", "image", "frac", "example", "examples", "sample", "samples"}
+)
+"""Words that two sources write differently for one statement."""
 
 OPPOSITES: Final = (
     (
@@ -294,6 +306,13 @@ def bounds_differ(left: Facts, right: Facts) -> bool:
     return other_limit or (bool(left.bounds - right.bounds) and bool(right.bounds - left.bounds))
 
 
+def few_other_words(left: str, right: str) -> bool:
+    """Say whether two normal forms have all words in common but a few: what is asked may be in these."""
+    one, other = (Counter(word for word in _WORDS.findall(text) if word not in _DRESS) for text in (left, right))
+    more = [(one - other).total(), (other - one).total()]
+    return 0 < max(more) <= MOST_OTHER_WORDS
+
+
 def opposite_asked(left: Facts, right: Facts) -> bool:
     """Say whether one statement asks for the opposite of the other, such as the smallest and the largest."""
     return any(sorted(sides) == [(False, True), (True, False)] for sides in zip(left.asked, right.asked, strict=True))
@@ -324,5 +343,7 @@ def series_base(title: str) -> str:
 
 def _split_title(title: str) -> tuple[str, str]:
     """Split "paint house iii" into the base and the part; a title without a part has an empty one."""
-    found = _TITLE_VERSION.search(title)
-    return (title[: found.start()], found["version"]) if found else (title, "")
+    if found := _TITLE_VERSION.search(title):
+        return title[: found.start()], found["part"] or found["version"]
+    found = _TITLE_LEVEL.match(title)
+    return (found["base"], found["version"]) if found else (title, "")

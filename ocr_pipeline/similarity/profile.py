@@ -18,6 +18,7 @@ from ocr_pipeline.similarity.catalogue import Catalogue, Entry
 from ocr_pipeline.similarity.evidence import (
     Facts,
     bounds_differ,
+    few_other_words,
     opposite_asked,
     parts_of_series,
     read_facts,
@@ -59,6 +60,7 @@ class Sign(StrEnum):
     SOME_CASES = "some_cases"
     OTHER_EXAMPLES = "other_examples"
     OTHER_TESTS = "other_tests"
+    OTHER_WORDS = "other_words"
     OTHER_BOUNDS = "other_bounds"
     OPPOSITE_QUESTION = "opposite_question"
     OTHER_TAGS = "other_tags"
@@ -77,6 +79,7 @@ SAID: Final[Mapping[str, str]] = {
     Sign.SAME_CASES: "all inputs of one side are known to the other, with the same outputs",
     Sign.SOME_CASES: "some inputs in common, with the same outputs",
     Sign.OTHER_EXAMPLES: "both show examples, none in common",
+    Sign.OTHER_WORDS: "the same words but for one to three",
     Sign.OTHER_TESTS: "both have known inputs, none in common",
     Sign.OTHER_BOUNDS: "different upper bounds",
     Sign.OPPOSITE_QUESTION: "one asks for the opposite",
@@ -230,6 +233,7 @@ def _signs(left: Profile, right: Profile, cases: CaseComparison) -> dict[Sign, b
         or parts_of_series(left.names, right.names),
         Sign.OTHER_ANSWERS: left.one_answer and right.one_answer and cases.conflicting > FEWEST_CONFLICTS * common,
         Sign.SAME_CASES: cases.covers and not cases.conflicting,
+        Sign.OTHER_WORDS: cases.covers and few_other_words(left.facts.normal, right.facts.normal),
         Sign.SOME_CASES: cases.agreeing > 0 and not cases.covers,
         Sign.OTHER_EXAMPLES: comparable and left.cases.shown > 0 and right.cases.shown > 0,
         Sign.OTHER_TESTS: comparable and not (left.cases.shown and right.cases.shown),

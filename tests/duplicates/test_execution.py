@@ -88,6 +88,14 @@ def test_programs_that_answer_some_tests_wrongly_tell_two_problems(tmp_path: Pat
     assert run_on_each_other(execution(tests, programs, tmp_path), {0: [["x"], ["y"]]}, most=9) == {0: False}
 
 
+def test_three_tests_with_long_outputs_are_enough(tmp_path: Path) -> None:
+    """What the outputs tell and how many tests there are is counted apart."""
+    code = "print(max(map(int, input().split())) * 10**40)"
+    tests = [one | {"expected": one["expected"] + "0" * 40} for name in "xy" for one in rows(MOST, name, NUMBERS[:3])]
+    programs = [(name, code) for name in "xy"]
+    assert run_on_each_other(execution(tests, programs, tmp_path), {0: [["x"], ["y"]]}, most=9) == {0: True}
+
+
 def test_tests_that_tell_little_are_not_run(tmp_path: Path) -> None:
     """Passing five questions of yes or no is luck."""
     tests = [

@@ -113,6 +113,15 @@ def test_common_answers_decide() -> None:
     assert shown == {("x", "y"): ("distinct", "rule", "other_examples")}
 
 
+def test_examples_do_not_outvote_one_other_word() -> None:
+    """Houses in a line and in a circle share both examples, and have no titles here; ten tests in common would decide."""
+    line, circle = (f"{FULL}; the villages are in a {word}" for word in ("line", "circle"))
+    examples = [(one, given, answer) for one in "xy" for given, answer in (("1 2 3 1", "4000"), ("2 7 9 3 1", "12000"))]
+    assert decided({"x": line, "y": circle}, tests=examples) == {("x", "y"): ("undecided", None, None)}
+    many = [(one, f"{n} {n + 1} {n + 3}", str(4_001 * n + 4_000)) for one in "xy" for n in range(10)]
+    assert decided({"x": line, "y": circle}, tests=many) == {("x", "y"): ("duplicate", "rule", "same_examples")}
+
+
 def test_one_common_example_is_not_enough() -> None:
     """Power of two and of four share ``n = 1``; ``root = []`` is an input of every tree."""
     found = decided(
@@ -192,8 +201,8 @@ def test_ten_thousand_placeholders_are_ten_thousand_problems() -> None:
 
 def test_a_problem_with_a_hundred_thousand_tests_is_compared_like_any_other() -> None:
     """Its tests are evidence as those of a small problem are."""
-    tests = [("x", f"{n} {n}", str(n * 7)) for n in range(MANY_TESTS)] + [
-        ("y", f"{n} {n}", str(n * 7)) for n in range(9)
+    tests = [("x", f"{n} {n}", str(n * 7 + 100_000)) for n in range(MANY_TESTS)] + [
+        ("y", f"{n} {n}", str(n * 7 + 100_000)) for n in range(20)
     ]
     assert decided({"x": STORY, "y": NEAR}, tests=tests) == {("x", "y"): ("duplicate", "rule", "same_examples")}
 

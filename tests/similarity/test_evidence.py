@@ -6,6 +6,7 @@ import pytest
 
 from ocr_pipeline.similarity.evidence import (
     bounds_differ,
+    few_other_words,
     opposite_asked,
     parts_of_series,
     read_facts,
@@ -94,6 +95,22 @@ def test_easy_and_hard_versions_say_so(left: str, right: str, *, differ: bool) -
     """The sentence of Codeforces tells the versions apart without titles, in whichever words."""
     one, other = (read_facts(f"This is {which} version of the problem.") for which in (left, right))
     assert versions_differ(one, other) is differ
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "few"),
+    [
+        ("houses stand in a line", "houses stand in a circle", True),
+        ("rob each house", "rob each house at most once", True),
+        ("the ith house [image] of $frac$ examples", "house of example", False),
+        ("rob the house", "house the rob", False),
+        ("one text of many words", "another statement that says it otherwise", False),
+    ],
+)
+def test_a_few_other_words_are_seen_and_dress_is_not(left: str, right: str, *, few: bool) -> None:
+    """What is asked may be in one word; ordinals, pictures and mark-up are written differently for one problem."""
+    assert few_other_words(left, right) is few
+    assert few_other_words(right, left) is few
 
 
 def test_the_opposite_is_asked() -> None:
