@@ -30,6 +30,7 @@ from ocr_pipeline.tables import Table
 __all__ = ["release"]
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+SUMS: Final = "SHA256SUMS"
 LATEST: Final = "latest"
 READ_ONLY: Final = 0o444
 
@@ -40,15 +41,12 @@ def release(store: Store, table: Table, name: str, releases: Path) -> Path:
     Raises
     ------
     InputError
-        When the name cannot be a folder, is taken, or the table has no rows yet. Nothing is left behind then.
+        When the name cannot be a folder or is taken by other rows, or the table has none yet. Nothing is left behind then.
     """
     if not NAME.fullmatch(name) or name == LATEST:
         message = f"a release is named by letters, digits, `.`, `_` and `-`, such as 2026-11, got `{name}`"
         raise InputError(message)
     folder = releases / name
-    if folder.exists():
-        message = f"`{folder}` exists, and a release never changes; choose another name"
-        raise InputError(message)
     partitions = store.partitions(table)
     if not partitions:
         message = f"`{store.root}` holds no {table.name}; materialize it first"
@@ -58,13 +56,21 @@ def release(store: Store, table: Table, name: str, releases: Path) -> Path:
     try:
         _fill(made, store, table)
         made.chmod(0o755)
-        made.rename(folder)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
+        _publish(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)  # where it was not published
     with atomic_write(releases / LATEST) as file:
         file.write(f"{name}\n".encode())
     return folder
+
+
+def _publish(made: Path, folder: Path) -> None:
+    """Give the folder its name; the same rows may have it already."""
+    if not folder.exists():
+        made.rename(folder)
+    elif (folder / SUMS).read_bytes() != (made / SUMS).read_bytes():
+        message = f"`{folder}` holds other rows, and a release never changes; choose another name"
+        raise InputError(message)
 
 
 def _fill(made: Path, store: Store, table: Table) -> None:
@@ -79,8 +85,8 @@ def _fill(made: Path, store: Store, table: Table) -> None:
     (made / "LICENSES.tsv").write_text("licence\trows\n" + "".join(lines), encoding="utf-8")
     files = sorted(path for path in made.rglob("*") if path.is_file())
     sums = [f"{_sha256(path)}  {path.relative_to(made).as_posix()}\n" for path in files]
-    (made / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
-    for path in (*files, made / "SHA256SUMS"):
+    (made / SUMS).write_text("".join(sums), encoding="utf-8")
+    for path in (*files, made / SUMS):
         path.chmod(READ_ONLY)
 
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
+from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import SFT_DATASET
@@ -60,20 +61,26 @@ def test_it_says_what_it_holds_and_points_to_itself(store: Store) -> None:
     assert all(path.stat().st_mode & 0o222 == 0 for path in files.values())
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("2026-11", "a release never changes"),
-        ("../other", "a release is named by"),
-        ("latest", "a release is named by"),
-    ],
-)
-def test_a_name_that_cannot_be_taken_is_one_line(store: Store, name: str, message: str) -> None:
-    """Nothing is written, and the release that is there stays."""
-    folder = released(store)
-    before = sorted(folder.parent.iterdir())
-    with pytest.raises(InputError, match=message):
+@pytest.mark.parametrize("name", ["../other", "latest", "", "a b"])
+def test_a_name_that_cannot_be_a_folder_is_one_line(store: Store, name: str) -> None:
+    """Nothing is written."""
+    with pytest.raises(InputError, match="a release is named by"):
         released(store, name)
+    assert not (Path(store.root) / "releases").exists()
+
+
+def test_a_name_that_is_taken_keeps_its_rows(store: Store) -> None:
+    """The same rows again are the same release; others are refused, and nothing is left behind."""
+    folder = released(store)
+    assert released(store) == folder
+    before = sorted(folder.parent.iterdir())
+    keys = store.partitions(SFT_DATASET)[0]
+    rows = store.open(SFT_DATASET, **keys).to_table().select(SFT_DATASET.schema.names)
+    with store.writer(SFT_DATASET, keys, config={}, code_version="2") as writer:
+        writer.write(rows.slice(0, 1))
+        writer.counts = StageCounts(1, 1)
+    with pytest.raises(InputError, match="holds other rows, and a release never changes"):
+        released(store)
     assert sorted(folder.parent.iterdir()) == before
 
 
