@@ -1,7 +1,7 @@
 """Tests that are programs of asserts, as HumanEval, MBPP and LeetCodeDataset write them.
 
 Asserts carry the expected values, so they must not run where the candidate can see or patch them. The program of
-asserts runs in one jail, the candidate in another, and between them travel calls and values; what is no plain value
+asserts runs in one jail, the candidate in another, and between them travel calls and values; what is not a plain value
 stays where it is and is used from the other side (``sandbox/native/driver.py``). Of the candidate's names only the entry point
 counts; a name that nobody but the candidate defines may be used too, and the result says so.
 

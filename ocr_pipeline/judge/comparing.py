@@ -40,7 +40,7 @@ DEFAULT_TOLERANCE: Final = 1e-6  # the usual one of contests; 13 % of TACO's flo
 INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
 FLOAT: Final = re.compile(rb"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]{1,4})?")
 EMPTY_LINES: Final = re.compile(rb"\n\s*")
-LONGEST_NUMBER: Final = 1_000  # longer tokens are no floats that anybody compares with a tolerance
+LONGEST_NUMBER: Final = 1_000  # nobody compares longer tokens with a tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Rule:
     ignore_case: bool = False
     any_order: bool = False
     unwrap: bool = False
-    """Expected results stand in a list of one, as APPS and TACO write them."""
+    """Expected results are wrapped in a list of one, as APPS and TACO write them."""
 
 
 def rule_for(checker: str, tolerance: float | None, expected: Iterable[str], *, is_function: bool) -> Rule:

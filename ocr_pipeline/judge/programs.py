@@ -376,7 +376,7 @@ class Runner:
     def _compile_cpp_call(self, code: str, function: str) -> CompileResult:
         """Compile a function with what calls it; where only that fails, nobody can judge."""
         if not function.isidentifier():
-            return CompileResult(None, RunStatus.NOT_RUN, f"`{function}` is no name of a C++ function")
+            return CompileResult(None, RunStatus.NOT_RUN, f"`{function}` cannot be the name of a C++ function")
         compiled = self._compile_cpp(calling_program(code, function))
         if compiled.status is not RunStatus.COMPILE_ERROR or not names_function(code, function):
             return compiled

@@ -1,6 +1,6 @@
 """The samples and results of one run, on disk: memory does not grow with them, and results come in any order.
 
-The database has no name: the kernel removes it when the process ends, killed or not. It is no checkpoint
+The database has no name: the kernel removes it when the process ends, killed or not. It is not a checkpoint
 (``checkpoint.py``), which is kept by content and outlives the run.
 """
 

@@ -264,7 +264,8 @@ class _Run:
         self._spool.set_keys(keys)
         samples = Counter(key for key, _ in keys)
         self.reused += len(keys) - len(candidates)
-        known = {key: stored for key in candidates if (stored := self._stored(key)) is not None}
+        store = self._store
+        known = {key: found for key in candidates if store and (found := store.get(key)) is not None}
         for key, execution in known.items():
             self._spool.put(key, execution)
             self.reused += 1
@@ -276,9 +277,6 @@ class _Run:
         for key in new:
             self._waiting[key] = samples[key]
             yield Task(key, candidates[key], problem, shared, size + len(candidates[key].code))
-
-    def _stored(self, key: str) -> Execution | None:
-        return self._store.get(key) if self._store else None
 
     def _machine(self, language: str) -> str:
         """Say what runs a language here."""

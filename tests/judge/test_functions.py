@@ -62,7 +62,7 @@ METHOD = "class Solution {\npublic:\n    %s\n};"
     ],
 )  # fmt: skip
 def test_values_of_usual_types_travel(runner: Runner, gate: Gate, body: str, arguments: object, result: object) -> None:
-    """Numbers, texts, lists, lists of lists, linked lists and trees, by value or by reference; prints are no result."""
+    """Numbers, texts, lists, lists of lists, linked lists and trees, by value or by reference; what it prints is not its result."""
     execution = judged(runner, gate, METHOD % body, (arguments, result))
     assert execution.verdict == "accepted", execution.detail
 

@@ -112,7 +112,7 @@ def test_a_program_that_is_always_killed_is_not_run(runner: Runner, gate: Gate) 
 
 @needs_gxx
 def test_a_killed_compiler_is_tried_again(runner: Runner, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no compile error."""
+    """It is not a compile error."""
     monkeypatch.setattr("ocr_pipeline.judge.programs._ProgramCache.get", lambda *_: None)
     with killing(runner, 1, lambda process: process.name() == "cc1plus") as killed:
         execution = judge_candidate(

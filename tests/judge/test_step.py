@@ -125,7 +125,7 @@ def test_rows_keep_the_order_of_the_samples_whatever_is_done_first() -> None:
 
 
 def test_tests_are_asked_for_in_the_order_of_their_problems_and_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the order of the samples: what lies together in a file is read together, a bounded number at a time."""
+    """Whatever the order of the samples: what is together in a file is read together, a bounded number at a time."""
     monkeypatch.setattr(step, "FIRST_SHELF", 3)
     names = [f"p{number:02}" for number in range(20)]
     problems = pa.table({"problem_id": names})
@@ -202,7 +202,7 @@ def test_a_language_whose_canaries_fail_is_not_judged(tmp_path: Path, monkeypatc
 
 
 def test_rows_say_what_ran_them() -> None:
-    """Tier and version of the interpreter stand beside the verdict."""
+    """Each row has the tier and the version of the interpreter."""
     row = run(samples(("sum", "python", SUM)))[0][0]
     assert row["sandbox_tier"] in {"A", "B"}
     assert row["runtime"].startswith("Python 3.")

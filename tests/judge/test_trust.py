@@ -92,7 +92,7 @@ def checked(
 
 
 def test_each_problem_and_each_flagged_test_has_a_row() -> None:
-    """In the problems' order; wrong solutions and other languages are no witnesses."""
+    """In the problems' order; wrong solutions and other languages do not count."""
     rows, counts = checked(SOLUTIONS)
     found = [(row["problem_id"], row["test_id"], row["flag"], row["n_solutions_run"], row["n_passed"]) for row in rows]
     assert found == [

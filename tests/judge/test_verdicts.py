@@ -144,13 +144,13 @@ def test_output_beyond_the_cap_is_an_output_limit(runner: Runner) -> None:
 
 
 def test_a_syntax_error_is_a_compile_error(runner: Runner, gate: Gate) -> None:
-    """Also where the code is no text that Python could read."""
+    """Also where Python cannot read the code as text."""
     for code in ("print 'x'", "def f(:", "x = '\0'"):
         assert judged(runner, gate, code, Test("a", "", "")).verdict is Verdict.COMPILE_ERROR
 
 
 def test_file_problems_read_and_write_files(runner: Runner, gate: Gate) -> None:
-    """``input.txt`` and ``output.txt`` stand in the working folder; each test gets fresh ones."""
+    """``input.txt`` and ``output.txt`` are in the working folder; each test gets fresh ones."""
     code = "text = open('input.txt').read()\nopen('output.txt', 'x').write(text[::-1])"
     problem = ProblemSpec("p", io_mode="file")
     execution = judged(runner, gate, code, Test("a", "abc", "cba"), Test("b", "de", "ed"), problem=problem)
@@ -158,7 +158,7 @@ def test_file_problems_read_and_write_files(runner: Runner, gate: Gate) -> None:
 
 
 def test_file_problems_are_not_run_where_no_file_can_be(gate: Gate, runner: Runner) -> None:
-    """In tier B nothing can be written; a name that is a path is no name. Neither is the candidate's failure."""
+    """In tier B nothing can be written; a path is not a name. Neither is the candidate's failure."""
     code = "open('out.txt', 'w').write(open('in.txt').read())"
     problem = ProblemSpec("p", io_mode="file", input_file="in.txt", output_file="out.txt")
     assert judged(runner, gate, code, Test("a", "abc", "abc"), problem=problem).verdict is Verdict.ACCEPTED
@@ -179,7 +179,7 @@ def test_file_problems_are_not_run_where_no_file_can_be(gate: Gate, runner: Runn
     ],
 )
 def test_tricks_with_files_hurt_only_who_plays_them(runner: Runner, gate: Gate, trick: str) -> None:
-    """What is no plain file is not read, and the next test finds its own input."""
+    """Only a plain file is read, and the next test finds its own input."""
     code = f"import os\ntext = open('input.txt').read()\nif text == 'trick':\n    {trick}\nelse:\n    open('output.txt', 'w').write(text)"
     tests = [Test("a", "trick", "x"), Test("b", "fine", "fine"), Test("c", "too", "too")]
     execution = judged(runner, gate, code, *tests, problem=ProblemSpec("p", io_mode="file"))
@@ -445,7 +445,7 @@ def test_without_any_sandbox_the_judge_refuses(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("tiers", [Tiers.B, Tiers.UNSANDBOXED])
 def test_weaker_tiers_judge_the_same_and_say_what_they_are(tiers: Tiers, gate: Gate) -> None:
-    """The tier stands in every result."""
+    """Every result names the tier."""
     with Runner(tiers) as runner:
         execution = judged(runner, gate, SUM, Test("a", "1 2", "3"))
     assert execution.verdict is Verdict.ACCEPTED
@@ -453,7 +453,7 @@ def test_weaker_tiers_judge_the_same_and_say_what_they_are(tiers: Tiers, gate: G
 
 
 def test_data_that_programs_could_read_is_refused(tmp_path: Path) -> None:
-    """A folder below one that the sandbox shows is no place for tests."""
+    """A folder below one that the sandbox shows is not a place for tests."""
     require_hidden([tmp_path])
     with pytest.raises(JudgeError, match="can read"):
         require_hidden([Path("/usr/lib/expected")])

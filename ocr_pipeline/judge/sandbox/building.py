@@ -1,6 +1,6 @@
 """Builds the sandbox's small C parts at first use, and the precompiled header of C++ candidates.
 
-What is built lies in a folder named by the hash of its sources and compiler, under the user's cache; it is built
+What is built is in a folder named by the hash of its sources and compiler, under the user's cache; it is built
 under a temporary name and renamed, so two processes cannot disturb each other. Nothing of a candidate is built here:
 that happens in a jail (``programs.py``).
 """

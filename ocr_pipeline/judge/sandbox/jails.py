@@ -132,7 +132,7 @@ class JailFiles:
         """
         for name in (self.input_name, self.output_name):
             if "/" in name or "\0" in name or name in {".", ".."} or len(os.fsencode(name)) > LONGEST_NAME:
-                message = f"`{name}` is no name of a file in a working folder"
+                message = f"`{name}` is not the name of a file in a working folder"
                 raise JudgeError(message)
         if len(self._packed_arguments) > LONGEST_ARGUMENTS:
             message = f"the arguments {self.arguments} are longer than {LONGEST_ARGUMENTS} bytes"
@@ -333,13 +333,9 @@ class Sandbox:
         if values is None or values.error:
             ours.close()
             raise JudgeError(self._explain(_failure(values)))
-        if self.plan.tier is Tier.A:
-            self._leave_nothing()
+        if self.plan.tier is Tier.A:  # the template has its own root by now, and a killed supervisor leaves nothing
+            shutil.rmtree(self._work, ignore_errors=True)
         return Jail(ours)
-
-    def _leave_nothing(self) -> None:
-        """Remove the folder: the template has its own root by now, and a supervisor that is killed leaves nothing."""
-        shutil.rmtree(self._work, ignore_errors=True)
 
     def _explain(self, failure: str) -> str:
         with suppress(subprocess.TimeoutExpired):

@@ -1,6 +1,6 @@
 """What programs in a jail can see of this machine, and nothing else.
 
-The system's own files, the interpreter, the compiler, and the packages that contest judges offer. Data never lies below
+The system's own files, the interpreter, the compiler, and the packages that contest judges offer. Data is never below
 one of these (:func:`require_hidden`).
 """
 
@@ -119,11 +119,11 @@ def require_hidden(paths: Iterable[Path]) -> None:
     Raises
     ------
     JudgeError
-        When a path lies below one that is readable in the sandbox.
+        When a path is below one that is readable in the sandbox.
     """
     readable = [Path(each) for each in (*HOST_FOLDERS, *interpreter_files(sys.executable), *packages())]
     for path in paths:
         below = next((folder for folder in readable if path.resolve().is_relative_to(folder.resolve())), None)
         if below is not None:
-            message = f"`{path}` lies below `{below}`, which judged programs can read; move the data elsewhere"
+            message = f"`{path}` is below `{below}`, which judged programs can read; move the data elsewhere"
             raise JudgeError(message)

@@ -10,7 +10,7 @@ the rest. The first process of a jail reads it, so that the tests need not; it r
 files on descriptors 0 to 3: standard input, output and error, and ``RESULT``; a checker also has 4 and 5, the test's
 input and answer.
 """
-# A script, not a module of the library: its values are whatever a candidate made, it stands in for the interpreter's
+# A script, not a module of the library: its values are whatever a candidate made, it does the work of the interpreter's
 # own start and end, and it prints as one does.
 # ruff: noqa: F821, ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, D102, D105, ICN001, INP001, PLR0911, S606, SLF001, T201, TRY004
 # mypy: ignore-errors
@@ -476,7 +476,7 @@ class Opaque:
 
 
 class CandidateError(Exception):
-    """Stands for an exception of the other side that is no built-in."""
+    """An exception of the other side that is not a built-in one."""
 
 
 class Remote:

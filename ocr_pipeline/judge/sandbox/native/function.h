@@ -2,7 +2,7 @@
  *
  * programs.py puts this behind the candidate's code, followed by `int main() { return judged::run(&Solution::name); }`:
  * the compiler finds the parameters' types. A type that is not known here does not compile; the judge then says that
- * it cannot call the function. It runs in the candidate's process and is no boundary.
+ * it cannot call the function. It runs in the candidate's process: it is not a boundary.
  */
 namespace judged {
 
