@@ -1,7 +1,7 @@
 """How hard a problem is for a model: the share of its attempts that the tests accept.
 
 An attempt that was not run is nobody's failure, and one on a problem whose checker is missing is no evidence: both are
-unscored, counted, and in no estimate.
+unscored, counted, and in no estimate. An answer without a program is the model's failure; a request without an answer is not.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ ACCEPTED: Final = "accepted"
 NOT_RUN: Final = "not_run"
 NEEDS_CHECKER: Final = "needs_checker"
 UNKNOWN_MODEL: Final = "unknown"
-TESTED: Final = ("sample_id", "problem_id", "language", "verdict", NEEDS_CHECKER)
-ASKED: Final = ("request_id", "model")
+NO_CODE: Final = "no_code"
+TESTED: Final = ("sample_id", "problem_id", "language", "verdict", "reason", NEEDS_CHECKER)
+ASKED: Final = ("request_id", "model", "error")
 GROUP: Final = ("problem_id", "model", "language")
 LEAST_FOR_A_BAND: Final = 4
 """Fewer attempts say too little: of 3, every possible share is 0.33 away from the next."""
@@ -52,9 +53,10 @@ def measure(
     Parameters
     ----------
     executions
-        Attempts: ``sample_id``, ``problem_id``, ``language``, ``verdict`` and ``needs_checker``.
+        Attempts: ``sample_id``, ``problem_id``, ``language``, ``verdict``, ``reason`` and ``needs_checker``.
     responses
-        Say which model made an attempt: ``request_id`` and ``model``; an attempt that is not there is of ``unknown``.
+        Say which model made an attempt and whether it answered: ``request_id``, ``model`` and ``error``; an attempt that
+        is not there is of ``unknown``.
     writer
         Takes the rows, sorted.
 
@@ -64,7 +66,7 @@ def measure(
         In attempts; ``kept``: scored ones.
     """
     attempts = _with_models(_table(executions, TESTED), _table(responses, ASKED))
-    was_run = pc.not_equal(attempts["verdict"], NOT_RUN)
+    was_run = pc.or_(pc.not_equal(attempts["verdict"], NOT_RUN), attempts["without_program"])
     is_scored = pc.and_(was_run, pc.invert(attempts[NEEDS_CHECKER]))
     flags = {
         "attempts": pa.repeat(1, attempts.num_rows),
@@ -100,15 +102,15 @@ def _true(mask: pa.ChunkedArray) -> int:
 
 def _with_models(tested: pa.Table, asked: pa.Table) -> pa.Table:
     """Put the model beside each attempt; a response that is given twice counts once."""
-    models = asked.group_by("request_id", use_threads=False).aggregate([("model", "first")])
-    joined = tested.join(models, "sample_id", right_keys="request_id", join_type="left outer")
-    found = pc.fill_null(joined["model_first"], UNKNOWN_MODEL)
-    needs_checker = pc.fill_null(joined[NEEDS_CHECKER].cast(pa.bool_()), False)  # noqa: FBT003 - the value of a null
-    return (
-        joined.drop_columns(["model_first", NEEDS_CHECKER])
-        .append_column("model", found)
-        .append_column(NEEDS_CHECKER, needs_checker)
-    )
+    answered = asked.append_column("answered", pc.is_null(asked["error"])).drop_columns(["error"])
+    once = answered.group_by("request_id", use_threads=False).aggregate([("model", "first"), ("answered", "first")])
+    joined = tested.join(once, "sample_id", right_keys="request_id", join_type="left outer")
+    without_program = pc.and_(pc.equal(joined["reason"], NO_CODE), joined["answered_first"].cast(pa.bool_()))
+    flags = {"without_program": without_program, NEEDS_CHECKER: joined[NEEDS_CHECKER].cast(pa.bool_())}
+    columns = {name: joined[name] for name in ("problem_id", "language", "verdict")}
+    columns |= {"model": pc.fill_null(joined["model_first"], UNKNOWN_MODEL)}
+    columns |= {name: pc.fill_null(flag, False) for name, flag in flags.items()}  # noqa: FBT003 - the value of a null
+    return pa.table(columns)
 
 
 def _row(sums: dict[str, Any], solved_by: list[str]) -> dict[str, Any]:

@@ -48,9 +48,16 @@ def measured(*groups: list[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
     """Measure attempts whose responses name the models."""
     every = [row for group in groups for row in group]
     kept = Kept()
-    executions = rows(EXECUTIONS, [{name: row[name] for name in row if name != "model"} for row in every])
-    asked = [{"request_id": row["sample_id"], "model": row["model"]} for row in every if row["model"]]
-    counts = measure([executions], [pa.RecordBatch.from_pylist(asked)] if asked else [], writer=kept)
+    executions = rows(
+        EXECUTIONS, [{name: row[name] for name in row if name not in {"model", "error"}} for row in every]
+    )
+    asked = [
+        {"request_id": row["sample_id"], "model": row["model"], "error": row.get("error")}
+        for row in every
+        if row["model"]
+    ]
+    schema = pa.schema([(name, pa.string()) for name in ("request_id", "model", "error")])
+    counts = measure([executions], [pa.RecordBatch.from_pylist(asked, schema)] if asked else [], writer=kept)
     return counts, kept.rows
 
 
@@ -60,6 +67,19 @@ def test_an_attempt_that_nobody_could_score_is_in_no_estimate() -> None:
     assert (row["n"], row["accepted"], row["unscored"]) == (3, 2, 1)
     assert row["pass_at_1"] == pytest.approx(2 / 3)
     assert (counts.rows_in, counts.kept, dict(counts.dropped)) == (4, 3, {"not_run": 1})
+
+
+def test_an_answer_without_a_program_is_a_failure() -> None:
+    """A request that got no answer is not, nor is what nobody knows."""
+    nothing = {"reason": "no_code"}
+    _, (row,) = measured(
+        attempts("accepted"),
+        [one | {"sample_id": "a"} for one in attempts("not_run", **nothing)],
+        [one | {"sample_id": "b", "error": "server_error"} for one in attempts("not_run", **nothing)],
+    )
+    assert (row["n"], row["accepted"], row["unscored"]) == (2, 1, 1)
+    _, (row,) = measured(attempts("not_run", model="", **nothing))
+    assert (row["n"], row["unscored"]) == (0, 1)
 
 
 def test_a_missing_checker_is_no_evidence() -> None:
