@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ocr_pipeline.errors import OptionError
 from ocr_pipeline.exports.coverage import Case, choose
 from ocr_pipeline.exports.options import RL_FORMATS
-from ocr_pipeline.tables import PROBLEM_DIFFICULTY
+from ocr_pipeline.tables import CLEAN_PROBLEMS, PROBLEM_DIFFICULTY, TESTS
 from tests.exports.tables import STATEMENT, cases_for, problem, put, put_problems, put_trust, run, sums
 from tests.exports.test_conversations import read
 
@@ -304,6 +304,19 @@ def test_rows_are_drawn_by_band(tmp_path: Path) -> None:
     )
     assert (account["kept"], account["dropped"]) == (3, {"not_drawn": 3})
     assert [row["extra_info"]["index"] for row in read(tmp_path / "out")] == [0, 1, 2]
+
+
+def test_a_data_root_holds_all_that_is_needed(tmp_path: Path) -> None:
+    """Clean problems, tests, what solutions said and how hard problems are, each in the folder of its table."""
+    part = Path("dataset=code_contests")
+    put(tmp_path / "clean_problems", CLEAN_PROBLEMS, [problem("1"), problem("2")])
+    put(tmp_path / "tests" / part, TESTS, cases_for("1", *sums(6)) + cases_for("2", *sums(6)))
+    put_trust(tmp_path / "test_trust" / part, ("1", None, "trusted"), ("2", None, "no_solution_passes"))
+    tried = [{"problem_id": "code_contests/train/1", "model": "a", "n": 4, "accepted": 2}]
+    put(tmp_path / "problem_difficulty" / part / "language=python", PROBLEM_DIFFICULTY, tried)
+    account = run("export", tmp_path, "--format", "verl", "--out", tmp_path / "out")
+    assert (account["kept"], account["dropped"]) == (1, {"no_solution_passes_the_tests": 1})
+    assert read(tmp_path / "out")[0]["extra_info"]["band"] == "normal"
 
 
 def test_graders_of_python_are_not_asked_for_more(tmp_path: Path) -> None:
