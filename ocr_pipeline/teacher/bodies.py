@@ -25,6 +25,7 @@ INVALID_UTF8: Final = "invalid_utf8"
 LONE_SURROGATES: Final = "lone_surrogates"
 WRAPPERS: Final = ("response", "data", "result", "body", "completion", "output")
 MOST_WRAPPERS: Final = 3
+DONE: Final = b"[DONE]"
 EVENTS: Final = (b"data:", b"event:", b":", b"id:")
 LARGEST_STATUS: Final = 599
 
@@ -94,7 +95,7 @@ def _events(data: bytes, repairs: set[str]) -> dict[str, Any]:
     told = [
         line.removeprefix(b"data:").strip() for line in lines if line and not line.startswith((b":", b"event:", b"id:"))
     ]
-    chunks = [_parsed(line, repairs) for line in told if line != b"[DONE]"]
+    chunks = [_parsed(line, repairs) for line in told if line != DONE]
     deltas = [choice for chunk in chunks for choice in chunk.get("choices") or () if "delta" in choice]
     if not deltas:
         whole: dict[str, Any] = chunks[-1]
@@ -106,10 +107,10 @@ def _events(data: bytes, repairs: set[str]) -> dict[str, Any]:
     for name, value in ((name, value) for choice in deltas for name, value in (choice.get("delta") or {}).items()):
         if value is not None:
             message[name] = message[name] + value if name in message and name != "role" else value
-    endings = [choice["finish_reason"] for choice in deltas if choice.get("finish_reason")]
-    return merged | {
-        "choices": [{"index": 0, "message": message, "finish_reason": endings[-1] if endings else "error"}]
-    }
+    # Without a reason, a stream that was not ended was broken off.
+    unsaid = None if DONE in told else "error"
+    endings = [choice["finish_reason"] for choice in deltas if choice.get("finish_reason")] or [unsaid]
+    return merged | {"choices": [{"index": 0, "message": message, "finish_reason": endings[-1]}]}
 
 
 def _unwrapped(reply: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

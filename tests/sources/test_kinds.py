@@ -8,6 +8,7 @@ import json
 import lzma
 import math
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +32,15 @@ from tests.sources.rows import run
         ("half a second", 0.5),
         ("1,000 ms", 1.0),
         ("2.0 seconds", 2.0),
+        ("2s.", 2.0),
+        ("1 500 ms", 1.5),
+        ("1m30s", 90.0),
+        ("1 min 30 s", 90.0),
+        ("PT1.5S", 1.5),
+        ("Time limit: 2 seconds", 2.0),
+        ("<= 2 s", 2.0),
+        ("1 second / 2 seconds", 1.0),
+        ("\uff12 seconds", 2.0),
     ],
 )
 def test_a_time_limit_keeps_its_unit(text: str, seconds: float) -> None:
@@ -38,7 +48,18 @@ def test_a_time_limit_keeps_its_unit(text: str, seconds: float) -> None:
     assert limits.seconds(text) == seconds
 
 
-@pytest.mark.parametrize(("text", "mebibytes"), [("65536 KB", 64.0), ("0.25 gigabytes", 256.0), ("64 MB", 64.0)])
+@pytest.mark.parametrize(
+    ("text", "mebibytes"),
+    [
+        ("65536 KB", 64.0),
+        ("0.25 gigabytes", 256.0),
+        ("64 MB", 64.0),
+        ("64 000 KB", 62.5),
+        ("Memory limit: 256 MB", 256.0),
+        ("268,435,456 bytes", 256.0),
+        ("256 Mo", 256.0),
+    ],
+)
 def test_a_memory_limit_keeps_its_unit(text: str, mebibytes: float) -> None:
     """Everything comes in MiB."""
     assert limits.mebibytes(text) == mebibytes
@@ -48,6 +69,27 @@ def test_an_unknown_unit_is_unreadable() -> None:
     """A limit that is wrong by a thousand is worse than none."""
     with pytest.raises(ValueError, match="parsecs"):
         limits.seconds("2 parsecs")
+
+
+@pytest.mark.parametrize(
+    ("read", "text"), [(limits.seconds, "3/2 s"), (limits.seconds, "1½ s"), (limits.seconds, "30 s 2 s")]
+)
+def test_a_number_that_is_part_of_another_is_unreadable(read: Callable[[str], float], text: str) -> None:
+    """The first digits of a fraction are not the limit."""
+    with pytest.raises(ValueError, match="s"):
+        read(text)
+
+
+@pytest.mark.parametrize("amount", ["268435456", 268435456, "1/4 GB", "2^28 bytes"])
+def test_a_memory_limit_of_no_machine_is_unreadable(amount: object) -> None:
+    """A number of bytes without its unit is not one of mebibytes."""
+    with pytest.raises(ValueError, match=r"\d"):
+        limits.mebibytes(amount)
+
+
+def test_a_duration_of_two_fields_is_read() -> None:
+    """As protocol buffers have it."""
+    assert limits.seconds({"seconds": 2, "nanos": 500_000_000}) == 2.5
 
 
 def test_solutions_show_what_they_return() -> None:

@@ -345,3 +345,10 @@ def test_an_error_beside_the_choices_is_an_error() -> None:
 def test_an_error_that_came_as_if_all_were_well_has_a_status(body: object, status: int | None) -> None:
     """Some gateways answer 200 whatever happened."""
     assert error_in(orjson.dumps(body)) == status
+
+
+@pytest.mark.parametrize(("end", "reason"), [(b"data: [DONE]\n\n", None), (b"", "error")])
+def test_a_stream_that_was_not_ended_was_broken_off(end: bytes, reason: str | None) -> None:
+    """Where no piece says why it ended, the mark at the end is all that tells."""
+    piece = b"data: " + orjson.dumps({"choices": [{"delta": {"content": "x"}}]}) + b"\n\n"
+    assert read_completion(piece + end).finish_reason == reason
