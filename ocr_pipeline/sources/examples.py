@@ -37,6 +37,8 @@ HEADINGS: Final = (
 )
 LONGEST_HEADING: Final = 60
 PROSE: Final = re.compile(r"[A-Za-z]{2,}(?:[ ,]+[A-Za-z]{2,}){6,}")
+WORDS: Final = re.compile(r"[A-Za-z]{2,}[^\nA-Za-z]{1,20}[A-Za-z]{2,}|^\s*- \S", re.MULTILINE)
+"""Two words in one line, or a bullet."""
 MOST_EXAMPLES: Final = 20
 
 
@@ -85,11 +87,14 @@ def _heading(line: str) -> str:
 
 
 def _first_paragraph_block(body: str) -> str:
-    """Cut an output where prose begins: the last section of a statement is often followed by an explanation."""
+    """Cut an output where an explanation begins: a later paragraph with words, below an output that has none.
+
+    Where the output itself is words, only a later paragraph of whole sentences ends it.
+    """
     blocks = re.split(r"\n[ \t]*\n", body.strip("\n"))
     kept: list[str] = []
     for block in blocks:
-        if kept and PROSE.search(block):
+        if kept and (PROSE.search(block) or (WORDS.search(block) and not WORDS.search(kept[0]))):
             break
         kept.append(block)
     return "\n\n".join(kept)
