@@ -19,7 +19,7 @@ from ocr_pipeline.building import Built
 from ocr_pipeline.contamination.steps import BenchmarkOptions
 from ocr_pipeline.flow import FLOW
 from ocr_pipeline.options import Options
-from ocr_pipeline.samples.named import read_selections
+from ocr_pipeline.samples.named import NamedSelection, read_selections
 from ocr_pipeline.samples.steps import named_selection
 from ocr_pipeline.sources import SOURCES
 from ocr_pipeline.sources.steps import RawOptions
@@ -159,7 +159,11 @@ def _materialize(
         yield from materialize(context, store, lambda partition: build_of(step, job(partition)), look)
 
 
-SELECTIONS: Final = os.environ.get("OCR_PIPELINE_SELECTIONS") or Path(__file__).parents[1] / "selections.toml"
-"""The file of named selections."""
-NAMED: Final = tuple(named_selection(one) for one in read_selections(Path(SELECTIONS)))
+def _selections() -> list[NamedSelection]:
+    """Read the file that the environment names, or that of the project, where there is one."""
+    named, ours = os.environ.get("OCR_PIPELINE_SELECTIONS"), Path(__file__).parents[1] / "selections.toml"
+    return read_selections(Path(named or ours)) if named or ours.exists() else []
+
+
+NAMED: Final = tuple(map(named_selection, _selections()))
 ASSETS: Final = tuple(step_asset(step) for step in (*FLOW, *NAMED))

@@ -34,6 +34,8 @@ KINDS: Final = {
     str: "text",
     Path: "a path",
     date: "a day such as 2024-08-01",
+    tuple: "a list",
+    Mapping: "a mapping",
 }
 BOUNDS: Final = ((Ge, "ge"), (Gt, "gt"), (Le, "le"))
 
@@ -147,7 +149,8 @@ def shown_default(field: FieldInfo) -> Any:  # noqa: ANN401 - a default of any t
         try:
             default = plain_type(field.annotation)(default)
         except ValueError:
-            message = f"the environment gives `{default}` for: {field.description}"
+            variable = cast("Any", field.default_factory).args[0]
+            message = f"{variable} must be {_kind(field)}, got `{default}`"
             raise OptionError(message) from None
     return None if default is PydanticUndefined else to_jsonable_python(default)
 
@@ -173,9 +176,16 @@ def bounds_text(field: FieldInfo) -> str:
     if words:
         return f"one of {', '.join(words)}"
     limits = {name: getattr(one, name) for kind, name in BOUNDS for one in field.metadata if isinstance(one, kind)}
-    return _between(limits.get("ge"), limits.get("gt"), limits.get("le")) or KINDS.get(
-        plain_type(field.annotation), f"a {getattr(plain_type(field.annotation), '__name__', 'value')}"
+    return (
+        _between(limits.get("ge"), limits.get("gt"), limits.get("le"))
+        or _kind(field)
+        or f"a {getattr(plain_type(field.annotation), '__name__', 'value')}"
     )
+
+
+def _kind(field: FieldInfo) -> str | None:
+    kind = plain_type(field.annotation)
+    return KINDS.get(get_origin(kind) or kind)
 
 
 def _between(ge: float | None, gt: float | None, le: float | None) -> str:
@@ -210,7 +220,7 @@ def _said(found: ErrorDetails, model: type[Options]) -> str:
     if found["type"] in _SAID:
         return _SAID[found["type"]](name)
     field = model.model_fields.get(name)
-    kind = KINDS.get(plain_type(field.annotation)) if field else found["msg"]
+    kind = _kind(field) if field else found["msg"]
     wanted = bounds_text(field) if field and (not kind or found["type"].startswith(OUT_OF_BOUNDS)) else kind
     return f"{name} must be {wanted}, got {_shown(found['input'])}"
 

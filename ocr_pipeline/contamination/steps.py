@@ -14,7 +14,7 @@ from ocr_pipeline.contamination.benchmark import COMPARED, Benchmark, read_bench
 from ocr_pipeline.contamination.checking import ContaminationConfig, check, count_decisions
 from ocr_pipeline.contamination.selection import select_clean
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import OptionError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity.services import ENCODER, OPINIONS, reviews_of
 from ocr_pipeline.steps import Job, Read, Rows, Step, Whose
@@ -41,10 +41,27 @@ class BenchmarkOptions(Options):
     )
 
     def files(self) -> dict[str, Path]:
-        """Return the file of each benchmark, by name."""
-        if not self.against:
-            return {path.stem: path for path in sorted(Path(self.folder).glob("*")) if path.suffix in SUFFIXES}
-        return dict(_named(text) for text in self.against)
+        """Return the file of each benchmark, by name.
+
+        Raises
+        ------
+        InputError
+            When there is no folder, or one name is given to two files.
+        """
+        if not self.against and not self.folder.is_dir():
+            message = (
+                f"the folder of benchmarks `{self.folder}` does not exist; make it, or set OCR_PIPELINE_BENCHMARKS"
+            )
+            raise InputError(message)
+        named = [_named(text) for text in self.against] or [
+            (path.stem, path) for path in sorted(self.folder.glob("*")) if path.suffix in SUFFIXES
+        ]
+        files = dict(named)
+        for name, path in named:
+            if files[name] != path:
+                message = f"benchmark `{name}` is `{path}` and `{files[name]}`; give each file a name of its own"
+                raise InputError(message)
+        return files
 
     @property
     def settings(self) -> dict[str, object]:
@@ -61,10 +78,12 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _check(job: Job) -> StageCounts:
-    reviews = reviews_of(job.read(REVIEWS))
+    reviews, benchmarks = reviews_of(job.read(REVIEWS)), _benchmarks(job)
+    if not benchmarks:
+        job.services.log("there is no benchmark, so nothing is compared and every problem counts as clean")
     evidence = check(
         with_provenance(job.read(UNIQUE_PROBLEMS).batches()),
-        _benchmarks(job),
+        benchmarks,
         config=job.options(ContaminationConfig),
         encoder=job.use(ENCODER),
         reviews=reviews,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline import duplicates
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.duplicates.curve import read_labelled, threshold_curve
+from ocr_pipeline.duplicates.curve import LabelledPair, read_labelled, threshold_curve
 from ocr_pipeline.duplicates.execution import Execution, PairJudge
 from ocr_pipeline.duplicates.pairs import DuplicateConfig, compare_problems
 from ocr_pipeline.duplicates.selection import select_unique
@@ -48,6 +48,7 @@ class CurveOptions(Options):
 
 def _compare(job: Job) -> StageCounts:
     tests, reviews = job.read(TESTS), reviews_of(job.read(REVIEWS))
+    _labelled(job)  # what cannot be read is refused now, not after hours of work
     compared = compare_problems(
         job.read(PROBLEMS).batches(),
         tests=tests.batches() if tests.exist else None,
@@ -80,15 +81,20 @@ def _runs_programs(job: Job) -> bool:
     return job.options(DuplicateConfig).execution_pairs > 0
 
 
+def _labelled(job: Job) -> Sequence[LabelledPair]:
+    path = job.options(CurveOptions).labelled_pairs
+    return read_labelled(path) if path else ()
+
+
 def _shows(job: Job) -> Mapping[str, pa.Table]:
     """Show what other thresholds would keep, and the pairs that are nearest to this one."""
-    labelled, tests = job.options(CurveOptions).labelled_pairs, job.read(TESTS)
+    tests = job.read(TESTS)
     curve = threshold_curve(
         job.read(PROBLEMS).batches(),
         tests=tests.batches() if tests.exist else None,
         encoder=job.use(ENCODER),
         reviews=reviews_of(job.read(REVIEWS)),
-        labelled=read_labelled(labelled) if labelled else (),
+        labelled=_labelled(job),
         undecided=job.options(DuplicateConfig).undecided,
     )
     columns = ["left_id", "right_id", "cosine", "lexical", "decision"]

@@ -39,17 +39,18 @@ class NamedSelection:
 
 
 def read_selections(path: Path) -> list[NamedSelection]:
-    """Read the file; none where there is none.
+    """Read the file.
 
     Raises
     ------
     InputError
-        When it is not TOML, or a section has a name or an option that cannot be used.
+        When it cannot be read or is not TOML, or a section has a name or an option that cannot be used.
     """
-    if not path.exists():
-        return []
     try:
         sections = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"selections `{path}` cannot be read: {error.strerror}; give a file such as selections.toml"
+        raise InputError(message) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"`{path}` is not TOML: {error}"
         raise InputError(message) from None

@@ -83,7 +83,7 @@ def _pinned(source: Source, hub_id: str, revision: str | None) -> str:
         message = (
             f"no revision of {hub_id} is pinned, so a rebuild could read other rows; "
             f"`git ls-remote https://huggingface.co/datasets/{hub_id} HEAD` prints the commit: "
-            f"write hf://datasets/{hub_id}@COMMIT, or name it in `revisions` of the resource `raw`"
+            f"write hf://datasets/{hub_id}@COMMIT, or name it in `revisions` of the resource `raw_files`"
         )
         raise InputError(message)
     return pinned

@@ -156,3 +156,38 @@ def test_reviews_that_settle_nothing_are_named(tmp_path: Path) -> None:
     assert "1 reviews have no pair_key or a decision" in result.stderr
     pairs = decided(tmp_path / "out" / "duplicate_pairs.parquet", "left_id", "right_id")
     assert pairs == {("a", "b"): ("undecided", None)}
+
+
+def refused(*arguments: object) -> str:
+    """Return the one line with which a command ends."""
+    result = CliRunner().invoke(build_app(["dedup", "decontaminate"]), list(map(str, arguments)))
+    assert isinstance(result.exception, InputError), result.output
+    return str(result.exception)
+
+
+def test_labelled_pairs_that_cannot_be_read_are_refused_before_the_work(tmp_path: Path) -> None:
+    """A typing error costs no comparison, and an option that is wrong is never ignored."""
+    source = put(tmp_path / "p.parquet", ("a", STORY))
+    said = refused("dedup", source, "--out", tmp_path / "out", "--labelled", tmp_path / "no.parquet")
+    assert "labelled pairs" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_benchmarks_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """Nothing is called clean because nothing was compared; an empty folder is said."""
+    source = put(tmp_path / "p.parquet", ("a", STORY))
+    command = ("decontaminate", source, "--out", tmp_path / "out", "--folder")
+    assert f"the folder of benchmarks `{tmp_path / 'no'}` does not exist" in refused(*command, tmp_path / "no")
+    (tmp_path / "empty").mkdir()
+    result = CliRunner().invoke(build_app(["decontaminate", "dedup"]), [*map(str, command), str(tmp_path / "empty")])
+    assert result.exit_code == 0, result.output
+    assert "there is no benchmark, so nothing is compared" in result.stderr
+
+
+def test_two_benchmarks_of_one_name_are_refused(tmp_path: Path) -> None:
+    """The later one would silently replace the other."""
+    source = put(tmp_path / "p.parquet", ("a", STORY))
+    for name in ("x", "y"):
+        put(tmp_path / f"{name}.parquet", ("b", STORY))
+    against = [word for name in ("x", "y") for word in ("--against", f"own={tmp_path / name}.parquet")]
+    assert "benchmark `own` is" in refused("decontaminate", source, "--out", tmp_path / "out", *against)

@@ -78,7 +78,7 @@ def test_a_number_of_the_environment_is_a_number(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OCR_PIPELINE_BUDGET_REQUESTS", "many")
     with pytest.raises(OptionError, match="budget_requests must be a whole number, got `many`"):
         Budget()
-    with pytest.raises(OptionError, match="the environment gives `many` for: Cap on answers"):
+    with pytest.raises(OptionError, match="OCR_PIPELINE_BUDGET_REQUESTS must be a whole number, got `many`"):
         shown_default(field)
 
 

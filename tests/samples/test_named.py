@@ -32,9 +32,11 @@ def test_a_section_is_a_table_with_its_own_defaults(tmp_path: Path) -> None:
     assert SelectionConfig().execution is Execution.ALL
 
 
-def test_no_file_is_no_selection(tmp_path: Path) -> None:
-    """The file may be absent."""
-    assert read_selections(tmp_path / "selections.toml") == []
+def test_what_is_not_a_file_is_one_line(tmp_path: Path) -> None:
+    """A path that was mistyped does not make the selections vanish."""
+    for path in (tmp_path, tmp_path / "selections.toml"):
+        with pytest.raises(InputError, match="cannot be read"):
+            read_selections(path)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,7 @@ def test_no_file_is_no_selection(tmp_path: Path) -> None:
         ("[best]\nexecution = 'some'\n", r"\[best\]: execution must be one of all, passing, failing, got `some`"),
         ("[best]\nexecutions = 'all'\n", r"\[best\]: there is no option `executions`"),
         ("[best]\npass_rate_min = 2\n", r"\[best\]: pass_rate_min must be between 0 and 1, got 2"),
+        ("[best]\nmix = 'x=1'\n", r"\[best\]: mix must be a list, got `x=1`"),
         ("[Best one]\n", "is not TOML"),
         ('["Best"]\n', "of lower-case letters"),
         ("best = 1\n", "a selection is a section such as"),

@@ -242,6 +242,13 @@ def test_too_many_failures_are_not_a_success(problems: Path, tmp_path: Path) -> 
     assert "first failure: bad_request" in done.stderr
 
 
+def test_what_a_cap_left_unasked_is_not_a_failure(problems: Path, url: str, tmp_path: Path) -> None:
+    """A cap ends the command well, however much it leaves; the rest are rows with their reason."""
+    done = generate(problems, url, tmp_path / "out", "--samples", 4, "--max-requests", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["dropped"] == {"budget": 7}
+
+
 def test_failures_are_forgotten_by_kind(problems: Path, tmp_path: Path) -> None:
     """`ledger forget` tells how many failures it removed."""
     with Replay(faults="wrong_model:1.0") as server:
