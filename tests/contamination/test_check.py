@@ -1,6 +1,7 @@
 """Benchmarks against problems: suspects, evidence and what stays."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,24 @@ def test_the_prose_of_a_program_is_a_view_of_its_own() -> None:
         "total of all squares" in read_views("int sum_sq(int* xs) {\n  // returns the total of all squares here\n}")[1]
     )
     assert read_views(STORY) == (STORY,)
+
+
+@pytest.mark.parametrize(
+    ("problem", "row", "decision", "rule"),
+    [
+        ({"url": "https://codeforces.com/contest/7/problem/C"}, {"native_id": "7_C. Mill"}, "contaminated", "same_origin"),
+        ({"native_id": "7_C. Mill"}, {"native_id": "8_A. Mill"}, "clean", "other_origin"),
+        ({"site": "kattis"}, {"site": "codechef"}, "clean", "other_site"),
+        ({"contest_date": date(2021, 5, 1)}, {"contest_date": date(2024, 5, 1)}, "clean", "other_date"),
+        ({"contest_date": date(2024, 5, 1)}, {"contest_date": date(2024, 5, 9)}, "contaminated", None),
+        ({"contest_date": date(2024, 1, 1)}, {"contest_date": date(2024, 9, 9)}, "contaminated", None),
+    ],
+)  # fmt: skip
+def test_origins_and_days_are_asked_first(
+    problem: dict[str, Any], row: dict[str, Any], decision: str, rule: str | None
+) -> None:
+    """Another judge or another day clears a retold text; days a week apart, or a year's first day, tell nothing."""
+    own = problems(("p", RETOLD), **{name: [value] for name, value in problem.items()})
+    held = pa.Table.from_batches(problems(("b", STORY), **{name: [value] for name, value in row.items()}))
+    (found,) = checked(own, Benchmark("own", "v1", held))
+    assert (found["decision"], found["rule"]) == (decision, rule)
