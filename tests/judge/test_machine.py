@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import shutil
@@ -291,3 +292,21 @@ def test_a_killed_supervisor_leaves_no_folder(tmp_path: Path) -> None:
     if done.stdout.split() != ["ok", "A"]:
         pytest.skip(f"tier A does not work here: {done.stdout}")
     assert list(tmp_path.glob(f"{WORK_PREFIX}*")) == []
+
+
+@pytest.mark.parametrize("state", ["locked", "abandoned", "half removed", "just made"])
+def test_folders_of_dead_sandboxes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    """Those of living ones stay, and one that is being made is left alone."""
+    probe()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / f"{WORK_PREFIX}other"
+    (folder / "root").mkdir(parents=True)
+    held = os.open(folder / "lock", os.O_CREAT | os.O_RDWR) if state in {"locked", "abandoned"} else None
+    if held is not None and state == "locked":
+        fcntl.flock(held, fcntl.LOCK_EX)
+    if state == "half removed":
+        os.utime(folder, (0, 0))
+    Runner().close()
+    assert folder.exists() is (state in {"locked", "just made"})
+    if held is not None:
+        os.close(held)

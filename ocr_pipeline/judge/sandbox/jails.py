@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ START_TIMEOUT_S: Final = 60.0
 FIRST_FREE_UID: Final = 60_600
 UIDS: Final = 2_000  # so that two rows of them stay below 65,536, where containers often end
 WORK_PREFIX: Final = "ocr-judge-"
+ABANDONED_AFTER_S: Final = 3_600.0  # a folder without a lock: somebody is making it, or died while removing it
 TASKS_OF_ITS_OWN: Final = 1_024  # threads beside what an ordinary user already runs, in tier B
 PACKAGES_INSIDE: Final = "/packages"
 PARTS_INSIDE: Final = "/judge"
@@ -257,9 +259,7 @@ class Sandbox:
         self._parts = building.build()
         _remove_abandoned()
         try:
-            self._work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX))
-            self._work.chmod(0o711)
-            self._lock = _locked(self._work / "lock", wait=True)
+            self._work, self._lock = _new_folder()
         except OSError as error:
             message = f"the sandbox has no place in `{tempfile.gettempdir()}`: {error}; make room, or set TMPDIR"
             raise JudgeError(message) from error
@@ -416,6 +416,18 @@ def _template_plan(
     }
 
 
+def _new_folder() -> tuple[Path, int]:
+    """Make a folder and lock it; somebody who removes abandoned ones may come between the two, and then another is made."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX))
+        folder.chmod(0o711)
+        with suppress(FileNotFoundError):
+            lock = _locked(folder / "lock", wait=True)
+            if os.fstat(lock).st_nlink:
+                return folder, lock
+            os.close(lock)
+
+
 def _locked(path: Path, *, wait: bool) -> int:
     """Open a file and lock it as long as this process lives.
 
@@ -438,7 +450,9 @@ def _remove_abandoned() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{WORK_PREFIX}*"):
         lock = folder / "lock"
         with suppress(OSError):
-            if folder.stat().st_uid == os.geteuid() and lock.exists():
+            known = folder.stat()
+            is_new = time.time() - known.st_mtime < ABANDONED_AFTER_S
+            if known.st_uid == os.geteuid() and (lock.exists() or not is_new):
                 descriptor = _locked(lock, wait=False)
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(descriptor)
