@@ -4,7 +4,7 @@
 
     Step   tables written and read, options, services, version, and the function that does the work
       ├── asset      assets/flow.py       key, deps, lineage, description, kinds, pool, partitions, launchpad
-      ├── command    ocr_pipeline/cli.py  arguments, options, help
+      ├── command    ocr_pipeline/commands.py  arguments, options, help
       └── build      build_of()           what is built again when, and from what
 
 A step's function gets a :class:`Job`: rows to read, writers, options and services. Whether the rows come from a data
