@@ -1,7 +1,7 @@
 """Choose the program of an answer among its fences.
 
 Fences tagged with the asked language come first, then untagged ones, then others; among equals the one that is more of a
-program, then the last (or the first). What is no program at all comes after everything that is one, so a trace or an
+program, then the last (or the first). What is not a program at all comes after everything that is one, so a trace or an
 output is never taken for the program that it belongs to.
 """
 

@@ -229,7 +229,7 @@ def _markers_of(text: bytes, sign: bytes, start: int, end: int) -> list[_Marker]
 
 
 def _marker_at(text: bytes, sign: bytes, position: int, start: int, line_end: int) -> _Marker | None:
-    """Read the line that holds ``sign`` at ``position``, or tell that it is no fence."""
+    """Read the line that holds ``sign`` at ``position``, or tell that it is not a fence."""
     line = text[position:line_end].rstrip()
     info = line.lstrip(sign[:1])
     if sign == b"```" and b"`" in info:

@@ -47,7 +47,7 @@ MOST_WORDS: Final = 8
 
 
 class Tag(NamedTuple):
-    """What stands behind an opener: its word, and the language it names, if it is one of ours."""
+    """What is behind an opener: its word, and the language it names, if it is one of ours."""
 
     word: str
     language: Language | None = None

@@ -148,12 +148,12 @@ def _without_numbers(code: bytes) -> Iterator[bytes]:
 
 
 def _new_file(code: bytes) -> Iterator[bytes]:
-    """Yield the file that a diff makes; a change of another file is no program, and nothing of it is yielded."""
+    """Yield the file that a diff makes; a change of another file is not a program, and nothing of it is yielded."""
     lines = DIFF_HEAD.sub(b"", code).split(b"\n") if DIFF_HEAD.match(code) else code.split(b"\n")
     if all(line.startswith((b"+", b"\\")) for line in lines if line.strip()):
         yield b"\n".join(line[1:] for line in lines if line.startswith(b"+"))
 
 
 def is_change(code: bytes) -> bool:
-    """Tell that code is a change of a file, which is no program."""
+    """Tell that code is a change of a file, which is not a program."""
     return DIFF_HEAD.match(code) is not None and not list(_new_file(code))

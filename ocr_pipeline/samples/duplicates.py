@@ -171,7 +171,7 @@ class Repeats:
 
 
 def find_repeats(candidates: Iterable[pa.RecordBatch]) -> Repeats:
-    """Return which candidates repeat another one; the first of a key by sample index and id is no repeat.
+    """Return which candidates repeat another one; the first of a key by sample index and id is not a repeat.
 
     Parameters
     ----------

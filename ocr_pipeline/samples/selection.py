@@ -84,7 +84,7 @@ class Execution(StrEnum):
 
 
 class TextPolicy(StrEnum):
-    """What stands for a statement whose licence forbids to hand it on."""
+    """What replaces a statement whose licence forbids handing it on."""
 
     PLACEHOLDER = "placeholder"
     FULL = "full"
@@ -257,7 +257,7 @@ class _Problems:
 
     def columns(self, problem_id: str) -> dict[str, str]:
         """Return the cells that every sample of one problem shares."""
-        assert self._table is not None  # noqa: S101 - for the type checker: a known problem stands in a table
+        assert self._table is not None  # noqa: S101 - for the type checker: a known problem is in a table
         problem = self._table.slice(self._row_of[problem_id], 1).to_pylist()[0]
         may_copy = self._policy is TextPolicy.FULL or problem["dataset"] in self._redistributable
         return {
@@ -439,7 +439,7 @@ class _Rows:
 
 
 def _rows(batch: pa.RecordBatch, problems: _Problems, outcomes: _Outcomes) -> pa.RecordBatch:
-    """Return the rows of the data set for samples that stand beside their responses."""
+    """Return the rows of the data set for samples beside their responses."""
     shared = [problems.columns(problem_id) for problem_id in batch["problem_id"].to_pylist()]
     columns: dict[str, Any] = {name: [row[name] for row in shared] for name in SHARED_COLUMNS}
     columns["output"] = list(_outputs(batch))

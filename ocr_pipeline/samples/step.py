@@ -1,7 +1,7 @@
 """The step from responses to samples: one row per response, errors included, in the order of the responses.
 
 What speaks against a sample's structure decides its verdict: the request failed, its parts do not come apart, there is
-no complete code, or the code is no program of the language. Reasoning that holds code, duplicates and repetition are
+no complete code, or the code is not a program of the language. Reasoning that holds code, duplicates and repetition are
 stored beside and act only in the selection. Running the code is another step.
 """
 
@@ -310,7 +310,7 @@ def _share_of_tokens(completion_tokens: int | None, reasoning: Span | None, leng
 
 
 def _text_array(texts: Sequence[bytes | None]) -> pa.Array:
-    """Return texts as a column; Parquet files of others may hold bytes that are no UTF-8, which are replaced."""
+    """Return texts as a column; Parquet files of others may hold bytes that are not UTF-8, which are replaced."""
     try:
         return pa.array(texts, pa.large_string())
     except pa.ArrowInvalid:

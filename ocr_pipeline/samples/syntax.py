@@ -188,7 +188,7 @@ def _first_error(tree: Tree) -> tuple[int, int]:
     cursor = tree.walk()
     while True:
         node = cursor.node
-        assert node is not None  # noqa: S101 - for the type checker: a cursor stands on a node
+        assert node is not None  # noqa: S101 - for the type checker: a cursor is on a node
         if node.is_error or node.is_missing:
             return node.start_point.row + 1, node.start_point.column + 1
         if node.has_error and cursor.goto_first_child():

@@ -46,7 +46,7 @@ class ParquetPart(FilePart):
         return range(metadata.num_row_groups) if self.row_groups is None else self.row_groups
 
     def rows(self) -> Iterator[Reading]:
-        """Yield every row; text that is no UTF-8 is mended and noted."""
+        """Yield every row; text that is not UTF-8 is mended and noted."""
         yield from _readings(self._batches(), self.layout)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:

@@ -27,11 +27,11 @@ class Assertions:
     function_name: str | None
     tests: tuple[TestCase, ...]
     is_program: bool = False
-    """Some assertions are no plain calls: the program is the test."""
+    """Some assertions are not plain calls: the program is the test."""
 
 
 def read_assertions(code: str, *, entry_point: str | None = None) -> Assertions:
-    """Read the assertions of a program, wherever they stand in it; one that does not parse has no test."""
+    """Read the assertions of a program, wherever they are in it; one that does not parse has no test."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

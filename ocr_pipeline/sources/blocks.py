@@ -26,7 +26,7 @@ test_block.__test__ = False  # type: ignore[attr-defined] # not a test function,
 def tests_of(
     kind: TestKind | pa.Array, inputs: Sequence[str], expected: Sequence[str], reading: Reading
 ) -> pa.RecordBatch:
-    """Build the tests of one problem from columns; one kind may stand for all of them."""
+    """Build the tests of one problem from columns; one kind may be that of all."""
     kinds = pa.repeat(kind.value, len(inputs)) if isinstance(kind, TestKind) else kind
     return pa.RecordBatch.from_arrays(
         [kinds, reading.text_array(inputs), reading.text_array(expected)], schema=TEST_BLOCK

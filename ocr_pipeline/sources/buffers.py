@@ -27,7 +27,7 @@ def bytes_of(texts: pa.Array) -> tuple[npt.NDArray[np.signedinteger], npt.NDArra
 
 
 def holds_any(texts: pa.Array, characters: bytes) -> bool:
-    """Say whether one of the given ASCII characters stands in any of the texts."""
+    """Say whether one of the given ASCII characters is in any of the texts."""
     ends, data = bytes_of(texts)
     data = data[int(ends[0]) : int(ends[-1])]
     return any(bool((data == character).any()) for character in characters)

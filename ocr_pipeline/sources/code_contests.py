@@ -120,7 +120,7 @@ def _texts(values: Sequence[object] | pa.Array, column: str, row: Reading) -> pa
             return values
         values = values.to_pylist()
     if not all(value is None or isinstance(value, str) for value in values):
-        raise RowDefect(Reason.WRONG_TYPE, f"{column} holds a value that is no text")
+        raise RowDefect(Reason.WRONG_TYPE, f"{column} holds a value that is not text")
     if any(value is None for value in values):
         return pa.array(values, pa.large_string())
     return row.text_array(values)  # type: ignore[arg-type]

@@ -81,7 +81,7 @@ def _cases(value: object, column: str, kind: TestKind, row: Reading) -> Iterator
     if value is None:
         return
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-        raise RowDefect(Reason.WRONG_TYPE, f"{column} is no list of inputs and outputs: {quoted(value)}")
+        raise RowDefect(Reason.WRONG_TYPE, f"{column} is not a list of inputs and outputs: {quoted(value)}")
     for item in value:
         given, expected = item.get("input"), item.get("output")
         if isinstance(given, str) and isinstance(expected, str):

@@ -83,7 +83,7 @@ class Package:
 
 
 def packages_in(archive: Path, marker: str) -> list[Package]:
-    """Return the folders of an archive that hold a marker; none for a file that is no archive."""
+    """Return the folders of an archive that hold a marker; none for a file that is not an archive."""
     try:
         names = map(PurePosixPath, _names(archive))
         return [Package(archive, name.parent) for name in sorted(names) if name.name == marker]

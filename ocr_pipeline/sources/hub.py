@@ -17,7 +17,7 @@ from ocr_pipeline.sources.folders import file_text
 
 __all__ = ["fetch", "local_path"]
 
-REVISION_FILE: Final = ".revision"  # hidden, so that it is no raw file
+REVISION_FILE: Final = ".revision"  # hidden, so that it is not a raw file
 
 ADDRESS: Final = re.compile(r"hf://(?:datasets/)?(?P<hub_id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?/?")
 

@@ -78,7 +78,7 @@ def _call(item: Reading) -> tuple[str, Json] | None:
     try:
         arguments = json_text(call_arguments(item.text("input")), "input")
         value = call_value(item.text("output"))
-        json_text(value, "output")  # what JSON cannot hold is no expected value
+        json_text(value, "output")  # what JSON cannot hold is not an expected value
     except RowDefect:
         item.note(Repair.UNREADABLE_CALL)
         return None

@@ -57,7 +57,7 @@ def _lines(value: object, column: str, row: Reading) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-        raise RowDefect(Reason.WRONG_TYPE, f"{column} is no list of texts: {quoted(value)}")
+        raise RowDefect(Reason.WRONG_TYPE, f"{column} is not a list of texts: {quoted(value)}")
     return [*value]
 
 

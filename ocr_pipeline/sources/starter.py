@@ -19,7 +19,7 @@ def split_starter(text: str) -> tuple[str, str]:
     """Split a rendered question into statement and trailing starter code, which may be empty.
 
     Prompts were rendered without a separator: the starter code is the end of the text, from the last top-level class
-    or function on, which may stand behind the statement's last word on the same line.
+    or function on, which may be behind the statement's last word on the same line.
     """
     start = max(text.rfind("class "), text.rfind("def "))
     enclosing = text.rfind("class ", 0, max(start, 0))
@@ -35,5 +35,5 @@ def _is_stub(code: str) -> bool:
 
 
 def _is_body(code: str) -> bool:
-    """Say whether what stands between a class and a definition belongs to the class."""
+    """Say whether what is between a class and a definition belongs to the class."""
     return "\n" in code and _is_stub(code.rstrip(" \t"))

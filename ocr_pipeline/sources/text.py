@@ -102,7 +102,7 @@ def require_statement(statement: str) -> None:
     Raises
     ------
     RowDefect
-        ``empty_statement``, or ``links_only`` when nothing but links or images stands there.
+        ``empty_statement``, or ``links_only`` when there is nothing but links or images.
     """
     if not statement.strip():
         raise RowDefect(Reason.EMPTY_STATEMENT, "the statement is empty")

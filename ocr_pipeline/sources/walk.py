@@ -1,6 +1,6 @@
 """Which files below a folder are raw files, and of which split: hub downloads and folders that people made.
 
-Links are followed, once each; hidden files, such as a download's cache, are no raw files. What cannot be looked into
+Links are followed, once each; hidden files, such as a download's cache, are not raw files. What cannot be looked into
 is an error: a folder that is passed over would be rows that nobody misses.
 """
 
@@ -57,7 +57,7 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
     status = folder.stat()
     here = above | {(status.st_dev, status.st_ino)}
     if here == above:
-        return  # a link to a folder that it stands in
+        return  # a link to a folder that it is in
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue

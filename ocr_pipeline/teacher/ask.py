@@ -34,7 +34,7 @@ RESERVE_BYTES_PER_CALL = 48_000  # an answer twice: in SQLite's log and in its f
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply; ``error`` stands where there is no answer."""
+    """One reply; ``error`` is set where there is no answer."""
 
     request: Request
     request_id: str
@@ -198,5 +198,5 @@ def _unasked(request: Request, key: str, identity: Identity, totals: Totals) -> 
 
 
 def moment(created_ms: int) -> datetime:
-    """Return milliseconds since 1970 as a time; 0 stands for never."""
+    """Return milliseconds since 1970 as a time; 0 means never."""
     return datetime.fromtimestamp(created_ms / 1000, UTC)

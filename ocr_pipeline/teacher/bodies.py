@@ -75,7 +75,7 @@ def _plain(body: bytes) -> bytes:
 
 
 def _parsed(data: bytes, repairs: set[str]) -> Any:  # noqa: ANN401 - any JSON value
-    """Parse JSON; what cannot be a character is replaced, for the answer was paid for, and what is no number is null."""
+    """Parse JSON; what cannot be a character is replaced, for the answer was paid for, and what is not a number is null."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -360,7 +360,7 @@ def base_url(url: str) -> str:
     Raises
     ------
     TeacherError
-        When it is no HTTP address.
+        When it is not an HTTP address.
     """
     from urllib.parse import urlsplit
 
@@ -370,7 +370,7 @@ def base_url(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        message = f"`{url}` is no address of a server; give one such as http://localhost:8000/v1"
+        message = f"`{url}` is not an address of a server; give one such as http://localhost:8000/v1"
         raise TeacherError(message)
     stripped = url.strip().rstrip("/").removesuffix("/chat/completions")
     return stripped if urlsplit(stripped).path else f"{stripped}/v1"

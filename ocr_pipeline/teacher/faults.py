@@ -7,7 +7,7 @@
 500, 503                an error of the server
 reset                   the connection breaks in the middle of the body
 stall                   nothing ever comes
-garbage                 a body that is no JSON
+garbage                 a body that is not JSON
 wrong_model             an answer of another model
 truncate                the answer ends in the middle, ``finish_reason`` "length"
 no_think                the tags are missing
@@ -146,7 +146,7 @@ def _name_and_share(part: str) -> tuple[str, float]:
     match = NAME_AND_SHARE.fullmatch(part)
     share = _number(match[2], part) if match else 0.0
     if match is None or match[1] not in known or not 0 <= share <= 1:
-        message = f"`{part}` is no fault; give name:share with a share from 0 to 1 and one of {', '.join(known)}, or delay:lognormal(0.2,1.0)"
+        message = f"`{part}` is not a fault; give name:share with a share from 0 to 1 and one of {', '.join(known)}, or delay:lognormal(0.2,1.0)"
         raise InputError(message)
     return match[1], share
 
@@ -155,5 +155,5 @@ def _number(text: str, part: str) -> float:
     try:
         return float(text)
     except ValueError:
-        message = f"`{text}` in `{part}` is no number"
+        message = f"`{text}` in `{part}` is not a number"
         raise InputError(message) from None

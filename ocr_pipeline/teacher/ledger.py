@@ -112,7 +112,7 @@ class Ledger:
         Raises
         ------
         StoreError
-            When it is locked, cannot be written, is no ledger, or has another schema.
+            When it is locked, cannot be written, is not a ledger, or has another schema.
         """
         self._lock = _locked(self.path, self._lock_timeout_s)
         try:
@@ -322,7 +322,7 @@ def read_records(path: Path) -> Iterator[Record]:
     Raises
     ------
     InputError
-        When the file does not exist or a line is no record.
+        When the file does not exist or a line is not a record.
     """
     if not path.is_file():
         message = (
@@ -343,7 +343,7 @@ def _read_lines(path: Path) -> Iterator[Record]:
                 raw = orjson.loads(line)
                 yield _from_body(raw["request_id"], raw)
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                message = f"`{path}` line {number} is no ledger record ({error!r}); remove the line, or export again"
+                message = f"`{path}` line {number} is not a ledger record ({error!r}); remove the line, or export again"
                 raise InputError(message) from error
 
 
@@ -474,7 +474,7 @@ def _explained(path: Path) -> Iterator[None]:
         elif "readonly" in text or "unable to open" in text:
             advice = "it cannot be written: check its owner and the mount, or give another --ledger"
         elif "not a database" in text or "no such" in text:
-            advice = "it is no ledger: give the path of one, or of a file that does not exist yet"
+            advice = "it is not a ledger: give the path of one, or of a file that does not exist yet"
         else:
             advice = "check the disk; `ocr-pipeline ledger export` saves what can still be read"
         message = f"ledger `{path}`: {text}; {advice}"

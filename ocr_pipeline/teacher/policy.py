@@ -1,7 +1,7 @@
 """How many samples a problem gets and how long the teacher may think about it.
 
 Easy problems are answered in few tokens, so a cap that is right for hard ones lets easy ones loop; hard ones profit
-from more samples. The rule is a table, not a model, and every number that follows from it stands in the request.
+from more samples. The rule is a table, not a model, and every number that follows from it is in the request.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Recorded answers, and which of them a request gets; no network here.
 
-A recording is one JSON object a line: ``match`` texts that all have to stand in the prompt, or ``prompt_sha256``;
+A recording is one JSON object a line: ``match`` texts that all have to be in the prompt, or ``prompt_sha256``;
 ``sample_index``; and the parts of the reply. The longest match wins, and the seed picks among its samples.
 """
 
@@ -40,7 +40,7 @@ class Recording:
         return sum(map(len, self.match))
 
     def matches(self, prompt: str) -> bool:
-        """Whether all its texts stand in the prompt."""
+        """Whether all its texts are in the prompt."""
         return bool(self.match) and all(text in prompt for text in self.match)
 
 
@@ -87,7 +87,7 @@ def load_recordings(path: Path | None = None) -> Recordings:
     Raises
     ------
     InputError
-        When the file does not exist, a line is no recording, or there are none.
+        When the file does not exist, a line is not a recording, or there are none.
     """
     bundled = resources.files("ocr_pipeline").joinpath("sample", "recordings.jsonl")
     name = str(path or bundled)
@@ -120,5 +120,5 @@ def _recording(line: bytes, place: str) -> Recording:
             processing_ms=float(raw.get("processing_ms", 0)),
         )
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"{place} is no recording ({error!r}); it needs match or prompt_sha256, sample_index and message"
+        message = f"{place} is not a recording ({error!r}); it needs match or prompt_sha256, sample_index and message"
         raise InputError(message) from error

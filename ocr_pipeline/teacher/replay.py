@@ -84,7 +84,7 @@ class Replayer:
             seed = int(request.get("seed") or 0)
             model = request["model"]
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            return self._refused(400, f"the request is no chat completion: {error!r}", "BadRequestError")
+            return self._refused(400, f"the request is not a chat completion: {error!r}", "BadRequestError")
         if model != self.model:
             return self._refused(404, f"The model `{model}` does not exist.", "NotFoundError")
         if request.get("n") not in {None, 1} or request.get("stream"):

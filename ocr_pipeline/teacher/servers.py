@@ -76,7 +76,7 @@ def attach(urls: Sequence[str], api_key_env: str | None = None) -> Attached:
         When no URL is given.
     """
     if isinstance(urls, str) or not urls:
-        message = f"`{urls!r}` is no list of base URLs; give at least one, such as http://localhost:8000/v1"
+        message = f"`{urls!r}` is not a list of base URLs; give at least one, such as http://localhost:8000/v1"
         raise TeacherError(message)
     return Attached(tuple(urls), api_key_env)
 

@@ -43,7 +43,7 @@ def load_tokenizer(path: Path) -> TokenCounter:
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception for a file it cannot read
-        message = f"`{file}` is no tokenizer: {error}; give the tokenizer.json of the model"
+        message = f"`{file}` is not a tokenizer: {error}; give the tokenizer.json of the model"
         raise InputError(message) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()

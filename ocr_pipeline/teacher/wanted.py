@@ -1,6 +1,6 @@
 """Which requests a run wants, in which order: on disk, so that a million of them take no memory.
 
-The index lives in a private temporary SQLite file and ends with the run. Answers stand in the ledger.
+The index lives in a private temporary SQLite file and ends with the run. Answers are in the ledger.
 """
 
 from __future__ import annotations

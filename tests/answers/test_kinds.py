@@ -53,7 +53,7 @@ CHOICES = [
     ("a run in a shell", fenced(PY) + fenced("echo 4 | python a.py", "bash")),
     ("another language", fenced(PY) + fenced(CPP, "cpp")),
     ("an untagged helper", fenced(PY) + fenced("def unused():\n    pass", "")),
-    ("a draft that is no program", fenced("x = 0") + fenced(PY, "")),
+    ("a draft that is not a program", fenced("x = 0") + fenced(PY, "")),
     ("a worse draft", fenced("print(input())") + fenced(PY)),
     ("a helper in the same language", fenced(PY) + fenced("def unused():\n    pass")),
 ]

@@ -276,7 +276,7 @@ class TestFences:
 
     @pytest.mark.parametrize("before", ["\n", "", "\nSo:\n", " "])
     def test_code_without_fence(self, before: str) -> None:
-        """Code outside fences is no code for us, and is noticed, also right behind the tag."""
+        """Code outside fences is not code for us, and is noticed, also right behind the tag."""
         parts = apart(f"<think>Hm.</think>{before}import sys\nprint(sys.argv)\n")
         assert (parts.separation, parts.cases) == (Separation.NO_CODE, (Case.CODE_OUTSIDE_FENCE,))
 

@@ -50,7 +50,7 @@ class TestCycle:
 
     @pytest.mark.parametrize("copies", [1, 2, 3])
     def test_few_copies_are_no_loop(self, copies: int) -> None:
-        """A paragraph said up to three times is no loop yet."""
+        """A paragraph said up to three times is not a loop yet."""
         assert cycle_at_end(((prose(3, 200) + "\n") * copies).encode()) is None
 
     def test_short_ends_are_no_loop(self) -> None:

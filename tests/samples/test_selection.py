@@ -216,7 +216,7 @@ class TestExecution:
         assert (counts.dropped["passed_tests"], counts.dropped["not_run"]) == (1, 1)
 
     def test_failing_for_want_of_a_checker(self, world: World) -> None:
-        """A lower bound is no failure."""
+        """A lower bound is not a failure."""
         values = {"sample_id": "r000", "verdict": "wrong_answer", "pass_rate": 0.5, "needs_checker": True}
         world.executions = rows(EXECUTIONS, [values])
         assert world.select(execution="failing").dropped["needs_checker"] == 1

@@ -182,7 +182,7 @@ def test_a_worker_that_somebody_ended_is_started_again() -> None:
 
 
 def test_syntax_warnings_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
-    """A doubtful escape is no error and prints nothing."""
+    """A doubtful escape is not an error and prints nothing."""
     assert judge("s = '\\d'\nx = 1 is 1").verdict is SyntaxVerdict.OK
     assert capfd.readouterr().err == ""
 
@@ -230,7 +230,7 @@ def test_python_compiles_when_cpython_accepts() -> None:
     ],
 )
 def test_a_compiler_that_was_stopped_says_nothing(diagnosis: str) -> None:
-    """A limit or a full machine is no verdict on the program."""
+    """A limit or a full machine is not a verdict on the program."""
     assert _read_diagnosis(1, diagnosis).accepted is None
 
 

@@ -74,7 +74,7 @@ def test_folders_of_one_name_are_several_problems(tmp_path: Path) -> None:
 
 
 def test_links_are_followed_once_and_descriptions_left_alone(tmp_path: Path) -> None:
-    """A linked folder is read, a link in a circle ends, and a hub's description of itself is no data."""
+    """A linked folder is read, a link in a circle ends, and a hub's description of itself is not data."""
     raw.parquet(tmp_path / "elsewhere" / "a.parquet", [raw.taco()])
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "ALL").symlink_to(tmp_path / "elsewhere")
@@ -258,7 +258,7 @@ def package(folder: Path, **files: bytes) -> Path:
 
 
 def test_every_submission_of_a_package_is_read_or_counted(tmp_path: Path) -> None:
-    """A folder with one source is a program with its headers, one with several is rejected, texts are no programs."""
+    """A folder with one source is a program with its headers, one with several is rejected, texts are not programs."""
     files = {
         "problem_statement/problem.tex": b"Print the number that follows.",
         "submissions/accepted/a.py": b"print(2)",

@@ -69,7 +69,7 @@ def test_garbage_in_a_field_is_kept_or_rejected_with_a_reason(
 @given(st.lists(st.binary(max_size=80), max_size=8))
 @settings(max_examples=30, deadline=None)
 def test_garbage_lines_are_counted(lines: list[bytes]) -> None:
-    """Lines of a JSONL file that are no rows are rejected one by one."""
+    """Lines of a JSONL file that are not rows are rejected one by one."""
     kept = json.dumps(raw.apps()).encode()
     noise = [line.replace(b"\n", b"").replace(b"\r", b"") for line in lines]
     noise = [line for line in noise if line.strip()]

@@ -93,7 +93,7 @@ def test_a_duration_of_two_fields_is_read() -> None:
 
 
 def test_solutions_show_what_they_return() -> None:
-    """A sum is no list; what something is appended to is one."""
+    """A sum is not a list; what something is appended to is one."""
     assert shape_returned(["def f(a):\n    return sum(a)"], "f") is Shape.SCALAR
     assert shape_returned(["def f(a):\n    b = []\n    b.append(1)\n    return b"], "f") is Shape.LIST
     assert shape_returned(["print(1)"], "f") is None

@@ -224,7 +224,7 @@ def test_asserts_of_mbpp_become_calls(tmp_path: Path) -> None:
 
 
 def test_imports_and_setup_stand_before_an_assert_that_needs_them(tmp_path: Path) -> None:
-    """The sanitized form brings imports for its tests; a test that is no plain call keeps them."""
+    """The sanitized form brings imports for its tests; a test that is not a plain call keeps them."""
     row = raw.mbpp(prompt="Write a function to count the shelves that hold a box.", test_setup_code="import os\n")
     del row["text"]
     row |= {"test_imports": ["import math"], "test_list": ["assert math.isclose(count([1, 0]), 1)"]}

@@ -277,7 +277,7 @@ def test_urls_are_taken_as_people_write_them(url: str, base: str) -> None:
 @pytest.mark.parametrize("url", ["", "host:8000", "ftp://host", "http://", "http://host:port"])
 def test_what_is_no_url_is_said_so(url: str) -> None:
     """The message shows one that works."""
-    with pytest.raises(TeacherError, match="is no address of a server; give one such as"):
+    with pytest.raises(TeacherError, match="is not an address of a server; give one such as"):
         base_url(url)
 
 

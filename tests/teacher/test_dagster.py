@@ -195,8 +195,8 @@ def test_what_was_finished_before_a_failure_is_recorded(
     root = a_root(tmp_path / "data", 2)
     broken = root / "_ledger" / "taco-cpp.sqlite"
     broken.parent.mkdir()
-    broken.write_bytes(b"this is no ledger" * 100)
-    with Replay(recordings) as server, pytest.raises(dg.Failure, match="it is no ledger"):
+    broken.write_bytes(b"this is not a ledger" * 100)
+    with Replay(recordings) as server, pytest.raises(dg.Failure, match="it is not a ledger"):
         materialize(root, instance, TeacherResource(urls=list(server.urls), samples=1), "taco|python", "taco|cpp")
     records = instance.fetch_materializations(dg.AssetKey("responses"), limit=20).records
     assert [record.partition_key for record in records] == ["taco|python"]

@@ -168,7 +168,7 @@ def test_a_file_that_is_no_ledger_is_said_so(tmp_path: Path) -> None:
     """Not a stack of SQLite's."""
     path = tmp_path / "l.sqlite"
     path.write_bytes(b"this is a text file, not a ledger\n" * 100)
-    with pytest.raises(StoreError, match="it is no ledger: give the path of one"):
+    with pytest.raises(StoreError, match="it is not a ledger: give the path of one"):
         Ledger(path).__enter__()
 
 
@@ -187,7 +187,7 @@ def test_ledgers_of_several_machines_merge(tmp_path: Path) -> None:
 def test_a_torn_line_of_an_export_is_named(tmp_path: Path) -> None:
     """File and line, and what to do."""
     (tmp_path / "c.jsonl").write_bytes(record_line(record(4)) + record_line(record(5))[:-40])
-    with pytest.raises(InputError, match=r"c.jsonl` line 2 is no ledger record"):
+    with pytest.raises(InputError, match=r"c.jsonl` line 2 is not a ledger record"):
         list(read_records(tmp_path / "c.jsonl"))
 
 

@@ -123,10 +123,10 @@ def test_the_bundled_recordings_answer_the_bundled_problems() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", "line 1 is no recording"),
+        ("{", "line 1 is not a recording"),
         ('{"sample_index": 0}', "it needs match"),
         ("", "holds no recordings"),
-        ("[]", "is no recording"),
+        ("[]", "is not a recording"),
     ],
 )
 def test_bad_recordings_are_named(line: str, words: str, tmp_path: Path) -> None:

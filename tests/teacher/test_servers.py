@@ -68,7 +68,7 @@ def test_replay_is_ready_when_entered_and_gone_afterwards(tmp_path: Path) -> Non
 
 def test_a_server_that_cannot_start_says_why() -> None:
     """The last lines of its log stand in the message."""
-    told = pytest.raises(TeacherError, match=r"ended with status 1 before it was ready: .*`428:1` is no fault")
+    told = pytest.raises(TeacherError, match=r"ended with status 1 before it was ready: .*`428:1` is not a fault")
     with told, Replay(faults="428:1"):
         pass
 
@@ -214,5 +214,5 @@ def test_attaching_needs_a_list_of_urls() -> None:
     """A single string would be taken letter by letter."""
     with pytest.raises(TeacherError, match="give at least one"):
         attach([])
-    with pytest.raises(TeacherError, match="is no list of base URLs"):
+    with pytest.raises(TeacherError, match="is not a list of base URLs"):
         attach("http://host")
