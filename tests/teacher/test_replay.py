@@ -160,7 +160,7 @@ def test_fault_specifications_are_read(text: str) -> None:
 )
 def test_a_wrong_fault_is_one_line(text: str) -> None:
     """With the names there are, or the sum that is too large."""
-    with pytest.raises(InputError, match=r"no fault; give name:share|no number|more than 1"):
+    with pytest.raises(InputError, match=r"not a fault; give name:share|not a number|more than 1"):
         parse_faults(text)
 
 
