@@ -100,9 +100,9 @@ def cache_folder() -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether nobody else can rename what lies in a folder, or put something else in its place."""
+    """Whether no stranger can rename what is in a folder, or put something else in its place; a group is the user's choice."""
     known = folder.stat()
-    return known.st_uid in {0, os.geteuid()} and not known.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return known.st_uid in {0, os.geteuid()} and not known.st_mode & stat.S_IWOTH
 
 
 @cache
