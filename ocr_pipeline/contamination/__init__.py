@@ -22,4 +22,4 @@ __all__ = [
     "select_clean",
 ]
 
-VERSION: Final = "2"
+VERSION: Final = "3"

@@ -31,4 +31,4 @@ __all__ = [
     "threshold_curve",
 ]
 
-VERSION: Final = "2"
+VERSION: Final = "3"
