@@ -126,12 +126,12 @@ def _positional(name: str, kind: Any) -> inspect.Parameter:  # noqa: ANN401 - a 
 
 
 def _external(command: Command) -> dict[str, Read]:
-    """Return what a command reads from files: what no step of it writes, and what is not made later in the flow."""
+    """Return what a command reads from files: what no step of it writes."""
     written: set[str] = set()
     found: dict[str, Read] = {}
     for step in command.steps:
         for read in step.reads:
-            if read.table.name not in written and not (read.is_feedback and read.when):
+            if read.table.name not in written:
                 found.setdefault(read.table.name, read)
         written |= {table.name for table in step.writes}
     return found
@@ -153,6 +153,8 @@ def _can_be_left_out(command: Command) -> bool:
 
 def _name(read: Read) -> str:
     """Call problems after whatever filter simply problems."""
+    if read.option:
+        return read.option
     return "problems" if read.table.name.endswith("_problems") else read.table.name
 
 
@@ -162,7 +164,7 @@ def _metavar(read: Read) -> str:
 
 def _help(read: Read) -> str:
     needs = f" Needs {', '.join(read.needed)}." if read.needed else ""
-    return f"{_name(read).replace('_', ' ').capitalize()}: Parquet, JSONL or folders.{needs}"
+    return f"{_name(read).replace('_', ' ').replace('-', ' ').capitalize()}: Parquet, JSONL or folders.{needs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,9 @@ def _run(command: Command, given: dict[str, Any]) -> None:
         if given.get("dry_run"):
             _foretell(call)
             return
-        counts = _write(call, show=given.get("show", False))
+        counts = _write(
+            call, show=bool(given.get("show") or any(given.get(name) for step in steps for name in step.shows_for))
+        )
         _report(command, counts, as_json=given["as_json"], out=out)
         _inspect(call, counts)
 

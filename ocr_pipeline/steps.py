@@ -82,6 +82,8 @@ class Read:
     is_feedback: bool = False
     """It is made after this step in the flow, so it is not something the asset waits for."""
     whose: Whose = Whose.EVERY
+    option: str = ""
+    """Its name on the command line, where that of the table is taken."""
     through: Table | None = None
     """Another table that the step reads and that is made from this one, so that waiting for that one is enough."""
     when: Callable[[Job], bool] | None = None
@@ -401,6 +403,8 @@ class Step:
     """Looks at what was written: yields lines for a person, and raises where it is not what anybody wants."""
     shows: Callable[[Job], Mapping[str, pa.Table]] | None = None
     """Small tables about what was built that a person looks at."""
+    shows_for: frozenset[str] = frozenset()
+    """Options that ask for these tables by being given."""
 
     @property
     def all_options(self) -> tuple[type[Options], ...]:

@@ -131,6 +131,7 @@ COMPARE: Final = Step(
     unit="problems",
     run=_compare,
     shows=_shows,
+    shows_for=frozenset({"labelled_pairs"}),
 )
 KEEP_ONE: Final = Step(
     name="unique_problems",

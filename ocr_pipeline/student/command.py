@@ -84,7 +84,8 @@ def evaluate(  # noqa: PLR0913 - one parameter per option
     since: Annotated[datetime | None, typer.Option(formats=DAYS, help="First contest day, with --problems.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=DAYS, help="Last contest day, with --problems.")] = None,
     samples: Annotated[
-        list[Path] | None, typer.Option(help="Samples with reasoning_tokens, for the mean length of the reasoning.")
+        list[Path] | None,
+        typer.Option(help="Samples: how long the reasoning is, and whose request failed, which is unscored."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:

@@ -62,6 +62,7 @@ def _server(services: Services) -> AbstractContextManager[Server]:
             extra_arguments=managed.vllm_arguments,
         )
         return ManagedVllm(config, on_line=services.log)
+    services.log("no server is named: the recorded teacher answers, and it knows the bundled sample only")
     return Replay(model=asking.model, strict=True)
 
 

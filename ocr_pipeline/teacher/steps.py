@@ -100,7 +100,7 @@ GENERATE: Final = Step(
     version=teacher.VERSION,
     reads=(
         Read(CLEAN_PROBLEMS, NEEDED_COLUMNS),
-        Read(SAMPLES, is_optional=True, is_feedback=True, when=_goes_by_rounds),
+        Read(SAMPLES, is_optional=True, is_feedback=True, when=_goes_by_rounds, option="judged-samples"),
         Read(EXECUTIONS, is_optional=True, is_feedback=True, when=_goes_by_rounds),
     ),
     writes=(RESPONSES,),

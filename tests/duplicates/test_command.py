@@ -128,7 +128,6 @@ def test_the_curve_is_a_table_too(tmp_path: Path) -> None:
     arguments = [
         "dedup",
         str(source),
-        "--show",
         "--labelled",
         str(tmp_path / "known.parquet"),
         "--out",

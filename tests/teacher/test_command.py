@@ -225,6 +225,19 @@ def answers_of(url: str) -> int:
     return int(next(line for line in lines if '"answers"' in line).rsplit(" ", 1)[1])
 
 
+def test_the_command_goes_by_rounds_too(problems: Path, url: str, tmp_path: Path) -> None:
+    """A problem that was solved gets no more samples; one that was not gets another round."""
+    assert generate(problems, url, tmp_path / "out").returncode == 0
+    asked = [{"sample_id": str(n), "problem_id": f"toy/{n}", "language": "python"} for n in range(2)]
+    judged = [one | {"verdict": verdict} for one, verdict in zip(asked, ("accepted", "wrong_answer"), strict=True)]
+    for name, rows in (("samples", asked), ("executions", judged)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ("--judged-samples", tmp_path / "samples.jsonl", "--executions", tmp_path / "executions.jsonl")
+    done = generate(problems, url, tmp_path / "out", "--enough-accepted", 1, *given, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "to ask 1 requests; 2 are in the ledger" in done.stderr
+
+
 def test_dry_run_asks_nothing(problems: Path, url: str, tmp_path: Path) -> None:
     """Forecast and cost are printed, and nothing is written."""
     done = generate(problems, url, tmp_path / "out", "--dry-run", "--prompt-price", 1, "--completion-price", 2)
