@@ -7,6 +7,7 @@ has to come first.
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import dagster as dg
@@ -14,6 +15,7 @@ import dagster as dg
 from assets.partitions import BY_DATASET
 from ocr_pipeline.contamination.steps import CHECK, BenchmarkOptions
 from ocr_pipeline.duplicates.steps import COMPARE
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.sources.steps import INGEST, RawOptions
 from ocr_pipeline.store import InputRef, Manifest, canonical_json, sha256_of
 from ocr_pipeline.tables import REVIEWS
@@ -38,7 +40,8 @@ def observations(
     for dataset in filter(is_new, raw_files.present()):
         yield RAW, dataset, raw_files.raw(dataset).sha256
     yield REVIEWS.name, None, _of_references(store.open().references(REVIEWS))
-    yield BENCHMARKS, None, _of_settings(benchmarks.settings)
+    with suppress(InputError):  # the step that reads a broken benchmark says so; the others are observed all the same
+        yield BENCHMARKS, None, _of_settings(benchmarks.settings)
 
 
 def version_in(manifest: Manifest, name: str) -> str:

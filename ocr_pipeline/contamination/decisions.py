@@ -16,7 +16,7 @@ from itertools import product
 from typing import Final
 
 from ocr_pipeline.similarity import ReviewDecision
-from ocr_pipeline.similarity.profile import Evidence, Profile, Sign
+from ocr_pipeline.similarity.profile import Evidence, Profile, Sign, Undecided
 
 __all__ = ["ContaminationDecision", "Rule", "Tier", "Undecided", "Verdict", "decide", "settle"]
 
@@ -45,13 +45,6 @@ class Tier(StrEnum):
     THRESHOLD = "threshold"
     OPINION = "opinion"
     REVIEW = "review"
-
-
-class Undecided(StrEnum):
-    """What becomes of suspects that no evidence decides."""
-
-    KEEP = "keep"
-    DROP = "drop"
 
 
 class Rule(StrEnum):

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 from ocr_pipeline.similarity import ReviewDecision
-from ocr_pipeline.similarity.profile import DIFFERENCES, Evidence, Sign
+from ocr_pipeline.similarity.profile import DIFFERENCES, Evidence, Sign, Undecided
 
 __all__ = [
     "LEXICAL_BORDERS",
@@ -67,13 +67,6 @@ class DecidedBy(StrEnum):
     OPINION = "opinion"
     REVIEW = "review"
     THRESHOLD = "threshold"
-
-
-class Undecided(StrEnum):
-    """What becomes of pairs that no evidence decides."""
-
-    KEEP = "keep"
-    DROP = "drop"
 
 
 class Rule(StrEnum):

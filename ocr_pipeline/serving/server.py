@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.listening import serve_app
 from ocr_pipeline.serving.refusals import Refused
 from ocr_pipeline.serving.requests import JudgeBatch, JudgeOne, JudgeTests, RunCode, Submit, Verify, read_body
 from ocr_pipeline.serving.service import Service
@@ -127,27 +125,11 @@ async def serve(service: Service, *, port: int) -> None:
     InputError
         When the port is taken.
     """
-    from aiohttp import web
-
-    runner = web.AppRunner(build_app(service), access_log=None, handler_cancellation=True, shutdown_timeout=FINISHING_S)
-    await runner.setup()
-    host = service.options.host
-    try:
-        await web.TCPSite(runner, host, port, backlog=4096).start()
-    except OSError as error:
-        await runner.cleanup()
-        message = (
-            f"port {port} of {host} cannot be used: {error.strerror or error}; give another --port, or 0 for a free one"
-        )
-        raise InputError(message) from error
-    address, number = runner.addresses[0][:2]
-    shown = f"[{address}]" if ":" in address else address
-    sys.stdout.write(f"judging at http://{shown}:{number} with {service.pool.workers} workers\n")
-    sys.stdout.flush()
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        await runner.cleanup()
+    await serve_app(
+        build_app(service),
+        host=service.options.host,
+        port=port,
+        greeting=lambda address: f"judging at {address} with {service.pool.workers} workers",
+        shutdown_timeout_s=FINISHING_S,
+        handler_cancellation=True,
+    )

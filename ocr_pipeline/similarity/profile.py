@@ -35,6 +35,7 @@ __all__ = [
     "Evidence",
     "Profile",
     "Sign",
+    "Undecided",
     "compare_profiles",
     "read_profile",
     "read_profiles",
@@ -47,6 +48,13 @@ FEWEST_CONFLICTS: Final = 0.2
 """Share of the common inputs; data sets disagree on single tests of one problem."""
 _NUMBERED: Final = re.compile(r"^\d+_[a-z]\d*\. ")
 _WORD: Final = re.compile(r"[^\W_]+")
+
+
+class Undecided(StrEnum):
+    """What becomes of pairs that no evidence decides."""
+
+    KEEP = "keep"
+    DROP = "drop"
 
 
 class Sign(StrEnum):

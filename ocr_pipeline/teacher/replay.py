@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import signal
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ocr_pipeline.answers import CLOSING, OPENING
-from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.listening import serve_app
 from ocr_pipeline.teacher.faults import AnswerFault, Faults, TransportFault
 from ocr_pipeline.teacher.recordings import Recording, Recordings
 
@@ -268,32 +266,13 @@ async def serve(replayer: Replayer, *, host: str, port: int) -> None:
 
     Raises
     ------
-    TeacherError
+    InputError
         When the port is taken.
     """
-    from aiohttp import web
-
-    runner = web.AppRunner(build_app(replayer), access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, backlog=4096).start()
-    except OSError as error:
-        await runner.cleanup()
-        message = (
-            f"port {port} of {host} cannot be used: {error.strerror or error}; give another --port, or 0 for a free one"
-        )
-        raise TeacherError(message) from error
-    address, number = runner.addresses[0][:2]
-    sys.stdout.write(f"replaying `{replayer.model}` at http://{address}:{number}/v1\n")
-    sys.stdout.flush()
-    try:
-        await _asked_to_stop()
-    finally:
-        await runner.cleanup()
-
-
-async def _asked_to_stop() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    await serve_app(
+        build_app(replayer),
+        host=host,
+        port=port,
+        greeting=lambda address: f"replaying `{replayer.model}` at {address}/v1",
+        shutdown_timeout_s=0.2,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,21 +44,6 @@ TESTLIB = CPP % {"answer": 3, "read": "std::ifstream(words[2]) >> output;", "yes
 SMALLEST = "n = int(input())\nprint(min(d for d in range(2, n + 1) if n % d == 0))"
 ONE = "print(1)"
 WORDS = "print('no number')"
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    """Return one sandbox for the module."""
-    with Runner() as opened:
-        yield opened
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """Return a gate of the test's own."""
-    opened = Gate(tmp_path)
-    yield opened
-    opened.close()
 
 
 def problem(language: str, protocol: str, code: str, flags: str | None = None) -> ProblemSpec:

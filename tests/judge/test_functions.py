@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,21 +13,6 @@ from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Reaso
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 PROBLEM = ProblemSpec("p", io_mode="function", function_name="solve", time_limit_s=5.0)
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    """Return one sandbox for the module."""
-    with Runner() as opened:
-        yield opened
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """Return a gate of the test's own."""
-    opened = Gate(tmp_path)
-    yield opened
-    opened.close()
 
 
 def judged(runner: Runner, gate: Gate, code: str, *cases: tuple[object, object]) -> Execution:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -66,21 +64,6 @@ int main() {
 }
 """
 TESTS = [Test("0", "1\n", "1\n"), Test("1", "777\n", "777\n")]
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    """Return one sandbox for the module."""
-    with Runner() as opened:
-        yield opened
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """Return a gate of the test's own."""
-    opened = Gate(tmp_path)
-    yield opened
-    opened.close()
 
 
 def problem(code: str = INTERACTOR, language: str = "python", protocol: str = "kattis", **more: object) -> ProblemSpec:

@@ -45,14 +45,6 @@ def runner() -> Iterator[Runner]:
         yield opened
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """Return a gate of the test's own."""
-    opened = Gate(tmp_path)
-    yield opened
-    opened.close()
-
-
 def template(runner: Runner) -> psutil.Process:
     """Return the sandbox's template process."""
     return psutil.Process(runner._sandbox._process.pid)

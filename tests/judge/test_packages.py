@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ocr_pipeline.judge import Limits, Runner, RunStatus, run_program
@@ -22,13 +20,6 @@ USES = {
     "bitarray": "from bitarray import bitarray\nprint(len(bitarray('010101')))",
     "atcoder": "from atcoder.dsu import DSU\nprint(len(DSU(6).groups()))",
 }
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    """Return one sandbox for the module."""
-    with Runner() as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("name", USES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,21 +19,6 @@ from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Reaso
 
 needs_gxx = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 SUM = "print(sum(map(int, input().split())))"
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    """Return one sandbox for the module."""
-    with Runner() as opened:
-        yield opened
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """Return a gate of the test's own."""
-    opened = Gate(tmp_path)
-    yield opened
-    opened.close()
 
 
 def judged(

@@ -27,6 +27,7 @@ GROUND = {
     "similarity",
     "tasks",
     "sample",
+    "listening",
     "markdown",
     "mixing",
     "events",
