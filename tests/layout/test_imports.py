@@ -10,7 +10,9 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 LIBRARY = PROJECT / "ocr_pipeline"
-STEPS = {"sources", "duplicates", "contamination", "teacher", "samples", "judge", "plans", "student", "evidence"}
+STEPS = {"sources", "duplicates", "contamination", "teacher", "samples", "judge", "plans", "student", "evidence"} | {
+    "quality",
+}
 GROUND = {
     "asking",
     "parameters",
