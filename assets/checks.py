@@ -1,15 +1,16 @@
 """Asset checks, generated from the tables: schema, unique keys, and the balance of every account."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
 import pyarrow.compute as pc
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from assets.materialize import partitions_of
 from ocr_pipeline import duplicates, evidence
 from ocr_pipeline.building import conservation_violations, key_violations, schema_violations
-from ocr_pipeline.store import Store
+from ocr_pipeline.store import Manifest, Store, sha256_of
 from ocr_pipeline.tables import DUPLICATE_PAIRS, EXECUTIONS, PROBLEMS, TABLES, TEST_TRUST, TESTS, UNIQUE_PROBLEMS, Table
 from resources import StoreResource
 
@@ -26,6 +27,12 @@ CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
     ),
 }
 MOST_SHOWN: Final = 20
+CHEAP: Final = frozenset({"rows_are_conserved"})
+"""Checks that read no column, and so are made again for what did not change."""
+BY_PARTITION: Final = "by_partition"
+EVALUATED: Final = frozenset({AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED})
+Found = tuple[str, list[str]]
+"""The version of a partition, and what is wrong with it."""
 ASSET_TABLES: Final = tuple(table for name, table in TABLES.items() if name != "reviews")
 
 
@@ -46,21 +53,55 @@ def _table_check(table: Table, check: str, description: str, violations: Violati
     @dg.asset_check(asset=table.name, name=check, description=description, blocking=True)
     def evaluate(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
         opened = store.open()
-        return _result(
-            f"{'/'.join(partition.values())} {violation}".strip()
-            for partition in _asked(context, opened, table)
-            for violation in violations(opened, table, partition)
-        )
+        asked = [{key: keys[key] for key in table.partition_by if key in keys} for keys in partitions_of(context)]
+        there = opened.partitions(table)
+        if len(asked) == 1 and asked != [{}] and asked[0] not in there:
+            there.append(asked[0])  # of a range some were left out with a reason; a single one was to be built
+        before, found = _found_before(context, table, check), dict[str, Found]()
+        for partition in there:
+            version = _version(opened.manifest(table, **partition), table)
+            label = "|".join(partition.values())
+            known = before.get(label)
+            found[label] = known if known and known[0] == version else (version, violations(opened, table, partition))
+        own = {"|".join(keys.values()) for keys in asked} if asked != [{}] else set(found)
+        return _table_result(found, own)
 
     return evaluate
 
 
-def _asked(context: dg.AssetCheckExecutionContext, store: Store, table: Table) -> list[dict[str, str]]:
-    """Return the partitions to check: of a range only those that are there, for others were left out with a reason."""
-    asked = [{key: keys[key] for key in table.partition_by if key in keys} for keys in partitions_of(context)]
-    if asked == [{}]:
-        return store.partitions(table)
-    return asked if len(asked) == 1 else [keys for keys in asked if store.manifest(table, **keys) is not None]
+def _version(manifest: Manifest | None, table: Table) -> str:
+    """Return a hash of what a check of one partition depends on."""
+    return sha256_of(f"{manifest.to_json() if manifest else ''} {table.schema.to_string()}")
+
+
+def _found_before(context: dg.AssetCheckExecutionContext, table: Table, check: str) -> Mapping[str, Found]:
+    """Return what the check found when it ran last; nothing where somebody asks for the check alone, to look again."""
+    key = dg.AssetCheckKey(dg.AssetKey(table.name), check)
+    built = context.instance.get_latest_materialization_event(key.asset_key)
+    if check in CHEAP or built is None or built.run_id != context.run.run_id:
+        return {}
+    last = context.instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=EVALUATED)
+    evaluation = last[0].event.dagster_event.asset_check_evaluation_data if last and last[0].event else None
+    found = evaluation.metadata.get(BY_PARTITION) if evaluation else None
+    return {label: (version, lines) for label, (version, lines) in found.value.items()} if found else {}
+
+
+def _table_result(found: Mapping[str, Found], own: Collection[str]) -> dg.AssetCheckResult:
+    """Tell about every partition; only those of the run can stop what comes after."""
+    lines = [
+        (label in own, f"{label} {line}".strip()) for label, (_, violations) in found.items() for line in violations
+    ]
+    shown = [line for _, line in sorted(lines, key=lambda one: not one[0])]
+    return dg.AssetCheckResult(
+        passed=not lines,
+        severity=dg.AssetCheckSeverity.ERROR if any(is_own for is_own, _ in lines) else dg.AssetCheckSeverity.WARN,
+        description="; ".join(shown[:3]) or None,
+        metadata={
+            "violations": len(lines),
+            "first": shown[:MOST_SHOWN],
+            BY_PARTITION: {label: [version, violations[:MOST_SHOWN]] for label, (version, violations) in found.items()},
+        },
+    )
 
 
 def _result(violations: Any) -> dg.AssetCheckResult:  # noqa: ANN401 - any iterable of lines
@@ -98,12 +139,10 @@ class RejectedConfig(dg.Config):
 
 
 @dg.asset_check(asset="problems")
-def few_rows_are_rejected(
-    context: dg.AssetCheckExecutionContext, config: RejectedConfig, store: StoreResource
-) -> dg.AssetCheckResult:
+def few_rows_are_rejected(config: RejectedConfig, store: StoreResource) -> dg.AssetCheckResult:
     """Warn when more of a data set's rows were rejected than the configured share: its schema may have changed."""
     opened = store.open()
-    shares = {"/".join(keys.values()): _rejected_share(opened, keys) for keys in _asked(context, opened, PROBLEMS)}
+    shares = {"/".join(keys.values()): _rejected_share(opened, keys) for keys in opened.partitions(PROBLEMS)}
     return dg.AssetCheckResult(
         passed=max(shares.values(), default=0.0) <= config.most_rejected_share,
         severity=dg.AssetCheckSeverity.WARN,
@@ -124,12 +163,10 @@ class NotRunConfig(dg.Config):
 
 
 @dg.asset_check(asset="executions")
-def few_programs_were_not_run(
-    context: dg.AssetCheckExecutionContext, config: NotRunConfig, store: StoreResource
-) -> dg.AssetCheckResult:
+def few_programs_were_not_run(config: NotRunConfig, store: StoreResource) -> dg.AssetCheckResult:
     """Warn when the judge itself failed too often: such programs are unscored, not wrong."""
     opened = store.open()
-    shares = {"/".join(keys.values()): _not_run_share(opened, keys) for keys in _asked(context, opened, EXECUTIONS)}
+    shares = {"/".join(keys.values()): _not_run_share(opened, keys) for keys in opened.partitions(EXECUTIONS)}
     return dg.AssetCheckResult(
         passed=max(shares.values(), default=0.0) <= config.most_not_run_share,
         severity=dg.AssetCheckSeverity.WARN,
@@ -149,12 +186,10 @@ class UntrustedConfig(dg.Config):
 
 
 @dg.asset_check(asset="test_trust")
-def few_tests_are_not_trusted(
-    context: dg.AssetCheckExecutionContext, config: UntrustedConfig, store: StoreResource
-) -> dg.AssetCheckResult:
+def few_tests_are_not_trusted(config: UntrustedConfig, store: StoreResource) -> dg.AssetCheckResult:
     """Warn when correct solutions fail many tests, or all of a problem: the tests or their limits may be misread."""
     opened = store.open()
-    shares = {"/".join(keys.values()): _untrusted_shares(opened, keys) for keys in _asked(context, opened, TEST_TRUST)}
+    shares = {"/".join(keys.values()): _untrusted_shares(opened, keys) for keys in opened.partitions(TEST_TRUST)}
     return dg.AssetCheckResult(
         passed=all(max(both.values()) <= config.most_untrusted_share for both in shares.values()),
         severity=dg.AssetCheckSeverity.WARN,

@@ -86,8 +86,9 @@ def _latest(instance: dg.DagsterInstance, manifest: Manifest, name: str) -> dg.E
 
 def _partition_read(manifest: Manifest, name: str) -> str | None:
     """Return which partition was read; ``None`` where one without partitions read all of them."""
+    is_whole = name in TABLES and not TABLES[name].partition_by  # of such a table a slice may be named, no partition
     read = [one.partition for one in manifest.inputs if one.table == name] if manifest.partition else []
-    return "|".join(read[0].values()) or None if read else None
+    return "|".join(read[0].values()) or None if read and not is_whole else None
 
 
 def _version(record: dg.EventLogRecord | None) -> str:

@@ -59,6 +59,9 @@ class _Finished:
     def follow(self, other: Rows) -> bool:
         return other.exist
 
+    def made_by(self, version: str) -> bool:  # noqa: ARG002 - the protocol's
+        return False
+
     def parts(self) -> Iterator[Part]:
         yield from ()
 
@@ -180,7 +183,8 @@ class _Call:
     raw: Raw | None
 
     def job(self, step: Step) -> Job:
-        absent = {read.table.name: FileRows((), read) for read in step.reads}  # what comes later in the flow
+        # What comes later in the flow, and what an earlier run wrote.
+        absent = {read.table.name: FileRows((), read) for read in (*map(Read, step.writes), *step.reads)}
         return Job(partition={}, rows=absent | self.rows, services=self.services, given=self.given, raw=self.raw)
 
 

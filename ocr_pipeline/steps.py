@@ -156,6 +156,9 @@ class Rows(Protocol):
     def follow(self, other: Rows) -> bool:
         """Whether they were made from the present rows of the other table."""
 
+    def made_by(self, version: str) -> bool:
+        """Whether a step of this version wrote them, so that it may take from them what it would write again."""
+
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream the rows."""
 
@@ -197,12 +200,17 @@ class StoreRows:
     @property
     def references(self) -> list[InputRef]:
         """What a manifest says was read."""
-        return [self.store.reference(self.table, **keys) for keys in self.partitions]
+        return [self.store.reference(self.table, self.dataset, **keys) for keys in self.partitions]
 
     def follow(self, other: Rows) -> bool:
         """Whether the manifest of the only partition names the present rows of the other table."""
         made = self.store.manifest(self.table, **self.partitions[0])
         return made is not None and all(one in made.inputs for one in cast("StoreRows", other).references)
+
+    def made_by(self, version: str) -> bool:
+        """Whether the manifest of the only partition names the version."""
+        made = self.store.manifest(self.table, **self.partitions[0])
+        return made is not None and made.code_version == version
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream the rows of all partitions."""
@@ -253,6 +261,10 @@ class FileRows:
     def follow(self, other: Rows) -> bool:
         """Whether there are rows of both: files do not say what they were made from."""
         return self.exist and other.exist
+
+    def made_by(self, version: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Say no: files do not say what wrote them."""
+        return False
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream the rows with all columns of the table; absent ones have their defaults."""

@@ -94,6 +94,8 @@ class Table:
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
     row_group_rows: int = NARROW_ROW_GROUP_ROWS
+    sliced_by: str | None = None
+    """A column whose values are read apart: the manifest holds a hash of the rows of each."""
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -295,6 +297,7 @@ CLEAN_PROBLEMS: Final = Table(
     description="Unique problems that no benchmark holds: what the teacher is asked.",
     key=("problem_id",),
     row_group_rows=TEXT_ROW_GROUP_ROWS,
+    sliced_by="dataset",
     schema=UNIQUE_PROBLEMS.schema,
 )
 
@@ -595,6 +598,7 @@ REASONING_PATTERNS: Final = Table(
             "entropy_bits?", pa.float64(), "Shannon entropy of the patterns; null when no segment has one.", unit="bits"
         ),
         _column("entropy_normalized?", pa.float64(), "Entropy divided by its largest possible value, 0 to 1."),
+        _column("reasoning_sha256?", NAME, "Hash of the reasoning; the same text is not read twice."),
     ),
 )
 

@@ -32,4 +32,4 @@ __all__ = [
     "undecided_pairs",
 ]
 
-VERSION: Final = "2"
+VERSION: Final = "3"

@@ -11,6 +11,7 @@ The result stands beside the samples, keyed by ``sample_id``; the text is read t
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections import Counter
@@ -20,6 +21,7 @@ from enum import StrEnum
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ocr_pipeline.answers import without_fences
 from ocr_pipeline.counts import StageCounts
@@ -27,7 +29,7 @@ from ocr_pipeline.engine import Engine
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import REASONING_PATTERNS
 
-__all__ = ["Pattern", "PatternCounts", "count_patterns", "entropy_bits", "find_patterns", "label_sentence"]
+__all__ = ["KEPT", "Pattern", "PatternCounts", "count_patterns", "entropy_bits", "find_patterns", "label_sentence"]
 
 
 class Pattern(StrEnum):
@@ -129,6 +131,8 @@ RANK: Final = {pattern.value: rank for rank, pattern in enumerate(LABELLED)}
 SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n+")
 WORD: Final = re.compile(r"[a-z]{2}")
 BATCH_BYTES: Final = 16 << 20
+KEPT: Final = ("reasoning_sha256", "counts")
+"""What is taken over from an earlier result: the rest follows from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,7 @@ def find_patterns(
     responses: Iterable[pa.RecordBatch],
     engine: Engine,
     writer: TableWriter,
+    earlier: Iterable[pa.RecordBatch] = (),
 ) -> StageCounts:
     """Write one row per sample that has a reasoning, in the order of the responses.
 
@@ -198,6 +203,9 @@ def find_patterns(
         Runs the rules over batches.
     writer
         Receives rows of ``reasoning_patterns``.
+    earlier
+        ``reasoning_sha256`` and ``counts`` that the same rules gave before: a reasoning that is among them is not read
+        again. Held in memory.
 
     Returns
     -------
@@ -206,9 +214,10 @@ def find_patterns(
         (``no_response``).
     """
     spans, rows_in = _spans(samples)
+    known = pa.Table.from_batches(earlier, pa.schema([REASONING_PATTERNS.schema.field(name) for name in KEPT]))
     written = unlabelled = 0
     with_reasoning = len(spans)
-    for batch in engine.map(_label_batch, _reasonings(responses, spans)):
+    for batch in engine.map(_label_batch, _reasonings(responses, spans, known.combine_chunks())):
         written += batch.num_rows
         unlabelled += batch.column("entropy_bits").null_count
         writer.write(batch)
@@ -234,19 +243,22 @@ def _spans(samples: Iterable[pa.RecordBatch]) -> tuple[dict[str, tuple[int, int]
     return spans, rows
 
 
-def _reasonings(responses: Iterable[pa.RecordBatch], spans: Mapping[str, tuple[int, int]]) -> Iterator[pa.RecordBatch]:
-    """Yield bounded batches of sample id, text and span."""
+def _reasonings(
+    responses: Iterable[pa.RecordBatch], spans: Mapping[str, tuple[int, int]], known: pa.Table
+) -> Iterator[pa.RecordBatch]:
+    """Yield bounded batches of reasonings, each with its hash, and with what is known of it in the place of its text."""
     for batch in responses:
-        ids = batch.column("request_id").to_pylist()
-        rows = [row for row, name in enumerate(ids) if name in spans]
-        found = [ids[row] for row in rows]
-        text = batch.column("text").cast(pa.large_string()).take(pa.array(rows, pa.int64()))
+        texts = batch.column("text").cast(pa.large_binary())
+        rows = [(row, name) for row, name in enumerate(batch.column("request_id").to_pylist()) if name in spans]
+        reasonings = [texts[row].as_py()[slice(*spans[name])] for row, name in rows]
+        hashes = pa.array([hashlib.sha256(text).hexdigest() for text in reasonings], pa.string())
+        places = pc.index_in(hashes, known["reasoning_sha256"])
         joined = pa.table(
             {
-                "sample_id": pa.array(found, pa.string()),
-                "text": text,
-                "start": pa.array([spans[name][0] for name in found], pa.int64()),
-                "end": pa.array([spans[name][1] for name in found], pa.int64()),
+                "sample_id": pa.array([name for _, name in rows], pa.string()),
+                "reasoning_sha256": hashes,
+                "counts": known["counts"].take(places),
+                "text": pc.if_else(pc.is_null(places), pa.array(reasonings, pa.large_binary()), None),
             }
         )
         yield from joined.to_batches(max_chunksize=_rows_per_batch(joined))
@@ -258,11 +270,11 @@ def _rows_per_batch(rows: pa.Table) -> int:
 
 
 def _label_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    texts = batch.column("text").cast(pa.large_binary())
-    starts, ends = batch.column("start").to_pylist(), batch.column("end").to_pylist()
     found = [
-        count_patterns(text.as_py()[start:end].decode(errors="replace"))
-        for text, start, end in zip(texts, starts, ends, strict=True)
+        PatternCounts({Pattern(name): count for name, count in counts})
+        if counts is not None
+        else count_patterns(text.decode(errors="replace"))
+        for text, counts in zip(batch.column("text").to_pylist(), batch.column("counts").to_pylist(), strict=True)
     ]
     rows = {
         "sample_id": batch.column("sample_id"),
@@ -273,5 +285,6 @@ def _label_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
         "n_segments": pa.array([one.n_segments for one in found], pa.int32()),
         "entropy_bits": pa.array([one.entropy_bits for one in found], pa.float64()),
         "entropy_normalized": pa.array([one.entropy_normalized for one in found], pa.float64()),
+        "reasoning_sha256": batch.column("reasoning_sha256"),
     }
     return pa.RecordBatch.from_pydict(rows)

@@ -7,7 +7,7 @@ from typing import Final
 from ocr_pipeline import evidence
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import ENGINE
-from ocr_pipeline.evidence.patterns import find_patterns
+from ocr_pipeline.evidence.patterns import KEPT, find_patterns
 from ocr_pipeline.steps import Job, Read, Step
 from ocr_pipeline.tables import REASONING_PATTERNS, RESPONSES, SAMPLES
 
@@ -15,11 +15,13 @@ __all__ = ["FIND_PATTERNS"]
 
 
 def _find_patterns(job: Job) -> StageCounts:
+    earlier = job.read(REASONING_PATTERNS)
     return find_patterns(
-        job.read(SAMPLES).batches(),
-        job.read(RESPONSES).batches(),
+        job.read(SAMPLES).batches(["sample_id", "reasoning_span"]),
+        job.read(RESPONSES).batches(["request_id", "text"]),
         engine=job.use(ENGINE),
         writer=job.writer(REASONING_PATTERNS),
+        earlier=earlier.batches(list(KEPT)) if earlier.made_by(evidence.VERSION) else (),
     )
 
 

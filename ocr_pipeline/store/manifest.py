@@ -39,7 +39,7 @@ class PartFile:
 
 @dataclass(frozen=True, slots=True)
 class InputRef:
-    """A partition that another one was built from, by its content."""
+    """A partition that another one was built from, or a slice of it, by its content."""
 
     table: str
     partition: dict[str, str]
@@ -59,6 +59,8 @@ class Manifest:
     counts: dict[str, Any] = field(default_factory=dict)
     model: str | None = None
     schema_version: int = SCHEMA_VERSION
+    slices: dict[str, str] = field(default_factory=dict)
+    """Hash of the rows of each value of the column by which the table is sliced."""
 
     @property
     def rows(self) -> int:
@@ -106,7 +108,7 @@ class Manifest:
         """
         try:
             raw = json.loads(text)
-            known = {name: raw[name] for name in cls.__dataclass_fields__}
+            known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
             known["files"] = tuple(PartFile(**file) for file in raw["files"])
             known["inputs"] = tuple(InputRef(**ref) for ref in raw["inputs"])
             return cls(**known)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 import pyarrow as pa
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Store", "open_table"]
 
 Partition = Mapping[str, str]
+NO_ROWS: Final = "no rows"
+"""In the place of a hash: a slice that holds nothing."""
 
 
 class Store:
@@ -139,8 +141,13 @@ class Store:
         for part in manifest.files if manifest else ():
             yield make(f"{self.path(table, **keys)}/{part.name}", self._filesystem, partition_expression=guarantee)
 
-    def reference(self, table: Table, **partition: str) -> InputRef:
+    def reference(self, table: Table, slice_of: str | None = None, **partition: str) -> InputRef:
         """Return a reference to a partition for the manifest of what is built from it.
+
+        Parameters
+        ----------
+        slice_of
+            The only value of the table's ``sliced_by`` whose rows are read.
 
         Raises
         ------
@@ -152,7 +159,9 @@ class Store:
             self.open(table, **partition)  # raises, and says which partitions exist
             message = f"partition {table.name}/{partition} vanished while it was read; run the step again"
             raise StoreError(message)
-        return InputRef(table.name, dict(partition), manifest.content_sha256)
+        if slice_of is None or table.sliced_by is None or not manifest.slices:
+            return InputRef(table.name, dict(partition), manifest.content_sha256)
+        return InputRef(table.name, {table.sliced_by: slice_of}, manifest.slices.get(slice_of, NO_ROWS))
 
     def references(self, table: Table) -> list[InputRef]:
         """Return references to every partition of a table, sorted."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store.atomic import atomic_write, sync
 from ocr_pipeline.store.manifest import Manifest, PartFile
-from ocr_pipeline.store.parts import Part, RowGroups, writing
+from ocr_pipeline.store.parts import Part, RowGroups, Slices, writing
 from ocr_pipeline.store.places import Place
 from ocr_pipeline.store.rows import conform
 from ocr_pipeline.tables import Table, table_named
@@ -124,6 +124,7 @@ class PartitionWriter:
         self._files: list[PartFile] = []
         self._part: Part | None = None
         self._groups = RowGroups(table)
+        self._slices = Slices(table)
         self._stack = ExitStack()
         self.counts: StageCounts | None = None
         """The account of the step, for the manifest."""
@@ -137,7 +138,9 @@ class PartitionWriter:
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Append rows."""
-        for group in self._groups.add(conform(rows, self._table)):
+        conformed = conform(rows, self._table)
+        self._slices.write(conformed)
+        for group in self._groups.add(conformed):
             self._write_group(group)
 
     def _write_group(self, group: pa.Table) -> None:
@@ -174,7 +177,7 @@ class PartitionWriter:
             self._write_group(self._table.schema.empty_table())
         self._close_part()
         counts = self.counts.as_dict() if self.counts else {}
-        manifest = replace(self._draft, files=tuple(self._files), counts=counts)
+        manifest = replace(self._draft, files=tuple(self._files), counts=counts, slices=self._slices.close())
         with writing(self._uri):
             self._place.publish(manifest)
         self.manifest = manifest

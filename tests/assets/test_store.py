@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.flow import FLOW
+from ocr_pipeline.steps import stored_rows
+from ocr_pipeline.store import InputRef, Store
+from ocr_pipeline.tables import CLEAN_PROBLEMS
 from resources import StoreResource
+from tests.evidence import root as fixture
 
 
 def test_beside_the_data_where_that_is_a_folder(tmp_path: Path) -> None:
@@ -20,3 +25,24 @@ def test_in_the_named_folder_where_the_data_is_elsewhere(tmp_path: Path, monkeyp
         StoreResource(root="mock://bucket/root").side_folder("ledger")
     monkeypatch.setenv("OCR_PIPELINE_LOCAL", str(tmp_path))
     assert StoreResource(root="mock://bucket/root").side_folder("ledger") == tmp_path / "_ledger"
+
+
+def _read_of_problems(store: Store) -> list[InputRef]:
+    """Return what the partitions of ``taco`` read of the clean problems."""
+    return [
+        reference
+        for step in FLOW
+        if step.partition_by and any(read.table is CLEAN_PROBLEMS for read in step.reads)
+        for reference in stored_rows(step, store, fixture.PYTHON, lambda _: "train")[CLEAN_PROBLEMS.name].references
+    ]
+
+
+def test_a_new_problem_concerns_its_own_data_set_alone(tmp_path: Path) -> None:
+    """Partitions of another one are not built again: what they read is a slice, which is as it was."""
+    store, read = Store(tmp_path), []
+    for names in ([fixture.SUM], [fixture.SUM, fixture.LEAKED], [fixture.SUM, fixture.SORT]):
+        fixture.put(store, CLEAN_PROBLEMS, [fixture.unique(name) for name in names])
+        read.append(_read_of_problems(store))
+    assert len(read[0]) > 3
+    assert read[0] == read[1]
+    assert not set(map(str, read[1])) & set(map(str, read[2]))

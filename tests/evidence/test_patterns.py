@@ -1,6 +1,8 @@
 """Reasoning patterns: each move has its cue, the entropy is Shannon's, and nothing labelled is not zero."""
 
+import hashlib
 import math
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.evidence import Pattern, count_patterns, entropy_bits, find_patterns
-from ocr_pipeline.evidence.patterns import LABELLED, label_sentence
+from ocr_pipeline.evidence.patterns import KEPT, LABELLED, label_sentence
 from ocr_pipeline.tables import REASONING_PATTERNS, RESPONSES, SAMPLES
 from tests.evidence import root as fixture
 
@@ -118,7 +120,12 @@ class Collector:
         return [row for table in self.tables for row in table.to_pylist()]
 
 
-def find(samples: list[dict[str, object]], responses: list[dict[str, object]], workers: int = 0):  # noqa: ANN201
+def find(  # noqa: ANN201
+    samples: list[dict[str, object]],
+    responses: list[dict[str, object]],
+    workers: int = 0,
+    earlier: Sequence[pa.RecordBatch] = (),
+):
     """Run the step over rows."""
     writer = Collector()
     counts = find_patterns(
@@ -126,6 +133,7 @@ def find(samples: list[dict[str, object]], responses: list[dict[str, object]], w
         fixture.rows_of(RESPONSES, responses).to_batches(max_chunksize=2),
         engine=LocalEngine(workers),
         writer=writer,
+        earlier=earlier,
     )
     return counts, writer.rows()
 
@@ -173,3 +181,28 @@ def test_rows_fit_the_table() -> None:
     table = pa.Table.from_pylist(rows, schema=REASONING_PATTERNS.schema)
     assert table["entropy_bits"].null_count == 1
     assert counts.notes == {"unlabelled": 1}
+
+
+def test_a_reasoning_is_not_read_twice() -> None:
+    """What an earlier result says of the same text is taken over; another text is read."""
+    earlier = {
+        "reasoning_sha256": hashlib.sha256(fixture.REASONING.encode()).hexdigest(),
+        "counts": [("verification", 7)],
+    }
+    known = fixture.rows_of(REASONING_PATTERNS, [earlier]).select(KEPT)
+    responses = [
+        {"request_id": "a", "text": fixture.TEXT},
+        {"request_id": "b", "text": fixture.TEXT.replace("We need to", "We want to")},
+    ]
+    _, rows = find([fixture.sample("a"), fixture.sample("b")], responses, earlier=known.to_batches())
+    assert (rows[0]["counts"], rows[0]["n_segments"], rows[0]["entropy_bits"]) == ([("verification", 7)], 7, 0.0)
+    assert ("verification", 7) not in rows[1]["counts"]
+
+
+def test_rows_are_the_same_with_and_without_an_earlier_result() -> None:
+    """Taking over changes nothing but the time."""
+    samples = [fixture.sample(name) for name in "abc"]
+    responses = [{"request_id": name, "text": fixture.TEXT} for name in "abc"]
+    first = find(samples, responses)
+    earlier = fixture.rows_of(REASONING_PATTERNS, first[1]).select(KEPT)
+    assert find(samples, responses, earlier=earlier.to_batches()) == first

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -17,10 +20,13 @@ from ocr_pipeline import open_table
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.store import FileWriter, InputRef, Manifest, Store, TableWriter, canonical_json
+from ocr_pipeline.store.parts import Slices
+from ocr_pipeline.store.rows import conform
 from ocr_pipeline.tables import PROBLEMS, RESPONSES, SFT_DATASET, TESTS, Table
 from tests.store.rows import TACO, TEXTS, inputs, manifest_json, test_rows, write
 
 SMALL = Table(TESTS.name, TESTS.description, TESTS.schema, TESTS.key, TESTS.partition_by, row_group_rows=3)
+SLICED = replace(SMALL, partition_by=(), sliced_by="kind")
 
 
 def _cut(rows: pa.Table, cuts: list[int]) -> list[pa.Table]:
@@ -311,3 +317,46 @@ def test_responses_are_partitioned_twice(tmp_path: Path) -> None:
     """The folder is hive style, data set before language, whatever order the keys are given in."""
     path = Store(tmp_path).path(RESPONSES, language="cpp", dataset="apps")
     assert path == f"{tmp_path}/responses/dataset=apps/language=cpp"
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["example", "public", "private"]), TEXTS)),
+    st.lists(st.integers(0, 100), max_size=5),
+)
+def test_the_hash_of_a_slice_is_that_of_its_rows(rows: list[tuple[str, str]], cuts: list[int]) -> None:
+    """Rows of other values before, between or behind do not change it, nor does the batching."""
+    kinds = pa.array([kind for kind, _ in rows], pa.string())
+    table = conform(test_rows([text for _, text in rows]).set_column(2, "kind", kinds), SLICED)
+    mixed = Slices(SLICED)
+    for piece in _cut(table, cuts):
+        mixed.write(piece)
+    found = mixed.close()
+    assert set(found) == {kind for kind, _ in rows}
+    for kind, hashed in found.items():
+        alone = Slices(SLICED)
+        alone.write(table.filter(pc.equal(table["kind"], kind)))
+        assert alone.close() == {kind: hashed}
+
+
+def test_a_reference_to_a_slice_changes_with_its_rows_alone(tmp_path: Path) -> None:
+    """Of a table that is read in slices, rows of another value change nothing for who reads one."""
+    store, found = Store(tmp_path), []
+    for texts in (["a"], ["a", "b"]):
+        rows = test_rows(texts).set_column(2, "kind", pa.array(["public", "private"][: len(texts)], pa.string()))
+        write(store, rows, table=SLICED, partition={})
+        found.append([store.reference(SLICED, kind) for kind in ("public", "private")] + [store.reference(SLICED)])
+    assert found[0][0] == found[1][0] == InputRef("tests", {"kind": "public"}, found[0][0].content_sha256)
+    assert found[0][1] != found[1][1]
+    assert found[0][2] != found[1][2]
+
+
+def test_a_manifest_without_slices_is_referred_to_as_a_whole(tmp_path: Path) -> None:
+    """What was written before slices had hashes is still read."""
+    store = Store(tmp_path)
+    write(store, test_rows(["a"]), table=replace(SLICED, sliced_by=None), partition={})
+    path = tmp_path / "tests" / "_manifest.json"
+    before = json.loads(path.read_text(encoding="utf-8"))
+    del before["slices"]
+    path.write_text(json.dumps(before), encoding="utf-8")
+    assert store.reference(SLICED, "public") == store.reference(SLICED)
