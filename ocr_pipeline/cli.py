@@ -45,6 +45,7 @@ OTHERS: Final = {
     "serve-judge": "ocr_pipeline.serving.command:serve_judge",
     "reviews": "ocr_pipeline.studio.command:reviews",
     "studio": "ocr_pipeline.studio.command:studio",
+    "storage": "ocr_pipeline.store.command:storage",
 }
 NAMES: Final = (*STEPS, *OTHERS)
 

@@ -7,6 +7,7 @@
     │   ├── OptionError       an option out of its bounds, or several that contradict each other: wrong usage
     │   └── MissingInputError what another step, or a person, has to make first
     ├── StoreError            the data root: not writable, locked by another writer, a damaged partition
+    │   └── OvertakenError    another machine replaced it meanwhile; nothing of ours was published
     ├── ConservationError     a step whose rows do not add up: in ≠ kept + Σ dropped; a bug of ours, never data
     ├── ModelError            an embedding or student model that cannot be loaded or is not the one asked for
     ├── TeacherError          the server or its configuration; a single refused request is a row, not an error
@@ -27,6 +28,7 @@ __all__ = [
     "MissingInputError",
     "ModelError",
     "OptionError",
+    "OvertakenError",
     "PipelineError",
     "StoreError",
     "TeacherError",
@@ -52,6 +54,10 @@ class MissingInputError(InputError):
 
 class StoreError(PipelineError):
     """The data root cannot be read or written as asked."""
+
+
+class OvertakenError(StoreError):
+    """Somebody else has replaced what was read before it was written."""
 
 
 class ConservationError(PipelineError):

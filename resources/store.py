@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import Store
@@ -30,15 +30,18 @@ class StoreResource(dg.ConfigurableResource[Store]):
         default=600.0, description="How long a retry waits for the orphan of a killed run to finish a partition."
     )
 
+    _run: str = PrivateAttr(default="")
+
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Free what killed runs still hold: every asset uses the store, and this comes before it waits for a pool."""
+        self._run = context.run.run_id if context.run else ""
         if context.run is not None and context.instance is not None:
             mark_machine(context.instance, context.run.run_id)
             end_killed_runs(context.instance)
 
     def open(self) -> Store:
         """Open the data root."""
-        return Store(self.root, lock_timeout_s=self.lock_timeout_s)
+        return Store(self.root, lock_timeout_s=self.lock_timeout_s, run=self._run)
 
     def side_folder(self, name: str) -> Path:
         """Return a local folder for what is not a table: ledgers, caches, checkpoints.

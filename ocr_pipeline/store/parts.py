@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import StoreError
 from ocr_pipeline.store.manifest import PartFile
+from ocr_pipeline.store.objects import explained
 from ocr_pipeline.tables import SCHEMA_VERSION, Table
 
 __all__ = ["Part", "RowGroups", "Slices", "writing"]
@@ -114,6 +115,8 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if "://" in path:
+            raise explained(path, error) from error
         message = f"`{path}` cannot be written: {error}; free some space, check its owner or choose another folder"
         raise StoreError(message) from error
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +19,8 @@ from ocr_pipeline.errors import InputError, MissingInputError, StoreError
 from ocr_pipeline.store.atomic import atomic_write
 from ocr_pipeline.store.files import parquet_format
 from ocr_pipeline.store.manifest import MANIFEST, InputRef, Manifest, fingerprint, sha256_of
-from ocr_pipeline.store.places import LocalPlace, ObjectPlace, Place, held_files
+from ocr_pipeline.store.objects import Objects, Stored, open_root, reaching, whoever
+from ocr_pipeline.store.places import REPLACED, LocalPlace, ObjectPlace, Place, held_files, named_files
 from ocr_pipeline.store.writing import PartitionWriter
 from ocr_pipeline.tables import Table, table_named
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "open_table"]
 
+GRACE_S: Final = 86_400.0
 Partition = Mapping[str, str]
 NO_ROWS: Final = "no rows"
 """In the place of a hash: a slice that holds nothing."""
@@ -40,12 +44,22 @@ class Store:
         A local path, or any URI that :mod:`pyarrow.fs` opens (``s3://bucket/folder``).
     lock_timeout_s
         How long to wait for another writer of the same partition, in seconds.
+    grace_s
+        How long replaced part files stay on object storage for those who read them, in seconds; the default is
+        OCR_PIPELINE_GRACE_S, or a day.
+    run
+        The run that writes, so that a machine that comes too late can say who was first.
     """
 
-    def __init__(self, root: str | Path, *, lock_timeout_s: float = 600.0) -> None:
+    def __init__(
+        self, root: str | Path, *, lock_timeout_s: float = 600.0, grace_s: float | None = None, run: str = ""
+    ) -> None:
         self.root = str(root)
         self.lock_timeout_s = lock_timeout_s
-        self._filesystem, self._base = _filesystem(self.root)
+        self.grace_s = _grace_s() if grace_s is None else grace_s
+        self.run = run
+        self._filesystem, self._base = open_root(self.root)
+        self._objects = Objects(self.root)
 
     @property
     def local_root(self) -> Path | None:
@@ -82,16 +96,20 @@ class Store:
     def manifest(self, table: Table, **partition: str) -> Manifest | None:
         """Return the partition's manifest, or ``None`` when there is no whole partition."""
         path = f"{self.path(table, **partition)}/{MANIFEST}"
-        if self._filesystem.get_file_info(path).type != pafs.FileType.File:
-            return None
-        with self._filesystem.open_input_stream(path) as stream:
-            return Manifest.from_json(stream.read().decode(), path)
+        with reaching(path):
+            if self._filesystem.get_file_info(path).type != pafs.FileType.File:
+                return None
+            with self._filesystem.open_input_stream(path) as stream:
+                text = stream.read().decode()
+        return Manifest.from_json(text, path)
 
     def partitions(self, table: Table) -> list[dict[str, str]]:
         """Return the keys of every whole partition, sorted."""
         selector = pafs.FileSelector(f"{self._base}/{table.name}", recursive=True, allow_not_found=True)
         found = []
-        for info in self._filesystem.get_file_info(selector):
+        with reaching(f"{self._base}/{table.name}"):
+            infos = self._filesystem.get_file_info(selector)
+        for info in infos:
             if info.base_name == MANIFEST:
                 relative = info.path.removeprefix(f"{self._base}/{table.name}").strip("/")
                 pairs = [part.split("=", 1) for part in relative.split("/")[:-1]]
@@ -210,9 +228,42 @@ class Store:
     def _place(self, table: Table, partition: Partition) -> Place:
         target = self.path(table, **partition)
         if self.local_root is None:
-            return ObjectPlace(self._filesystem, target)
+            self._objects.require_conditional_puts(self._base)
+            writer = whoever(self.run)
+            return ObjectPlace(self._objects, self._filesystem, target, writer=writer, grace_s=self.grace_s)
         staging = self.local_root / "_staging" / "-".join([table.name, *partition.values()])
         return LocalPlace(Path(target), staging)
+
+    def unnamed(self, *, older_than_s: float) -> Iterator[tuple[str, int]]:
+        """Yield path and bytes of every part file on object storage that no manifest and no note of a replacement names.
+
+        A writer that was killed leaves them; one that is still at work has them, too, until it publishes: so only those are
+        given that are older than any writer works.
+        """
+        folders: dict[str, dict[str, Stored]] = {}
+        for path, stored in self._objects.listed(self._base).items():
+            folder, _, name = path.rpartition("/")
+            folders.setdefault(folder, {})[name] = stored
+        now = datetime.now(UTC)
+        for folder, listed in sorted(folders.items()):
+            named = {
+                name
+                for record in listed
+                if record == MANIFEST or record.startswith(REPLACED)
+                for name in self._named(f"{self._base}/{folder}/{record}")
+            }
+            for name, stored in sorted(listed.items()):
+                is_old = (now - stored.modified).total_seconds() >= older_than_s
+                if name.startswith("part-") and name not in named and is_old:
+                    yield f"{self._base}/{folder}/{name}", stored.bytes
+
+    def _named(self, path: str) -> set[str]:
+        found = self._objects.get(path)
+        return named_files(found) if path.endswith(MANIFEST) else set(json.loads(found.data) if found else ())
+
+    def sweep(self, paths: Sequence[str]) -> None:
+        """Delete objects that :meth:`unnamed` gave."""
+        self._objects.delete(list(paths))
 
     def put_text(self, name: str, text: str) -> str:
         """Write a text document such as ``data_card/README.md`` into the root; return where it is."""
@@ -221,9 +272,7 @@ class Store:
             with atomic_write(Path(path)) as file:
                 file.write(text.encode())
         else:
-            self._filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
-            with self._filesystem.open_output_stream(path) as stream:  # an object appears when it is whole
-                stream.write(text.encode())
+            self._objects.put_plainly(path, text.encode())  # an object appears when it is whole
         return path
 
     @contextmanager
@@ -260,19 +309,27 @@ class Store:
     def _lock_folder(self) -> Path:
         if self.local_root:
             return self.local_root / "_locks"
-        # Object storage has no locks; this keeps out the writers of this machine, the manifest decides between machines.
+        # Object storage has no locks; this keeps out the writers of this machine, the conditional put those of others.
         return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "ocr_pipeline" / sha256_of(self.root)[:16]  # noqa: S108
 
 
-def _filesystem(root: str) -> tuple[pafs.FileSystem, str]:
-    if "://" not in root:
-        return pafs.LocalFileSystem(), str(Path(root).absolute())
+def _grace_s() -> float:
+    """Return the grace period that the environment asks for.
+
+    Raises
+    ------
+    InputError
+        When it is not a number of seconds.
+    """
+    given = os.environ.get("OCR_PIPELINE_GRACE_S")
     try:
-        filesystem, base = pafs.FileSystem.from_uri(root)
-    except (pa.ArrowInvalid, OSError) as error:
-        message = f"data root `{root}` cannot be opened: {error}; give a folder or a URI such as s3://bucket/folder"
-        raise StoreError(message) from error
-    return filesystem, base.rstrip("/")
+        seconds = GRACE_S if given is None else float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        message = f"OCR_PIPELINE_GRACE_S must be a number of seconds, 0 or more, got `{given}`"
+        raise InputError(message)
+    return seconds
 
 
 def _read_text(path: Path) -> str:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.errors import OvertakenError
 from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import REVIEWS
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 FORMAT: Final = "1"
+MOST_OVERTAKEN: Final = 20
 VOTE_COLUMNS: Final = ["pair_key", "decision", "reviewer", "reviewed_at"]
 
 
@@ -74,6 +76,8 @@ class Agreement:
 def append_reviews(store: Store, reviews: Sequence[Review]) -> None:
     """Add rows to the table of reviews, all or none, without touching those that are there.
 
+    Where another machine was faster, they are added to what it wrote.
+
     Raises
     ------
     StoreError
@@ -82,6 +86,17 @@ def append_reviews(store: Store, reviews: Sequence[Review]) -> None:
     if not reviews:
         return
     added = pa.Table.from_pylist([asdict(review) for review in reviews], schema=REVIEWS.schema)
+    for attempt in range(MOST_OVERTAKEN + 1):
+        try:
+            _append(store, added)
+        except OvertakenError:
+            if attempt == MOST_OVERTAKEN:
+                raise
+        else:
+            return
+
+
+def _append(store: Store, added: pa.Table) -> None:
     with store.writer(REVIEWS, config={}, code_version=FORMAT) as writer:  # its lock also covers the reading
         rows = pa.concat_tables([stored_reviews(store), added])
         writer.write(rows)

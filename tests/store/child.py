@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from ocr_pipeline.errors import StoreError
 from ocr_pipeline.store import Manifest, Store, open_table, places, writing
+from ocr_pipeline.store.manifest import MANIFEST
+from ocr_pipeline.store.objects import Objects
 from ocr_pipeline.tables import TESTS, Table
 
 SMALL = Table(TESTS.name, TESTS.description, TESTS.schema, TESTS.key, TESTS.partition_by, row_group_rows=2)
@@ -60,17 +62,20 @@ def hold(root: str) -> None:
 
 def die(root: str, where: str) -> None:
     """Write a version and be killed at one point of it."""
+    name, moment = where.split(":")
 
     def deadly(function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> None:
+            if name == "put" and not str(arguments[1]).endswith(MANIFEST):
+                function(*arguments, **options)
+                return
             if after:
                 function(*arguments, **options)
             os.kill(os.getpid(), signal.SIGKILL)
 
         return call
 
-    name, moment = where.split(":")
-    target = Manifest if name == "to_json" else places
+    target = {"to_json": Manifest, "put": Objects}.get(name, places)
     setattr(target, name, deadly(getattr(target, name), after=moment == "after"))
     write_version(Store(root), 2)
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.fs as pafs
-import pytest
 from hypothesis import strategies as st
 
 from ocr_pipeline.store import Store
@@ -50,12 +48,3 @@ def manifest_json(root: Path) -> dict[str, Any]:
     text = (root / "tests" / "dataset=taco" / "_manifest.json").read_text(encoding="utf-8")
     value: dict[str, Any] = json.loads(text)
     return value
-
-
-def object_store(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Store:
-    """Return a store on a file system that is not the local one, as ``s3://`` would be, with its objects in ``folder``."""
-    folder.mkdir(exist_ok=True)
-    away = pafs.SubTreeFileSystem(str(folder), pafs.LocalFileSystem())
-    monkeypatch.setattr("ocr_pipeline.store.root._filesystem", lambda _: (away, "bucket/root"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
-    return Store("s3://bucket/root", **options)

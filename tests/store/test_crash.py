@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ocr_pipeline.errors import StoreError
+from ocr_pipeline.errors import OvertakenError, StoreError
 from ocr_pipeline.store import FileWriter, Store
 from ocr_pipeline.tables import TESTS
 from tests.store import child as store_child
@@ -244,3 +244,23 @@ def test_a_missing_part_file_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "tests" / "dataset=taco" / "part-00000.parquet").unlink()
     with pytest.raises(StoreError, match=r"tests/dataset=taco` is damaged: .*remove it and build it again"):
         Store(tmp_path).open(TESTS, **TACO)
+
+
+def test_a_folder_that_was_replaced_behind_the_locks_is_not_overwritten(tmp_path: Path) -> None:
+    """A machine that does not see this one's locks was faster: its rows stay."""
+    store_child.write_version(Store(tmp_path), 1)
+    other = Store(tmp_path)
+    other._lock_folder = lambda: tmp_path / "other"  # type: ignore[method-assign]
+    staged = tmp_path / "_staging"
+
+    def overtaken() -> None:
+        with Store(tmp_path).writer(TESTS, TACO, config={}, code_version="3") as writer:
+            writer.write(test_rows(["3"]))
+            staged.rename(tmp_path / "kept")
+            store_child.write_version(other, 2)
+            staged.rmdir()
+            (tmp_path / "kept").rename(staged)
+
+    with pytest.raises(OvertakenError, match="another machine does not see this one's locks"):
+        overtaken()
+    assert set(inputs(Store(tmp_path))) == {"2"}
