@@ -4,17 +4,19 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from assets.automation import of_report
 from assets.materialize import fails_in_one_line
 from assets.metadata import OWNER, described
 from ocr_pipeline import evidence
 from ocr_pipeline.evidence.funnel import stage_totals
+from ocr_pipeline.evidence.release import release as write_release
 from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, FUNNEL, PLAN_SFT_DATASET, REJECTED, SAMPLES, SFT_DATASET
 from resources import StoreResource
 
-__all__ = ["data_card", "funnel"]
+__all__ = ["data_card", "funnel", "release"]
 
 GROUP = "9_report"
 WEEKLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8))
@@ -67,3 +69,23 @@ def data_card(store: StoreResource) -> dg.MaterializeResult[Any]:
         text = evidence.data_card(store.open())
         path = store.open().put_text("data_card/README.md", text)
     return dg.MaterializeResult(metadata={"card": dg.MetadataValue.md(text), "dagster/uri": path})
+
+
+class ReleaseConfig(dg.Config):
+    """What a release is called."""
+
+    name: str = Field(default="", description="Such as 2026-11; without a name its rows name it.")
+
+
+@dg.asset(
+    deps=[SFT_DATASET.name, "data_card"],
+    description="An immutable folder that pandas, DuckDB, Polars, Spark and datasets read with their plain defaults.",
+    group_name=GROUP,
+    kinds={"parquet"},
+    owners=[OWNER],
+)
+def release(store: StoreResource, config: ReleaseConfig) -> dg.MaterializeResult[Any]:
+    """Release sft_dataset as it is now; a name never changes its rows."""
+    with fails_in_one_line():
+        place = write_release(store.open(), SFT_DATASET, config.name or None)
+    return dg.MaterializeResult(metadata={"dagster/uri": place})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -73,16 +72,10 @@ def release(
     table: Annotated[str, typer.Option(help="sft_dataset, or a selection with a name.")] = "sft_dataset",
     data: DataRoot = "data",
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of all releases; the default is releases in a data root that is a folder."),
-    ] = None,
+        str, typer.Option(help="Folder or URI of all releases; the default is releases in the data root.")
+    ] = "",
 ) -> None:
     """Write an immutable folder that pandas, DuckDB, Polars, Spark and datasets read with their defaults."""
-    store = Store(data)
-    local = store.local_root
-    if out is None and local is None:
-        message = f"`{data}` is not a folder: say with --out where the releases are kept"
-        raise InputError(message)
     try:
         released = table_named(table)
     except KeyError as error:
@@ -90,4 +83,4 @@ def release(
     if "license" not in released.schema.names:
         message = f"`{table}` has no licences, so it is not handed on; release sft_dataset or a selection with a name"
         raise InputError(message)
-    sys.stdout.write(f"{write_release(store, released, name, out or Path(str(local)) / 'releases')}\n")
+    sys.stdout.write(f"{write_release(Store(data), released, name, out)}\n")

@@ -27,7 +27,7 @@ from ocr_pipeline.errors import OvertakenError, StoreError
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-__all__ = ["Found", "Objects", "Stored", "explained", "open_root", "reaching", "whoever"]
+__all__ = ["Found", "Objects", "Stored", "below", "explained", "open_root", "reaching", "whoever"]
 
 RETRY_S: Final = 60.0
 ATTEMPTS: Final = 7
@@ -186,6 +186,13 @@ class Objects:
         with reaching(path):
             obstore.put(self._control, _name(path), data, use_multipart=False)
 
+    def upload(self, path: str, file: Path) -> None:
+        """Put a file of any size, in parts, whatever is there."""
+        import obstore
+
+        with reaching(path):
+            obstore.put(self._control, _name(path), file)
+
     def listed(self, folder: str) -> dict[str, Stored]:
         """Return every object below a folder by its path in it."""
         import obstore
@@ -237,6 +244,12 @@ class Objects:
 def _name(path: str) -> str:
     """Return the name inside the bucket; pyarrow's paths begin with the bucket."""
     return path.partition("/")[2]
+
+
+def below(root: str, name: str) -> str:
+    """Return a place in a root; the options of a URI stay at its end."""
+    place, mark, options = root.partition("?")
+    return f"{place.rstrip('/')}/{name}{mark}{options}"
 
 
 def open_root(root: str) -> tuple[pafs.FileSystem, str]:

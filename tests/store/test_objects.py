@@ -268,6 +268,17 @@ def test_storage_that_refuses_is_one_line(
     assert inputs(Store(root)) == ["old"]
 
 
+def test_a_part_that_cannot_be_put_is_one_line(s3: Server, root: str) -> None:
+    """Also in the middle of the rows: the old version stays, and no half one is published."""
+    store = Store(root)
+    write(store, test_rows(["old"]))
+    s3.misbehave(Fault(403, path=".parquet", method="PUT"), Fault(403, path=".parquet", method="POST"))
+    with pytest.raises(StoreError, match=r"parquet` (cannot be used: .*check the credentials|is not as it was written)"):
+        write(store, test_rows(["new"] * 9_000))
+    s3.misbehave()
+    assert inputs(store) == ["old"]
+
+
 def test_nobody_at_the_endpoint_is_one_line(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection names the address."""
     monkeypatch.setattr(objects, "ATTEMPTS", 1)
