@@ -273,7 +273,9 @@ def test_a_part_that_cannot_be_put_is_one_line(s3: Server, root: str) -> None:
     store = Store(root)
     write(store, test_rows(["old"]))
     s3.misbehave(Fault(403, path=".parquet", method="PUT"), Fault(403, path=".parquet", method="POST"))
-    with pytest.raises(StoreError, match=r"parquet` (cannot be used: .*check the credentials|is not as it was written)"):
+    with pytest.raises(
+        StoreError, match=r"parquet` (cannot be used: .*check the credentials|is not as it was written)"
+    ):
         write(store, test_rows(["new"] * 9_000))
     s3.misbehave()
     assert inputs(store) == ["old"]
