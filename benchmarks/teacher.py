@@ -32,7 +32,8 @@ import orjson
 import pyarrow as pa
 
 from ocr_pipeline.teacher import Asking, GenerateConfig, Message, Request, ask, generate, session
-from ocr_pipeline.teacher.ledger import Ledger, Record
+from ocr_pipeline.teacher.ledger import Ledger
+from ocr_pipeline.teacher.records import Record
 from ocr_pipeline.teacher.reply import Answer, Usage
 from ocr_pipeline.teacher.servers import attach, free_port
 

@@ -17,9 +17,11 @@ import orjson
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.errors import BudgetError
+from ocr_pipeline.teacher.book import Book, batched
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import wire_body
-from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.ledgers import open_ledger
+from ocr_pipeline.teacher.records import Record
 from ocr_pipeline.teacher.reply import ErrorKind, Usage
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 from ocr_pipeline.teacher.servers import Server
@@ -93,7 +95,10 @@ def ask(
     """
     identity = look_up_model(server, Identity(config.model, config.revision), outside).identity
     reserve_bytes = config.window * RESERVE_BYTES_PER_CALL
-    with Ledger(ledger, lock_timeout_s=config.lock_timeout_s, reserve_bytes=reserve_bytes) as book, Wanted() as wanted:
+    with (
+        open_ledger(ledger, lock_timeout_s=config.lock_timeout_s, reserve_bytes=reserve_bytes) as book,
+        Wanted() as wanted,
+    ):
         totals = converse(
             _calls(requests, identity, wanted, config.sent_as),
             server=server,
@@ -157,7 +162,7 @@ def _hashed_once(request: Request) -> list[str] | None:
     return [request.prompt_sha256] if len(request.messages) == 1 else None
 
 
-def _replies(rows: Sequence[WantedRow], ledger: Ledger, identity: Identity, totals: Totals) -> Iterator[Reply]:
+def _replies(rows: Sequence[WantedRow], ledger: Book, identity: Identity, totals: Totals) -> Iterator[Reply]:
     records = ledger.records([row.request_id for row in rows])
     for row in rows:
         request = _request(row.note)

@@ -13,7 +13,11 @@ import typer
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import atomic_write
-from ocr_pipeline.teacher.ledger import SUFFIX, Ledger, merge_ledgers, read_records, record_line
+from ocr_pipeline.store.postgres import is_database
+from ocr_pipeline.teacher.book import Book
+from ocr_pipeline.teacher.ledger import SUFFIX
+from ocr_pipeline.teacher.ledgers import copy_ledgers, ledgers_of, merge_ledgers
+from ocr_pipeline.teacher.records import record_line
 from ocr_pipeline.teacher.reply import ErrorKind
 
 __all__ = ["ledger", "replay"]
@@ -47,18 +51,20 @@ def replay(
 ledger = typer.Typer(help="Inspect, merge and export the ledgers of the teacher.", no_args_is_help=True)
 
 
+Places = Annotated[list[str], typer.Argument(help="Ledgers, folders of ledgers, or postgresql://….")]
+
+
 @ledger.command()
 def inspect(
-    paths: Annotated[list[Path], typer.Argument(help="Ledgers, or folders of ledgers.")],
+    places: Places,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show what ledgers hold: answers, failures, tokens, models."""
-    for path in _ledgers(paths):
-        with Ledger(path) as book:
-            summary = book.summary()
-        plain = {name: getattr(summary, name) for name in summary.__slots__}
-        line = json.dumps({"ledger": str(path), **plain}) if as_json else _summary_line(path, plain)
+    for name, book in _books(places):
+        summary = book.summary()
+        plain = {field: getattr(summary, field) for field in summary.__slots__}
+        line = json.dumps({"ledger": name, **plain}) if as_json else _summary_line(name, plain)
         sys.stdout.write(line + "\n")
 
 
@@ -69,21 +75,32 @@ def merge(
     into: Annotated[Path, typer.Option(help="The ledger that takes everything; it may exist.")],
 ) -> None:
     """Bring what other ledgers hold into one; answers of the target stay as they are."""
-    new, had = merge_ledgers(into, [path for path in _ledgers(sources) if path.resolve() != into.resolve()])
+    found = [file for source in sources for file in _files(source) if file.resolve() != into.resolve()]
+    new, had = merge_ledgers(into, found)
     sys.stdout.write(f"{new:,} new records, {had:,} were there\n")
 
 
 @ledger.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="A folder of ledgers, or postgresql://….")],
+    target: Annotated[str, typer.Argument(help="The same; what it holds already stays as it is.")],
+) -> None:
+    """Copy every ledger from a folder into Postgres, or back; again it copies only what is new."""
+    for name, (new, had) in copy_ledgers(source, target).items():
+        sys.stdout.write(f"{name}: {new:,} new records, {had:,} were there\n")
+
+
+@ledger.command()
 def export(
-    paths: Annotated[list[Path], typer.Argument(help="Ledgers, or folders of ledgers.")],
+    places: Places,
     *,
     out: Annotated[Path, typer.Option(help="JSONL file to write.")],
 ) -> None:
     """Write every record as a line of JSON."""
     written = 0
     with atomic_write(out) as file:
-        for path in _ledgers(paths):
-            for record in read_records(path):
+        for _, book in _books(places):
+            for record in book.all_records():
                 file.write(record_line(record))
                 written += 1
     sys.stdout.write(f"{written:,} records written to {out}\n")
@@ -91,35 +108,36 @@ def export(
 
 @ledger.command()
 def forget(
-    paths: Annotated[list[Path], typer.Argument(help="Ledgers, or folders of ledgers.")],
+    places: Places,
     *,
     error: Annotated[ErrorKind, typer.Option(help="Kind of failure.")],
 ) -> None:
     """Remove the failures of a kind, so that the next run asks again; answers stay."""
-    for path in _ledgers(paths):
-        with Ledger(path) as book:
-            sys.stdout.write(f"{path}: {book.forget(error):,} failures forgotten\n")
+    for name, book in _books(places):
+        sys.stdout.write(f"{name}: {book.forget(error):,} failures forgotten\n")
 
 
-def _ledgers(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            found = sorted(path.glob(f"*{SUFFIX}"))
-            if not found:
-                message = f"`{path}` holds no ledger ({SUFFIX})"
-                raise InputError(message)
-            yield from found
-        elif path.exists():
-            yield path
-        else:
-            message = f"`{path}` does not exist; give a ledger ({SUFFIX}) or a folder of ledgers"
-            raise InputError(message)
+def _books(places: list[str]) -> Iterator[tuple[str, Book]]:
+    """Yield the ledgers of some places, each open, one after the other, with a name for a person."""
+    for place in places:
+        for name, ledger in ledgers_of(place).items():
+            with ledger as book:
+                yield name if is_database(place) else str(getattr(book, "path", name)), book
 
 
-def _summary_line(path: Path, plain: dict[str, Any]) -> str:
+def _files(source: Path) -> list[Path]:
+    """Return the ledgers of a folder, or the file."""
+    found = sorted(source.glob(f"*{SUFFIX}")) if source.is_dir() else [source]
+    if not found or not source.exists():
+        message = f"`{source}` holds no ledger ({SUFFIX}); give a ledger, a folder of ledgers or a JSONL export"
+        raise InputError(message)
+    return found
+
+
+def _summary_line(name: str, plain: dict[str, Any]) -> str:
     mean, latency = plain["mean_completion_tokens"] or 0, plain["mean_latency_s"] or 0
     return (
-        f"{path}: {plain['answers']:,} answers, {plain['errors']:,} failures, "
+        f"{name}: {plain['answers']:,} answers, {plain['errors']:,} failures, "
         f"{plain['prompt_tokens']:,} + {plain['completion_tokens']:,} tokens (mean {mean:,.0f}, 95 % below "
         f"{plain['p95_completion_tokens'] or 0:,}), mean {latency:.1f} s; models: {', '.join(plain['models']) or 'none'}"
     )

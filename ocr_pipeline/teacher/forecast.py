@@ -10,10 +10,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.teacher.book import Book, batched
 from ocr_pipeline.teacher.generate import Asked, Enumeration, Part, ledger_file, teachers_of
-from ocr_pipeline.teacher.ledger import Ledger, LedgerSummary, batched
+from ocr_pipeline.teacher.ledgers import has_ledger, open_ledger
 from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy
+from ocr_pipeline.teacher.records import LedgerSummary
 from ocr_pipeline.teacher.reply import Usage
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
@@ -84,8 +86,8 @@ def forecasts(
             yield teacher.config.model, error
             continue
         enumeration = Enumeration(Part(problems, policy, split, number), teacher.config, served)
-        if path.exists():
-            with Ledger(path, lock_timeout_s=config.lock_timeout_s) as book:
+        if has_ledger(path):
+            with open_ledger(path, lock_timeout_s=config.lock_timeout_s) as book:
                 yield teacher.config.model, _forecast(enumeration, teacher.config, book)
         else:
             yield teacher.config.model, _forecast(enumeration, teacher.config, None)
@@ -99,7 +101,7 @@ def forecast(problems: Callable[[], Iterable[pa.RecordBatch]], **asked: Any) -> 
     return found
 
 
-def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Ledger | None) -> Forecast:
+def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Book | None) -> Forecast:
     requests = reused = too_long = prompt_tokens = 0
     with Wanted() as wanted:
         for chunk in batched(enumeration, LOOKUP_ROWS):
@@ -117,7 +119,7 @@ def _forecast(enumeration: Enumeration, config: GenerateConfig, ledger: Ledger |
 
 
 def _settled(
-    ledger: Ledger, asked: Sequence[Asked], enumeration: Enumeration, config: GenerateConfig
+    ledger: Book, asked: Sequence[Asked], enumeration: Enumeration, config: GenerateConfig
 ) -> dict[str, Usage]:
     return ledger.settled(
         [one.request_id for one in asked],

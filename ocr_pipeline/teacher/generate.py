@@ -23,12 +23,14 @@ from ocr_pipeline.errors import InputError, TeacherError
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import RESPONSES, Language
 from ocr_pipeline.teacher.ask import RESERVE_BYTES_PER_CALL, moment, prepared_call, require_room
+from ocr_pipeline.teacher.book import Book, batched
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import Served
-from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.ledgers import open_ledger
 from ocr_pipeline.teacher.options import GenerateConfig
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy, Subject
 from ocr_pipeline.teacher.prompts import solve_prompt
+from ocr_pipeline.teacher.records import Record
 from ocr_pipeline.teacher.reply import Answer, ErrorKind
 from ocr_pipeline.teacher.request import Identity, Message, Request, request_id
 from ocr_pipeline.teacher.servers import Server, attach
@@ -123,7 +125,10 @@ def generate(  # noqa: PLR0913 - the parts of a run
     path = ledger_file(ledger, dataset, config.language)
     reserve_bytes = config.window * RESERVE_BYTES_PER_CALL
     talks: list[_Talk] = []
-    with Ledger(path, lock_timeout_s=config.lock_timeout_s, reserve_bytes=reserve_bytes) as book, Wanted() as wanted:
+    with (
+        open_ledger(path, lock_timeout_s=config.lock_timeout_s, reserve_bytes=reserve_bytes) as book,
+        Wanted() as wanted,
+    ):
         start_s = clock()
         for number, teacher in enumerate(teachers):
             part = Part(problems, policy, split, number)
@@ -191,7 +196,7 @@ class _Talk:
 def _talk(  # noqa: PLR0913 - the parts of a run
     teacher: Teacher,
     part: Part,
-    ledger: Ledger,
+    ledger: Book,
     wanted: Wanted,
     spent: Account | None,
     progress: Progress,
@@ -369,7 +374,7 @@ def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
         yield absent | row
 
 
-def _book_what_was_paid(account: Account, enumeration: Enumeration, ledger: Ledger) -> None:
+def _book_what_was_paid(account: Account, enumeration: Enumeration, ledger: Book) -> None:
     """Book what the ledger already holds of the requests, where a cap counts it."""
     if account.budget.counts_spending:
         with Wanted() as seen:
@@ -379,7 +384,7 @@ def _book_what_was_paid(account: Account, enumeration: Enumeration, ledger: Ledg
                     account.spend(usage)
 
 
-def _write(wanted: Wanted, ledger: Ledger, talks: Sequence[_Talk], writer: TableWriter) -> Counter[str]:
+def _write(wanted: Wanted, ledger: Book, talks: Sequence[_Talk], writer: TableWriter) -> Counter[str]:
     verdicts: Counter[str] = Counter()
     for rows in batched(wanted.by_problem(), ROWS_PER_BATCH):
         records = ledger.records([row.request_id for row in rows])

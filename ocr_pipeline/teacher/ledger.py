@@ -1,4 +1,4 @@
-"""The request ledger: every answer that was paid for, durable when :meth:`Ledger.commit` returns, found by its key.
+"""The request ledger in a file: every answer that was paid for, durable when :meth:`Ledger.commit` returns, found by its key.
 
 A ledger is one SQLite file in WAL mode with full synchronisation: a commit is on the disk or it never was, whatever
 is killed. One process writes it at a time, kept apart by a lock of the operating system that an orphan holds as long
@@ -11,31 +11,24 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self
 
 import filelock
-import orjson
-import zstandard
 
-from ocr_pipeline.errors import InputError, StoreError
-from ocr_pipeline.teacher.reply import READER, Answer, ErrorKind, Usage, read_again
+from ocr_pipeline.errors import StoreError
+from ocr_pipeline.teacher.book import Book, answer_row, summarized
+from ocr_pipeline.teacher.records import LedgerSummary, Record, unpacked
+from ocr_pipeline.teacher.reply import ErrorKind
 
-__all__ = ["Ledger", "LedgerSummary", "Record", "merge_ledgers"]
+__all__ = ["SUFFIX", "Ledger"]
 
 SCHEMA_VERSION: Final = 1
 SUFFIX: Final = ".sqlite"
-COMPRESSION_LEVEL: Final = 1  # measured: 85 µs and 0.4 of the disk per 33 kB answer
-LOOKUP_ROWS: Final = 256
-FIRST_READER: Final = 1
 PAGE_BYTES: Final = 16_384  # an answer of 12 kB compressed stays on one page
-T = TypeVar("T")
 
 SCHEMA: Final = """
 CREATE TABLE answers (
@@ -53,6 +46,8 @@ CREATE TABLE answers (
 );
 CREATE TABLE bodies (id INTEGER PRIMARY KEY REFERENCES answers (id), body BLOB NOT NULL);
 """
+GOOD: Final = "FROM answers WHERE error_kind IS NULL"
+PARTS: Final = {"all": "FROM answers", "good": GOOD, "bad": "FROM answers WHERE error_kind IS NOT NULL"}
 INSERT_ANSWER: Final = """
 INSERT INTO answers (request_id, model, prompt_sha256, error_kind, is_final, finish_reason,
                      prompt_tokens, completion_tokens, latency_s, created_ms)
@@ -60,33 +55,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One line of the ledger: what was asked, for whom, and what came."""
-
-    request_id: str
-    prompt_sha256: str
-    params: str
-    """Canonical JSON of every sampling field."""
-    subject: dict[str, str | int]
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerSummary:
-    """What a ledger holds."""
-
-    answers: int = 0
-    errors: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    mean_completion_tokens: float | None = None
-    p95_completion_tokens: int | None = None
-    mean_latency_s: float | None = None
-    models: tuple[str, ...] = ()
-
-
-class Ledger:
+class Ledger(Book):
     """One ledger file, opened for reading and writing by this process alone.
 
     Parameters
@@ -100,11 +69,11 @@ class Ledger:
     """
 
     def __init__(self, path: Path, *, lock_timeout_s: float = 60.0, reserve_bytes: int = 0) -> None:
+        super().__init__()
         self.path = path
         self._reserve_bytes = reserve_bytes
         self._reserve = path.with_suffix(".reserve")
         self._lock_timeout_s = lock_timeout_s
-        self._compressors = threading.local()
 
     def __enter__(self) -> Self:
         """Take the lock and open the file.
@@ -167,31 +136,12 @@ class Ledger:
             for record, body in zip(records, bodies, strict=True):
                 self._put(record, body)
 
-    def _packed(self, record: Record) -> bytes:
-        compressor = getattr(self._compressors, "value", None)
-        if compressor is None:
-            compressor = self._compressors.value = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
-        return compressor.compress(orjson.dumps(_body(record)) + b"\n" + record.answer.raw)
-
     def _put(self, record: Record, body: bytes) -> None:
-        answer = record.answer
-        key = bytes.fromhex(record.request_id)
-        row = (
-            key,
-            answer.model,
-            bytes.fromhex(record.prompt_sha256),
-            answer.error_kind,
-            answer.is_final,
-            answer.finish_reason,
-            answer.usage.prompt_tokens,
-            answer.usage.completion_tokens,
-            answer.latency_s,
-            answer.created_ms,
-        )
+        row = answer_row(record)
         try:
             number = self._writer.execute(INSERT_ANSWER, row).lastrowid
         except sqlite3.IntegrityError:  # rare: a failure that may pass, or the same answer from another ledger
-            if not self._forget_failure(key):
+            if not self._forget_failure(row[0]):
                 return
             number = self._writer.execute(INSERT_ANSWER, row).lastrowid
         self._writer.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (number, body))
@@ -207,39 +157,6 @@ class Ledger:
         self._writer.execute("DELETE FROM answers WHERE id = ?", found)
         return True
 
-    def settled(
-        self, request_ids: Sequence[str], *, context_tokens: int | None = None, retry_failed: bool = False
-    ) -> dict[str, Usage]:
-        """Return those of the requests that need not be asked again, with the tokens that they cost.
-
-        A failure is settled only if the question caused it; a prompt that was too long only for the same context.
-        """
-        found: dict[str, Usage] = {}
-        for chunk in batched(request_ids, LOOKUP_ROWS):
-            query = f"SELECT request_id, prompt_tokens, completion_tokens FROM answers WHERE error_kind IS NULL AND request_id IN ({_marks(chunk)})"  # noqa: S608 - question marks only
-            rows = self._reader.execute(query, [bytes.fromhex(key) for key in chunk])
-            found |= {key.hex(): Usage(prompt, completion) for key, prompt, completion in rows}
-            found |= {} if retry_failed else self._final_failures(chunk, context_tokens)
-        return found
-
-    def _final_failures(self, request_ids: Sequence[str], context_tokens: int | None) -> dict[str, Usage]:
-        query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE error_kind IN (?, ?) AND request_id IN ({_marks(request_ids)})"  # noqa: S608 - question marks only
-        keys = [bytes.fromhex(key) for key in request_ids]
-        final = (ErrorKind.PROMPT_TOO_LONG, ErrorKind.MODERATION)
-        records = (_record(key.hex(), body) for key, body in self._reader.execute(query, [*final, *keys]))
-        return {
-            record.request_id: record.answer.usage
-            for record in records
-            if record.answer.is_final
-            and (record.answer.error_kind is ErrorKind.MODERATION or record.answer.context_tokens == context_tokens)
-        }
-
-    def failures(self, request_ids: Sequence[str], kinds: Sequence[ErrorKind]) -> list[Record]:
-        """Return the failures of some kinds among these requests."""
-        query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE error_kind IN ({_marks(kinds)}) AND request_id IN ({_marks(request_ids)})"  # noqa: S608 - question marks only
-        keys = [bytes.fromhex(key) for key in request_ids]
-        return [_record(key.hex(), body) for key, body in self._reader.execute(query, [*kinds, *keys])]
-
     def forget(self, kind: ErrorKind) -> int:
         """Remove the failures of a kind, so that they are asked again; return how many there were."""
         with _explained(self.path), self._writer:
@@ -249,18 +166,6 @@ class Ledger:
             )
             return self._writer.execute("DELETE FROM answers WHERE error_kind = ?", (kind,)).rowcount
 
-    def records(self, request_ids: Sequence[str]) -> dict[str, Record]:
-        """Return the records of these requests, as far as there are any.
-
-        An answer that an earlier reader read is read again from its raw reply; the ledger is not changed by that.
-        """
-        found: dict[str, Record] = {}
-        for chunk in batched(request_ids, LOOKUP_ROWS):
-            query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE request_id IN ({_marks(chunk)})"  # noqa: S608 - question marks only
-            for key, body in self._reader.execute(query, [bytes.fromhex(key) for key in chunk]):
-                found[key.hex()] = _read_by_present_reader(_record(key.hex(), body))
-        return found
-
     def all_records(self) -> Iterator[Record]:
         """Yield everything, in the order of the keys."""
         with _explained(self.path):
@@ -268,145 +173,22 @@ class Ledger:
                 "SELECT request_id, body FROM answers JOIN bodies USING (id) ORDER BY request_id"
             )
             for key, body in rows:
-                yield _record(key.hex(), body)
+                yield unpacked(key.hex(), body)
 
     def summary(self) -> LedgerSummary:
         """Count answers, failures and tokens."""
         with _explained(self.path):
-            return _summary(self._reader)
+            return summarized(lambda query: self._reader.execute(query.format(**PARTS)).fetchall())
 
+    def _costs(self, keys: Sequence[bytes]) -> Iterable[tuple[bytes, int | None, int | None]]:
+        query = f"SELECT request_id, prompt_tokens, completion_tokens FROM answers WHERE error_kind IS NULL AND request_id IN ({_marks(keys)})"  # noqa: S608 - question marks only
+        return self._reader.execute(query, keys)
 
-def _summary(connection: sqlite3.Connection) -> LedgerSummary:
-    good = "FROM answers WHERE error_kind IS NULL"
-    answers, prompts, completions, mean, latency = connection.execute(
-        f"SELECT count(*), sum(prompt_tokens), sum(completion_tokens), avg(completion_tokens), avg(latency_s) {good}"
-    ).fetchone()
-    errors = connection.execute("SELECT count(*) FROM answers WHERE error_kind IS NOT NULL").fetchone()[0]
-    counted = connection.execute(f"SELECT count(completion_tokens) {good}").fetchone()[0]
-    tail = connection.execute(
-        f"SELECT completion_tokens {good} AND completion_tokens IS NOT NULL ORDER BY completion_tokens LIMIT 1 OFFSET ?",
-        (int(0.95 * max(counted - 1, 0)),),
-    ).fetchone()
-    models = connection.execute("SELECT DISTINCT model FROM answers ORDER BY model").fetchall()
-    return LedgerSummary(
-        answers=answers,
-        errors=errors,
-        prompt_tokens=prompts or 0,
-        completion_tokens=completions or 0,
-        mean_completion_tokens=mean,
-        p95_completion_tokens=tail[0] if tail else None,
-        mean_latency_s=latency,
-        models=tuple(name for (name,) in models),
-    )
-
-
-def merge_ledgers(target: Path, sources: Sequence[Path]) -> tuple[int, int]:
-    """Copy what other ledgers hold into ``target``; return how many records were new and how many it had.
-
-    Answers win over failures that may pass; of two answers to one request the target's stays.
-    """
-    new = had = 0
-    with Ledger(target) as ledger:
-        for source in sources:
-            for group in batched(read_records(source), LOOKUP_ROWS):
-                known = ledger.settled([record.request_id for record in group])
-                fresh = [record for record in group if record.request_id not in known]
-                ledger.commit(fresh)
-                new, had = new + len(fresh), had + len(group) - len(fresh)
-    return new, had
-
-
-def read_records(path: Path) -> Iterator[Record]:
-    """Yield the records of a ledger or of a JSONL export.
-
-    Raises
-    ------
-    InputError
-        When the file does not exist or a line is not a record.
-    """
-    if not path.is_file():
-        message = (
-            f"`{path}` does not exist; give a ledger ({SUFFIX}) or a JSONL file that `ocr-pipeline ledger export` wrote"
-        )
-        raise InputError(message)
-    if path.suffix == ".jsonl":
-        yield from _read_lines(path)
-        return
-    with Ledger(path) as ledger:
-        yield from ledger.all_records()
-
-
-def _read_lines(path: Path) -> Iterator[Record]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                raw = orjson.loads(line)
-                yield _from_body(raw["request_id"], raw)
-            except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                message = f"`{path}` line {number} is not a ledger record ({error!r}); remove the line, or export again"
-                raise InputError(message) from error
-
-
-def record_line(record: Record) -> bytes:
-    """Return the record as one line of JSON."""
-    return orjson.dumps({"request_id": record.request_id} | _body(record), option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _body(record: Record) -> dict[str, Any]:
-    answer = record.answer
-    return {
-        "prompt_sha256": record.prompt_sha256,
-        "params": record.params,
-        "subject": record.subject,
-        "text": answer.text,
-        "model": answer.model,
-        "created_ms": answer.created_ms,
-        "latency_s": answer.latency_s,
-        "attempts": answer.attempts,
-        "finish_reason": answer.finish_reason,
-        "stop_reason": answer.stop_reason,
-        "prompt_tokens": answer.usage.prompt_tokens,
-        "completion_tokens": answer.usage.completion_tokens,
-        "error_kind": answer.error_kind,
-        "error_detail": answer.error_detail,
-        "answer_start": answer.answer_start,
-        "context_tokens": answer.context_tokens,
-        "repairs": answer.repairs,
-        "reader": answer.reader,
-    }
-
-
-def _record(request_id: str, body: bytes) -> Record:
-    told, _, raw = zstandard.decompress(body).partition(b"\n")  # JSON of ours holds no newline
-    return _from_body(request_id, orjson.loads(told), raw)
-
-
-def _read_by_present_reader(record: Record) -> Record:
-    answer = record.answer
-    if answer.error_kind is not None or answer.reader >= READER:
-        return record
-    return replace(record, answer=read_again(answer) or answer)
-
-
-def _from_body(request_id: str, raw: dict[str, Any], reply: bytes = b"") -> Record:
-    answer = Answer(
-        text=raw["text"],
-        model=raw["model"],
-        created_ms=raw["created_ms"],
-        latency_s=raw["latency_s"],
-        attempts=raw["attempts"],
-        finish_reason=raw["finish_reason"],
-        stop_reason=raw["stop_reason"],
-        usage=Usage(raw["prompt_tokens"], raw["completion_tokens"]),
-        error_kind=ErrorKind(raw["error_kind"]) if raw["error_kind"] else None,
-        error_detail=raw["error_detail"],
-        answer_start=raw.get("answer_start"),
-        context_tokens=raw.get("context_tokens"),
-        repairs=tuple(raw.get("repairs", ())),
-        reader=raw.get("reader", FIRST_READER),
-        raw=reply,
-    )
-    return Record(request_id, raw["prompt_sha256"], raw["params"], raw["subject"], answer)
+    def _bodies(self, keys: Sequence[bytes], kinds: Sequence[str] | None) -> Iterable[tuple[bytes, bytes]]:
+        query = f"SELECT request_id, body FROM answers JOIN bodies USING (id) WHERE request_id IN ({_marks(keys)})"  # noqa: S608 - question marks only
+        if kinds is None:
+            return self._reader.execute(query, keys)
+        return self._reader.execute(f"{query} AND error_kind IN ({_marks(kinds)})", [*keys, *kinds])
 
 
 def _locked(path: Path, timeout_s: float) -> filelock.BaseFileLock:
@@ -483,10 +265,3 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
-
-
-def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield lists of at most ``size`` values."""
-    iterator = iter(values)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

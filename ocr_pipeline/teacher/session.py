@@ -25,9 +25,10 @@ from typing import Any, Final, TypeVar
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import Progress
 from ocr_pipeline.errors import PipelineError, StoreError, TeacherError
+from ocr_pipeline.teacher.book import Book, batched
 from ocr_pipeline.teacher.budget import Account
 from ocr_pipeline.teacher.client import Client, Served, authorization, base_url, identify
-from ocr_pipeline.teacher.ledger import Ledger, Record, batched
+from ocr_pipeline.teacher.records import Record
 from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage, read_again
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
@@ -116,7 +117,7 @@ def converse(  # noqa: PLR0913 - everything a run is made of
     *,
     server: Server,
     identity: Identity,
-    ledger: Ledger,
+    ledger: Book,
     config: Asking,
     account: Account,
     progress: Progress,
@@ -210,7 +211,7 @@ class _Session:
     def __init__(
         self,
         client: Client,
-        ledger: Ledger,
+        ledger: Book,
         account: Account,
         config: Asking,
         progress: Progress,

@@ -1,4 +1,4 @@
-"""The storage that tests of the store share."""
+"""Storage and databases that tests share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.store.postgres_server import PostgresServer, folder_of_programs, serving_postgres
 from tests.store.s3_server import Server, serving
 
 
@@ -34,3 +35,21 @@ def root(s3: Server) -> str:
     bucket = f"bucket-{uuid.uuid4().hex[:8]}"
     s3.bucket(bucket)
     return f"s3://{bucket}/root"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Run Postgres on loopback."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    if folder_of_programs() is None:
+        pytest.skip("Postgres is not installed: apt-get install postgresql")
+    with serving_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    """Return an empty database."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    postgres.do("createdb", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "tester", name)
+    return postgres.url.removesuffix("test") + name

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ocr_pipeline.teacher.ledger import Ledger
+from ocr_pipeline.teacher.ledgers import open_ledger
 from ocr_pipeline.teacher.servers import free_port, is_healthy
 
 WINDOW = 16
@@ -66,7 +66,7 @@ class Scene:
 
     def note_what_is_durable(self) -> None:
         """Remember what the ledger holds now: none of it may be asked again."""
-        with Ledger(self.folder / "ledger" / "toy-python.sqlite") as ledger:
+        with open_ledger(self.folder / "ledger" / "toy-python.sqlite") as ledger:
             self.known.append((len(self.answered()), {each.request_id for each in ledger.all_records()}))
 
     def close(self) -> None:

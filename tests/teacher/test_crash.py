@@ -14,9 +14,18 @@ from tests.teacher.scene import WINDOW, Scene, until
 from tests.teacher.zygote import client
 
 
+@pytest.fixture(params=["file", "postgres"])
+def ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Say where the ledger is, to this process and to those it starts."""
+    if request.param == "postgres":
+        monkeypatch.setenv("OCR_PIPELINE_LEDGER", request.getfixturevalue("database"))
+    return str(request.param)
+
+
 @pytest.fixture
-def scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def scene(tmp_path: Path, request: pytest.FixtureRequest, ledger: str) -> Iterator[Scene]:
     """Return a scene that is cleaned up."""
+    assert ledger
     with contextlib.closing(Scene(tmp_path, request.param)) as opened:
         yield opened
 
@@ -42,7 +51,9 @@ def check(scene: Scene, kills: int) -> None:
     assert twice <= kills * WINDOW, "only what was in flight at a kill is asked again"
     undisturbed = scene.folder / "undisturbed"
     undisturbed.mkdir()
-    client(undisturbed, json.loads((scene.folder / "settings.json").read_text()))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("OCR_PIPELINE_LEDGER", raising=False)  # a ledger of its own
+        client(undisturbed, json.loads((scene.folder / "settings.json").read_text()))
     disturbed_bytes = (scene.folder / "responses.parquet").read_bytes()
     assert disturbed_bytes == (undisturbed / "responses.parquet").read_bytes()
 

@@ -1,14 +1,20 @@
 """The ledger: what was committed is there after anything, what was not never half is."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+import uuid
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 import pytest
@@ -17,8 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError, StoreError
-from ocr_pipeline.teacher.ledger import Ledger, Record, merge_ledgers, read_records, record_line
+from ocr_pipeline.teacher.book import Book
+from ocr_pipeline.teacher.ledger import Ledger
+from ocr_pipeline.teacher.ledger_postgres import PostgresLedger
+from ocr_pipeline.teacher.ledgers import copy_ledgers, merge_ledgers, open_ledger, read_records
+from ocr_pipeline.teacher.records import Record, record_line
 from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage
+from tests.store.postgres_server import PostgresServer
 
 
 def record(number: int, *, text: str = "answer", kind: ErrorKind | None = None) -> Record:
@@ -37,33 +48,49 @@ def record(number: int, *, text: str = "answer", kind: ErrorKind | None = None) 
     return Record(f"{number:064x}", f"{number:064x}", "{}", {"problem_id": f"p{number}"}, answer)
 
 
+class Books(Protocol):
+    """Makes the ledger of a test, as often as it is opened."""
+
+    def __call__(self, *, lock_timeout_s: float = 60.0) -> Book:
+        """Return the ledger, not yet open."""
+
+
+@pytest.fixture(params=["file", "postgres"])
+def book(request: pytest.FixtureRequest, tmp_path: Path) -> Books:
+    """Return a maker of ledgers of both kinds: they promise the same."""
+    if request.param == "postgres":
+        return partial(PostgresLedger, request.getfixturevalue("database"), "toy-python")
+    return partial(Ledger, tmp_path / "toy-python.sqlite")
+
+
 def keys(path: Path) -> list[int]:
     """Return the numbers of all records."""
     return [int(each.request_id, 16) for each in read_records(path)]
 
 
-def test_what_is_committed_is_read_back_exactly(tmp_path: Path) -> None:
+def test_what_is_committed_is_read_back_exactly(book: Books) -> None:
     """Every field of an answer survives, also lone tags, NUL bytes and other scripts."""
     written = replace(
         record(7), answer=replace(record(7).answer, text="</think>\0 \u2028 задача 🧮", stop_reason="151643")
     )
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with book() as ledger:
         ledger.commit([written])
-    assert list(read_records(tmp_path / "l.sqlite")) == [written]
+    with book() as ledger:
+        assert list(ledger.all_records()) == [written]
 
 
-def test_an_answer_is_never_overwritten(tmp_path: Path) -> None:
+def test_an_answer_is_never_overwritten(book: Books) -> None:
     """The first answer stays, whatever comes later under its key."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with book() as ledger:
         ledger.commit([record(1, text="first")])
         ledger.commit([record(1, text="second"), record(2)])
         texts = [each.answer.text for each in ledger.all_records()]
     assert texts == ["first 1", "answer 2"]
 
 
-def test_a_failure_that_may_pass_gives_way_to_an_answer(tmp_path: Path) -> None:
+def test_a_failure_that_may_pass_gives_way_to_an_answer(book: Books) -> None:
     """It is not settled, and an answer takes its place; a permanent one is settled and stays."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with book() as ledger:
         ledger.commit([record(1, kind=ErrorKind.TIMEOUT), record(2, kind=ErrorKind.MODERATION)])
         assert list(ledger.settled([record(1).request_id, record(2).request_id])) == [record(2).request_id]
         ledger.commit([record(1)])
@@ -71,30 +98,30 @@ def test_a_failure_that_may_pass_gives_way_to_an_answer(tmp_path: Path) -> None:
     assert kinds == [None, ErrorKind.MODERATION]
 
 
-def test_a_prompt_too_long_is_final_for_the_same_context(tmp_path: Path) -> None:
+def test_a_prompt_too_long_is_final_for_the_same_context(book: Books) -> None:
     """A server with a larger context is asked again, and so is one after a ledger that does not say which it was."""
     long = record(1, kind=ErrorKind.PROMPT_TOO_LONG)
     said = "the maximum context length is 4096 tokens"
     known = replace(long, answer=replace(long.answer, context_tokens=4096, error_detail=said))
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with book() as ledger:
         ledger.commit([known])
         assert list(ledger.settled([long.request_id], context_tokens=4096)) == [long.request_id]
         assert not ledger.settled([long.request_id], context_tokens=32768)
         assert not ledger.settled([long.request_id], context_tokens=4096, retry_failed=True)
 
 
-def test_failures_of_a_kind_are_forgotten(tmp_path: Path) -> None:
+def test_failures_of_a_kind_are_forgotten(book: Books) -> None:
     """Answers and other failures stay."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with book() as ledger:
         ledger.commit([record(1), record(2, kind=ErrorKind.MODERATION), record(3, kind=ErrorKind.TIMEOUT)])
         assert ledger.forget(ErrorKind.MODERATION) == 1
         assert [each.answer.error_kind for each in ledger.all_records()] == [None, ErrorKind.TIMEOUT]
 
 
-def test_the_raw_reply_is_kept(tmp_path: Path) -> None:
+def test_the_raw_reply_is_kept(book: Books) -> None:
     """What came is in the ledger byte for byte, newlines and broken characters too."""
     plain = record(1)
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with book() as ledger:
         ledger.commit([replace(plain, answer=replace(plain.answer, raw=b'{"a":\n "\xff"}'))])
         assert ledger.records([plain.request_id])[plain.request_id].answer.raw == b'{"a":\n "\xff"}'
 
@@ -141,12 +168,12 @@ def test_everything_committed_survives_the_death_of_the_process(torn: tuple[Path
     assert keys(tmp_path / "l.sqlite") == list(range(30))
 
 
-def test_a_second_writer_waits_and_then_is_told_who_holds_the_ledger(tmp_path: Path) -> None:
+def test_a_second_writer_waits_and_then_is_told_who_holds_the_ledger(book: Books) -> None:
     """The lock names the process, and is free again when it ends."""
-    told = pytest.raises(StoreError, match=f"being written by process {os.getpid()}; waited 0.1 s")
-    with Ledger(tmp_path / "l.sqlite"), told:
-        Ledger(tmp_path / "l.sqlite", lock_timeout_s=0.1).__enter__()
-    with Ledger(tmp_path / "l.sqlite", lock_timeout_s=0.1):
+    told = pytest.raises(StoreError, match=rf"being written by process {os.getpid()}.*; waited 0.1 s")
+    with book(), told:
+        book(lock_timeout_s=0.1).__enter__()
+    with book(lock_timeout_s=0.1):
         pass
 
 
@@ -191,9 +218,9 @@ def test_a_torn_line_of_an_export_is_named(tmp_path: Path) -> None:
         list(read_records(tmp_path / "c.jsonl"))
 
 
-def test_the_summary_counts_answers_failures_and_the_length_tail(tmp_path: Path) -> None:
+def test_the_summary_counts_answers_failures_and_the_length_tail(book: Books) -> None:
     """The forecast rests on it."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with book() as ledger:
         ledger.commit([*map(record, range(1, 101)), record(200, kind=ErrorKind.BAD_REQUEST)])
         summary = ledger.summary()
     assert (summary.answers, summary.errors, summary.mean_completion_tokens, summary.p95_completion_tokens) == (
@@ -223,3 +250,95 @@ def test_a_ledger_of_before_is_read(tmp_path: Path) -> None:
         assert ledger.records(ids)[ids[0]].answer.text == records[0].answer.text
         ledger.commit([record(2)])
         assert list(ledger.settled(ids[1:2])) == ids[1:2]
+
+
+def test_a_ledger_is_copied_into_a_database_and_back(database: str, tmp_path: Path) -> None:
+    """Answers, failures and raw replies are the same; again nothing is new; what the target has stays."""
+    (tmp_path / "a").mkdir()
+    raw = replace(record(3), answer=replace(record(3).answer, raw=b"{}\xff"))
+    written = {"taco-python": [record(1), record(2, kind=ErrorKind.TIMEOUT), raw], "pairs": [record(4)]}
+    for name, records in written.items():
+        with Ledger(tmp_path / "a" / f"{name}.sqlite") as ledger:
+            ledger.commit(records)
+    assert copy_ledgers(str(tmp_path / "a"), database) == {"pairs": (1, 0), "taco-python": (3, 0)}
+    assert copy_ledgers(database, str(tmp_path / "b")) == {"pairs": (1, 0), "taco-python": (3, 0)}
+    for name, records in written.items():
+        assert list(read_records(tmp_path / "b" / f"{name}.sqlite")) == records
+    assert copy_ledgers(database, str(tmp_path / "b")) == {"pairs": (0, 1), "taco-python": (1, 2)}
+
+
+def test_the_environment_names_the_database(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger has the name of its file there, and no file is made."""
+    monkeypatch.setenv("OCR_PIPELINE_LEDGER", database)
+    with open_ledger(tmp_path / "taco-cpp.sqlite") as ledger:
+        ledger.commit([record(1)])
+    with PostgresLedger(database, "taco-cpp") as ledger:
+        assert [each.request_id for each in ledger.all_records()] == [record(1).request_id]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_that_names_no_database_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder there would be paid for and never found again."""
+    monkeypatch.setenv("OCR_PIPELINE_LEDGER", "/data/ledger")
+    with pytest.raises(
+        InputError, match="OCR_PIPELINE_LEDGER must be postgresql://user@host/database, got `/data/ledger`"
+    ):
+        open_ledger(tmp_path / "taco-cpp.sqlite")
+
+
+def test_ledgers_of_a_database_do_not_mix(database: str) -> None:
+    """The same key may be in several; forgetting concerns one."""
+    with PostgresLedger(database, "a") as first, PostgresLedger(database, "b") as second:
+        first.commit([record(1, kind=ErrorKind.TIMEOUT)])
+        second.commit([record(1, kind=ErrorKind.TIMEOUT)])
+        assert first.forget(ErrorKind.TIMEOUT) == 1
+        assert [each.request_id for each in second.all_records()] == [record(1).request_id]
+        assert (first.summary().errors, second.summary().errors) == (0, 1)
+
+
+def test_a_database_that_restarts_is_waited_for(postgres: PostgresServer) -> None:
+    """What was committed before its crash is there, what comes after it is written, and the lock is held again."""
+    name = f"restart-{uuid.uuid4().hex[:6]}"
+    with PostgresLedger(postgres.url, name) as ledger:
+        ledger.commit([record(1)])
+        postgres.stop()
+        again = threading.Timer(1.0, postgres.start)
+        again.start()
+        ledger.commit([record(2)])
+        again.join()
+        assert [int(each.request_id, 16) for each in ledger.all_records()] == [1, 2]
+        with pytest.raises(StoreError, match="being written by process"):
+            PostgresLedger(postgres.url, name, lock_timeout_s=0.1).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda url: url.replace("/test_", "/absent_"), "does not exist; make the database"),
+        (lambda url: url.replace("tester@", "nobody_here@"), "check user and password|make the database"),
+        (lambda url: re.sub(r":\d+/", ":9/", url), "refused.*check that it runs and can be reached"),
+    ],
+    ids=["database", "user", "port"],
+)
+def test_a_database_that_cannot_be_used_is_one_line(
+    database: str, change: Callable[[str], str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the address, without the password, and what to do next."""
+    monkeypatch.setattr("ocr_pipeline.store.postgres.PATIENCE_S", 0.0)
+    with pytest.raises(StoreError, match=said) as told:
+        PostgresLedger(change(database).replace("@", ":secret@"), "l").__enter__()
+    assert "secret" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_everything_committed_survives_the_death_of_a_writer_of_postgres(database: str) -> None:
+    """A process that is killed has lost nothing that was committed, and its lock is free at once."""
+    script = (
+        "import os, sys; from tests.teacher.test_ledger import *\n"
+        "ledger = PostgresLedger(sys.argv[1], 'l').__enter__()\n"
+        "for n in range(30): ledger.commit([record(n, text=os.urandom(4000).hex())])\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, database], check=False, cwd=Path(__file__).parents[2])
+    with PostgresLedger(database, "l", lock_timeout_s=5) as ledger:
+        assert [int(each.request_id, 16) for each in ledger.all_records()] == list(range(30))
