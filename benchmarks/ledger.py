@@ -68,12 +68,17 @@ def measure(name: str, make: Callable[[], Book], group: int, server: PostgresSer
         for first in range(0, ANSWERS, group):
             batch = [written[number % len(written)] for number in range(first, first + group)]
             ledger.commit(
-                [Record(f"{first + i:064x}", r.prompt_sha256, r.params, r.subject, r.answer) for i, r in enumerate(batch)]
+                [
+                    Record(f"{first + i:064x}", r.prompt_sha256, r.params, r.subject, r.answer)
+                    for i, r in enumerate(batch)
+                ]
             )
         wall, own = time.perf_counter() - start_s, time.process_time() - cpu_s
         theirs = server_cpu_s(server) - theirs_s
     row = [1e3 * each / ANSWERS for each in (own, theirs, own + theirs, wall)]
-    print(f"{name:<10} groups of {group:>3}: client {row[0]:.3f} + server {row[1]:.3f} = {row[2]:.3f} ms CPU, {row[3]:.3f} ms wall")
+    print(
+        f"{name:<10} groups of {group:>3}: client {row[0]:.3f} + server {row[1]:.3f} = {row[2]:.3f} ms CPU, {row[3]:.3f} ms wall"
+    )
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Results by the content that they depend on, so that a killed run judges nothing twice and loses nothing.
 
 A key is the hash of the code, the problem's rules, its tests and the judge's settings and version. Each process writes
-a result the moment it has it, to one SQLite file that survives being killed. A failure of the sandbox is not a result
+a result the moment it has it, to one SQLite file that survives being killed, or to Postgres, which other machines reach. A failure of the sandbox is not a result
 and is never stored.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.errors import JudgeError, StoreError
 from ocr_pipeline.judge.comparing import COMPARATOR_VERSION
 from ocr_pipeline.judge.verdicts import (
     Candidate,
@@ -29,11 +29,13 @@ from ocr_pipeline.judge.verdicts import (
     Verdict,
 )
 from ocr_pipeline.store import canonical_json
+from ocr_pipeline.store.postgres import Database, database_url
 
 __all__ = ["Checkpoint", "execution_from_json", "execution_to_json", "key_prefix", "result_key"]
 
 FILE: Final = "executions.sqlite"
 BUSY_TIMEOUT_S: Final = 60.0
+SCHEMA: Final = "CREATE TABLE ocr_pipeline.executions (key bytea PRIMARY KEY, result text NOT NULL)"
 
 
 def key_prefix(problem: ProblemSpec, tests: Sequence[Test], config: JudgeConfig, version: str) -> str:
@@ -51,18 +53,13 @@ def result_key(prefix: str, candidate: Candidate, machine: str) -> str:
 
 
 class Checkpoint:
-    """The results of one checkpoint folder; several processes may hold it."""
+    """The results of one checkpoint folder, or of the database that ``OCR_PIPELINE_LEDGER`` names; several processes may hold it."""
 
     def __init__(self, folder: Path) -> None:
+        url = database_url()
         self._folder = folder
         with self._failing_clearly():
-            folder.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS executions (key TEXT PRIMARY KEY, result TEXT) WITHOUT ROWID"
-            )
+            self._results: _File | _Postgres = _File(folder) if url is None else _Postgres(url)
 
     @contextmanager
     def _failing_clearly(self) -> Iterator[None]:
@@ -74,25 +71,65 @@ class Checkpoint:
                 "judge anew"
             )
             raise JudgeError(message) from error
+        except StoreError as error:
+            message = f"judge results: {error}"
+            raise JudgeError(message) from error
 
     def get(self, key: str) -> Execution | None:
         """Return the stored result."""
         with self._failing_clearly():
-            row = self._database.execute("SELECT result FROM executions WHERE key = ?", (key,)).fetchone()
-        return execution_from_json(row[0]) if row else None
+            found = self._results.get(key)
+        return execution_from_json(found) if found else None
 
     def put(self, key: str, execution: Execution) -> None:
         """Store a result at once."""
         if execution.reason is Reason.INFRASTRUCTURE:
             return
         with self._failing_clearly():
-            self._database.execute(
-                "INSERT OR REPLACE INTO executions VALUES (?, ?)", (key, execution_to_json(execution))
-            )
+            self._results.put(key, execution_to_json(execution))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close what it holds open."""
+        self._results.close()
+
+
+class _File:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS executions (key TEXT PRIMARY KEY, result TEXT) WITHOUT ROWID"
+        )
+
+    def get(self, key: str) -> str | None:
+        row = self._database.execute("SELECT result FROM executions WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def put(self, key: str, result: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO executions VALUES (?, ?)", (key, result))
+
+    def close(self) -> None:
         self._database.close()
+
+
+class _Postgres:
+    def __init__(self, url: str) -> None:
+        self._database = Database(url, schema=SCHEMA, table="ocr_pipeline.executions").__enter__()
+
+    def get(self, key: str) -> str | None:
+        query = "SELECT result FROM ocr_pipeline.executions WHERE key = %s"
+        row = self._database.run(lambda connection: connection.execute(query, (bytes.fromhex(key),)).fetchone())
+        return row[0] if row else None
+
+    def put(self, key: str, result: str) -> None:
+        query = "INSERT INTO ocr_pipeline.executions VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET result = EXCLUDED.result"
+        values = (bytes.fromhex(key), result)
+        self._database.run(lambda connection: connection.execute(query, values))
+
+    def close(self) -> None:
+        self._database.__exit__()
 
 
 def execution_to_json(execution: Execution) -> str:

@@ -156,7 +156,7 @@ class Database:
         return connection
 
     def _make_tables(self, connection: psycopg.Connection[Any]) -> None:
-        exists = "SELECT to_regclass(%s) IS NOT NULL"
+        exists = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname || '.' || tablename = %s)"
         found = connection.execute(exists, (self._table,)).fetchone()
         if found and found[0]:
             return

@@ -57,6 +57,14 @@ def import_file(
     report(imported.counts, as_json=as_json)
 
 
+@reviews.command()
+def restore(data: DataRoot = "data") -> None:
+    """Write the table of reviews anew from the database that OCR_PIPELINE_LEDGER names."""
+    from ocr_pipeline.studio.decisions import restore_reviews
+
+    sys.stdout.write(f"{restore_reviews(Store(data)):,} reviews\n")
+
+
 def studio(
     data: DataRoot = "data",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the pages.")] = 8501,

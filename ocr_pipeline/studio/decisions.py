@@ -4,6 +4,8 @@ A decision is a row of ``reviews``; taking it back is another row. The table is 
 each append writes it anew under its lock and exchanges it as a whole, so that a crash leaves the old table or the new
 one, and readers and manifests treat it like any other input. What the rows say together is settled by
 :mod:`ocr_pipeline.similarity.reviews`.
+
+Where ``OCR_PIPELINE_LEDGER`` names a database, each row is durable there first, and the table is written from what is there.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import OvertakenError
+from ocr_pipeline.errors import InputError, OvertakenError
 from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
 from ocr_pipeline.store import Store
+from ocr_pipeline.store.postgres import Database, database_url
 from ocr_pipeline.tables import REVIEWS
 
 __all__ = [
@@ -32,12 +35,21 @@ __all__ = [
     "agreements",
     "append_reviews",
     "last_standing",
+    "restore_reviews",
     "standing",
     "stored_reviews",
 ]
 
 FORMAT: Final = "1"
 MOST_OVERTAKEN: Final = 20
+REVIEWS_TABLE: Final = "ocr_pipeline.reviews"
+REVIEWS_SCHEMA: Final = f"""
+CREATE TABLE {REVIEWS_TABLE} (
+    number bigint GENERATED ALWAYS AS IDENTITY UNIQUE, pair_key text, kind text NOT NULL, decision text NOT NULL,
+    reviewer text, reviewed_at timestamptz, left_id text, right_id text, note text,
+    PRIMARY KEY (pair_key, reviewer, reviewed_at)
+)
+"""
 VOTE_COLUMNS: Final = ["pair_key", "decision", "reviewer", "reviewed_at"]
 
 
@@ -97,10 +109,52 @@ def append_reviews(store: Store, reviews: Sequence[Review]) -> None:
 
 
 def _append(store: Store, added: pa.Table) -> None:
+    url = database_url()
     with store.writer(REVIEWS, config={}, code_version=FORMAT) as writer:  # its lock also covers the reading
         rows = pa.concat_tables([stored_reviews(store), added])
+        if url is not None:
+            rows = _kept_in_database(url, rows)
         writer.write(rows)
         writer.counts = StageCounts(rows_in=rows.num_rows, kept=rows.num_rows)
+
+
+def restore_reviews(store: Store) -> int:
+    """Write the table anew with what the database of the ledgers holds beside it; return how many rows there are.
+
+    Raises
+    ------
+    InputError
+        When ``OCR_PIPELINE_LEDGER`` names no database.
+    """
+    if database_url() is None:
+        raise InputError(
+            "reviews are restored from Postgres: set OCR_PIPELINE_LEDGER to postgresql://user@host/database"
+        )
+    _append(store, REVIEWS.schema.empty_table())
+    return len(stored_reviews(store))
+
+
+def _kept_in_database(url: str, rows: pa.Table) -> pa.Table:
+    """Add rows to those of the database, and return all of them, the oldest first."""
+    columns = ", ".join(REVIEWS.schema.names)
+    marks = ", ".join(["%s"] * len(REVIEWS.schema.names))
+    put = f"INSERT INTO {REVIEWS_TABLE} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants only
+    everything = f"SELECT {columns} FROM {REVIEWS_TABLE} ORDER BY number"  # noqa: S608
+    values = [
+        tuple(value.replace("\0", "") if isinstance(value, str) else value for value in row.values())
+        for row in rows.to_pylist()
+    ]
+
+    def exchange(connection: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - a psycopg connection
+        with connection.cursor() as cursor:
+            cursor.executemany(put, values)
+            return cursor.execute(everything).fetchall()  # type: ignore[no-any-return]
+
+    with Database(url, schema=REVIEWS_SCHEMA, table=REVIEWS_TABLE, lock="reviews") as database:
+        found = database.run(exchange)
+    return pa.Table.from_pylist(
+        [dict(zip(REVIEWS.schema.names, row, strict=True)) for row in found], schema=REVIEWS.schema
+    )
 
 
 def stored_reviews(store: Store) -> pa.Table:

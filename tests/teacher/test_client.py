@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from ocr_pipeline.errors import TeacherError
-from ocr_pipeline.teacher import ledger, reply
+from ocr_pipeline.teacher import records, reply
 from ocr_pipeline.teacher.client import authorization, base_url
 from ocr_pipeline.teacher.replay import Planned, Replayer
 from ocr_pipeline.teacher.transport import HttpReply
@@ -410,7 +410,7 @@ def test_an_answer_of_an_earlier_reader_is_read_again(tmp_path: Path, monkeypatc
     _, before = tw.run(here, tw.problems(2), tmp_path)
     assert [row["text"] for row in before] == ["print(1)"] * 2
     monkeypatch.undo()
-    monkeypatch.setattr(ledger, "READER", reply.READER + 1)
+    monkeypatch.setattr(records, "READER", reply.READER + 1)
     counts, after = tw.run(here, tw.problems(2), tmp_path)
     assert (counts.notes["paid"], len(here.seen)) == (0, 2)
     assert [row["text"] for row in after] == ["<think>\nDouble.\n</think>\n\nprint(1)"] * 2

@@ -1,0 +1,67 @@
+"""Judge results are kept in Postgres as they are in a file."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.judge.checkpoint import Checkpoint
+from ocr_pipeline.judge.verdicts import Execution, Reason, Verdict
+
+KEY = "ab" * 32
+
+
+@pytest.fixture(params=["file", "postgres"], autouse=True)
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say where results are kept."""
+    monkeypatch.delenv("OCR_PIPELINE_LEDGER", raising=False)
+    if request.param == "postgres":
+        monkeypatch.setenv("OCR_PIPELINE_LEDGER", request.getfixturevalue("database"))
+
+
+def test_a_result_is_found_again(tmp_path: Path) -> None:
+    """By another process or machine; the last one stored counts."""
+    results = [Execution(Verdict.ACCEPTED, 1, detail="first \0 with a NUL"), Execution(Verdict.ACCEPTED, 2)]
+    store = Checkpoint(tmp_path)
+    for result in results:
+        store.put(KEY, result)
+        other = Checkpoint(tmp_path)
+        assert other.get(KEY) == result
+        other.close()
+    assert store.get("cd" * 32) is None
+    store.close()
+
+
+def test_a_failure_of_the_machine_is_not_kept(tmp_path: Path) -> None:
+    """It says nothing about the candidate."""
+    store = Checkpoint(tmp_path)
+    store.put(KEY, Execution.not_run(Reason.INFRASTRUCTURE, "no sandbox", 1))
+    assert store.get(KEY) is None
+    store.close()
+
+
+def test_many_may_write_at_once(tmp_path: Path) -> None:
+    """Each has a connection of its own; nothing is lost."""
+
+    def write(worker: int) -> None:
+        store = Checkpoint(tmp_path)
+        for number in range(20):
+            store.put(f"{worker:032x}{number:032x}", Execution(Verdict.ACCEPTED, number))
+        store.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    store = Checkpoint(tmp_path)
+    assert all(store.get(f"{worker:032x}{number:032x}") for worker in range(4) for number in range(20))
+    store.close()
+
+
+def test_a_database_that_is_away_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge does not go on without a place for its results."""
+    monkeypatch.setenv("OCR_PIPELINE_LEDGER", "postgresql://127.0.0.1:9/absent")
+    monkeypatch.setattr("ocr_pipeline.store.postgres.PATIENCE_S", 0.0)
+    with pytest.raises(JudgeError, match=r"judge results: database `postgresql://127.0.0.1:9/absent`: .*refused"):
+        Checkpoint(tmp_path)
