@@ -18,7 +18,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.sources.bounds import NAME, NAMES, Bounds, bounds_in, element_of, plain_math, split_names
+from ocr_pipeline.bounds import NAME, NAMES, Bounds, bounds_in, element_of, plain_math, split_names
 from ocr_pipeline.tables import IoMode, TestKind
 
 __all__ = ["broken_bounds"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_pipeline.sources.bounds import bounds_in, plain_math
+from ocr_pipeline.bounds import bounds_in, plain_math
 from ocr_pipeline.sources.outside import broken_bounds
 from tests.sources import rows as raw
 from tests.sources.rows import run

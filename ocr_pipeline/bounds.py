@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["NAME", "NAMES", "Bounds", "bounds_in", "element_of", "plain_math", "split_names"]
+__all__ = ["NAME", "NAMES", "Bounds", "Interval", "Number", "bounds_in", "element_of", "number_in", "plain_math", "split_names"]
 
 RAISED: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 Meaning = str | Callable[[re.Match[str]], str]
@@ -91,47 +91,47 @@ MOST_POWER: Final = 400
 ELEMENT: Final = re.compile(r"([A-Za-z]+)(?:_(?:[a-z]|\d)(?:,[a-z\d])?|(?:\[[a-z]\])+)")
 
 
-class _Number(NamedTuple):
+class Number(NamedTuple):
     """A number as it may be meant: as it is written, or the wider one that lost a superscript."""
 
     least: int
     most: int
 
 
-class _Interval(NamedTuple):
+class Interval(NamedTuple):
     """What one chain of signs says about a name; an end is a number, a name, or open."""
 
-    low: _Number | str | None
-    high: _Number | str | None
+    low: Number | str | None
+    high: Number | str | None
     is_low_open: bool
     is_high_open: bool
     shown: str
 
     def excludes(self, value: int, known: Mapping[str, int]) -> tuple[bool | None, bool | None]:
         """Say whether a value is below, and whether it is above; ``None`` where that end is open."""
-        low, high = _Interval._end(self.low, known), _Interval._end(self.high, known)
+        low, high = Interval._end(self.low, known), Interval._end(self.high, known)
         is_below = self.low is not None and low is not None and value < low.least + self.is_low_open
         is_above = self.high is not None and high is not None and value > high.most - self.is_high_open
         return None if self.low is None else is_below, None if self.high is None else is_above
 
     @staticmethod
-    def _end(end: _Number | str | None, known: Mapping[str, int]) -> _Number | None:
+    def _end(end: Number | str | None, known: Mapping[str, int]) -> Number | None:
         """Return the number of an end; ``None`` where it is a name that is not known, or open."""
         if isinstance(end, str):
-            return _Number(known[end], known[end]) if end in known else None
+            return Number(known[end], known[end]) if end in known else None
         return end
 
     @property
     def has_number(self) -> bool:
         """Say whether an end is a number."""
-        return isinstance(self.low, _Number) or isinstance(self.high, _Number)
+        return isinstance(self.low, Number) or isinstance(self.high, Number)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The intervals that a statement gives, by name."""
 
-    intervals: Mapping[str, Sequence[_Interval]]
+    intervals: Mapping[str, Sequence[Interval]]
 
     def broken(self, name: str, value: int, known: Mapping[str, int]) -> str | None:
         """Return the bound that a value breaks, as the statement has it; ``None`` when it breaks none.
@@ -163,8 +163,8 @@ def plain_math(text: str) -> str:
 
 def bounds_in(text: str) -> Bounds:
     """Read the bounds out of a statement in plain notation."""
-    found: dict[str, list[_Interval]] = {}
-    others: dict[str, list[_Interval]] = {}
+    found: dict[str, list[Interval]] = {}
+    others: dict[str, list[Interval]] = {}
     text = "\n".join((text, *_in_signs(text)))
     for start, end in _chains(text):
         before = text[max(0, start - 8) : start]
@@ -202,7 +202,7 @@ def _chains(text: str) -> Iterator[tuple[int, int]]:
         at = last + 1
 
 
-def _intervals(chain: str) -> Iterator[tuple[str, _Interval]]:
+def _intervals(chain: str) -> Iterator[tuple[str, Interval]]:
     """Yield what a chain such as ``1 ≤ n < m ≤ 100`` says about each of its names."""
     parts = SIGNS.split(chain)
     operands, signs = [_operand(part) for part in parts[::2]], [sign.strip() for sign in parts[1::2]]
@@ -218,33 +218,33 @@ def _intervals(chain: str) -> Iterator[tuple[str, _Interval]]:
         high = _end(after[0]) if after and after[1] in {"≤", "<"} else None
         is_open = [side is not None and side[1] == "<" for side in (before, after)]
         for name in names if low is not None or high is not None else ():
-            yield name, _Interval(low, high, is_open[0], is_open[1], shown)
+            yield name, Interval(low, high, is_open[0], is_open[1], shown)
 
 
-def _end(operand: _Number | list[str]) -> _Number | str | None:
-    if isinstance(operand, _Number):
+def _end(operand: Number | list[str]) -> Number | str | None:
+    if isinstance(operand, Number):
         return operand
     return operand[0] if len(operand) == 1 else None
 
 
-def _lists(operands: Sequence[_Number | list[str]]) -> Iterator[tuple[int, list[str]]]:
-    return ((number, operand) for number, operand in enumerate(operands) if not isinstance(operand, _Number))
+def _lists(operands: Sequence[Number | list[str]]) -> Iterator[tuple[int, list[str]]]:
+    return ((number, operand) for number, operand in enumerate(operands) if not isinstance(operand, Number))
 
 
-def _is_name(operand: _Number | list[str]) -> bool:
-    return not isinstance(operand, _Number)
+def _is_name(operand: Number | list[str]) -> bool:
+    return not isinstance(operand, Number)
 
 
-def _operand(text: str) -> _Number | list[str]:
+def _operand(text: str) -> Number | list[str]:
     text = text.strip()
     return _number(text) if text[0] in "-0123456789" else split_names(text)
 
 
-def _number(text: str) -> _Number:
+def _number(text: str) -> Number:
     """Return the value of a sum of products of powers."""
     plain = re.sub(r"[\s,]", "", text)
     ends = [_value(plain, is_restored=is_restored) for is_restored in (False, True)]
-    return _Number(min(ends), max(ends))
+    return Number(min(ends), max(ends))
 
 
 def _value(text: str, *, is_restored: bool) -> int:
@@ -279,3 +279,8 @@ def element_of(name: str) -> str:
 def split_names(names: str) -> list[str]:
     """Return the names of a list such as ``n, m and k``."""
     return [name for name in re.split(r"\s*,\s*(?:and\s)?|\s+and\s+", names.strip()) if name]
+
+
+def number_in(text: str) -> int:
+    """Return the value of a number such as ``2*10^5``; where it may have lost a superscript, the wider one."""
+    return _number(text).most

@@ -1,0 +1,571 @@
+"""Brings a grammar and its statement together: names for fields, bounds for names, and what holds between values.
+
+Names and fields both have an order, that of the input; they are aligned so that most names find a field whose known
+values they allow. Of several grammars that read the same inputs the one is taken that agrees best with the names.
+Whatever a known input breaks was misread, and is left out. What a statement promises and nobody here understands
+freezes the fields that it names: their values stay as they are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from ocr_pipeline.generating.grammar import (
+    Block,
+    Field,
+    Grammar,
+    Item,
+    Kind,
+    Line,
+    Linear,
+    Order,
+    RefusedError,
+    Rows,
+    Series,
+    columns,
+    fields_of,
+    is_prime,
+    read,
+    refusal,
+    rows_of,
+)
+from ocr_pipeline.generating.inferring import Inferred, infer
+from ocr_pipeline.generating.statement import PLAIN_NAME, End, Interval, Mention, Said, Sort, read_statement
+
+__all__ = ["Understood", "understand"]
+
+PAIR, SORT_AGREES, SHAPE_AGREES, BOUNDED, UNNAMED, LEFT_OUT, LEFT_OUT_BOUNDED = 1.0, 0.3, 0.4, 0.5, -0.3, -0.1, -0.7
+COUNTED: Final = 0.8
+LINES_OF: Final = re.compile(rf"\b({PLAIN_NAME})(?:\s*[-+]\s*\d)?\s+(?:\w+\s+)?(?:lines|rows|test cases|cases|datasets|tests|descriptions)\b")
+VALUES_OF: Final = re.compile(
+    rf"\b({PLAIN_NAME})(?:\s*[-+]\s*\d)?\s+(?:\w+[- ](?:separated\s+)?){{0,2}}(?:integers?|numbers?|values?|words|strings|reals?)\b"
+)
+LENGTHS_OF: Final = re.compile(rf"(?:\blength\s+({PLAIN_NAME})\b|\b({PLAIN_NAME})\s+(?:\w+\s+){{0,2}}(?:characters|letters|symbols|digits)\b)")
+LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+FEW_CHARACTERS: Final = 4
+DISTINCT: Final = re.compile(r"\b(?:distinct|different|unique|pairwise|permutation|no two|no pair|more than once|twice|at most once)\b")
+PERMUTATION: Final = re.compile(r"\bpermutation\b")
+RISING: Final = re.compile(r"\b(?:sorted|increasing|ascending|non-?decreasing)")
+FALLING: Final = re.compile(r"\b(?:decreasing|descending|non-?increasing)")
+EDGES: Final = re.compile(r"\b(?:edges?|roads?|paths?|pairs?|tunnels?|bridges?|cables?|corridors?|streets?|routes?|connections?|links?|friend)")
+TREE: Final = re.compile(r"\btree\b")
+CONNECTED: Final = re.compile(r"\b(?:connected|reachable|path between (?:any|every|each)|reach (?:any|every))\b")
+LOOPS: Final = re.compile(r"\b(?:itself|self-?loops?|themsel\w+)\b|\u2260")
+SUM: Final = re.compile(
+    rf"\bsum\s+of\s+(?:all\s+|the\s+|values\s+(?:of\s+)?)*({PLAIN_NAME})\b[^.]{{0,80}}?(?:not exceed|at most|no more than|≤|not greater than)\s*([\d*^]+(?: 000)*)"
+)
+PRIME: Final = re.compile(r"\bprimes?\b")
+PROMISES: Final = re.compile(
+    r"\b(?:guarante\w+|(?:may|can) (?:also )?assume|it holds|holds that|such that|none of|ensures?|is always|are always|valid|"
+    r"exactly one|at least one|(?:never|no|not|cannot|must)\b(?=.*\b(?:overlap\w*|touch\w*|intersect\w*|collinear|coincid\w+|cross\w*|"
+    r"contain\w*|occurs?|appears?|shares?|repeat\w*|duplicates?|input|cycles?|adjacent|equal)\b))"
+)
+FILLING: Final = frozenset(
+    "it is also guaranteed that you may assume can for all each every the and where with of values value integer integers "
+    "number numbers input test case cases sum in will be are have holds hold always given following constraints satisfy a an "
+    "i e ie to line lines from as on any both least at most over between data inputs file".split()
+)
+FEW_WORDS: Final = 3
+HARMLESS: Final = re.compile(
+    r"\bfits?\b|\bno (?:more|greater|larger)|\bexceed|separated|\bnumbered\b|trailing|whitespace|\bcase[- ]|output|at least one (?:integer|line|character)|"
+    r"\bnon-?(?:empty|negative)|\bnot necessarily|\bmay (?:not )?be\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """The grammar of a problem's input, and what of the statement nobody understood."""
+
+    grammar: Grammar
+    promises: tuple[str, ...]
+
+
+def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
+    """Return the grammar of a problem's input, or ``None`` where none reads the known inputs.
+
+    Parameters
+    ----------
+    statement
+        The whole statement.
+    inputs
+        Known inputs, the examples first.
+    """
+    said = read_statement(statement)
+    spaced = bool(re.search(r"\b(?:spaces|sentences?|lines? of text|titles?)\b", said.text))
+    strings = bool(re.search(r"\b(?:string|characters?|word|letters?|digits|symbols?)\b", said.text))
+    found = infer(inputs, texts=strings) or (infer(inputs, spaced_text=True, texts=strings) if spaced else [])
+    best: tuple[float, Grammar, dict[int, Mention]] | None = None
+    for way in found:
+        score, names = _aligned(way, said)
+        score += _counted(way.grammar.items, names, said) - way.cost
+        if best is None or score > best[0]:
+            best = score, way.grammar, names
+    if best is None:
+        return None
+    return _bound(best[1], best[2], said, list(dict.fromkeys(inputs)))
+
+
+# ---- names ----
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A field, where it is, and its known values."""
+
+    field: Field
+    is_listed: bool
+    values: Sequence[Decimal]
+
+
+def _places(grammar: Grammar, inputs: Sequence[str]) -> list[_Place]:
+    values: dict[int, list[Decimal]] = {}
+    for text in inputs:
+        for number, value in _all_values(grammar.items, read(grammar, text)):
+            if isinstance(value, int) or grammar_number(str(value)):
+                values.setdefault(number, []).append(Decimal(value))
+    listed = set(_listed(grammar.items, inside=False))
+    return [
+        _Place(each, each.number in listed, values.get(each.number, ())) for each in fields_of(grammar.items)
+    ]
+
+
+def grammar_number(text: str) -> bool:
+    """Say whether a text is a number."""
+    return re.fullmatch(r"-?\d{1,400}(?:\.\d{1,40})?", text) is not None
+
+
+def _listed(items: Sequence[Item], *, inside: bool) -> Iterator[int]:
+    for item in items:
+        if isinstance(item, Block):
+            yield from _listed(item.items, inside=True)
+            continue
+        yield from (
+            part.field.number if isinstance(part, Series) else part.number
+            for part in item.parts
+            if inside or isinstance(part, Series)
+        )
+
+
+def _all_values(items: Sequence[Item], tree: Sequence[object]) -> Iterator[tuple[int, int | str]]:
+    for item, value in zip(items, tree, strict=True):
+        if isinstance(item, Block):
+            for each in value:  # type: ignore[attr-defined]
+                yield from _all_values(item.items, each)
+            continue
+        for part, given in zip(item.parts, value, strict=True):  # type: ignore[call-overload]
+            if isinstance(part, Series):
+                yield from ((part.field.number, one) for one in given)
+            else:
+                yield part.number, given
+
+
+def _aligned(way: Inferred, said: Said) -> tuple[float, dict[int, Mention]]:
+    """Return the best alignment of names and fields in their order, with its score."""
+    places, mentions = _places(way.grammar, way.inputs), said.mentions
+    table = [[0.0] * (len(mentions) + 1) for _ in range(len(places) + 1)]
+    for row in range(len(places) + 1):
+        for column in range(len(mentions) + 1):
+            options = [0.0] if not row and not column else []
+            if row:
+                options.append(table[row - 1][column] + UNNAMED)
+            if column:
+                options.append(table[row][column - 1] + _left_out(mentions[column - 1], said))
+            if row and column and (worth := _worth(places[row - 1], mentions[column - 1], said)) is not None:
+                options.append(table[row - 1][column - 1] + worth)
+            table[row][column] = max(options)
+    names: dict[int, Mention] = {}
+    row, column = len(places), len(mentions)
+    while row or column:
+        worth = _worth(places[row - 1], mentions[column - 1], said) if row and column else None
+        if worth is not None and table[row][column] == table[row - 1][column - 1] + worth:
+            names[places[row - 1].field.number] = mentions[column - 1]
+            row, column = row - 1, column - 1
+        elif row and table[row][column] == table[row - 1][column] + UNNAMED:
+            row -= 1
+        else:
+            column -= 1
+    return table[-1][-1], names
+
+
+def intervals_for(mention: Mention, said: Said) -> Sequence[Interval]:
+    """Return what is said of a name, or of all of its kind."""
+    base = re.sub(r"_?\w$", "", mention.name)
+    return said.intervals.get(mention.name) or said.intervals.get(f"{base}[]", ())
+
+
+def _left_out(mention: Mention, said: Said) -> float:
+    has_numbers = any(end is not None and end.name is None for each in intervals_for(mention, said) for end in (each.low, each.high))
+    return LEFT_OUT_BOUNDED if has_numbers and mention.name not in {"i", "j"} else LEFT_OUT
+
+
+def _worth(place: _Place, mention: Mention, said: Said) -> float | None:
+    """Return what it is worth to call a field so; ``None`` where its values forbid it."""
+    is_text = place.field.kind in {Kind.WORD, Kind.TEXT}
+    if mention.name.startswith("|"):
+        return None
+    low, high = numbers_of(intervals_for(mention, said))
+    if is_text and (low is not None or high is not None):
+        return None
+    if any((low is not None and value < low) or (high is not None and value > high) for value in place.values):
+        return None
+    worth = PAIR + (BOUNDED if low is not None and high is not None else 0.0)
+    worth += SHAPE_AGREES if mention.is_element == place.is_listed else 0.0
+    if mention.sort in {Sort.STRING, Sort.CHARACTER}:
+        worth += SORT_AGREES if is_text else -PAIR
+    elif mention.sort is not None:
+        worth += -PAIR if is_text else SORT_AGREES
+        worth -= PAIR if mention.sort is Sort.INTEGER and place.field.kind is Kind.DECIMAL else 0.0
+    return worth
+
+
+def numbers_of(intervals: Sequence[Interval]) -> tuple[int | None, int | None]:
+    """Return the widest numbers among bounds; an open end is moved by one."""
+    near = [each for each in intervals if not each.is_far]
+    lows = [each.low.plus + each.low.is_open for each in near if each.low and each.low.name is None]
+    highs = [each.high.plus - each.high.is_open for each in near if each.high and each.high.name is None]
+    far = [each for each in intervals if each.is_far]
+    lows = lows or [each.low.plus for each in far if each.low]
+    highs = highs or [each.high.plus for each in far if each.high]
+    return min(lows, default=None), max(highs, default=None)
+
+
+def _counted(items: Sequence[Item], names: Mapping[int, Mention], said: Said) -> float:
+    """Return how well the counts of the grammar agree with phrases such as ``n lines`` and ``n integers``."""
+    text = " ".join(said.sentences)
+    lines, values = set(LINES_OF.findall(text)), set(VALUES_OF.findall(text))
+    lengths = {one or other for one, other in LENGTHS_OF.findall(text)}
+    score = 0.0
+    for kind, count in _counts(items):
+        said_so = {"block": lines, "series": values, "length": lengths}[kind]
+        name = names[count.field].name if count.field in names else None
+        if said_so:
+            score += COUNTED if name in said_so else -COUNTED / 2
+    return score
+
+
+def _counts(items: Sequence[Item]) -> Iterator[tuple[str, Linear]]:
+    for item in items:
+        if isinstance(item, Block):
+            yield "block", item.count
+            yield from _counts(item.items)
+            continue
+        for part in item.parts:
+            if isinstance(part, Series):
+                yield "series", part.count
+            elif part.kind in {Kind.WORD, Kind.TEXT}:
+                yield from (("length", end) for end in part.lows if end.field is not None)
+
+
+# ---- bounds ----
+
+
+def _bound(grammar: Grammar, names: Mapping[int, Mention], said: Said, inputs: Sequence[str]) -> Understood:
+    """Give the fields their names and bounds, as far as every known input obeys them."""
+    order = [each.number for each in fields_of(grammar.items)]
+    by_name = {mention.name: number for number, mention in names.items()}
+    visible = _visible(grammar.items, ())
+    fields: dict[int, Field] = {}
+    usable = [text for text in inputs if refusal(grammar, text) is None] or list(inputs)
+    for spec in fields_of(grammar.items):
+        named = _named(spec, names.get(spec.number), said)
+        for more in _bounds_of(named, names.get(spec.number), said, by_name, visible[spec.number]):
+            tried = _with(grammar, fields | {spec.number: more})
+            if _reads(tried, usable):
+                named = more
+        fields[spec.number] = named
+    bounded = _with(grammar, fields)
+    for number in order:
+        for name, sign, other in said.relations:
+            if sign == "!=" and {name, other} <= by_name.keys() and number == max(by_name[name], by_name[other]):
+                bounded = _if_read(bounded, _unlike(bounded, number, min(by_name[name], by_name[other])), usable)
+    return _constrained(bounded, names, said, usable)
+
+
+def _visible(items: Sequence[Item], before: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
+    """Return for each field those whose values are known when it is read."""
+    found: dict[int, tuple[int, ...]] = {}
+    for item in items:
+        if isinstance(item, Block):
+            found |= _visible(item.items, before)
+            continue
+        for part in item.parts:
+            spec = part.field if isinstance(part, Series) else part
+            found[spec.number] = before
+            if isinstance(part, Field):
+                before = (*before, spec.number)
+    return found
+
+
+def _named(spec: Field, mention: Mention | None, said: Said) -> Field:
+    """Give a field its name, and the kind that the statement says."""
+    kind, decimals = spec.kind, spec.decimals
+    if mention is not None and mention.sort is Sort.REAL and kind is Kind.INTEGER:
+        kind = Kind.DECIMAL
+    if kind is Kind.DECIMAL:
+        decimals = max(decimals, said.decimals or 20)
+    if kind in {Kind.WORD, Kind.TEXT}:
+        return replace(_spelled(spec, said), name=mention.name if mention else "")
+    return replace(spec, kind=kind, decimals=decimals, name=mention.name if mention else "")
+
+
+def _spelled(spec: Field, said: Said) -> Field:
+    """Widen the alphabet of a text from the characters that were seen to those that the statement names."""
+    seen, text = set(spec.alphabet), said.text
+    characters = set(spec.alphabet)
+    speaks = {
+        LOWER: bool(re.search(r"lower-?\s?case|small (?:latin|english)|a\W{1,6}z\b", text)),
+        UPPER: bool(re.search(r"upper-?\s?case|capital", text)) or bool(re.search(r"A\W{1,6}Z\b", " ".join(said.sentences))),
+        DIGITS: bool(re.search(r"\bdigits\b|alphanumeric", text)),
+    }
+    for group, is_said in speaks.items():
+        if (is_said and (seen & set(group) or not seen)) or len(seen & set(group)) > FEW_CHARACTERS:
+            characters |= set(group)
+    if seen & set(said.quoted) or not seen:
+        characters |= set(said.quoted)
+    for quoted in re.findall(r"(?:consisting of|characters?|letters?|either|symbols?)\s[^.]{0,60}", " ".join(said.sentences)):
+        letters = re.findall(r"(?<!\w)[A-Za-z0-9](?!\w)", quoted)
+        if seen and seen <= set(letters) | characters and set(letters) & seen:
+            characters |= {each for each in letters if each in seen or each not in names_of(said) | {"a"}}
+    if spec.kind is Kind.TEXT:
+        characters |= {" "} if " " in seen else set()
+    if seen & set(LOWER) and seen & set(UPPER) and len(seen) > FEW_CHARACTERS:
+        characters |= set(LOWER) | set(UPPER)
+    return replace(spec, alphabet="".join(sorted(characters)))
+
+
+def names_of(said: Said) -> frozenset[str]:
+    """Return the names of a statement, without their subscripts, and the usual indexes."""
+    return frozenset({each.name.removesuffix("[]") for each in said.mentions} | {"i", "j", "k"})
+
+
+def _bounds_of(
+    spec: Field, mention: Mention | None, said: Said, by_name: Mapping[str, int], visible: Sequence[int]
+) -> Iterator[Field]:
+    """Yield the field with one more bound each; whoever takes them says which are obeyed."""
+    if spec.kind in {Kind.WORD, Kind.TEXT}:
+        yield from _lengths(spec, mention, said)
+        return
+    intervals = intervals_for(mention, said) if mention else ()
+    low, high = numbers_of(intervals)
+    if spec.kind is Kind.DECIMAL:
+        lows = [each.low.plus for each in intervals if each.low and each.low.name is None]
+        highs = [each.high.plus for each in intervals if each.high and each.high.name is None]
+        low, high = min(lows, default=None), max(highs, default=None)
+    if low is None and spec.kind is Kind.INTEGER:
+        low = 1 if re.search(r"\bpositive\b", said.text) and spec.seen[0] >= 1 else low
+        low = 0 if low is None and re.search(r"\bnon-?negative\b", said.text) and spec.seen[0] >= 0 else low
+    now = spec
+    if low is not None:
+        now = replace(now, lows=(*now.lows, Linear(low)))
+        yield now
+    if high is not None:
+        now = replace(now, highs=(*now.highs, Linear(high)))
+        yield now
+    if spec.kind is Kind.DECIMAL:
+        return
+    for each in intervals:
+        for end, is_low in ((each.low, True), (each.high, False)):
+            linear = _linear(end, spec.name, by_name, visible, is_low=is_low)
+            if linear is None:
+                continue
+            more = replace(now, lows=(*now.lows, linear)) if is_low else replace(now, highs=(*now.highs, linear))
+            if more != now and linear not in (now.lows if is_low else now.highs):
+                yield more
+                now = more
+
+
+def _linear(
+    end: End | None, name: str, by_name: Mapping[str, int], visible: Sequence[int], *, is_low: bool
+) -> Linear | None:
+    """Return a bound that is another field; ``x_2 < m_2`` where the statement says so of ``x_i`` and ``m_i``."""
+    if end is None or end.name is None:
+        return None
+    subscript = re.search(r"_?(\w)$", name)
+    numbered = (end.name.replace("[]", f"{between}{subscript[1]}") for between in ("_", "")) if subscript else ()
+    other = next((by_name[each] for each in (end.name, *numbered) if each in by_name), None)
+    if other not in visible:
+        return None
+    return Linear(end.plus + (end.is_open if is_low else -end.is_open), other, end.times)
+
+
+def _lengths(spec: Field, mention: Mention | None, said: Said) -> Iterator[Field]:
+    if any(end.field is not None for end in spec.lows):
+        return
+    name = mention.name.removesuffix("[]") if mention else ""
+    intervals = said.lengths.get(name) or (said.intervals.get(f"|{name}|", ()) if name else ())
+    if not intervals and len(said.lengths) == 1:
+        intervals = next(iter(said.lengths.values()))
+    low, high = numbers_of(intervals)
+    now = replace(spec, lows=(Linear(1 if low is None else low),))
+    yield now
+    most = high if high is not None else said.longest
+    if most is not None:
+        yield replace(now, highs=(Linear(most),))
+
+
+def _with(grammar: Grammar, fields: Mapping[int, Field]) -> Grammar:
+    return replace(grammar, items=tuple(_item_with(item, fields) for item in grammar.items))
+
+
+def _item_with(item: Item, fields: Mapping[int, Field]) -> Item:
+    if isinstance(item, Block):
+        return replace(item, items=tuple(_item_with(inner, fields) for inner in item.items))
+    return Line(
+        tuple(
+            replace(part, field=fields.get(part.field.number, part.field))
+            if isinstance(part, Series)
+            else fields.get(part.number, part)
+            for part in item.parts
+        )
+    )
+
+
+def _reads(grammar: Grammar, inputs: Sequence[str]) -> bool:
+    return all(refusal(grammar, text) is None for text in inputs)
+
+
+def _if_read(grammar: Grammar, more: Grammar, inputs: Sequence[str]) -> Grammar:
+    return more if _reads(more, inputs) else grammar
+
+
+def _unlike(grammar: Grammar, number: int, other: int) -> Grammar:
+    spec = next(each for each in fields_of(grammar.items) if each.number == number)
+    return grammar if other in spec.unlike else _with(grammar, {number: replace(spec, unlike=(*spec.unlike, other))})
+
+
+# ---- what holds between values ----
+
+
+def _constrained(grammar: Grammar, names: Mapping[int, Mention], said: Said, inputs: Sequence[str]) -> Understood:
+    by_name = {mention.name: number for number, mention in names.items()}
+    listed = [each for each in fields_of(grammar.items) if each.number in set(_listed(grammar.items, inside=False))]
+    pairs = _pairs(grammar.items)
+    promises: list[str] = []
+    frozen: set[int] = set()
+    for name, sign, other in said.relations:
+        if name == other and name in by_name and sign != "!=":
+            order = Order(by_name[name], is_distinct=sign == "<", direction=1)
+            grammar = _if_read(grammar, replace(grammar, constraints=(*grammar.constraints, order)), inputs)
+    for sentence in said.sentences:
+        before = grammar
+        low = sentence.lower()
+        named = [number for name, number in by_name.items() if _says(sentence, name)]
+        grammar = _from_sentence(grammar, low, sentence, named, by_name, listed, pairs, inputs)
+        if grammar == before and PROMISES.search(low) and not HARMLESS.search(low) and not _is_bound(sentence):
+            promises.append(sentence)
+            frozen |= set(named) or {each.number for each in fields_of(grammar.items)}
+    return Understood(replace(grammar, frozen=frozenset(frozen)), tuple(promises))
+
+
+def _says(sentence: str, name: str) -> bool:
+    base = re.escape(name.removesuffix("[]"))
+    return re.search(rf"(?<![\w]){base}(?:_\w+)?(?![\w'])", sentence) is not None
+
+
+def _is_bound(sentence: str) -> bool:
+    """Say whether a sentence is about bounds only: nothing else is left of it without them."""
+    if re.search(r"[≤≥<>\u2260]|\bbetween\b", sentence) is None:
+        return False
+    words = re.findall(r"[a-z]{2,}", re.sub(r"\S*[≤≥<>\u2260|_(]\S*|\b\w\b", " ", sentence).lower())
+    return sum(word not in FILLING for word in words) <= FEW_WORDS
+
+
+def _pairs(items: Sequence[Item]) -> list[tuple[Block, Field, Field]]:
+    """Return the blocks whose rounds are lines that begin with two integers."""
+    found: list[tuple[Block, Field, Field]] = []
+    for item in items:
+        if not isinstance(item, Block):
+            continue
+        lines = [inner for inner in item.items if isinstance(inner, Line)]
+        if len(lines) == 1 and len(item.items) == 1 and len(lines[0].parts) >= 2:  # noqa: PLR2004 - two ends
+            left, right = lines[0].parts[:2]
+            if isinstance(left, Field) and isinstance(right, Field) and left.kind is right.kind is Kind.INTEGER:
+                found.append((item, left, right))
+        found += _pairs(item.items)
+    return found
+
+
+def _from_sentence(  # noqa: PLR0913, PLR0917 - all that a sentence may speak of
+    grammar: Grammar,
+    low: str,
+    sentence: str,
+    named: Sequence[int],
+    by_name: Mapping[str, int],
+    listed: Sequence[Field],
+    pairs: Sequence[tuple[Block, Field, Field]],
+    inputs: Sequence[str],
+) -> Grammar:
+    def add(constraint: Order | Rows) -> None:
+        nonlocal grammar
+        if constraint not in grammar.constraints:
+            grammar = _if_read(grammar, replace(grammar, constraints=(*grammar.constraints, constraint)), inputs)
+
+    speaks_of = [each for each in listed if each.number in named] or [each for each in listed if not named]
+    nodes = {field.number for _, *ends in pairs for field in ends} if EDGES.search(low) or TREE.search(low) else set()
+    if DISTINCT.search(low):
+        for each in speaks_of:
+            if each.number not in nodes and _varies(grammar, each, inputs):
+                add(Order(each.number, is_distinct=True))
+        for _, left, right in pairs:
+            if EDGES.search(low):
+                add(Rows(left.number, right.number, is_distinct=True, first=_first(left)))
+        scalars = [number for number in named if number not in {each.number for each in listed}]
+        for one in range(1, len(scalars)):
+            for other in range(one):
+                grammar = _if_read(grammar, _unlike(grammar, max(scalars[one], scalars[other]), min(scalars[one], scalars[other])), inputs)
+    direction = -1 if FALLING.search(low) else 1 if RISING.search(low) else 0
+    if direction:
+        for each in speaks_of:
+            add(Order(each.number, direction=direction))
+    if LOOPS.search(low):
+        for _, left, right in pairs:
+            grammar = _if_read(grammar, _unlike(grammar, right.number, left.number), inputs)
+    if TREE.search(low) or CONNECTED.search(low):
+        for block, left, right in pairs:
+            count = _nodes(block, left, right, by_name)
+            if count is not None:
+                is_tree = bool(TREE.search(low)) or block.count.plus == -1
+                add(Rows(left.number, right.number, nodes=count, is_tree=is_tree, first=_first(left)))
+    if PRIME.search(low):
+        primes = {each.number for each in fields_of(grammar.items) if each.number in named}
+        for each in fields_of(grammar.items):
+            if each.number in primes and each.kind is Kind.INTEGER and is_prime(each.seen[0]) and is_prime(each.seen[1]):
+                grammar = _if_read(grammar, _with(grammar, {each.number: replace(each, is_prime=True)}), inputs)
+    for name, most in SUM.findall(sentence):
+        if name in by_name:
+            from ocr_pipeline.bounds import number_in
+
+            add(Order(by_name[name], most_sum=Linear(number_in(most))))
+    return grammar
+
+
+def _varies(grammar: Grammar, spec: Field, inputs: Sequence[str]) -> bool:
+    """Say whether the known inputs have a list of this field that could hold a value twice."""
+    return any(
+        number == spec.number and len(values) > 1
+        for text in inputs
+        for number, values in columns(grammar.items, _tree(grammar, text))
+    )
+
+
+def _tree(grammar: Grammar, text: str) -> list[object]:
+    try:
+        return read(grammar, text)
+    except RefusedError:
+        return []
+
+
+def _first(end: Field) -> int:
+    return 0 if any(low.field is None and low.plus == 0 for low in end.lows) or end.seen[0] == 0 else 1
+
+
+def _nodes(block: Block, left: Field, right: Field, by_name: Mapping[str, int]) -> Linear | None:
+    """Return how many nodes there are: the upper bound of the ends, or one more than the edges."""
+    for end in (*left.highs, *right.highs):
+        if end.field is not None:
+            return Linear(end.plus + (1 - _first(left)), end.field, end.times)
+    return Linear(block.count.plus + 1, block.count.field) if block.count.plus == -1 and by_name is not None else None

@@ -1,0 +1,550 @@
+"""Makes the tests of one problem: inputs, their outputs, what they catch, and which of them stay.
+
+A round makes inputs, asks right programs for the outputs, and runs the programs that nothing has caught yet on them.
+The next round makes more, mutated from what caught something. Only the judge runs programs; every input that was made
+is kept, or refused for one reason that is counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from ocr_pipeline.generating.grammar import Refusal, refusal
+from ocr_pipeline.generating.making import MadeBy, Maker
+from ocr_pipeline.generating.naming import understand
+from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.judge.comparing import rule_for
+from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.programs import Runner, RunResult, RunStatus
+from ocr_pipeline.judge.verdicts import (
+    Candidate,
+    Execution,
+    JudgeConfig,
+    ProblemSpec,
+    Test,
+    Verdict,
+    judge_candidate,
+)
+from ocr_pipeline.tables import IoMode, Language, TestKind
+
+__all__ = ["Fate", "Kept", "Left", "MutantMaker", "Outcome", "Problem", "Program", "work_on"]
+
+KNOWN_TESTS: Final = 30
+"""Known tests that programs are run on before they count as right or wrong."""
+KNOWN_BYTES: Final = 256 << 10
+FASTEST_MUTANT_S: Final = 1.0
+SLOWER_THAN_RIGHT: Final = 5.0
+LANGUAGES: Final = tuple(language.value for language in Language)
+AGREEING: Final = 2
+SHOWN_CHARACTERS: Final = 2_000
+
+MutantMaker = Callable[[str, str, int, int], Sequence[str]]
+"""Gives mutants of a program: code, language, how many, seed."""
+
+
+class Left(StrEnum):
+    """Why a problem is left alone."""
+
+    INTERACTIVE = "interactive"
+    NEEDS_CHECKER = "needs_checker"
+    """Several outputs are right, and nothing here can tell."""
+    NO_TESTS = "no_tests"
+    """No known input that a grammar could be found from."""
+    NO_SOLUTION = "no_solution"
+    """No right program that can be run and passes the known tests."""
+    ONE_SOLUTION = "one_solution"
+    """Only one: nobody can agree with it."""
+    NO_GRAMMAR = "no_grammar"
+    """No grammar reads the known inputs."""
+    PROMISES = "promises"
+    """The statement promises something of all values that no reader here understands."""
+    NOTHING_CAUGHT = "nothing_caught"
+    """No input that was made catches anything, or is larger than the known ones."""
+    NOT_RUN = "not_run"
+    """The sandbox failed."""
+
+
+class Fate(StrEnum):
+    """What became of an input: kept, or why not."""
+
+    KEPT = "kept"
+    KNOWN = "known"
+    """A known test has it."""
+    SHAPE = "shape"
+    BOUNDS = "bounds"
+    CONSTRAINT = "constraint"
+    VALIDATOR = "validator"
+    TOO_LARGE = "too_large"
+    RIGHT_FAILS = "right_fails"
+    """A right program does not end well on it."""
+    EMPTY_OUTPUT = "empty_output"
+    DISAGREEMENT = "disagreement"
+    """Right programs give different outputs, or one of them another output the second time."""
+    CATCHES_NOTHING = "catches_nothing"
+    """No program fails it that cheaper tests let pass."""
+    OVER_CAP = "over_cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that is known as right or wrong."""
+
+    program_id: str
+    language: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """All that is known of a problem."""
+
+    spec: ProblemSpec
+    statement: str
+    tests: tuple[Test, ...]
+    """Known tests, the examples first."""
+    right: tuple[Program, ...]
+    wrong: tuple[Program, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A test that was made and stays."""
+
+    input: str
+    expected: str
+    made_by: MadeBy
+    catches: tuple[str, ...]
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a problem."""
+
+    problem_id: str
+    left: Left | None = None
+    detail: str = ""
+    tests: tuple[Kept, ...] = ()
+    funnel: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+    survivors: tuple[str, ...] = ()
+    """Wrong programs that pass every test."""
+    example: Mapping[str, str] | None = None
+    """A wrong program that the known tests let pass, and the test that catches it."""
+
+
+@dataclass(slots=True)
+class _Case:
+    """An input on its way."""
+
+    text: str
+    made_by: MadeBy
+    expected: str = ""
+    request_id: str | None = None
+
+    @property
+    def cost(self) -> tuple[int, str]:
+        """What it is sorted by: cheap ones first."""
+        return len(self.text), self.text
+
+
+@dataclass(slots=True)
+class _Opponent:
+    """A wrong program or a mutant, and the tests that catch it so far."""
+
+    program: Program
+    is_mutant: bool
+    caught_by: list[str] = field(default_factory=list)
+    passes_known: bool = True
+    is_usable: bool = True
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Runs programs of one problem."""
+
+    runner: Runner
+    gate: Gate
+    spec: ProblemSpec
+    config: JudgeConfig
+    runs: int = 0
+
+    def judged(self, program: Program, tests: Sequence[Test], *, stops: bool, limit_s: float | None = None) -> Execution:
+        """Judge a program; a mutant within the time that right programs need."""
+        spec, config = self.spec, self.config.replaced(stop_at_first_failure=stops, max_tests=None)
+        if limit_s is not None:
+            spec = replace(spec, time_limit_s=limit_s)
+            config = config.replaced(python_time_factor=1.0, cpp_time_factor=1.0, give_up_after_time_limits=1)
+        done = judge_candidate(self.runner, spec, tests, Candidate(program.language, program.code), config, self.gate)
+        self.runs += len(done.results)
+        return done
+
+    def outputs(self, program: Program, inputs: Sequence[str]) -> Iterator[RunResult]:
+        """Run a program on inputs; what it prints is not compared with anything."""
+        limits = self.config.limits_for(self.spec, program.language)
+        opened = self.runner.open(program.code, program.language, limits, self.spec.call, self.spec.files)
+        if isinstance(opened, RunResult):
+            yield from (opened for _ in inputs)
+            return
+        with opened:
+            for text in inputs:
+                self.runs += 1
+                with self.gate.shared():
+                    yield opened.run(text.encode("utf-8", "surrogatepass"), limits)
+
+
+def work_on(
+    problem: Problem, config: GeneratingConfig, judging: JudgeConfig, runner: Runner, gate: Gate, mutants: MutantMaker
+) -> Outcome:
+    """Make the tests of a problem.
+
+    Raises
+    ------
+    JudgeError
+        When the sandbox failed.
+    """
+    problem_id = problem.spec.problem_id
+    left = _left_alone(problem)
+    if left is not None:
+        return Outcome(problem_id, left)
+    tests = _consistent(problem.tests)
+    understood = understand(problem.statement, [test.input for test in tests])
+    if understood is None:
+        return Outcome(problem_id, Left.NO_GRAMMAR if tests else Left.NO_TESTS)
+    maker = Maker(understood.grammar, [test.input for test in tests], _seed(problem), int(config.max_test_kib * 1024))
+    if not maker.is_free:
+        return Outcome(problem_id, Left.PROMISES, "\n".join(understood.promises))
+    rule = rule_for(
+        problem.spec.checker, problem.spec.float_tolerance, (test.expected for test in tests), is_function=False
+    )
+    spec = replace(problem.spec, float_tolerance=rule.tolerance) if not problem.spec.checker_code else problem.spec
+    bench = _Bench(runner, gate, spec, judging)
+    shown = _shown(tests)
+    right, refused = _right_programs(problem, config, bench, shown)
+    if len(right) < AGREEING:
+        left = Left.ONE_SOLUTION if right else Left.NO_SOLUTION
+        return Outcome(problem_id, left, notes={"right programs that fail known tests": refused})
+    work = _Work(problem, config, bench, right, shown, mutants)
+    work.funnel.update({})
+    for round_number in range(config.rounds):
+        wanted = config.inputs_per_way * 2**round_number
+        cases = list(_gated(maker, understood.grammar, round_number, wanted, config, work))
+        agreed = work.with_outputs(cases)
+        work.catch(agreed, round_number)
+        if not work.uncaught or bench.runs >= config.budget_runs:
+            break
+        maker = Maker(
+            understood.grammar, [*(test.input for test in tests), *work.catching()], _seed(problem), int(config.max_test_kib * 1024)
+        )
+    return work.outcome(round_number + 1, refused)
+
+
+def _left_alone(problem: Problem) -> Left | None:
+    spec = problem.spec
+    if spec.io_mode == IoMode.INTERACTIVE:
+        return Left.INTERACTIVE
+    if spec.needs_checker:
+        return Left.NEEDS_CHECKER
+    if not problem.tests:
+        return Left.NO_TESTS
+    if spec.io_mode == IoMode.FUNCTION:
+        return Left.NO_GRAMMAR
+    return None if problem.right else Left.NO_SOLUTION
+
+
+def _seed(problem: Problem) -> str:
+    """Return what chance starts from: the content, so that a rebuilt table has the same bytes."""
+    digest = hashlib.sha256(problem.statement.encode("utf-8", "surrogatepass"))
+    for test in problem.tests:
+        digest.update(test.input.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _consistent(tests: Sequence[Test]) -> list[Test]:
+    """Return known tests without those that expect nothing, or that contradict another one."""
+    answers: dict[str, set[str]] = {}
+    for test in tests:
+        answers.setdefault(test.input, set()).add(" ".join(test.expected.split()))
+    return [test for test in tests if test.expected.strip() and len(answers[test.input]) == 1]
+
+
+def _shown(tests: Sequence[Test]) -> list[Test]:
+    """Return the known tests that programs are run on first: the examples, then small ones."""
+    chosen: list[Test] = []
+    size = 0
+    for test in [*tests[:3], *sorted(tests[3:], key=lambda test: len(test.input))]:
+        size += len(test.input)
+        if len(chosen) == KNOWN_TESTS or size > KNOWN_BYTES:
+            break
+        chosen.append(test)
+    return chosen
+
+
+def _right_programs(
+    problem: Problem, config: GeneratingConfig, bench: _Bench, shown: Sequence[Test]
+) -> tuple[list[Program], int]:
+    """Return right programs of different text that pass the known tests, languages in turn, and how many did not."""
+    found: list[Program] = []
+    refused = 0
+    for program in _in_turn(problem.right):
+        if len(found) == config.right_programs:
+            break
+        done = bench.judged(program, shown, stops=True)
+        if done.verdict is Verdict.ACCEPTED:
+            found.append(program)
+        elif done.verdict is not Verdict.NOT_RUN:
+            refused += 1
+    return found, refused
+
+
+def _in_turn(programs: Iterable[Program]) -> list[Program]:
+    """Return programs of different text, the shortest first, languages in turn."""
+    texts: dict[str, Program] = {}
+    for program in programs:
+        if program.language in LANGUAGES and program.code.strip():
+            texts.setdefault(" ".join(program.code.split()), program)
+    shelves = [
+        sorted((each for each in texts.values() if each.language == language), key=lambda each: (len(each.code), each.program_id))
+        for language in LANGUAGES
+    ]
+    return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
+
+
+def _gated(
+    maker: Maker, grammar: object, round_number: int, number: int, config: GeneratingConfig, work: _Work
+) -> Iterator[_Case]:
+    """Yield inputs that the grammar accepts and nobody has seen; others are counted."""
+    for made in maker.inputs(round_number, number):
+        if made.text in work.seen:
+            continue
+        work.seen.add(made.text)
+        refused = refusal(maker.grammar, made.text)
+        if made.text.strip() in work.known:
+            work.funnel[Fate.KNOWN] += 1
+        elif len(made.text) > config.max_test_kib * 1024:
+            work.funnel[Fate.TOO_LARGE] += 1
+        elif refused is not None:
+            work.funnel[{Refusal.SHAPE: Fate.SHAPE, Refusal.BOUNDS: Fate.BOUNDS}.get(refused[0], Fate.CONSTRAINT)] += 1
+        else:
+            yield _Case(made.text, made.made_by)
+
+
+class _Work:
+    """The state of one problem between rounds."""
+
+    def __init__(  # noqa: PLR0917 - what one problem needs
+        self,
+        problem: Problem,
+        config: GeneratingConfig,
+        bench: _Bench,
+        right: Sequence[Program],
+        shown: Sequence[Test],
+        mutants: MutantMaker,
+    ) -> None:
+        self._problem = problem
+        self._config = config
+        self._bench = bench
+        self._right = right
+        self._shown = shown
+        self.known = {test.input.strip() for test in problem.tests}
+        self.seen: set[str] = set()
+        self.funnel: Counter[str] = Counter()
+        self._agreed: dict[str, _Case] = {}
+        self._slowest: dict[str, float] = {}
+        self._opponents = [_Opponent(each, is_mutant=False) for each in _in_turn(problem.wrong)[: config.wrong_programs]]
+        self._opponents += [_Opponent(each, is_mutant=True) for each in _mutants_of(right, config.mutants, mutants)]
+        for each in self._opponents:
+            self._try_known(each)
+
+    def _try_known(self, opponent: _Opponent) -> None:
+        done = self._bench.judged(opponent.program, self._shown, stops=True, limit_s=self._limit(opponent))
+        opponent.is_usable = done.verdict not in {Verdict.NOT_RUN, Verdict.COMPILE_ERROR}
+        opponent.passes_known = done.verdict is Verdict.ACCEPTED
+
+    def _limit(self, opponent: _Opponent) -> float | None:
+        if not opponent.is_mutant:
+            return None
+        return max(FASTEST_MUTANT_S, SLOWER_THAN_RIGHT * self._slowest.get(opponent.program.language, 0.0))
+
+    def with_outputs(self, cases: Sequence[_Case]) -> list[_Case]:
+        """Return the inputs on which right programs agree, cheap ones first, with their outputs."""
+        ordered = sorted(cases, key=lambda case: case.cost)
+        answered: list[_Case] = []
+        first = self._right[0]
+        for case, done in zip(ordered, self._bench.outputs(first, [case.text for case in ordered]), strict=True):
+            output = done.result if self._bench.spec.io_mode == IoMode.FILE and done.result else done.stdout
+            case.expected = output.decode("utf-8", "replace")
+            if done.status is not RunStatus.OK:
+                self.funnel[Fate.RIGHT_FAILS] += 1
+            elif not case.expected.strip():
+                self.funnel[Fate.EMPTY_OUTPUT] += 1
+            else:
+                answered.append(case)
+        for program in (*self._right[1:], first):
+            answered = self._agreeing(program, answered)
+        return answered
+
+    def _agreeing(self, program: Program, cases: Sequence[_Case]) -> list[_Case]:
+        """Return the inputs on which a program gives the outputs that are there."""
+        done = self._bench.judged(program, _tests(cases), stops=False)
+        by_id = {result.test_id: result for result in done.results}
+        agreed = []
+        for case in cases:
+            result = by_id.get(_test_id(case.text))
+            if result is not None and result.verdict is Verdict.ACCEPTED:
+                agreed.append(case)
+                slowest = max(self._slowest.get(program.language, 0.0), result.cpu_time_s or 0.0)
+                self._slowest[program.language] = slowest
+            else:
+                is_other = result is not None and result.verdict is Verdict.WRONG_ANSWER
+                self.funnel[Fate.DISAGREEMENT if is_other else Fate.RIGHT_FAILS] += 1
+        return agreed
+
+    def catch(self, cases: Sequence[_Case], round_number: int) -> None:
+        """Run what is not caught often enough on new tests, from the cheapest on."""
+        self._agreed |= {case.text: case for case in cases}
+        wanted = self._config.catches_per_program
+        for opponent in self._opponents:
+            if not opponent.is_usable or (round_number and opponent.caught_by):
+                continue
+            tests = _tests(cases)
+            while tests and len(opponent.caught_by) < wanted:
+                done = self._bench.judged(opponent.program, tests, stops=True, limit_s=self._limit(opponent))
+                if done.verdict in {Verdict.ACCEPTED, Verdict.NOT_RUN} or not done.results:
+                    break
+                opponent.caught_by.append(tests[len(done.results) - 1].input)
+                tests = tests[len(done.results) :]
+
+    @property
+    def uncaught(self) -> list[_Opponent]:
+        """Programs that nothing catches yet."""
+        return [each for each in self._opponents if each.is_usable and not each.caught_by]
+
+    def catching(self) -> list[str]:
+        """Return the inputs that catch something: the next round starts from them."""
+        return sorted({text for each in self._opponents for text in each.caught_by}, key=lambda text: (len(text), text))
+
+    def outcome(self, rounds: int, refused: int) -> Outcome:
+        """Choose the tests that stay, make sure of them once more, and say what they catch."""
+        chosen = self._chosen()
+        for program in _in_turn(self._problem.right):
+            if program not in self._right and chosen:
+                chosen = self._passed(program, chosen)
+        catches = self._matrix(chosen)
+        kept = tuple(Kept(case.text, case.expected, case.made_by, tuple(catches[case.text]), case.request_id) for case in chosen)
+        self.funnel[Fate.KEPT] = len(kept)
+        self.funnel[Fate.CATCHES_NOTHING] += len(self._agreed) - sum(
+            self.funnel[fate] for fate in (Fate.KEPT, Fate.OVER_CAP)
+        ) - self._refused_late
+        usable = [each for each in self._opponents if each.is_usable]
+        caught = {name for names in catches.values() for name in names}
+        wrong, mutated = ([each for each in usable if each.is_mutant is is_mutant] for is_mutant in (False, True))
+        notes = {
+            "rounds": rounds,
+            "runs": self._bench.runs,
+            "right programs that fail known tests": refused,
+            "wrong programs": len(wrong),
+            "wrong caught by known tests": sum(not each.passes_known for each in wrong),
+            "wrong caught": sum(not each.passes_known or each.program.program_id in caught for each in wrong),
+            "mutants": len(mutated),
+            "mutants caught by known tests": sum(not each.passes_known for each in mutated),
+            "mutants caught": sum(not each.passes_known or each.program.program_id in caught for each in mutated),
+        }
+        survivors = tuple(
+            each.program.program_id for each in wrong if each.passes_known and each.program.program_id not in caught
+        )
+        left = None if kept else Left.NOTHING_CAUGHT
+        return Outcome(
+            self._problem.spec.problem_id, left, "", kept, dict(self.funnel), notes, survivors, self._example(kept)
+        )
+
+    _refused_late: int = 0
+
+    def _chosen(self) -> list[_Case]:
+        """Return the cheapest tests that catch what they should, and the largest, within the caps."""
+        worth: Counter[str] = Counter()
+        for opponent in self._opponents:
+            for place, text in enumerate(opponent.caught_by):
+                worth[text] += 1_000 if place == 0 else 1
+        by_size = sorted(self._agreed.values(), key=lambda case: case.cost, reverse=True)
+        for case in by_size[: self._config.largest]:
+            worth[case.text] += 500
+        ranked = sorted(worth, key=lambda text: (-worth[text], len(text), text))
+        chosen: list[_Case] = []
+        size = 0
+        for text in ranked:
+            case = self._agreed[text]
+            size += len(case.text) + len(case.expected)
+            if len(chosen) == self._config.max_tests or size > self._config.max_problem_kib * 1024:
+                self.funnel[Fate.OVER_CAP] += 1
+                size -= len(case.text) + len(case.expected)
+            else:
+                chosen.append(case)
+        return sorted(chosen, key=lambda case: case.cost)
+
+    def _passed(self, program: Program, chosen: Sequence[_Case]) -> list[_Case]:
+        """Return the tests that another right program passes too, if it passes most of them."""
+        if self._bench.judged(program, self._shown, stops=True).verdict is not Verdict.ACCEPTED:
+            return list(chosen)
+        before = Counter(self.funnel)
+        passed = self._agreeing(program, chosen)
+        self._refused_late += sum((Counter(self.funnel) - before).values())
+        return passed
+
+    def _matrix(self, chosen: Sequence[_Case]) -> dict[str, list[str]]:
+        catches: dict[str, list[str]] = {case.text: [] for case in chosen}
+        tests = _tests(chosen)
+        for opponent in self._opponents:
+            if not opponent.is_usable or not tests:
+                continue
+            done = self._bench.judged(opponent.program, tests, stops=False, limit_s=self._limit(opponent))
+            for result, test in zip(done.results, tests, strict=False):
+                if result.verdict is not Verdict.ACCEPTED:
+                    catches[test.input].append(opponent.program.program_id)
+        return catches
+
+    def _example(self, kept: Sequence[Kept]) -> dict[str, str] | None:
+        """Return a wrong program that only the new tests catch, with the smallest of them and what it prints there."""
+        for opponent in self._opponents:
+            name = opponent.program.program_id
+            test = next((test for test in kept if name in test.catches), None)
+            if opponent.is_mutant or not opponent.passes_known or test is None:
+                continue
+            run = next(iter(self._bench.outputs(opponent.program, [test.input])))
+            printed = run.stdout.decode("utf-8", "replace") if run.status is RunStatus.OK else str(run.status)
+            shown = {"program": name, "code": opponent.program.code, "input": test.input, "expected": test.expected, "printed": printed}
+            return {key: text[:SHOWN_CHARACTERS] for key, text in shown.items()}
+        return None
+
+
+def _tests(cases: Sequence[_Case]) -> list[Test]:
+    return [Test(_test_id(case.text), case.text, case.expected) for case in cases]
+
+
+def _test_id(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _mutants_of(right: Sequence[Program], number: int, mutants: MutantMaker) -> list[Program]:
+    """Return mutants of the first right program of each language: two thirds of Python, which costs no compiler."""
+    first = {language: next((each for each in right if each.language == language), None) for language in LANGUAGES}
+    languages = [language for language in LANGUAGES if first[language] is not None]
+    shares = {"python": 2, "cpp": 1}
+    total = sum(shares[language] for language in languages)
+    made: list[Program] = []
+    for language in languages:
+        program = first[language]
+        if program is None:
+            continue
+        codes = mutants(program.code, language, number * shares[language] // total, 0)
+        made += [Program(f"{program.program_id}#mutant{place}", language, code) for place, code in enumerate(codes)]
+    return made
+
+
+PUBLIC_KINDS: Final = frozenset({TestKind.EXAMPLE.value, TestKind.PUBLIC.value})
