@@ -14,7 +14,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["NAME", "NAMES", "Bounds", "Interval", "Number", "bounds_in", "element_of", "number_in", "plain_math", "split_names"]
+__all__ = [
+    "NAME",
+    "NAMES",
+    "Bounds",
+    "Interval",
+    "Number",
+    "bounds_in",
+    "element_of",
+    "number_in",
+    "plain_math",
+    "split_names",
+]
 
 RAISED: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 Meaning = str | Callable[[re.Match[str]], str]

@@ -24,6 +24,7 @@ STEPS: Final = (
     "generate",
     "separate",
     "judge",
+    "generate-tests",
     "difficulty",
     "patterns",
     "select",

@@ -12,6 +12,7 @@ from ocr_pipeline.contamination.steps import CHECK, KEEP_CLEAN
 from ocr_pipeline.duplicates.steps import COMPARE, KEEP_ONE
 from ocr_pipeline.evidence.steps import FIND_PATTERNS
 from ocr_pipeline.exports.steps import MEASURE_DIFFICULTY
+from ocr_pipeline.generating.steps import GENERATE_TESTS
 from ocr_pipeline.judge.steps import CHECK_TESTS, JUDGE
 from ocr_pipeline.plans.steps import MAKE_PLANS, MIX
 from ocr_pipeline.samples.steps import SELECT, SEPARATE
@@ -31,6 +32,7 @@ FLOW: Final = (
     GENERATE,
     SEPARATE,
     CHECK_TESTS,
+    GENERATE_TESTS,
     JUDGE,
     FIND_PATTERNS,
     MEASURE_DIFFICULTY,
@@ -96,6 +98,11 @@ COMMANDS: Final = (
         "Run samples against the tests of their problems in a sandbox and give each its verdict and pass rate.",
         (CHECK_TESTS, JUDGE),
         shorthands=(Shorthand("unsandboxed", "tiers", "unsandboxed"),),
+    ),
+    Command(
+        "generate-tests",
+        "Make tests that catch wrong programs: inputs within the bounds, outputs that right programs agree on.",
+        (GENERATE_TESTS,),
     ),
     Command(
         "difficulty",

@@ -191,6 +191,20 @@ TESTS: Final = Table(
     ),
 )
 
+GENERATED_TESTS: Final = Table(
+    name="generated_tests",
+    description="Test cases that were made here: inputs within the bounds, outputs that right programs agree on.",
+    key=("problem_id", "test_id"),
+    partition_by=("dataset",),
+    row_group_rows=2_048,
+    schema=_schema(
+        *TESTS.schema,
+        _column("made_by", NAME, "grammar, mutation, extreme or model: what made the input."),
+        _column("catches", NAMES, "Wrong solutions and mutants (<solution_id>#mutant<n>) that fail the test, sorted."),
+        _column("request_id?", NAME, "Answer of the teacher whose program made the input."),
+    ),
+)
+
 SOLUTIONS: Final = Table(
     name="solutions",
     description="Human solutions that the sources carry, right and wrong ones.",
@@ -685,6 +699,7 @@ TABLES: Final[dict[str, Table]] = {
         PROBLEMS,
         TESTS,
         SOLUTIONS,
+        GENERATED_TESTS,
         REJECTED,
         DUPLICATE_PAIRS,
         UNIQUE_PROBLEMS,

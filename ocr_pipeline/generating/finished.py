@@ -25,7 +25,9 @@ class Finished:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("CREATE TABLE IF NOT EXISTS finished (key TEXT PRIMARY KEY, result TEXT) WITHOUT ROWID")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS finished (key TEXT PRIMARY KEY, result TEXT) WITHOUT ROWID"
+            )
 
     @contextmanager
     def _failing_clearly(self) -> Iterator[None]:

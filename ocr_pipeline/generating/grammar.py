@@ -7,6 +7,7 @@ rounds. How a grammar is found is the business of ``inferring.py``, and what is 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -195,9 +196,7 @@ class _Reader:
     at: int = 0
 
     def items(self, items: Sequence[Item], known: dict[int, int]) -> Tree:
-        return [
-            self._block(item, known) if isinstance(item, Block) else self._line(item, known) for item in items
-        ]
+        return [self._block(item, known) if isinstance(item, Block) else self._line(item, known) for item in items]
 
     def _block(self, block: Block, known: dict[int, int]) -> Tree:
         count = block.count.value(known)
@@ -354,7 +353,9 @@ def columns(items: Sequence[Item], tree: Tree) -> Iterator[tuple[int, list[Any]]
             yield from columns(item.items, each)
 
 
-def rows_of(items: Sequence[Item], tree: Tree, left: int, right: int) -> Iterator[tuple[list[tuple[Any, Any]], dict[int, int]]]:
+def rows_of(
+    items: Sequence[Item], tree: Tree, left: int, right: int
+) -> Iterator[tuple[list[tuple[Any, Any]], dict[int, int]]]:
     """Yield the pairs of two fields of one line, by the block that they are in, with the numbers known before it."""
     known: dict[int, int] = {}
     yield from _rows_of(items, tree, left, right, known)
@@ -388,7 +389,9 @@ def _has(line: Line, number: int) -> bool:
 def _holds(constraint: Order | Rows, grammar: Grammar, tree: Tree) -> bool:
     if isinstance(constraint, Order):
         return all(
-            _ordered(constraint, values) for number, values in columns(grammar.items, tree) if number == constraint.field
+            _ordered(constraint, values)
+            for number, values in columns(grammar.items, tree)
+            if number == constraint.field
         )
     pairs = rows_of(grammar.items, tree, constraint.left, constraint.right)
     return all(_is_graph(constraint, each, known) for each, known in pairs)
@@ -397,8 +400,11 @@ def _holds(constraint: Order | Rows, grammar: Grammar, tree: Tree) -> bool:
 def _ordered(order: Order, values: Sequence[Any]) -> bool:
     if order.is_distinct and len(set(values)) != len(values):
         return False
-    numbers = [Decimal(value) if isinstance(value, str) and order.direction and DECIMAL.fullmatch(value) else value for value in values]
-    if order.direction and any(order.direction * _sign(left, right) < 0 for left, right in zip(numbers, numbers[1:], strict=False)):
+    numbers = [
+        Decimal(value) if isinstance(value, str) and order.direction and DECIMAL.fullmatch(value) else value
+        for value in values
+    ]
+    if order.direction and any(order.direction * _sign(left, right) < 0 for left, right in itertools.pairwise(numbers)):
         return False
     most = order.most_sum.value({}) if order.most_sum else None
     return most is None or sum(values) <= most

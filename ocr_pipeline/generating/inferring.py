@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -32,9 +33,11 @@ from ocr_pipeline.generating.grammar import (
 
 __all__ = ["Inferred", "infer"]
 
-MOST_STEPS: Final = 6_000
-MOST_BODY_STEPS: Final = 120
+MOST_STEPS: Final = 30_000
+MOST_BODY_STEPS: Final = 60
 MOST_BODIES: Final = 2
+WAYS_PER_PLACE: Final = 6
+"""Ways to reach the same lines that are followed: the dearer ones differ in what the same numbers are called."""
 MOST_ITEMS: Final = 10
 MOST_ALTERNATIVES: Final = 8
 SLACK: Final = 1.0
@@ -160,8 +163,13 @@ def _ways(
     """Yield ways to read on, the cheapest first."""
     waiting = [_Way(0.0, 0, (), streams, number)]
     turns = itertools.count(1)
+    reached: Counter[tuple[int, ...]] = Counter()
     while waiting and budget.spend():
         way = heapq.heappop(waiting)
+        place = (way.is_for_blocks, *(stream.at for stream in way.streams))
+        reached[place] += 1
+        if reached[place] > WAYS_PER_PLACE:
+            continue
         if way.is_for_blocks:
             found = _block(way.streams, depth, way.next_number, budget, text=text)
             base = way.cost - BLOCK_COST - LINE_COST
@@ -193,9 +201,7 @@ def _moved(streams: Sequence[_Stream], found: Sequence[dict[int, int]]) -> list[
     ]
 
 
-def _plain_line(
-    streams: Sequence[_Stream], number: int
-) -> Iterator[tuple[float, Item, list[_Stream], int]]:
+def _plain_line(streams: Sequence[_Stream], number: int) -> Iterator[tuple[float, Item, list[_Stream], int]]:
     rows = [stream.tokens for stream in streams]
     if any(row is None for row in rows):
         return
@@ -204,22 +210,20 @@ def _plain_line(
     if lengths or width > MOST_FIELDS:
         return
     fields = tuple(Field(number + at, Kind.WORD) for at in range(width))
-    found = [{number + at: int(token) for at, token in enumerate(row or ()) if INTEGER.fullmatch(token)} for row in rows]
+    found = [
+        {number + at: int(token) for at, token in enumerate(row or ()) if INTEGER.fullmatch(token)} for row in rows
+    ]
     yield LINE_COST + FIELD_COST * width, Line(fields), _moved(streams, found), number + width
 
 
-def _text_line(
-    streams: Sequence[_Stream], number: int
-) -> Iterator[tuple[float, Item, list[_Stream], int]]:
+def _text_line(streams: Sequence[_Stream], number: int) -> Iterator[tuple[float, Item, list[_Stream], int]]:
     rows = [stream.tokens for stream in streams]
     if all(row is not None for row in rows):
         line = Line((Field(number, Kind.TEXT),))
         yield LINE_COST + TEXT_COST, line, _moved(streams, [{} for _ in rows]), number + 1
 
 
-def _line_with_series(
-    streams: Sequence[_Stream], number: int
-) -> Iterator[tuple[float, Item, list[_Stream], int]]:
+def _line_with_series(streams: Sequence[_Stream], number: int) -> Iterator[tuple[float, Item, list[_Stream], int]]:
     rows = [stream.tokens for stream in streams]
     if any(row is None for row in rows):
         return
@@ -256,7 +260,10 @@ def _block(
         for plus in (0, -1, 1):
             count = Linear(plus, name)
             rounds = [count.value(stream.known) or 0 for stream in streams]
-            if any(not 0 <= each <= min(LARGEST_COUNT, len(s.lines) - s.at) for each, s in zip(rounds, streams, strict=True)):
+            if any(
+                not 0 <= each <= min(LARGEST_COUNT, len(s.lines) - s.at)
+                for each, s in zip(rounds, streams, strict=True)
+            ):
                 continue
             begun = [stream for stream, each in zip(streams, rounds, strict=True) if each]
             if not begun:
@@ -418,7 +425,14 @@ def _typed_field(number: int, column: _Column, *, is_count: bool, is_text: bool,
 def _text_field(number: int, kind: Kind, tokens: Sequence[str], length: Linear | None) -> Field:
     sizes = [len(token) for token in tokens] or [0]
     alphabet = "".join(sorted(set("".join(tokens))))
-    return Field(number, kind, (length,) if length else (), (length,) if length else (), seen=(min(sizes), max(sizes)), alphabet=alphabet)
+    return Field(
+        number,
+        kind,
+        (length,) if length else (),
+        (length,) if length else (),
+        seen=(min(sizes), max(sizes)),
+        alphabet=alphabet,
+    )
 
 
 def _announced_length(column: _Column) -> Linear | None:

@@ -21,7 +21,6 @@ from ocr_pipeline.generating.grammar import (
     Item,
     Kind,
     Line,
-    Linear,
     Order,
     RefusedError,
     Rows,
@@ -33,11 +32,11 @@ from ocr_pipeline.generating.grammar import (
     write,
 )
 
-__all__ = ["MadeBy", "Made", "Maker"]
+__all__ = ["Made", "MadeBy", "Maker"]
 
 SMALL, MEDIUM = 5, 60
 NEAR: Final = 3
-TOKEN_BYTES: Final = 8
+TOKEN_BYTES: Final = 12
 LARGE_TOKENS: Final = 400_000
 TRIES: Final = 40
 SMALL_VALUES: Final = 3
@@ -125,7 +124,7 @@ class Maker:
         self._grammar = grammar
         self._seed = seed
         self._known = [tree for text in dict.fromkeys(known) if (tree := _tree(grammar, text)) is not None]
-        self._most = min(LARGE_TOKENS, max(MEDIUM, most_bytes // TOKEN_BYTES))
+        self.most = min(LARGE_TOKENS, max(MEDIUM, most_bytes // TOKEN_BYTES))
         self._fields = {each.number: each for each in fields_of(grammar.items)}
         self._counted = _counted(grammar.items)
         self._frozen = _frozen(grammar)
@@ -176,7 +175,7 @@ class Maker:
 
     def _extremes(self, rng: random.Random, number: int) -> Iterator[Made]:
         numbers = list(self._fields)
-        fixed = [{each: is_high for each in numbers} for is_high in (False, True)]
+        fixed = [dict.fromkeys(numbers, is_high) for is_high in (False, True)]
         fixed += [{each: is_high} for each in numbers for is_high in (False, True)]
         fixed += [{each: rng.random() < 0.5 for each in numbers} for _ in range(max(0, number - len(fixed)))]  # noqa: PLR2004
         for turn, each in enumerate(fixed[: max(number, 2)]):
@@ -186,7 +185,7 @@ class Maker:
 
     def _largest(self, rng: random.Random) -> Iterator[Made]:
         for values in _Values:
-            drawn = self._drawn(_Style(self._most, values, is_full=True), rng)
+            drawn = self._drawn(_Style(self.most, values, is_full=True), rng)
             if drawn is not None:
                 yield Made(drawn, MadeBy.EXTREME)
 
@@ -199,7 +198,7 @@ class Maker:
         for _ in range(1 if chooser else TRIES):
             draw = _Draw(self, style, rng, chooser)
             try:
-                tree = draw.items(self._grammar.items, source, {}, self._most if style.is_full else style.most * 20)
+                tree = draw.items(self._grammar.items, source, {}, self.most if style.is_full else style.most * 20)
                 draw.order(tree)
             except ImpossibleError:
                 style = replace(style, most=max(1, style.most // 2))
@@ -261,7 +260,9 @@ def _frozen(grammar: Grammar) -> frozenset[int]:
             each.number
             for thing in things
             for each in (
-                fields_of(thing.items) if isinstance(thing, Block) else [thing.field if isinstance(thing, Series) else thing]
+                fields_of(thing.items)
+                if isinstance(thing, Block)
+                else [thing.field if isinstance(thing, Series) else thing]
             )
         }
         if inside & frozen:
@@ -289,7 +290,7 @@ class _Draw:
                 tree.append(self._line(item, given, known, room))
                 continue
             rounds = item.count.value(known)
-            if rounds is None or rounds < 0 or rounds > 4 * self.maker._most:  # noqa: SLF001 - one class in two parts
+            if rounds is None or rounds < 0 or rounds > 4 * self.maker.most:
                 raise ImpossibleError
             tree.append(self._block(item, given, known, rounds, max(1, room // max(1, rounds))))
         return tree
@@ -329,7 +330,7 @@ class _Draw:
         if nodes is None:
             highs = [end.value(known) for end in (*left.highs, *right.highs)]
             nodes = max((high for high in highs if high is not None), default=0) + (1 - constraint.first)
-        if nodes < 1 or nodes > 4 * self.maker._most:  # noqa: SLF001 - one class in two parts
+        if nodes < 1 or nodes > 4 * self.maker.most:
             return None
         if constraint.is_distinct and rounds > nodes * (nodes - 1) // 2:
             raise ImpossibleError
@@ -376,7 +377,7 @@ class _Draw:
             source = given[place] if given is not None else None
             if isinstance(part, Series):
                 count = part.count.value(known)
-                if count is None or count < 0 or count > 4 * self.maker._most:  # noqa: SLF001 - one class in two parts
+                if count is None or count < 0 or count > 4 * self.maker.most:
                     raise ImpossibleError
                 values.append(self._series(part.field, source, count, known))
                 continue
@@ -393,7 +394,9 @@ class _Draw:
         while len(kept) < count:
             kept.append(self.rng.choice(source) if source else self._value(spec, None, known, 1))
         if spec.number not in self.maker.frozen and kept and self.rng.random() < 0.3:  # noqa: PLR2004
-            kept = self.rng.choice((sorted, lambda all_: sorted(all_, reverse=True), lambda all_: [all_[0]] * len(all_)))(kept)
+            kept = self.rng.choice(
+                (sorted, lambda all_: sorted(all_, reverse=True), lambda all_: [all_[0]] * len(all_))
+            )(kept)
         return [self._value(spec, value, known, 1) for value in kept]
 
     def _value(self, spec: Field, source: Any, known: Mapping[int, int], room: int) -> Any:  # noqa: ANN401 - int or str
@@ -406,7 +409,9 @@ class _Draw:
             if spec.kind is not Kind.INTEGER:
                 low, high = spec.bounds(known)
                 source_size = len(str(source))
-                if spec.kind is Kind.DECIMAL or ((low is None or low <= source_size) and (high is None or source_size <= high)):
+                if spec.kind is Kind.DECIMAL or (
+                    (low is None or low <= source_size) and (high is None or source_size <= high)
+                ):
                     return source
             elif (low is None or low <= source) and (high is None or source <= high):
                 return source
@@ -433,12 +438,21 @@ class _Draw:
             most = max(1, min(most, 4 if self.style.is_full else SMALL))
         high = min(high, max(low, most))
         for constraint in self.maker.grammar.constraints:
-            if isinstance(constraint, Rows) and isinstance(thing, Block) and any(each.number == constraint.left for each in fields_of(thing.items)):
+            if (
+                isinstance(constraint, Rows)
+                and isinstance(thing, Block)
+                and any(each.number == constraint.left for each in fields_of(thing.items))
+            ):
                 nodes = constraint.nodes.value(known) if constraint.nodes else None
                 if nodes is not None and constraint.nodes and constraint.nodes.field != spec.number:
                     low = max(low, nodes - 1 - thing.count.plus)
                     high = max(low, min(high, nodes * (nodes - 1) // 2)) if constraint.is_distinct else max(low, high)
-            if isinstance(constraint, Order) and constraint.is_distinct and isinstance(thing, Series) and thing.field.number == constraint.field:
+            if (
+                isinstance(constraint, Order)
+                and constraint.is_distinct
+                and isinstance(thing, Series)
+                and thing.field.number == constraint.field
+            ):
                 ends = thing.field.bounds(known)
                 if None not in ends and spec.number not in {end.field for end in thing.field.highs}:
                     high = min(high, max(low, ends[1] - ends[0] + 1))  # type: ignore[operator]
@@ -459,30 +473,37 @@ class _Draw:
         raise ImpossibleError
 
     def _one_integer(self, spec: Field, source: Any, low: int, high: int, *, is_count: bool) -> int:  # noqa: ANN401
-        rng, values = self.rng, self.style.values
+        rng = self.rng
         if self.chooser:
-            options = list(dict.fromkeys([*range(low, min(high, low + SMALL_VALUES - 1) + 1), *([] if is_count else [high])]))
-            return options[self.chooser.choose(len(options))]
+            options = [
+                *range(low, min(high, low + SMALL_VALUES - 1) + 1),
+                *([] if is_count or high < low + SMALL_VALUES else [high]),
+            ]
+            return int(options[self.chooser.choose(len(options))])
         if spec.number in self.style.fixed:
             return high if self.style.fixed[spec.number] else low
-        if is_count and self.style.is_full:
-            return high
         if source is not None and rng.random() < 0.6:  # noqa: PLR2004 - most changes are small ones
-            return min(high, max(low, source + rng.choice((-1, 1, -2, 2))))
-        if is_count or values in {_Values.UNIFORM, _Values.RISING, _Values.FALLING}:
-            return rng.randint(low, high) if rng.random() < 0.7 else _log_uniform(rng, low, high)  # noqa: PLR2004
+            return min(high, max(low, int(source) + rng.choice((-1, 1, -2, 2))))
+        if is_count:
+            return high if self.style.is_full else rng.randint(low, high)
+        return self._styled(spec, low, high)
+
+    def _styled(self, spec: Field, low: int, high: int) -> int:
+        """Return a number as the style wants it."""
+        rng, values = self.rng, self.style.values
         if values is _Values.LOW:
             return rng.randint(low, min(high, low + NEAR))
         if values is _Values.HIGH:
             return rng.randint(max(low, high - NEAR), high)
-        edges = [each for each in {low, low + 1, high - 1, high, 0, 1, -1, (low + high) // 2} if low <= each <= high]
         if values is _Values.EDGES:
-            return rng.choice(sorted(edges))
-        few = self.few.setdefault(spec.number, [])
-        if not few:
-            few += [rng.randint(low, high) for _ in range(1 if values is _Values.EQUAL else 3)]
-        chosen = rng.choice(few)
-        return int(min(high, max(low, chosen)))
+            edges = {low, low + 1, high - 1, high, 0, 1, -1, (low + high) // 2}
+            return rng.choice(sorted(each for each in edges if low <= each <= high))
+        if values in {_Values.FEW, _Values.EQUAL}:
+            few = self.few.setdefault(spec.number, [])
+            if not few:
+                few += [rng.randint(low, high) for _ in range(1 if values is _Values.EQUAL else 3)]
+            return int(min(high, max(low, rng.choice(few))))
+        return rng.randint(low, high) if rng.random() < 0.7 else _log_uniform(rng, low, high)  # noqa: PLR2004
 
     def _decimal(self, spec: Field, known: Mapping[int, int]) -> str:
         low, high = spec.bounds(known)
@@ -502,20 +523,24 @@ class _Draw:
         low, high = spec.bounds(known)
         low = (min(spec.seen[0], high) if high is not None else spec.seen[0]) if low is None else low
         high = max(spec.seen[1], low) if high is None else high
-        room = max(low, min(high, self.maker._most * TOKEN_BYTES if self.style.is_full else self.style.most))  # noqa: SLF001
+        room = max(low, min(high, self.maker.most * TOKEN_BYTES // 2 if self.style.is_full else self.style.most))
         alphabet = (spec.alphabet or "abc").replace(" ", "")
-        if low > high or not alphabet or room > 8 * self.maker._most:  # noqa: SLF001 - one class in two parts
+        if low > high or not alphabet or room > 8 * self.maker.most:
             raise ImpossibleError
         if self.chooser:
             size = low + self.chooser.choose(min(SMALL_VALUES, room - low + 1))
             letters = alphabet[:2] if len(alphabet) <= 26 else "ab"  # noqa: PLR2004
-            return "".join(letters[self.chooser.choose(len(letters))] for _ in range(min(size, SMALL * 2))) + letters[0] * max(0, size - SMALL * 2)
+            return "".join(letters[self.chooser.choose(len(letters))] for _ in range(min(size, SMALL * 2))) + letters[
+                0
+            ] * max(0, size - SMALL * 2)
         if source:
             text = _changed(str(source), alphabet, rng)
             if low <= len(text) <= high:
                 return text
-        size = {True: room, False: low}[self.style.fixed[spec.number]] if spec.number in self.style.fixed else (
-            room if self.style.is_full else rng.randint(low, room)
+        size = (
+            {True: room, False: low}[self.style.fixed[spec.number]]
+            if spec.number in self.style.fixed
+            else (room if self.style.is_full else rng.randint(low, room))
         )
         letters = alphabet
         if self.style.values in {_Values.FEW, _Values.EDGES, _Values.LOW}:
@@ -573,9 +598,13 @@ class _Draw:
             for _ in range(TRIES):
                 if fresh not in seen:
                     break
-                fresh = self.rng.randint(low, high) if spec.kind is Kind.INTEGER else _changed(str(fresh), spec.alphabet or "abc", self.rng)
+                fresh = (
+                    self.rng.randint(low, high)
+                    if spec.kind is Kind.INTEGER
+                    else _changed(str(fresh), spec.alphabet or "abc", self.rng)
+                )
             if fresh in seen:
-                if spec.kind is not Kind.INTEGER or high - low > 8 * self.maker._most:  # noqa: SLF001 - one class in two parts
+                if spec.kind is not Kind.INTEGER or high - low > 8 * self.maker.most:
                     raise ImpossibleError
                 fresh = next(each for each in range(low, high + 1) if each not in seen)
             seen.add(fresh)
@@ -599,7 +628,11 @@ def _lists(items: Sequence[Item], tree: Tree) -> Iterator[tuple[Field, Sequence[
             if isinstance(inner, Line):
                 for at, part in enumerate(inner.parts):
                     if isinstance(part, Field):
-                        yield part, [each[place][at] for each in value], _putter([(each[place], at) for each in value], whole=False)
+                        yield (
+                            part,
+                            [each[place][at] for each in value],
+                            _putter([(each[place], at) for each in value], whole=False),
+                        )
         for each in value:
             yield from _lists(item.items, each)
 
@@ -657,8 +690,3 @@ def _prime_near(value: int, low: int, high: int) -> int:
             if low <= each <= high and is_prime(each):
                 return each
     raise ImpossibleError
-
-
-def constant(count: Linear) -> bool:
-    """Say whether a count is a plain number."""
-    return count.field is None

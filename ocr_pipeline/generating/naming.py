@@ -8,12 +8,14 @@ freezes the fields that it names: their values stay as they are known.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from ocr_pipeline.bounds import number_in
 from ocr_pipeline.generating.grammar import (
     Block,
     Field,
@@ -31,7 +33,6 @@ from ocr_pipeline.generating.grammar import (
     is_prime,
     read,
     refusal,
-    rows_of,
 )
 from ocr_pipeline.generating.inferring import Inferred, infer
 from ocr_pipeline.generating.statement import PLAIN_NAME, End, Interval, Mention, Said, Sort, read_statement
@@ -40,18 +41,26 @@ __all__ = ["Understood", "understand"]
 
 PAIR, SORT_AGREES, SHAPE_AGREES, BOUNDED, UNNAMED, LEFT_OUT, LEFT_OUT_BOUNDED = 1.0, 0.3, 0.4, 0.5, -0.3, -0.1, -0.7
 COUNTED: Final = 0.8
-LINES_OF: Final = re.compile(rf"\b({PLAIN_NAME})(?:\s*[-+]\s*\d)?\s+(?:\w+\s+)?(?:lines|rows|test cases|cases|datasets|tests|descriptions)\b")
+LINES_OF: Final = re.compile(
+    rf"\b({PLAIN_NAME})(?:\s*[-+]\s*\d)?\s+(?:\w+\s+)?(?:lines|rows|test cases|cases|datasets|tests|descriptions)\b"
+)
 VALUES_OF: Final = re.compile(
     rf"\b({PLAIN_NAME})(?:\s*[-+]\s*\d)?\s+(?:\w+[- ](?:separated\s+)?){{0,2}}(?:integers?|numbers?|values?|words|strings|reals?)\b"
 )
-LENGTHS_OF: Final = re.compile(rf"(?:\blength\s+({PLAIN_NAME})\b|\b({PLAIN_NAME})\s+(?:\w+\s+){{0,2}}(?:characters|letters|symbols|digits)\b)")
+LENGTHS_OF: Final = re.compile(
+    rf"(?:\blength\s+({PLAIN_NAME})\b|\b({PLAIN_NAME})\s+(?:\w+\s+){{0,2}}(?:characters|letters|symbols|digits)\b)"
+)
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 FEW_CHARACTERS: Final = 4
-DISTINCT: Final = re.compile(r"\b(?:distinct|different|unique|pairwise|permutation|no two|no pair|more than once|twice|at most once)\b")
+DISTINCT: Final = re.compile(
+    r"\b(?:distinct|different|unique|pairwise|permutation|no two|no pair|more than once|twice|at most once)\b"
+)
 PERMUTATION: Final = re.compile(r"\bpermutation\b")
 RISING: Final = re.compile(r"\b(?:sorted|increasing|ascending|non-?decreasing)")
 FALLING: Final = re.compile(r"\b(?:decreasing|descending|non-?increasing)")
-EDGES: Final = re.compile(r"\b(?:edges?|roads?|paths?|pairs?|tunnels?|bridges?|cables?|corridors?|streets?|routes?|connections?|links?|friend)")
+EDGES: Final = re.compile(
+    r"\b(?:edges?|roads?|paths?|pairs?|tunnels?|bridges?|cables?|corridors?|streets?|routes?|connections?|links?|friend)"
+)
 TREE: Final = re.compile(r"\btree\b")
 CONNECTED: Final = re.compile(r"\b(?:connected|reachable|path between (?:any|every|each)|reach (?:any|every))\b")
 LOOPS: Final = re.compile(r"\b(?:itself|self-?loops?|themsel\w+)\b|\u2260")
@@ -65,11 +74,73 @@ PROMISES: Final = re.compile(
     r"contain\w*|occurs?|appears?|shares?|repeat\w*|duplicates?|input|cycles?|adjacent|equal)\b))"
 )
 FILLING: Final = frozenset(
-    "it is also guaranteed that you may assume can for all each every the and where with of values value integer integers "
-    "number numbers input test case cases sum in will be are have holds hold always given following constraints satisfy a an "
-    "i e ie to line lines from as on any both least at most over between data inputs file".split()
+    [
+        "it",
+        "is",
+        "also",
+        "guaranteed",
+        "that",
+        "you",
+        "may",
+        "assume",
+        "can",
+        "for",
+        "all",
+        "each",
+        "every",
+        "the",
+        "and",
+        "where",
+        "with",
+        "of",
+        "values",
+        "value",
+        "integer",
+        "integers",
+        "number",
+        "numbers",
+        "input",
+        "test",
+        "case",
+        "cases",
+        "sum",
+        "in",
+        "will",
+        "be",
+        "are",
+        "have",
+        "holds",
+        "hold",
+        "always",
+        "given",
+        "following",
+        "constraints",
+        "satisfy",
+        "a",
+        "an",
+        "i",
+        "e",
+        "ie",
+        "to",
+        "line",
+        "lines",
+        "from",
+        "as",
+        "on",
+        "any",
+        "both",
+        "least",
+        "at",
+        "most",
+        "over",
+        "between",
+        "data",
+        "inputs",
+        "file",
+    ]
 )
 FEW_WORDS: Final = 3
+AT_LEAST: Final = ((re.compile(r"\bpositive\b"), 1), (re.compile(r"\bnon-?negative\b"), 0))
 HARMLESS: Final = re.compile(
     r"\bfits?\b|\bno (?:more|greater|larger)|\bexceed|separated|\bnumbered\b|trailing|whitespace|\bcase[- ]|output|at least one (?:integer|line|character)|"
     r"\bnon-?(?:empty|negative)|\bnot necessarily|\bmay (?:not )?be\b"
@@ -128,9 +199,7 @@ def _places(grammar: Grammar, inputs: Sequence[str]) -> list[_Place]:
             if isinstance(value, int) or grammar_number(str(value)):
                 values.setdefault(number, []).append(Decimal(value))
     listed = set(_listed(grammar.items, inside=False))
-    return [
-        _Place(each, each.number in listed, values.get(each.number, ())) for each in fields_of(grammar.items)
-    ]
+    return [_Place(each, each.number in listed, values.get(each.number, ())) for each in fields_of(grammar.items)]
 
 
 def grammar_number(text: str) -> bool:
@@ -198,7 +267,9 @@ def intervals_for(mention: Mention, said: Said) -> Sequence[Interval]:
 
 
 def _left_out(mention: Mention, said: Said) -> float:
-    has_numbers = any(end is not None and end.name is None for each in intervals_for(mention, said) for end in (each.low, each.high))
+    has_numbers = any(
+        end is not None and end.name is None for each in intervals_for(mention, said) for end in (each.low, each.high)
+    )
     return LEFT_OUT_BOUNDED if has_numbers and mention.name not in {"i", "j"} else LEFT_OUT
 
 
@@ -222,11 +293,13 @@ def _worth(place: _Place, mention: Mention, said: Said) -> float | None:
     return worth
 
 
-def numbers_of(intervals: Sequence[Interval]) -> tuple[int | None, int | None]:
-    """Return the widest numbers among bounds; an open end is moved by one."""
+def numbers_of(intervals: Sequence[Interval], *, are_whole: bool = True) -> tuple[int | None, int | None]:
+    """Return the widest numbers among bounds; an open end of whole numbers is moved by one."""
     near = [each for each in intervals if not each.is_far]
-    lows = [each.low.plus + each.low.is_open for each in near if each.low and each.low.name is None]
-    highs = [each.high.plus - each.high.is_open for each in near if each.high and each.high.name is None]
+    lows = [each.low.plus + (each.low.is_open and are_whole) for each in near if each.low and each.low.name is None]
+    highs = [
+        each.high.plus - (each.high.is_open and are_whole) for each in near if each.high and each.high.name is None
+    ]
     far = [each for each in intervals if each.is_far]
     lows = lows or [each.low.plus for each in far if each.low]
     highs = highs or [each.high.plus for each in far if each.high]
@@ -241,7 +314,8 @@ def _counted(items: Sequence[Item], names: Mapping[int, Mention], said: Said) ->
     score = 0.0
     for kind, count in _counts(items):
         said_so = {"block": lines, "series": values, "length": lengths}[kind]
-        name = names[count.field].name if count.field in names else None
+        mention = names.get(count.field) if count.field is not None else None
+        name = mention.name if mention else None
         if said_so:
             score += COUNTED if name in said_so else -COUNTED / 2
     return score
@@ -318,7 +392,8 @@ def _spelled(spec: Field, said: Said) -> Field:
     characters = set(spec.alphabet)
     speaks = {
         LOWER: bool(re.search(r"lower-?\s?case|small (?:latin|english)|a\W{1,6}z\b", text)),
-        UPPER: bool(re.search(r"upper-?\s?case|capital", text)) or bool(re.search(r"A\W{1,6}Z\b", " ".join(said.sentences))),
+        UPPER: bool(re.search(r"upper-?\s?case|capital", text))
+        or bool(re.search(r"A\W{1,6}Z\b", " ".join(said.sentences))),
         DIGITS: bool(re.search(r"\bdigits\b|alphanumeric", text)),
     }
     for group, is_said in speaks.items():
@@ -326,7 +401,9 @@ def _spelled(spec: Field, said: Said) -> Field:
             characters |= set(group)
     if seen & set(said.quoted) or not seen:
         characters |= set(said.quoted)
-    for quoted in re.findall(r"(?:consisting of|characters?|letters?|either|symbols?)\s[^.]{0,60}", " ".join(said.sentences)):
+    for quoted in re.findall(
+        r"(?:consisting of|characters?|letters?|either|symbols?)\s[^.]{0,60}", " ".join(said.sentences)
+    ):
         letters = re.findall(r"(?<!\w)[A-Za-z0-9](?!\w)", quoted)
         if seen and seen <= set(letters) | characters and set(letters) & seen:
             characters |= {each for each in letters if each in seen or each not in names_of(said) | {"a"}}
@@ -350,14 +427,9 @@ def _bounds_of(
         yield from _lengths(spec, mention, said)
         return
     intervals = intervals_for(mention, said) if mention else ()
-    low, high = numbers_of(intervals)
-    if spec.kind is Kind.DECIMAL:
-        lows = [each.low.plus for each in intervals if each.low and each.low.name is None]
-        highs = [each.high.plus for each in intervals if each.high and each.high.name is None]
-        low, high = min(lows, default=None), max(highs, default=None)
+    low, high = numbers_of(intervals, are_whole=spec.kind is Kind.INTEGER)
     if low is None and spec.kind is Kind.INTEGER:
-        low = 1 if re.search(r"\bpositive\b", said.text) and spec.seen[0] >= 1 else low
-        low = 0 if low is None and re.search(r"\bnon-?negative\b", said.text) and spec.seen[0] >= 0 else low
+        low = next((least for word, least in AT_LEAST if spec.seen[0] >= least and word.search(said.text)), None)
     now = spec
     if low is not None:
         now = replace(now, lows=(*now.lows, Linear(low)))
@@ -367,15 +439,11 @@ def _bounds_of(
         yield now
     if spec.kind is Kind.DECIMAL:
         return
-    for each in intervals:
-        for end, is_low in ((each.low, True), (each.high, False)):
-            linear = _linear(end, spec.name, by_name, visible, is_low=is_low)
-            if linear is None:
-                continue
-            more = replace(now, lows=(*now.lows, linear)) if is_low else replace(now, highs=(*now.highs, linear))
-            if more != now and linear not in (now.lows if is_low else now.highs):
-                yield more
-                now = more
+    for end, is_low in ((end, is_low) for each in intervals for end, is_low in ((each.low, True), (each.high, False))):
+        linear = _linear(end, spec.name, by_name, visible, is_low=is_low)
+        if linear is not None and linear not in (now.lows if is_low else now.highs):
+            now = replace(now, lows=(*now.lows, linear)) if is_low else replace(now, highs=(*now.highs, linear))
+            yield now
 
 
 def _linear(
@@ -454,7 +522,7 @@ def _constrained(grammar: Grammar, names: Mapping[int, Mention], said: Said, inp
         before = grammar
         low = sentence.lower()
         named = [number for name, number in by_name.items() if _says(sentence, name)]
-        grammar = _from_sentence(grammar, low, sentence, named, by_name, listed, pairs, inputs)
+        grammar = _from_sentence(grammar, _Sentence(sentence, named, by_name, listed, pairs, inputs))
         if grammar == before and PROMISES.search(low) and not HARMLESS.search(low) and not _is_bound(sentence):
             promises.append(sentence)
             frozen |= set(named) or {each.number for each in fields_of(grammar.items)}
@@ -489,57 +557,93 @@ def _pairs(items: Sequence[Item]) -> list[tuple[Block, Field, Field]]:
     return found
 
 
-def _from_sentence(  # noqa: PLR0913, PLR0917 - all that a sentence may speak of
-    grammar: Grammar,
-    low: str,
-    sentence: str,
-    named: Sequence[int],
-    by_name: Mapping[str, int],
-    listed: Sequence[Field],
-    pairs: Sequence[tuple[Block, Field, Field]],
-    inputs: Sequence[str],
-) -> Grammar:
-    def add(constraint: Order | Rows) -> None:
-        nonlocal grammar
-        if constraint not in grammar.constraints:
-            grammar = _if_read(grammar, replace(grammar, constraints=(*grammar.constraints, constraint)), inputs)
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence of the statement, and what it may speak of."""
 
-    speaks_of = [each for each in listed if each.number in named] or [each for each in listed if not named]
-    nodes = {field.number for _, *ends in pairs for field in ends} if EDGES.search(low) or TREE.search(low) else set()
-    if DISTINCT.search(low):
-        for each in speaks_of:
-            if each.number not in nodes and _varies(grammar, each, inputs):
-                add(Order(each.number, is_distinct=True))
-        for _, left, right in pairs:
-            if EDGES.search(low):
-                add(Rows(left.number, right.number, is_distinct=True, first=_first(left)))
-        scalars = [number for number in named if number not in {each.number for each in listed}]
-        for one in range(1, len(scalars)):
-            for other in range(one):
-                grammar = _if_read(grammar, _unlike(grammar, max(scalars[one], scalars[other]), min(scalars[one], scalars[other])), inputs)
-    direction = -1 if FALLING.search(low) else 1 if RISING.search(low) else 0
-    if direction:
-        for each in speaks_of:
-            add(Order(each.number, direction=direction))
-    if LOOPS.search(low):
-        for _, left, right in pairs:
-            grammar = _if_read(grammar, _unlike(grammar, right.number, left.number), inputs)
-    if TREE.search(low) or CONNECTED.search(low):
-        for block, left, right in pairs:
-            count = _nodes(block, left, right, by_name)
-            if count is not None:
-                is_tree = bool(TREE.search(low)) or block.count.plus == -1
-                add(Rows(left.number, right.number, nodes=count, is_tree=is_tree, first=_first(left)))
-    if PRIME.search(low):
-        primes = {each.number for each in fields_of(grammar.items) if each.number in named}
+    text: str
+    named: Sequence[int]
+    """Fields whose names it holds."""
+    by_name: Mapping[str, int]
+    listed: Sequence[Field]
+    pairs: Sequence[tuple[Block, Field, Field]]
+    inputs: Sequence[str]
+
+    @property
+    def low(self) -> str:
+        """In small letters."""
+        return self.text.lower()
+
+    @property
+    def of_edges(self) -> bool:
+        """Whether it is about a graph."""
+        return EDGES.search(self.low) is not None or TREE.search(self.low) is not None
+
+    @property
+    def speaks_of(self) -> Sequence[Field]:
+        """The lists and columns that it names; all where it names nothing."""
+        return [each for each in self.listed if each.number in self.named or not self.named]
+
+    def add(self, grammar: Grammar, constraint: Order | Rows) -> Grammar:
+        """Return the grammar with a constraint that every known input obeys."""
+        if constraint in grammar.constraints:
+            return grammar
+        return _if_read(grammar, replace(grammar, constraints=(*grammar.constraints, constraint)), self.inputs)
+
+
+def _from_sentence(grammar: Grammar, sentence: _Sentence) -> Grammar:
+    """Return the grammar with what a sentence says of values together."""
+    if DISTINCT.search(sentence.low):
+        grammar = _apart(grammar, sentence)
+    direction = -1 if FALLING.search(sentence.low) else int(RISING.search(sentence.low) is not None)
+    for each in sentence.speaks_of if direction else ():
+        grammar = sentence.add(grammar, Order(each.number, direction=direction))
+    if sentence.of_edges or CONNECTED.search(sentence.low) or LOOPS.search(sentence.low):
+        grammar = _as_graph(grammar, sentence)
+    if PRIME.search(sentence.low):
         for each in fields_of(grammar.items):
-            if each.number in primes and each.kind is Kind.INTEGER and is_prime(each.seen[0]) and is_prime(each.seen[1]):
-                grammar = _if_read(grammar, _with(grammar, {each.number: replace(each, is_prime=True)}), inputs)
-    for name, most in SUM.findall(sentence):
-        if name in by_name:
-            from ocr_pipeline.bounds import number_in
+            if each.number in sentence.named and each.kind is Kind.INTEGER and all(map(is_prime, each.seen)):
+                grammar = _if_read(
+                    grammar, _with(grammar, {each.number: replace(each, is_prime=True)}), sentence.inputs
+                )
+    for name, most in SUM.findall(sentence.text):
+        if name in sentence.by_name:
+            order = Order(sentence.by_name[name], most_sum=Linear(number_in(most)))
+            grammar = sentence.add(grammar, order)
+    return grammar
 
-            add(Order(by_name[name], most_sum=Linear(number_in(most))))
+
+def _apart(grammar: Grammar, sentence: _Sentence) -> Grammar:
+    """Return the grammar whose values differ: those of lists, pairs of ends, and named single ones."""
+    ends = {field.number for _, *both in sentence.pairs for field in both} if sentence.of_edges else set()
+    for each in sentence.speaks_of:
+        if each.number not in ends and _varies(grammar, each, sentence.inputs):
+            grammar = sentence.add(grammar, Order(each.number, is_distinct=True))
+    for _, left, right in sentence.pairs if EDGES.search(sentence.low) else ():
+        grammar = sentence.add(grammar, Rows(left.number, right.number, is_distinct=True, first=_first(left)))
+    listed = {each.number for each in sentence.listed}
+    scalars = [number for number in sentence.named if number not in listed]
+    for one, other in itertools.combinations(sorted(scalars), 2):
+        grammar = _if_read(grammar, _unlike(grammar, other, one), sentence.inputs)
+    return grammar
+
+
+def _as_graph(grammar: Grammar, sentence: _Sentence) -> Grammar:
+    """Return the grammar whose edges join different nodes, connect them, or form a tree, as the sentence says."""
+    is_tree, is_connected = TREE.search(sentence.low) is not None, CONNECTED.search(sentence.low) is not None
+    for block, left, right in sentence.pairs:
+        if LOOPS.search(sentence.low):
+            grammar = _if_read(grammar, _unlike(grammar, right.number, left.number), sentence.inputs)
+        nodes = _nodes(block, left, right) if is_tree or is_connected else None
+        if nodes is not None:
+            rows = Rows(
+                left.number,
+                right.number,
+                nodes=nodes,
+                is_tree=is_tree or block.count.plus == -1,
+                first=_first(left),
+            )
+            grammar = sentence.add(grammar, rows)
     return grammar
 
 
@@ -563,9 +667,9 @@ def _first(end: Field) -> int:
     return 0 if any(low.field is None and low.plus == 0 for low in end.lows) or end.seen[0] == 0 else 1
 
 
-def _nodes(block: Block, left: Field, right: Field, by_name: Mapping[str, int]) -> Linear | None:
+def _nodes(block: Block, left: Field, right: Field) -> Linear | None:
     """Return how many nodes there are: the upper bound of the ends, or one more than the edges."""
     for end in (*left.highs, *right.highs):
         if end.field is not None:
             return Linear(end.plus + (1 - _first(left)), end.field, end.times)
-    return Linear(block.count.plus + 1, block.count.field) if block.count.plus == -1 and by_name is not None else None
+    return Linear(block.count.plus + 1, block.count.field) if block.count.plus == -1 else None

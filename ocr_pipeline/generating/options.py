@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ocr_pipeline.judge.verdicts import Isolation
+from ocr_pipeline.judge.verdicts import JudgeConfig
 from ocr_pipeline.options import option
 
 __all__ = ["GeneratingConfig"]
 
 
-class GeneratingConfig(Isolation):
+class GeneratingConfig(JudgeConfig):
     """How tests are made for one problem."""
 
     inputs_per_way: int = option(40, "Inputs of each way (small, by chance, mutated, extreme) in the first round", ge=1)
@@ -20,7 +20,7 @@ class GeneratingConfig(Isolation):
         2, "Tests, the cheapest first, that are kept for each wrong program or mutant", ge=1
     )
     largest: int = option(6, "Largest inputs that are kept whatever they catch: they tell slow programs", ge=0)
-    max_tests: int = option(40, "Most tests that are kept of a problem", ge=1)
+    most_tests: int = option(40, "Most tests that are kept of a problem", ge=1)
     max_test_kib: float = option(256.0, "Largest input", unit="KiB", gt=0)
     max_problem_kib: float = option(2048.0, "Most bytes of all tests of a problem", unit="KiB", gt=0)
     budget_runs: int = option(60_000, "Runs of programs for one problem, after which no further round begins", ge=1)

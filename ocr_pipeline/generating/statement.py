@@ -39,7 +39,9 @@ LATEX_NOISE: Final = (
     (re.compile(r"\\(?:quad|qquad|,|;|!|:)"), " "),
 )
 MATH: Final = re.compile(r"\$\$?(?P<math>[^$]{1,200})\$\$?|<var>(?P<var>[^<]{1,60})</var>|\\\((?P<paren>.{1,120}?)\\\)")
-PLAIN_NAME: Final = r"(?:[A-Za-z]\w{0,12}'?(?:_\{?\w{1,6}(?:[+-]\w{1,2})?(?:,\w(?!\w))?\}?)?(?:\[\w{1,3}\])*|\|[A-Za-z]\w{0,6}\|)"
+PLAIN_NAME: Final = (
+    r"(?:[A-Za-z]\w{0,12}'?(?:_\{?\w{1,6}(?:[+-]\w{1,2})?(?:,\w(?!\w))?\}?)?(?:\[\w{1,3}\])*|\|[A-Za-z]\w{0,6}\|)"
+)
 NAME: Final = re.compile(PLAIN_NAME)
 NAME_LIST: Final = rf"{PLAIN_NAME}(?:\s*(?:,\s*(?:and\s+)?|\band\b\s*){PLAIN_NAME}){{0,9}}"
 FACTOR: Final = rf"(?:\d{{1,9}}\s?\*?\s?)?{PLAIN_NAME}(?:\s?[+-]\s?\d{{1,9}})?(?![\w(*^/])"
@@ -50,21 +52,68 @@ SIGNS: Final = re.compile(rf"({SIGN})")
 BETWEEN: Final = re.compile(
     rf"(?P<names>{NAME_LIST})[^.\n≤<]{{0,60}}?\b(?:between|in the range|from|range)\s*\[?\(?\s*(?P<low>{NUMBER})\s*(?:and|to|,|\u2026|\.\.+|-)\s*(?P<high>{NUMBER})"
 )
-EXPRESSION: Final = re.compile(rf"(?:(?P<times>\d{{1,9}})\s?\*?\s?)?(?P<name>{PLAIN_NAME})(?:\s?(?P<sign>[+-])\s?(?P<plus>\d{{1,9}}))?")
-MATH_WORDS: Final = frozenset(
-    "leq geq lt gt le ge times cdot ldots dots ne neq in mod gcd log min max sum prod sqrt frac text mathrm mathit and or "
-    "for all if where the forall infty pmod bmod left right quad".split()
+EXPRESSION: Final = re.compile(
+    rf"(?:(?P<times>\d{{1,9}})\s?\*?\s?)?(?P<name>{PLAIN_NAME})(?:\s?(?P<sign>[+-])\s?(?P<plus>\d{{1,9}}))?"
 )
-ENGLISH: Final = frozenset("a an i".split())
+MATH_WORDS: Final = frozenset(
+    [
+        "leq",
+        "geq",
+        "lt",
+        "gt",
+        "le",
+        "ge",
+        "times",
+        "cdot",
+        "ldots",
+        "dots",
+        "ne",
+        "neq",
+        "in",
+        "mod",
+        "gcd",
+        "log",
+        "min",
+        "max",
+        "sum",
+        "prod",
+        "sqrt",
+        "frac",
+        "text",
+        "mathrm",
+        "mathit",
+        "and",
+        "or",
+        "for",
+        "all",
+        "if",
+        "where",
+        "the",
+        "forall",
+        "infty",
+        "pmod",
+        "bmod",
+        "left",
+        "right",
+        "quad",
+    ]
+)
+ENGLISH: Final = frozenset(["a", "an", "i"])
 SORTS: Final = re.compile(
     r"\b(?P<integer>integers?|whole numbers?|naturals?)\b|\b(?P<real>real|floating|decimals?|fraction(?:al)?|floats?)\b"
     r"|\b(?P<string>strings?|words?|texts?|names?|sequence of characters)\b|\b(?P<character>characters?|letters?)\b",
     re.IGNORECASE,
 )
 DECIMALS: Final = re.compile(
-    r"(?P<count>\d+|one|two|three|four|five|six|seven|eight|nine|ten|twelve)\s+(?:decimals?|(?:decimal\s+)?(?:digits?|places?)(?:\s+(?:after|past|behind|following)|\b))", re.IGNORECASE
+    r"(?P<count>\d+|one|two|three|four|five|six|seven|eight|nine|ten|twelve)\s+(?:decimals?|(?:decimal\s+)?(?:digits?|places?)(?:\s+(?:after|past|behind|following)|\b))",
+    re.IGNORECASE,
 )
-NUMERALS: Final = dict(one=1, two=2, three=3, four=4, five=5, six=6, seven=7, eight=8, nine=9, ten=10, twelve=12)
+NUMERALS: Final = {
+    word: count
+    for count, word in enumerate(
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 1
+    )
+}
 LONGEST: Final = re.compile(
     rf"(?:at most|up to|no more than|not exceed(?:ing)?|maximum of|maximum length(?: of)?|length at most)\s+(?P<most>{NUMBER})\s*(?:\w+\s+)?(?:characters?|letters?|symbols?|digits?|chars)\b"
     rf"|length(?:\s+of\s+(?:the\s+|each\s+)?\w+){{0,2}}\s+(?:is\s+|will be\s+|does not exceed\s+|not exceed(?:ing)?\s+)?(?:at most|up to|no more than|not more than|≤|<=)?\s*(?P<length>{NUMBER})"
@@ -72,9 +121,11 @@ LONGEST: Final = re.compile(
     re.IGNORECASE,
 )
 QUOTED: Final = re.compile(r"(?:\"|'|`|\u201c|\u2018)(?P<one>[^\s\w]|\w)(?:\"|'|`|\u201d|\u2019)+")
-LENGTH_OF: Final = re.compile(rf"\|\s?(?P<name>[A-Za-z]\w{{0,6}}(?:_\w)?)\s?\|")
+LENGTH_OF: Final = re.compile(r"\|\s?(?P<name>[A-Za-z]\w{0,6}(?:_\w)?)\s?\|")
 
 
+UNEQUAL: Final = re.compile(rf"({PLAIN_NAME})\s*\u2260\s*({PLAIN_NAME})")
+SHORTEST_PART: Final = 10
 UNMARKED: Final = re.compile(
     r"(?<![\w'])(?:[A-Za-z]\d?|[A-Za-z]{1,3}_\{?\w{1,3}\}?|[A-Z]{2,3}|[A-Za-z]\[\w\])(?![\w'])"
 )
@@ -157,12 +208,11 @@ def read_statement(statement: str) -> Said:
     relations: list[tuple[str, str, str]] = []
     for chain in CHAIN.finditer(plain):
         _read_chain(chain[0], intervals, relations)
-    for match in BETWEEN.finditer(plain):
-        for name in _split(match["names"]):
-            low, high = End(number_in(match["low"])), End(number_in(match["high"]))
+    for said in BETWEEN.finditer(plain):
+        for name in _split(said["names"]):
+            low, high = End(number_in(said["low"])), End(number_in(said["high"]))
             intervals.setdefault(_key(name), []).append(Interval(low, high))
-    for match in re.finditer(rf"({PLAIN_NAME})\s*\u2260\s*({PLAIN_NAME})", plain):
-        relations.append((_key(match[1]), "!=", _key(match[2])))
+    relations += [(_key(match[1]), "!=", _key(match[2])) for match in UNEQUAL.finditer(plain)]
     lengths = {
         match["name"]: found for name, found in intervals.items() if (match := LENGTH_OF.fullmatch(name)) is not None
     }
@@ -186,7 +236,7 @@ def _flat(text: str) -> str:
 
 def _part(text: str) -> str:
     found = INPUT_PART.search(text)
-    part = found["part"] if found and len(found["part"].strip()) > 10 else text
+    part = found["part"] if found and len(found["part"].strip()) > SHORTEST_PART else text
     more = CONSTRAINTS_PART.search(text)
     return part + ("\n\n" + more["part"] if more and more["part"] not in part else "")
 
@@ -210,7 +260,9 @@ def _mentions(part: str) -> list[Mention]:
         if key.endswith("[]") and (sub := SUBSCRIPT.search(name)):
             subscripts.setdefault(key, {})[sub[1]] = None
     single = {
-        key for key, subs in subscripts.items() if key not in dotted and (_count(subs, str.isdigit) > 1 or _count(subs, _is_label) > 1)
+        key
+        for key, subs in subscripts.items()
+        if key not in dotted and (_count(subs, str.isdigit) > 1 or _count(subs, _is_label) > 1)
     }
     found: dict[str, Mention] = {}
     for name, key, before, _ in said:
@@ -241,12 +293,20 @@ def _names_said(part: str) -> Iterator[tuple[str, str, str]]:
             before = part[max(0, match.start() - 120) : match.start()]
             for name in NAME.finditer(text):
                 if name[0].lower() not in MATH_WORDS:
-                    yield name[0], before, text[name.end() : name.end() + 24] + plain_math(part[match.end() : match.end() + 12])
+                    yield (
+                        name[0],
+                        before,
+                        text[name.end() : name.end() + 24] + plain_math(part[match.end() : match.end() + 12]),
+                    )
         return
     plain = _flat(plain_math(part))
     for match in UNMARKED.finditer(plain):
         around, before = plain[match.end() : match.end() + 3], plain[: match.start()]
-        if match[0].lower() in ENGLISH and not re.match(r"\s*[,≤<=)]|\s*$", around) and not re.search(r"[,(]\s*$|and\s*$", before[-6:]):
+        if (
+            match[0].lower() in ENGLISH
+            and not re.match(r"\s*[,≤<=)]|\s*$", around)
+            and not re.search(r"[,(]\s*$|and\s*$", before[-6:])
+        ):
             continue
         yield match[0], before[-120:], plain[match.end() : match.end() + 24]
 
@@ -270,9 +330,7 @@ def _split(names: str) -> list[str]:
     return [name for name in re.split(r"\s*,\s*(?:and\s+)?|\s*\band\b\s*", names.strip()) if name]
 
 
-def _read_chain(
-    text: str, intervals: dict[str, list[Interval]], relations: list[tuple[str, str, str]]
-) -> None:
+def _read_chain(text: str, intervals: dict[str, list[Interval]], relations: list[tuple[str, str, str]]) -> None:
     parts = SIGNS.split(text)
     operands, signs = [each.strip() for each in parts[::2]], [each.strip() for each in parts[1::2]]
     if any(sign in "≥>" for sign in signs):
@@ -287,12 +345,13 @@ def _read_chain(
         far_low, far_high = _number_among(operands[:place][::-1]), _number_among(operands[place + 1 :])
         for name in _names(operand):
             intervals.setdefault(_key(name), []).append(Interval(low, high))
-            if (low is None or low.name) and (high is None or high.name) and (far_low or far_high):
-                intervals[_key(name)].append(Interval(far_low, far_high, is_far=True))
+            far = far_low if low is None or low.name else None, far_high if high is None or high.name else None
+            if any(far):
+                intervals[_key(name)].append(Interval(*far, is_far=True))
             if place < len(signs):
-                for other in _names(operands[place + 1]):
-                    if len(_names(operands[place + 1])) == 1 and len(_names(operand)) == 1:
-                        relations.append((_key(name), "<" if signs[place] == "<" else "<=", _key(other)))
+                others = _names(operands[place + 1])
+                if len(others) == len(_names(operand)) == 1:
+                    relations.append((_key(name), "<" if signs[place] == "<" else "<=", _key(others[0])))
 
 
 def _number_among(operands: Sequence[str]) -> End | None:
@@ -320,7 +379,10 @@ def _end(operand: str, *, is_open: bool) -> End | None:
 
 def _longest(text: str) -> int | None:
     found = [
-        number_in(value) for match in LONGEST.finditer(text) for value in match.groupdict().values() if value is not None
+        number_in(value)
+        for match in LONGEST.finditer(text)
+        for value in match.groupdict().values()
+        if value is not None
     ]
     return max(found) if found else None
 
@@ -328,4 +390,3 @@ def _longest(text: str) -> int | None:
 def _decimals(text: str) -> int | None:
     found = [NUMERALS.get(match["count"].lower()) or int(match["count"]) for match in DECIMALS.finditer(text)]
     return max((each for each in found if each <= 20), default=None)  # noqa: PLR2004 - no input has more
-

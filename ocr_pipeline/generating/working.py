@@ -175,7 +175,9 @@ class _Bench:
     config: JudgeConfig
     runs: int = 0
 
-    def judged(self, program: Program, tests: Sequence[Test], *, stops: bool, limit_s: float | None = None) -> Execution:
+    def judged(
+        self, program: Program, tests: Sequence[Test], *, stops: bool, limit_s: float | None = None
+    ) -> Execution:
         """Judge a program; a mutant within the time that right programs need."""
         spec, config = self.spec, self.config.replaced(stop_at_first_failure=stops, max_tests=None)
         if limit_s is not None:
@@ -186,17 +188,23 @@ class _Bench:
         return done
 
     def outputs(self, program: Program, inputs: Sequence[str]) -> Iterator[RunResult]:
-        """Run a program on inputs; what it prints is not compared with anything."""
+        """Run a program on inputs, until it is over its time too often; what it prints is not compared with anything."""
         limits = self.config.limits_for(self.spec, program.language)
         opened = self.runner.open(program.code, program.language, limits, self.spec.call, self.spec.files)
         if isinstance(opened, RunResult):
             yield from (opened for _ in inputs)
             return
+        over_time = 0
         with opened:
             for text in inputs:
+                if over_time == self.config.give_up_after_time_limits:
+                    yield RunResult(RunStatus.TIME_LIMIT)
+                    continue
                 self.runs += 1
                 with self.gate.shared():
-                    yield opened.run(text.encode("utf-8", "surrogatepass"), limits)
+                    done = opened.run(text.encode("utf-8", "surrogatepass"), limits)
+                over_time += done.status is RunStatus.TIME_LIMIT
+                yield done
 
 
 def work_on(
@@ -231,16 +239,17 @@ def work_on(
         left = Left.ONE_SOLUTION if right else Left.NO_SOLUTION
         return Outcome(problem_id, left, notes={"right programs that fail known tests": refused})
     work = _Work(problem, config, bench, right, shown, mutants)
-    work.funnel.update({})
     for round_number in range(config.rounds):
-        wanted = config.inputs_per_way * 2**round_number
-        cases = list(_gated(maker, understood.grammar, round_number, wanted, config, work))
-        agreed = work.with_outputs(cases)
-        work.catch(agreed, round_number)
-        if not work.uncaught or bench.runs >= config.budget_runs:
+        before = len(work.uncaught)
+        work.catch(work.with_outputs(list(_gated(maker, round_number, config, work))), round_number)
+        caught_nothing = round_number and len(work.uncaught) == before and not work.has_wrong_survivors
+        if not work.uncaught or caught_nothing or bench.runs >= config.budget_runs:
             break
         maker = Maker(
-            understood.grammar, [*(test.input for test in tests), *work.catching()], _seed(problem), int(config.max_test_kib * 1024)
+            understood.grammar,
+            [*(test.input for test in tests), *work.catching()],
+            _seed(problem),
+            int(config.max_test_kib * 1024),
         )
     return work.outcome(round_number + 1, refused)
 
@@ -310,17 +319,18 @@ def _in_turn(programs: Iterable[Program]) -> list[Program]:
         if program.language in LANGUAGES and program.code.strip():
             texts.setdefault(" ".join(program.code.split()), program)
     shelves = [
-        sorted((each for each in texts.values() if each.language == language), key=lambda each: (len(each.code), each.program_id))
+        sorted(
+            (each for each in texts.values() if each.language == language),
+            key=lambda each: (len(each.code), each.program_id),
+        )
         for language in LANGUAGES
     ]
     return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
 
 
-def _gated(
-    maker: Maker, grammar: object, round_number: int, number: int, config: GeneratingConfig, work: _Work
-) -> Iterator[_Case]:
+def _gated(maker: Maker, round_number: int, config: GeneratingConfig, work: _Work) -> Iterator[_Case]:
     """Yield inputs that the grammar accepts and nobody has seen; others are counted."""
-    for made in maker.inputs(round_number, number):
+    for made in maker.inputs(round_number, config.inputs_per_way):
         if made.text in work.seen:
             continue
         work.seen.add(made.text)
@@ -338,7 +348,7 @@ def _gated(
 class _Work:
     """The state of one problem between rounds."""
 
-    def __init__(  # noqa: PLR0917 - what one problem needs
+    def __init__(
         self,
         problem: Problem,
         config: GeneratingConfig,
@@ -357,7 +367,9 @@ class _Work:
         self.funnel: Counter[str] = Counter()
         self._agreed: dict[str, _Case] = {}
         self._slowest: dict[str, float] = {}
-        self._opponents = [_Opponent(each, is_mutant=False) for each in _in_turn(problem.wrong)[: config.wrong_programs]]
+        self._opponents = [
+            _Opponent(each, is_mutant=False) for each in _in_turn(problem.wrong)[: config.wrong_programs]
+        ]
         self._opponents += [_Opponent(each, is_mutant=True) for each in _mutants_of(right, config.mutants, mutants)]
         for each in self._opponents:
             self._try_known(each)
@@ -426,6 +438,11 @@ class _Work:
         """Programs that nothing catches yet."""
         return [each for each in self._opponents if each.is_usable and not each.caught_by]
 
+    @property
+    def has_wrong_survivors(self) -> bool:
+        """Whether a program that is known as wrong passes everything so far."""
+        return any(not each.is_mutant and each.passes_known for each in self.uncaught)
+
     def catching(self) -> list[str]:
         """Return the inputs that catch something: the next round starts from them."""
         return sorted({text for each in self._opponents for text in each.caught_by}, key=lambda text: (len(text), text))
@@ -437,11 +454,13 @@ class _Work:
             if program not in self._right and chosen:
                 chosen = self._passed(program, chosen)
         catches = self._matrix(chosen)
-        kept = tuple(Kept(case.text, case.expected, case.made_by, tuple(catches[case.text]), case.request_id) for case in chosen)
+        kept = tuple(
+            Kept(case.text, case.expected, case.made_by, tuple(catches[case.text]), case.request_id) for case in chosen
+        )
         self.funnel[Fate.KEPT] = len(kept)
-        self.funnel[Fate.CATCHES_NOTHING] += len(self._agreed) - sum(
-            self.funnel[fate] for fate in (Fate.KEPT, Fate.OVER_CAP)
-        ) - self._refused_late
+        self.funnel[Fate.CATCHES_NOTHING] += (
+            len(self._agreed) - sum(self.funnel[fate] for fate in (Fate.KEPT, Fate.OVER_CAP)) - self._refused_late
+        )
         usable = [each for each in self._opponents if each.is_usable]
         caught = {name for names in catches.values() for name in names}
         wrong, mutated = ([each for each in usable if each.is_mutant is is_mutant] for is_mutant in (False, True))
@@ -481,7 +500,7 @@ class _Work:
         for text in ranked:
             case = self._agreed[text]
             size += len(case.text) + len(case.expected)
-            if len(chosen) == self._config.max_tests or size > self._config.max_problem_kib * 1024:
+            if len(chosen) == self._config.most_tests or size > self._config.max_problem_kib * 1024:
                 self.funnel[Fate.OVER_CAP] += 1
                 size -= len(case.text) + len(case.expected)
             else:
@@ -518,7 +537,13 @@ class _Work:
                 continue
             run = next(iter(self._bench.outputs(opponent.program, [test.input])))
             printed = run.stdout.decode("utf-8", "replace") if run.status is RunStatus.OK else str(run.status)
-            shown = {"program": name, "code": opponent.program.code, "input": test.input, "expected": test.expected, "printed": printed}
+            shown = {
+                "program": name,
+                "code": opponent.program.code,
+                "input": test.input,
+                "expected": test.expected,
+                "printed": printed,
+            }
             return {key: text[:SHOWN_CHARACTERS] for key, text in shown.items()}
         return None
 
@@ -532,10 +557,10 @@ def _test_id(text: str) -> str:
 
 
 def _mutants_of(right: Sequence[Program], number: int, mutants: MutantMaker) -> list[Program]:
-    """Return mutants of the first right program of each language: two thirds of Python, which costs no compiler."""
+    """Return mutants of the first right program of each language: seven eighths of Python, which costs no compiler."""
     first = {language: next((each for each in right if each.language == language), None) for language in LANGUAGES}
     languages = [language for language in LANGUAGES if first[language] is not None]
-    shares = {"python": 2, "cpp": 1}
+    shares = {"python": 7, "cpp": 1}
     total = sum(shares[language] for language in languages)
     made: list[Program] = []
     for language in languages:

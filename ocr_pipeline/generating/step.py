@@ -1,0 +1,280 @@
+"""Makes the tests of a table of problems: a task for each problem, results kept as they come, rows in the problems' order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ocr_pipeline import judge
+from ocr_pipeline.console import SILENT, Progress
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine import Engine, LocalEngine
+from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.generating import VERSION
+from ocr_pipeline.generating.finished import Finished
+from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.working import Fate, Left, Outcome, Problem, Program, work_on
+from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.programs import Runner, Tiers
+from ocr_pipeline.judge.sandbox import choose_plan
+from ocr_pipeline.judge.verdicts import JudgeConfig, ProblemSpec, Test
+from ocr_pipeline.quality.mutants import mutants_of
+from ocr_pipeline.store import TableWriter, canonical_json
+from ocr_pipeline.tables import GENERATED_TESTS, Checker, IoMode, Language, TestKind
+
+__all__ = ["RowSource", "make_tests"]
+
+RowSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
+"""Gives the rows of some problems; other rows are ignored."""
+
+PROBLEMS_AT_ONCE: Final = 32
+LARGEST_KNOWN: Final = 1 << 20
+"""Characters of a known input that is read: larger ones teach no grammar."""
+MOST_RIGHT: Final = 12
+LANGUAGES: Final = frozenset(language.value for language in Language)
+SHOWN_FIRST: Final = {TestKind.EXAMPLE.value: 0, TestKind.PUBLIC.value: 1}
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    key: str
+    problem: Problem
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much memory it occupies."""
+        programs = (*self.problem.right, *self.problem.wrong)
+        return sum(len(test.input) + len(test.expected) for test in self.problem.tests) + sum(
+            len(program.code) for program in programs
+        )
+
+
+def make_tests(
+    problems: Iterable[pa.RecordBatch],
+    tests: RowSource,
+    solutions: RowSource,
+    *,
+    config: GeneratingConfig,
+    writer: TableWriter,
+    finished: Path,
+    progress: Progress = SILENT,
+    engine: Engine | None = None,
+) -> StageCounts:
+    """Write ``generated_tests``: for each problem the inputs that stay, with agreed outputs.
+
+    Parameters
+    ----------
+    problems
+        Needs ``problem_id`` and ``statement``; takes what the judge takes.
+    tests, solutions
+        Given problem ids, return their tests and solutions.
+    config
+        How many inputs are made and kept; limits and isolation of the judge.
+    writer
+        Receives the rows, problems in their order.
+    finished
+        Folder that keeps what is done; the next run takes it from there.
+    progress
+        Told of every problem.
+    engine
+        Runs the tasks; default: local processes.
+
+    Returns
+    -------
+    StageCounts
+        Inputs that were made; ``dropped``: those that do not stay, by reason. Notes: problems left alone by reason,
+        programs run and caught.
+
+    Raises
+    ------
+    JudgeError
+        When no sandbox works here.
+    StoreError
+        When the folder cannot be used.
+    """
+    if config.tiers is not Tiers.UNSANDBOXED:
+        choose_plan(str(config.tiers))
+    engine = engine or LocalEngine(config.processes)
+    store = Finished(finished)
+    order: list[str] = []
+    reused = 0
+
+    def new_tasks() -> Iterator[_Task]:
+        nonlocal reused
+        for problem in _problems(problems, tests, solutions, config):
+            key = _key(problem, config)
+            order.append(key)
+            if store.get(key) is None:
+                yield _Task(key, problem)
+            else:
+                reused += 1
+                progress.advance(1)
+
+    failed: dict[str, str] = {}
+    for key, failure in engine.spread(partial(_work, config=config, finished=finished), new_tasks()):
+        if failure is not None:
+            failed[key] = failure
+        progress.advance(1)
+    close_workplaces()
+    tally = _Tally()
+    for key in order:
+        outcome = json.loads(store.get(key) or failed[key])
+        rows = _rows(outcome)
+        if rows:
+            writer.write(pa.Table.from_pylist(rows, schema=GENERATED_TESTS.schema))
+        tally.add(outcome)
+    store.close()
+    return tally.counts(reused).require_conserved("generated_tests")
+
+
+# ---- problems ----
+
+
+def _problems(
+    batches: Iterable[pa.RecordBatch], tests: RowSource, solutions: RowSource, config: GeneratingConfig
+) -> Iterator[Problem]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, PROBLEMS_AT_ONCE):
+            rows = batch.slice(start, PROBLEMS_AT_ONCE).to_pylist()
+            ids = [row["problem_id"] for row in rows]
+            known = _by_problem(tests(ids), ids, ["problem_id", "test_id", "kind", "input", "expected"])
+            programs = _by_problem(solutions(ids), ids, ["problem_id", "solution_id", "language", "code", "is_correct"])
+            for row in rows:
+                yield _problem(row, known[row["problem_id"]], programs[row["problem_id"]], config)
+
+
+def _by_problem(
+    batches: Iterable[pa.RecordBatch], ids: Sequence[str], columns: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {problem_id: [] for problem_id in ids}
+    for batch in batches:
+        names = [name for name in columns if name in batch.schema.names]
+        for row in batch.select(names).to_pylist():
+            if row["problem_id"] in found:
+                found[row["problem_id"]].append(row)
+    return found
+
+
+def _problem(row: Row, tests: Sequence[Row], programs: Sequence[Row], config: GeneratingConfig) -> Problem:
+    given = {name: row[name] for name in ProblemSpec.__dataclass_fields__ if row.get(name) not in (None, "")}
+    given["checker"] = given.get("checker", Checker.TOKENS)
+    given["io_mode"] = given.get("io_mode", IoMode.STDIN)
+    shown = sorted(tests, key=lambda test: (SHOWN_FIRST.get(test.get("kind") or "", 2), test["test_id"]))
+    known = tuple(
+        Test(test["test_id"], test["input"] or "", test["expected"] or "")
+        for test in shown
+        if len(test["input"] or "") <= LARGEST_KNOWN
+    )
+    right, wrong = (_programs(programs, is_correct=is_correct) for is_correct in (True, False))
+    return Problem(
+        ProblemSpec(**given), row["statement"] or "", known, right[:MOST_RIGHT], wrong[: config.wrong_programs]
+    )
+
+
+def _programs(rows: Sequence[Row], *, is_correct: bool) -> tuple[Program, ...]:
+    chosen = [
+        Program(row["solution_id"], row["language"], row["code"] or "")
+        for row in rows
+        if row["is_correct"] is is_correct and row["language"] in LANGUAGES and (row["code"] or "").strip()
+    ]
+    return tuple(sorted(chosen, key=lambda each: (len(each.code), each.program_id)))
+
+
+def _key(problem: Problem, config: GeneratingConfig) -> str:
+    """Hash all that a result depends on."""
+    settings = config.settings
+    content = [VERSION, judge.VERSION, settings, asdict(problem)]
+    return hashlib.sha256(canonical_json(content).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# ---- what a worker does ----
+
+
+@dataclass(frozen=True, slots=True)
+class _Workplace:
+    runner: Runner
+    gate: Gate
+    store: Finished
+
+
+_workplaces: dict[tuple[Tiers, Path], _Workplace] = {}
+
+
+def close_workplaces() -> None:
+    """End what this process keeps."""
+    for place in _workplaces.values():
+        place.runner.close()
+        place.gate.close()
+        place.store.close()
+    _workplaces.clear()
+
+
+def _work(task: _Task, *, config: GeneratingConfig, finished: Path) -> tuple[str, str | None]:
+    """Make the tests of one problem; the result is kept at once, and a failure of the sandbox is given back."""
+    if (config.tiers, finished) not in _workplaces:
+        _workplaces[config.tiers, finished] = _Workplace(Runner(config.tiers), Gate(), Finished(finished))
+    place = _workplaces[config.tiers, finished]
+    try:
+        outcome = work_on(task.problem, config, JudgeConfig.of(config), place.runner, place.gate, _mutant_codes)
+    except JudgeError as error:
+        place.runner.restart()
+        return task.key, json.dumps(asdict(Outcome(task.problem.spec.problem_id, Left.NOT_RUN, str(error))))
+    place.store.put(task.key, json.dumps(asdict(outcome)))
+    return task.key, None
+
+
+def _mutant_codes(code: str, language: str, number: int, seed: int) -> Sequence[str]:
+    return [mutant.code for mutant in mutants_of(code, language, limit=number, seed=seed)]
+
+
+# ---- rows and counts ----
+
+
+def _rows(outcome: Row) -> list[dict[str, Any]]:
+    return [
+        {
+            "problem_id": outcome["problem_id"],
+            "test_id": f"g{number:04}",
+            "kind": TestKind.GENERATED.value,
+            "input": test["input"],
+            "expected": test["expected"],
+            "suspicions": [],
+            "bound": None,
+            "made_by": test["made_by"],
+            "catches": sorted(test["catches"]),
+            "request_id": test["request_id"],
+        }
+        for number, test in enumerate(outcome.get("tests", ()))
+    ]
+
+
+class _Tally:
+    """Adds up what came of all problems."""
+
+    def __init__(self) -> None:
+        self._fates: Counter[str] = Counter()
+        self._notes: Counter[str] = Counter()
+
+    def add(self, outcome: Row) -> None:
+        """Count a problem."""
+        self._fates.update(outcome["funnel"])
+        self._notes.update(outcome["notes"])
+        self._notes["problems"] += 1
+        self._notes["wrong programs that survive"] += len(outcome["survivors"])
+        if outcome["left"]:
+            self._notes[f"problems left alone: {outcome['left']}"] += 1
+
+    def counts(self, reused: int) -> StageCounts:
+        """Return the account."""
+        dropped = {fate: count for fate, count in sorted(self._fates.items()) if fate != Fate.KEPT and count}
+        notes = dict(self._notes) | {"problems reused": reused}
+        return StageCounts(self._fates.total(), self._fates[Fate.KEPT], dropped, notes)

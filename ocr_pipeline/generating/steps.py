@@ -1,0 +1,65 @@
+"""The step of this room: tests are made for problems whose own are weak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import pyarrow as pa
+
+from ocr_pipeline import generating
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine.services import CLUSTER
+from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.showing import caught_side_by_side
+from ocr_pipeline.generating.step import make_tests
+from ocr_pipeline.judge.sandbox import require_hidden
+from ocr_pipeline.steps import Folder, Job, Read, Step
+from ocr_pipeline.tables import CLEAN_PROBLEMS, GENERATED_TESTS, SOLUTIONS, TESTS
+
+__all__ = ["GENERATE_TESTS"]
+
+MADE: Final = Folder(
+    "generated", "Folder that keeps the finished tests of each problem for the next run.", "made", ".generate-tests"
+)
+
+
+def _generate(job: Job) -> StageCounts:
+    require_hidden(job.places)
+    job.read(TESTS).check()
+    job.read(SOLUTIONS).check()
+    return make_tests(
+        job.read(CLEAN_PROBLEMS).batches(),
+        job.read(TESTS).of,
+        job.read(SOLUTIONS).of,
+        config=job.options(GeneratingConfig),
+        writer=job.writer(GENERATED_TESTS),
+        finished=job.folder(MADE),
+        progress=job.progress,
+        engine=job.use(CLUSTER),
+    )
+
+
+def _shows(job: Job) -> Mapping[str, pa.Table]:
+    return {"caught": caught_side_by_side(job.read(GENERATED_TESTS).batches(), job.read(SOLUTIONS).of)}
+
+
+GENERATE_TESTS: Final = Step(
+    name="generated_tests",
+    group="5_samples",
+    version=generating.VERSION,
+    reads=(
+        Read(CLEAN_PROBLEMS, ("problem_id", "statement")),
+        Read(TESTS, ("problem_id", "test_id", "input", "expected")),
+        Read(SOLUTIONS, ("problem_id", "solution_id", "language", "code", "is_correct")),
+    ),
+    writes=(GENERATED_TESTS,),
+    options=(GeneratingConfig,),
+    uses=(CLUSTER,),
+    folders=(MADE,),
+    partition_by=("dataset",),
+    pool="sandbox",
+    unit="problems",
+    run=_generate,
+    shows=_shows,
+)

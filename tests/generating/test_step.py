@@ -1,0 +1,270 @@
+"""Tests are made for a table of problems: outputs are agreed, kept tests catch something, every input is accounted for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ocr_pipeline.cli import build_app
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine import LocalEngine
+from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.showing import caught_side_by_side
+from ocr_pipeline.generating.step import make_tests
+from ocr_pipeline.judge import JudgeConfig, judge
+from ocr_pipeline.tables import EXECUTIONS, GENERATED_TESTS
+
+STATEMENT = "Input\n\nThe first line holds $n$ ($1 \\le n \\le 20$), the second $n$ integers $a_i$ ($-50 \\le a_i \\le 50$).\n\nOutput\n\nThe largest of them."
+LARGEST = "n = int(input())\nprint(max(map(int, input().split())))\n"
+LARGEST_SLOWLY = "input()\nbest = None\nfor each in input().split():\n    if best is None or int(each) > best:\n        best = int(each)\nprint(best)\n"
+FROM_ZERO = "input()\nbest = 0\nfor each in input().split():\n    best = max(best, int(each))\nprint(best)\n"
+TESTS = [("1", "example", "3\n1 5 2\n", "5\n"), ("2", "private", "1\n7\n", "7\n")]
+CONFIG = GeneratingConfig(workers=0, inputs_per_way=12, mutants=6, largest=2)
+Made = tuple[list[dict[str, Any]], StageCounts]
+
+
+class Rows:
+    """Takes rows as a table's writer does."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Take rows."""
+        self.rows += rows.to_pylist()
+
+
+def source(rows: list[dict[str, Any]]) -> Callable[[Collection[str]], Iterable[pa.RecordBatch]]:
+    """Return a lookup of all rows."""
+    return lambda _: pa.Table.from_pylist(rows).to_batches() if rows else []
+
+
+def made(
+    folder: Path,
+    *,
+    tests: list[tuple[str, str, str, str]] = TESTS,
+    programs: list[tuple[str, bool]] | None = None,
+    config: GeneratingConfig = CONFIG,
+    **problem: Any,
+) -> Made:
+    """Make the tests of one problem."""
+    writer = Rows()
+    chosen = [(LARGEST, True), (LARGEST_SLOWLY, True), (FROM_ZERO, False)] if programs is None else programs
+    counts = make_tests(
+        pa.Table.from_pylist([{"problem_id": "p", "statement": STATEMENT, **problem}]).to_batches(),
+        source(
+            [dict(zip(("test_id", "kind", "input", "expected"), test, strict=True), problem_id="p") for test in tests]
+        ),
+        source(
+            [
+                {
+                    "problem_id": "p",
+                    "solution_id": f"s{number}",
+                    "language": "python",
+                    "code": code,
+                    "is_correct": right,
+                }
+                for number, (code, right) in enumerate(chosen)
+            ]
+        ),
+        config=config,
+        writer=writer,
+        finished=folder,
+        engine=LocalEngine(0),
+    )
+    return writer.rows, counts
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Return the tests of the problem, made once."""
+    return made(tmp_path_factory.mktemp("made"))
+
+
+def test_a_wrong_program_that_the_known_tests_let_pass_is_caught(once: Made) -> None:
+    """Starting from zero is wrong for negative numbers only, which no known test has."""
+    rows, counts = once
+    assert any("s2" in row["catches"] for row in rows)
+    assert counts.notes["wrong caught by known tests"] == 0
+    assert counts.notes["wrong caught"] == 1
+
+
+def test_no_made_test_refuses_a_right_program(once: Made) -> None:
+    """Every expected output is what right programs print."""
+    for row in once[0]:
+        assert int(row["expected"]) == max(map(int, row["input"].split("\n")[1].split()))
+
+
+def test_every_input_is_kept_or_has_a_reason(once: Made) -> None:
+    """The account of inputs adds up, and reasons are those of the funnel."""
+    rows, counts = once
+    assert counts.kept == len(rows)
+    assert counts.rows_in == counts.kept + sum(counts.dropped.values())
+    assert set(counts.dropped) <= {"known", "constraint", "bounds", "shape", "catches_nothing", "too_large", "over_cap"}
+
+
+def test_the_same_problem_gives_the_same_tests(once: Made, tmp_path: Path) -> None:
+    """Nothing is random."""
+    assert made(tmp_path)[0] == once[0]
+
+
+def test_a_test_stays_for_what_it_catches_or_for_its_size(once: Made) -> None:
+    """No test is there for nothing: at most the largest ones catch nothing."""
+    rows, _ = once
+    idle = [row for row in rows if not row["catches"]]
+    assert len(idle) <= CONFIG.largest
+    assert [row["kind"] for row in rows] == ["generated"] * len(rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"io_mode": "interactive"}, "interactive"),
+        ({"checker": "special"}, "needs_checker"),
+        ({"tests": []}, "no_tests"),
+        ({"tests": [("1", "example", "3\n1 5 2\n", "5\n"), ("2", "private", "3\n1 5 2\n", "6\n")]}, "no_tests"),
+        ({"tests": [("1", "example", "x" * 20_000_0, "5\n")]}, "no_grammar"),
+        ({"tests": [("1", "example", "3\n1 5 2\n", " ")]}, "no_tests"),
+        ({"programs": []}, "no_solution"),
+        ({"programs": [(LARGEST, True)]}, "one_solution"),
+        ({"programs": [(LARGEST, True), (LARGEST + "\n\n", True)]}, "one_solution"),
+        ({"programs": [("print(3)", True), ("print(4)", True)]}, "no_solution"),
+        ({"programs": [("def", True), (LARGEST, False)]}, "no_solution"),
+        ({"tests": [("1", "example", "a\nb c\n", "1\n"), ("2", "private", "4 5 6\n7\n8\n", "2\n")]}, "no_grammar"),
+    ],
+)
+def test_a_problem_that_cannot_have_tests_is_left_alone_with_a_reason(
+    change: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    """Nothing is lost and nothing is made up."""
+    rows, counts = made(tmp_path, **change)
+    assert rows == []
+    assert counts.notes[f"problems left alone: {reason}"] == 1
+
+
+def test_one_known_test_is_enough(tmp_path: Path) -> None:
+    """The statement gives the bounds, the example the shape."""
+    rows, _ = made(tmp_path, tests=TESTS[:1])
+    assert any("s2" in row["catches"] for row in rows)
+
+
+def test_a_right_program_that_is_wrong_costs_tests_and_is_not_believed(tmp_path: Path) -> None:
+    """Where programs that pass every known test disagree, the input is dropped: nobody knows who is right."""
+    rows, counts = made(tmp_path, programs=[(LARGEST, True), (LARGEST_SLOWLY, True), (FROM_ZERO, True)])
+    assert counts.dropped["disagreement"] > 0
+    assert all(max(map(int, row["input"].split("\n")[1].split())) >= 0 for row in rows)
+
+
+def test_outputs_that_change_from_run_to_run_are_dropped(tmp_path: Path) -> None:
+    """A program that counts on the clock agrees with nobody, not even with itself."""
+    restless = "import time\nn = int(input())\na = max(map(int, input().split()))\nprint(a if n < 4 else time.perf_counter_ns())\n"
+    rows, counts = made(tmp_path, programs=[(restless, True), (LARGEST_SLOWLY, True)])
+    assert counts.dropped["disagreement"] > 0
+    assert all(int(row["input"].split("\n")[0]) < 4 for row in rows)
+
+
+def test_made_tests_judge_as_others_do(once: Made) -> None:
+    """They have the columns of tests, so the judge takes them."""
+    writer = Rows()
+    samples = [
+        {"sample_id": name, "problem_id": "p", "language": "python", "code": code}
+        for name, code in (("right", LARGEST), ("wrong", FROM_ZERO))
+    ]
+    judge(
+        pa.table({"problem_id": ["p"]}).to_batches(),
+        source(once[0]),
+        pa.Table.from_pylist(samples).to_batches(),
+        config=JudgeConfig(workers=0),
+        writer=writer,
+    )
+    assert [row["verdict"] for row in writer.rows] == ["accepted", "wrong_answer"]
+    assert set(EXECUTIONS.schema.names) == set(writer.rows[0])
+
+
+def test_finished_problems_are_not_made_again(tmp_path: Path) -> None:
+    """The second run takes everything from the folder."""
+    first, _ = made(tmp_path)
+    again, counts = made(tmp_path)
+    assert again == first
+    assert counts.notes["problems reused"] == 1
+
+
+def test_what_is_caught_is_shown_side_by_side(once: Made) -> None:
+    """A person sees the wrong program beside the smallest test that catches it."""
+    tests = pa.Table.from_pylist(once[0], schema=GENERATED_TESTS.schema).to_batches()
+    shown = caught_side_by_side(
+        tests, source([{"problem_id": "p", "solution_id": "s2", "code": FROM_ZERO}])
+    ).to_pylist()
+    assert [row["program"] for row in shown] == ["s2"]
+    assert shown[0]["code"] == FROM_ZERO
+    assert shown[0]["expected"].startswith("-")
+
+
+def files(folder: Path, problems: int) -> list[str]:
+    """Write inputs of the command and return its arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = [f"p{number}" for number in range(problems)]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "problems": [{"problem_id": name, "statement": f"{STATEMENT} {name}"} for name in ids],
+        "tests": [
+            dict(zip(("test_id", "kind", "input", "expected"), test, strict=True), problem_id=name)
+            for name in ids
+            for test in TESTS
+        ],
+        "solutions": [
+            {"problem_id": name, "solution_id": f"s{number}", "language": "python", "code": code, "is_correct": right}
+            for name in ids
+            for number, (code, right) in enumerate([(LARGEST, True), (LARGEST_SLOWLY, True), (FROM_ZERO, False)])
+        ],
+    }
+    for name, listed in rows.items():
+        pq.write_table(pa.Table.from_pylist(listed), folder / f"{name}.parquet")
+    given = [argument for name in rows for argument in (f"--{name}", str(folder / f"{name}.parquet"))]
+    return ["generate-tests", *given, "--inputs-per-way", "4", "--mutants", "2", "--workers", "0"]
+
+
+def test_the_command_writes_a_table_of_tests(tmp_path: Path) -> None:
+    """Files in, a file of tests out, with the account as JSON."""
+    out = tmp_path / "out"
+    done = CliRunner().invoke(build_app(), [*files(tmp_path, 1), "--out", str(out), "--json"])
+    assert done.exit_code == 0, done.output
+    rows = pq.read_table(out / "generated_tests.parquet").to_pylist()
+    account = json.loads(done.stdout[done.stdout.index("{") :])
+    assert len(rows) == account["kept"] > 0
+
+
+@pytest.mark.slow
+def test_a_killed_run_makes_nothing_twice(tmp_path: Path) -> None:
+    """After kill -9 the next run takes what was finished, and ends with the same rows."""
+    arguments = files(tmp_path, 12)
+    whole = CliRunner().invoke(build_app(), [*arguments, "--out", str(tmp_path / "whole"), "--json"])
+    assert whole.exit_code == 0, whole.output
+    command = [sys.executable, "-m", "ocr_pipeline", *arguments, "--out", str(tmp_path / "out"), "--json"]
+    if not (Path(__file__).parents[2] / "ocr_pipeline" / "__main__.py").exists():
+        command[1:3] = ["-c", "from ocr_pipeline.cli import main; main()"]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        while line := process.stderr.readline():
+            if b" 4 problems" in line or b" 5 problems" in line:
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+    again = CliRunner().invoke(build_app(), [*arguments, "--out", str(tmp_path / "out"), "--json"])
+    assert again.exit_code == 0, again.output
+    account = json.loads(again.stdout[again.stdout.index("{") :])
+    assert account["notes"]["problems reused"] >= 1
+    rows = [pq.read_table(tmp_path / name / "generated_tests.parquet").to_pylist() for name in ("whole", "out")]
+    assert rows[0] == rows[1]
