@@ -23,6 +23,9 @@ DATASETS = ("taco", "apps", "code_contests")
 BY_DATASET = ("problems", "tests", "solutions", "rejected")
 WHOLE = ("duplicate_pairs", "unique_problems", "contamination", "clean_problems")
 TRUST = ("test_trust",)
+GENERATED = ("generated_tests",)
+FEW_INPUTS = {"inputs_per_way": 4, "mutants": 2, "rounds": 1}
+"""Enough to see that the same problems get the same tests."""
 BY_LANGUAGE = ("responses", "samples", "executions", "reasoning_patterns", "problem_difficulty", "sft_dataset")
 PLANS = ("plans", "plan_sft_dataset")
 REPORT = ("funnel", "data_card")
@@ -40,7 +43,11 @@ class Pipeline:
         self.instance = instance
 
     def run(
-        self, names: tuple[str, ...], first: str | None = None, last: str | None = None
+        self,
+        names: tuple[str, ...],
+        first: str | None = None,
+        last: str | None = None,
+        config: dict[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets with their checks, for a range of partitions."""
         keys = [dg.AssetKey(name) for name in names]
@@ -48,13 +55,15 @@ class Pipeline:
         assert job is not None
         tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first}
         given = {key: value for key, value in tags.items() if value}
-        return job.execute_in_process(instance=self.instance, asset_selection=keys, tags=given)
+        run_config = {"ops": {name: {"config": config} for name in names}} if config else None
+        return job.execute_in_process(instance=self.instance, asset_selection=keys, tags=given, run_config=run_config)
 
     def run_everything(self) -> None:
         """Materialize every asset of the demo."""
         self.run(BY_DATASET, "taco", "code_contests")
         self.run(WHOLE)
         self.run(TRUST, "taco", "code_contests")
+        self.run(GENERATED, "apps", config=FEW_INPUTS)
         for dataset in DATASETS:
             self.run(BY_LANGUAGE, f"{dataset}|python", f"{dataset}|cpp")
         self.run(PLANS, "taco", "code_contests")
