@@ -22,7 +22,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.evidence import line_chart
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.store import InputRef, Store, fingerprint
-from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_benchmark
+from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.evaluation import NOT_RUN
 from ocr_pipeline.student.options import EvaluationOptions, JointStudentOptions, StudentServer
@@ -38,6 +38,7 @@ from ocr_pipeline.tables import (
     TESTS,
     Table,
 )
+from ocr_pipeline.tasks import CODEPLAN
 from ocr_pipeline.teacher.servers import attach
 from resources import SandboxResource, StoreResource
 from resources.launchpad import fields_of
@@ -75,13 +76,21 @@ def student(
 ) -> dg.MaterializeResult[Any]:
     """Train a student: plain on the reasoning data set, or jointly on code and plans."""
     with fails_in_one_line():
-        opened, recipe = store.open(), JointStudentOptions.of(config).recipe
+        opened, options = store.open(), JointStudentOptions.of(config)
+        recipe = options.recipe
         table = SFT_DATASET if recipe.objective is step.Objective.SFT else PLAN_SFT_DATASET
-        prompts = step.read_problems(opened.open(CLEAN_PROBLEMS).to_batches()) if table is SFT_DATASET else []
-        key = _key(recipe, [*opened.references(table), *(opened.references(CLEAN_PROBLEMS) if prompts else [])])
+        problems = step.read_problems(opened.open(CLEAN_PROBLEMS).to_batches()) if table is SFT_DATASET else []
+        inputs = [*opened.references(table), *(opened.references(CLEAN_PROBLEMS) if problems else [])]
+        key = _key(options, inputs)
         folder = _students(store) / config.name / key / config.name  # the last part is the student's name in the tables
-        rows = step.read_rows(opened.open(table).to_batches(), {one.problem_id: one.code_prompt() for one in prompts})
-        result = step.train(rows, recipe, folder, progress=watched(context, f"training {config.name}", "steps"))
+        rows = step.read_rows(
+            opened.open(table).to_batches(),
+            {one.problem_id: one for one in problems},
+            wording=options.wording,
+            languages=options.languages,
+        )
+        bar = watched(context, f"training {config.name}", "steps")
+        result = step.train(rows, recipe, folder, wording=options.wording, progress=bar)
         (_students(store) / config.name / "current").write_text(key, encoding="utf-8")
     curve = [asdict(point) for point in result.curve]
     return dg.MaterializeResult(
@@ -110,9 +119,10 @@ def _students(store: StoreResource) -> Path:
     return store.side_folder("students")
 
 
-def _key(recipe: step.TrainConfig, inputs: list[InputRef]) -> str:
+def _key(options: JointStudentOptions, inputs: list[InputRef]) -> str:
     """Name a run by all that decides its weights: another recipe or other rows never continue it."""
-    return fingerprint(recipe.plain(), step.VERSION, inputs)[:16]
+    rows = {"prompt": options.wording.sha256, "languages": sorted(options.languages)}
+    return fingerprint(options.recipe.plain() | rows, step.VERSION, inputs)[:16]
 
 
 def _spec(table: Table) -> dg.AssetSpec:
@@ -144,7 +154,13 @@ def evaluated(
     build = Build(
         tables=EVALUATION_TABLES,
         partition={},
-        config=options.settings | {"weights": {name: folder.parent.name for name, folder in weights.items()}},
+        config=options.settings
+        | options.recipe.settings
+        | {
+            "weights": {name: folder.parent.name for name, folder in weights.items()},
+            "prompt_sha256": options.wording.sha256 if options.wording else None,
+            "opens_thought": served.connection.opens_thought,
+        },
         code_version=step.VERSION,
         inputs=[*opened.references(PROBLEMS), *opened.references(TESTS)],
         run=lambda writers: _evaluate(_Trial(context, store, weights, options, served, judge), writers),
@@ -189,12 +205,16 @@ def _evaluate(trial: _Trial, writers: Writers) -> StageCounts:
         outcomes.update({"asked": asked.counts.kept, **asked.counts.dropped})
         for student_name in trial.options.students:
             with _opened(trial, student_name) as one:
-                tables.append(try_benchmark(asked, one, trial.options.assess(name), trial.judge))
+                languages = trial.options.languages_of(one.languages)
+                config = trial.options.recipe.assess(name)
+                tables.append(try_in_languages(asked, one, languages, config, trial.judge))
     candidates = pa.concat_tables(tables)
     evaluation = evaluate_candidates(candidates)
     writers[STUDENT_CANDIDATES.name].write(candidates)
     writers[STUDENT_EVALUATION.name].write(evaluation)
-    writers[EVALUATION_SUMMARY.name].write(summarize_trial(evaluation, trial.options.ks))
+    recipe = trial.options.recipe
+    summary = summarize_trial(evaluation, recipe.ks, by_difficulty=recipe.by_difficulty)
+    writers[EVALUATION_SUMMARY.name].write(summary)
     notes = {f"problems {reason}": count for reason, count in outcomes.items()}
     final = candidates.filter(pc.not_equal(candidates["sampling"], PLAN_TRIAL))
     not_run = final.filter(pc.equal(final["verdict"], NOT_RUN)).num_rows
@@ -203,28 +223,36 @@ def _evaluate(trial: _Trial, writers: Writers) -> StageCounts:
 
 def _benchmark(store: Store, name: str, config: EvaluationOptions) -> Benchmark:
     """Read a data set as a benchmark, or the problems that the training rows are about."""
+    recipe = config.recipe
     if name == TRAINED_PROBLEMS:
         taught = store.open(PLAN_SFT_DATASET).to_table(columns=["problem_id"])["problem_id"].unique()
         problems = store.open(PROBLEMS).to_batches(filter=pc.field("problem_id").isin(taught))
-        return read_benchmark(name, problems, store.open(TESTS).to_batches(), window=config.window)
+        return read_benchmark(name, problems, store.open(TESTS).to_batches(), window=recipe.window)
     known = sorted(keys["dataset"] for keys in store.partitions(PROBLEMS))
     if name not in known:
         raise InputError(f"no data set `{name}` is ingested; there are {', '.join(known)} and {TRAINED_PROBLEMS}")
-    wanted = pc.field("split") == config.split if config.split else None
-    problems = store.open(PROBLEMS, dataset=name).to_batches(filter=wanted)
-    return read_benchmark(name, problems, store.open(TESTS, dataset=name).to_batches(), window=config.window)
+    problems, tests = (store.open(table, dataset=name).to_batches() for table in (PROBLEMS, TESTS))
+    return read_benchmark(name, problems, tests, window=recipe.window, split=recipe.split)
 
 
 @contextmanager
-def _opened(trial: _Trial, name: str) -> Iterator[step.Student]:
+def _opened(trial: _Trial, name: str) -> Iterator[step.LocalStudent | step.ServedStudent]:
     folder = trial.weights.get(name)
     if folder is not None:
-        yield step.LocalStudent(folder)
+        yield step.LocalStudent(folder, wording=trial.options.wording)
         return
     ledger = trial.store.side_folder("ledger") / "students.sqlite"
     with attach(trial.served.connection.urls, trial.served.connection.api_key_env) as server:
         progress = watched(trial.context, f"asking {name}", "answers")
-        yield step.ServedStudent(name, server, ledger, Asking.of(trial.served.pace, model=name), progress=progress)
+        yield step.ServedStudent(
+            name,
+            server,
+            ledger,
+            Asking.of(trial.served.pace, model=name),
+            progress=progress,
+            wording=trial.options.wording or CODEPLAN,
+            opens_thought=trial.served.connection.opens_thought,
+        )
 
 
 TINY_JOB: Final = dg.define_asset_job(

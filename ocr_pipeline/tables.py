@@ -594,6 +594,8 @@ PLAN_SFT_DATASET: Final = Table(
         _column("task", NAME, "code or plan."),
         _column("prompt", TEXT, "What the student is asked."),
         _column("completion", TEXT, "What the student shall answer."),
+        _column("language?", NAME, "Programming language of a code row; null for a plan, which is of none."),
+        _column("prompt_sha256?", NAME, "Hash of the words in which the row asks, templates of all tasks together."),
         _column("problem_id", NAME, "Problem in our tables."),
         _column("weight", pa.float64(), "Weight of the row in the joint loss."),
     ),
@@ -629,13 +631,16 @@ STUDENT_EVALUATION: Final = Table(
         _column("correct", pa.int32(), "Samples that passed every test.", unit="samples"),
         _column("not_run", pa.int32(), "Samples that could not be judged; neither right nor wrong.", unit="samples"),
         _column("reasoning_tokens_mean?", pa.float64(), "Mean tokens of the reasoning.", unit="tokens"),
+        _column("language?", NAME, "Programming language that was asked for."),
+        _column("difficulty?", NAME, "Difficulty of the problem, as its source says."),
+        _column("tokens_mean?", pa.float64(), "Mean tokens of an answer, reasoning included.", unit="tokens"),
     ),
 )
 
 EVALUATION_SUMMARY: Final = Table(
     name="evaluation_summary",
     description="pass@k over the problems of a benchmark, with its standard error by problem.",
-    key=("student", "benchmark", "method", "k"),
+    key=("student", "benchmark", "method", "k", "difficulty"),
     schema=_schema(
         _column("student", NAME, "Name of the student."),
         _column("benchmark", NAME, "Benchmark it was tried on."),
@@ -653,6 +658,12 @@ EVALUATION_SUMMARY: Final = Table(
             pa.int32(),
             "Problems with fewer than k judged samples: left out, and said so.",
             unit="problems",
+        ),
+        _column("language?", NAME, "Programming language that was asked for."),
+        _column("difficulty?", NAME, "Only the problems of this difficulty; null: all."),
+        _column("tokens_mean?", pa.float64(), "Mean tokens of an answer, mean over problems.", unit="tokens"),
+        _column(
+            "tokens_per_right?", pa.float64(), "Tokens written for each right answer; null without one.", unit="tokens"
         ),
     ),
 )
@@ -676,6 +687,9 @@ STUDENT_CANDIDATES: Final = Table(
         _column("outputs_key?", NAME, "Hash of what it printed on the examples; null when it did not end well on one."),
         _column("ranker_score?", pa.float64(), "Probability of being right, from the ranker."),
         _column("verdict", NAME, "Verdict on all tests; not_run for a program that only tries a plan."),
+        _column("language?", NAME, "Programming language that was asked for."),
+        _column("difficulty?", NAME, "Difficulty of the problem, as its source says."),
+        _column("tokens?", pa.int32(), "Tokens of the whole answer.", unit="tokens"),
     ),
 )
 

@@ -30,5 +30,5 @@ __all__ = [
     "read_plan",
 ]
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Changes when the same input gives other bytes."""

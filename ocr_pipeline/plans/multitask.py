@@ -23,7 +23,7 @@ from ocr_pipeline.plans.choose import Solution, choose_solutions
 from ocr_pipeline.plans.verdicts import PlanVerdict
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import PLAN_SFT_DATASET, Language
-from ocr_pipeline.tasks import code_prompt, given_code, plan_prompt
+from ocr_pipeline.tasks import CODEPLAN, given_code
 
 __all__ = ["Balance", "Drawing", "MultitaskConfig", "build_multitask"]
 
@@ -90,18 +90,19 @@ class _Row:
     plan: _Plan | None
     weight: float = 1.0
 
-    def record(self) -> dict[str, object]:
+    def record(self, language: Language) -> dict[str, object]:
         if self.solution is None and self.plan is not None:
             task, completion = "plan", self.plan.text
-            prompt = plan_prompt(
+            prompt = CODEPLAN.plan(
                 self.problem.statement, io_mode=self.problem.io_mode, starter_code=self.problem.starter_code
             )
         else:
             task, completion = "code", self.solution.code if self.solution else ""
-            prompt = code_prompt(
+            prompt = CODEPLAN.code(
                 self.problem.statement,
                 io_mode=self.problem.io_mode,
                 starter_code=self.problem.starter_code,
+                language=language,
                 plan=self.plan.text if self.plan else None,
             )
         return {
@@ -109,6 +110,8 @@ class _Row:
             "task": task,
             "prompt": prompt,
             "completion": completion,
+            "language": None if task == "plan" else language.value,
+            "prompt_sha256": CODEPLAN.sha256,
             "problem_id": self.problem.problem_id,
             "weight": self.weight,
         }
@@ -141,7 +144,7 @@ def build_multitask(
     code_rows = _code_rows(told, chosen, kept_plans, config)
     plan_rows = _plan_rows(told, code_rows, kept_plans, config)
     rows = _weighted(code_rows, plan_rows, config)
-    _write(sorted(rows, key=lambda row: _draw(config.seed, row.row_id)), writer)
+    _write(sorted(rows, key=lambda row: _draw(config.seed, row.row_id)), config.language, writer)
     return _counts(told, rows, kept_plans)
 
 
@@ -242,10 +245,10 @@ def _weighted(code_rows: Sequence[_Row], plan_rows: Sequence[_Row], config: Mult
     ]
 
 
-def _write(rows: Sequence[_Row], writer: TableWriter) -> None:
+def _write(rows: Sequence[_Row], language: Language, writer: TableWriter) -> None:
     waiting = iter(rows)
     while batch := list(islice(waiting, BATCH_ROWS)):
-        writer.write(pa.Table.from_pylist([row.record() for row in batch], schema=PLAN_SFT_DATASET.schema))
+        writer.write(pa.Table.from_pylist([row.record(language) for row in batch], schema=PLAN_SFT_DATASET.schema))
 
 
 def _counts(told: Mapping[str, _Problem], rows: Sequence[_Row], plans: Sequence[_Plan]) -> StageCounts:

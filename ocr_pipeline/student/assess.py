@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,14 +17,23 @@ from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.benchmark import Benchmark
 from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
 from ocr_pipeline.student.examine import Examiner
-from ocr_pipeline.student.generation import Sampling, Student
+from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, sample_with_plans
+from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram, train_ranker
-from ocr_pipeline.student.sampling import AskedProblem, Candidate, sample_codes
-from ocr_pipeline.student.selection import evaluate_selections
-from ocr_pipeline.tables import STUDENT_CANDIDATES, STUDENT_EVALUATION
+from ocr_pipeline.student.sampling import Candidate, sample_codes
+from ocr_pipeline.student.selection import evaluate_selections, mean_tokens
+from ocr_pipeline.tables import STUDENT_CANDIDATES, STUDENT_EVALUATION, Language
 
-__all__ = ["PLAN_TRIAL", "AssessConfig", "assess", "evaluate_candidates", "try_benchmark", "with_ranker_scores"]
+__all__ = [
+    "PLAN_TRIAL",
+    "AssessConfig",
+    "assess",
+    "evaluate_candidates",
+    "try_benchmark",
+    "try_in_languages",
+    "with_ranker_scores",
+]
 
 PLAN_TRIAL: Final = "plan_trial"
 """The ``sampling`` of programs that only try a plan."""
@@ -46,7 +55,7 @@ class AssessConfig:
 
 def assess(problems: Sequence[AskedProblem], student: Student, examiner: Examiner, config: AssessConfig) -> pa.Table:
     """Return ``student_candidates`` of one student: direct programs, and those of plan sampling with their trials."""
-    direct = list(sample_codes(problems, student, n=config.n, sampling=config.sampling))
+    direct = sample_codes(problems, student, n=config.n, sampling=config.sampling)
     tables = [_judged(direct, Method.DIRECT.value, student.name, config.benchmark, examiner)]
     if config.plan_sampling is not None:
         planned = sample_with_plans(problems, student, config=config.plan_sampling, score=examiner.examples)
@@ -63,6 +72,22 @@ def try_benchmark(benchmark: Benchmark, student: Student, config: AssessConfig, 
     statements = {problem.problem_id: problem.statement for problem in benchmark.asked}
     found = assess(benchmark.asked, student, benchmark.examiner(judge), config)
     return with_ranker_scores(found, statements, seed=config.sampling.seed)
+
+
+def try_in_languages(
+    benchmark: Benchmark,
+    student: LocalStudent | ServedStudent,
+    languages: Sequence[Language],
+    config: AssessConfig,
+    judge: JudgeConfig,
+) -> pa.Table:
+    """Return ``student_candidates``, asked in the student's own words; several languages are a benchmark each."""
+    tables = []
+    for language in languages:
+        name = f"{benchmark.name}/{language}" if len(languages) > 1 else benchmark.name
+        told = benchmark.told(student.wording, language, name)
+        tables.append(try_benchmark(told, student, replace(config, benchmark=name), judge))
+    return pa.concat_tables(tables)
 
 
 def _judged(
@@ -102,6 +127,9 @@ def _rows(
             "outputs_key": score.outputs_key,
             "ranker_score": None,
             "verdict": verdicts.get(each.sample_id, NOT_RUN),
+            "language": each.language.value,
+            "difficulty": each.difficulty,
+            "tokens": each.tokens,
         }
 
 
@@ -117,22 +145,23 @@ def evaluate_candidates(rows: pa.Table) -> pa.Table:
 
 
 def _evaluated(rows: pa.Table, method: Method) -> Iterator[dict[str, Any]]:
-    verdicts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
-    tokens: Counter[tuple[str, str, str]] = Counter()
-    for row in rows.to_pylist():
-        key = (row["student"], row["benchmark"], row["problem_id"])
-        verdicts[key][row["verdict"]] += 1
-        tokens[key] += row["reasoning_tokens"]
-    for key, found in sorted(verdicts.items()):
+    problems: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows.drop_columns(["code", "plan"]).to_pylist():
+        problems[row["student"], row["benchmark"], row["problem_id"]].append(row)
+    for (student, benchmark, problem_id), found in sorted(problems.items()):
+        verdicts = Counter(row["verdict"] for row in found)
         yield {
-            "student": key[0],
-            "benchmark": key[1],
-            "problem_id": key[2],
+            "student": student,
+            "benchmark": benchmark,
+            "problem_id": problem_id,
             "method": method.value,
-            "n": found.total() - found[NOT_RUN],
-            "correct": found[ACCEPTED],
-            "not_run": found[NOT_RUN],
-            "reasoning_tokens_mean": tokens[key] / found.total(),
+            "n": len(found) - verdicts[NOT_RUN],
+            "correct": verdicts[ACCEPTED],
+            "not_run": verdicts[NOT_RUN],
+            "reasoning_tokens_mean": sum(row["reasoning_tokens"] for row in found) / len(found),
+            "language": found[0]["language"],
+            "difficulty": found[0]["difficulty"],
+            "tokens_mean": mean_tokens(row["tokens"] for row in found if row["verdict"] != NOT_RUN),
         }
 
 

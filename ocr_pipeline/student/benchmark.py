@@ -16,8 +16,9 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.evaluation import Window
 from ocr_pipeline.student.examine import SandboxExaminer
-from ocr_pipeline.student.sampling import AskedProblem, read_problems
-from ocr_pipeline.tables import TESTS, IoMode
+from ocr_pipeline.student.problems import AskedProblem, read_problems
+from ocr_pipeline.tables import TESTS, IoMode, Language
+from ocr_pipeline.tasks import Wording
 
 __all__ = ["Benchmark", "read_benchmark"]
 
@@ -37,6 +38,11 @@ class Benchmark:
     counts: StageCounts
     """Of the problems: asked, or left out because of their day or because nothing could be judged."""
 
+    def told(self, wording: Wording, language: Language, name: str | None = None) -> Benchmark:
+        """Return the same benchmark, asked in other words or for another language."""
+        asked = tuple(replace(each, wording=wording, language=language) for each in self.asked)
+        return replace(self, name=name or self.name, asked=asked)
+
     def examiner(self, config: JudgeConfig) -> SandboxExaminer:
         """Return the judge of this benchmark."""
         return SandboxExaminer(self.problems, self.tests, config=config)
@@ -48,9 +54,10 @@ def read_benchmark(
     tests: Iterable[pa.RecordBatch],
     *,
     window: Window | None = None,
+    split: str | None = None,
     problem_ids: Collection[str] | None = None,
 ) -> Benchmark:
-    """Read the problems that have tests; with a window those of contests inside it, with ids those alone.
+    """Read the problems that have tests; with a window those of contests inside it, with a split or ids those alone.
 
     A function problem without starter code (MBPP) says in no other way how it is called, so its prompt shows the first
     of its tests, as EvalPlus does; that test stays among those that judge.
@@ -61,7 +68,8 @@ def read_benchmark(
         When no problem is left, with the reasons.
     """
     outcomes: Counter[str] = Counter()
-    wanted = [_wanted(batch, window, problem_ids, outcomes) for batch in problems]
+    in_split = (_of_split(batch, split, outcomes) for batch in problems)
+    wanted = [_wanted(batch, window, problem_ids, outcomes) for batch in in_split]
     ids = {problem_id for batch in wanted for problem_id in batch.column("problem_id").to_pylist()}
     known = pa.Table.from_batches(
         [_only(batch.select(TESTS.schema.names), ids) for batch in tests], schema=TESTS.schema
@@ -75,6 +83,14 @@ def read_benchmark(
     if not asked:
         raise InputError(f"the benchmark {name} has no problem left {dropped}; give other problems, tests or days")
     return Benchmark(name, asked, kept, known, StageCounts(len(asked) + sum(dropped.values()), len(asked), dropped))
+
+
+def _of_split(batch: pa.RecordBatch, split: str | None, outcomes: Counter[str]) -> pa.RecordBatch:
+    if split is None:
+        return batch
+    inside = batch.filter(pc.equal(batch.column("split"), split))
+    outcomes["other_split"] += batch.num_rows - inside.num_rows
+    return inside
 
 
 def _wanted(

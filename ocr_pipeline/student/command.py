@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -20,12 +18,12 @@ import typer
 from ocr_pipeline.asking import Asking, Pace
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.parameters import with_options
 from ocr_pipeline.store import FileWriter, file_writers, open_files
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
-from ocr_pipeline.student.assess import evaluate_candidates, try_benchmark
+from ocr_pipeline.student.assess import evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.config import StudentOptions, preset
 from ocr_pipeline.student.encoding import RowVerdict
@@ -34,14 +32,19 @@ from ocr_pipeline.student.evaluation import (
     EvaluationConfig,
     Evaluator,
     Method,
-    Window,
-    benchmark_problems,
 )
-from ocr_pipeline.student.generation import LocalStudent, ServedStudent, Student
-from ocr_pipeline.student.options import StudentServer, TrialOptions, TryOptions, WindowOptions
+from ocr_pipeline.student.generation import LocalStudent, ServedStudent
+from ocr_pipeline.student.options import (
+    AskOptions,
+    EvaluateOptions,
+    EvaluationChoice,
+    StudentServer,
+    SummaryOptions,
+    TryOptions,
+)
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
+from ocr_pipeline.student.problems import read_problems
 from ocr_pipeline.student.rows import TrainingRow, read_rows
-from ocr_pipeline.student.sampling import read_problems
 from ocr_pipeline.student.subtasks import read_subtasks, score_executions
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TryConfig, run_trial, summarize_trial
@@ -55,70 +58,76 @@ from ocr_pipeline.tables import (
     STUDENT_CANDIDATES,
     STUDENT_EVALUATION,
     TESTS,
+    Language,
 )
+from ocr_pipeline.tasks import CODEPLAN, Wording
 from ocr_pipeline.teacher.servers import attach
 
 __all__ = ["evaluate", "student", "train"]
 
 REQUEST_FAILED: Final = "request_failed"
-DAYS: Final = ["%Y-%m-%d"]
 
 
-def _parsed_ks(text: str) -> list[int]:
-    if not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*", text):
-        raise typer.BadParameter(f"k must be positive numbers such as 1,5,10, got `{text}`", param_hint="--k")
-    return sorted({int(part) for part in text.split(",")})
-
-
-def evaluate(  # noqa: PLR0913 - one parameter per option
+@with_options
+def evaluate(
     executions: Annotated[list[Path], typer.Argument(help="Judged samples: Parquet, JSONL or folders.")],
     *,
-    k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Folder for student_evaluation.parquet and evaluation_summary.parquet.")],
-    student: Annotated[str, typer.Option(help="Name of the student in the tables.")] = "student",
-    benchmark: Annotated[str, typer.Option(help="Name of the benchmark in the tables.")] = "benchmark",
-    method: Annotated[Method, typer.Option(help="How the answers were chosen.")] = Method.DIRECT,
     problems: Annotated[
         list[Path] | None, typer.Option(help="Problems of the benchmark: those without a judged sample are unscored.")
     ] = None,
-    since: Annotated[datetime | None, typer.Option(formats=DAYS, help="First contest day, with --problems.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=DAYS, help="Last contest day, with --problems.")] = None,
     samples: Annotated[
         list[Path] | None,
         typer.Option(help="Samples: how long the reasoning is, and whose request failed, which is unscored."),
     ] = None,
+    options: EvaluateOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Estimate pass@k with standard errors from judged samples; an answer without a program is wrong, one that could not be judged unscored."""
-    ks = _parsed_ks(k)
+    asked = _asked(problems, options)
     evaluator = Evaluator(
-        EvaluationConfig(student=student, benchmark=benchmark, method=method),
-        problem_ids=_benchmark(problems, since, until),
+        EvaluationConfig(student=options.student, benchmark=options.benchmark, method=options.method),
+        problem_ids=asked,
         reasoning_tokens=_reasoning_tokens(samples or []),
         unanswered=_unanswered(samples or []),
+        difficulties=asked,
     )
     for batch in open_files(executions, EXECUTIONS, required=NEEDED):
         evaluator.add(batch)
     rows = evaluator.rows()
     if not rows.num_rows:
         raise InputError(f"no judged samples in {', '.join(str(path) for path in executions)}; judge some first")
-    summary = summarize(rows, ks)
+    summary = summarize(rows, options.ks, by_difficulty=options.by_difficulty)
     _write(out, rows, summary)
+    if evaluator.n_without_code and not samples:
+        sys.stderr.write(
+            f"{evaluator.n_without_code:,} samples without a program count as wrong, failed requests among them; "
+            "--samples tells these apart\n"
+        )
     _report(evaluator.counts(), summary, as_json=as_json, out=out)
 
 
-def _benchmark(problems: list[Path] | None, since: datetime | None, until: datetime | None) -> list[str] | None:
+def _asked(problems: list[Path] | None, options: EvaluateOptions) -> dict[str, str] | None:
+    """Return the difficulty of every problem of the benchmark."""
     if problems is None:
-        if since or until:
-            raise typer.BadParameter("--since and --until need --problems, which hold the dates")
+        if options.window:
+            message = "since and until need --problems, which hold the dates"
+            raise OptionError(message)
         return None
-    return benchmark_problems(open_files(problems, PROBLEMS, required=["problem_id"]), _window(since, until))
-
-
-def _window(since: datetime | None, until: datetime | None) -> Window | None:
-    if since is None and until is None:
-        return None
-    return Window(since.date() if since else date.min, until.date() if until else date.max)
+    known = (
+        row
+        for batch in open_files(problems, PROBLEMS, required=["problem_id"])
+        for row in batch.select(["problem_id", "contest_date", "difficulty"]).to_pylist()
+    )
+    asked = {
+        row["problem_id"]: row["difficulty"]
+        for row in known
+        if options.window is None or options.window.holds(row["contest_date"])
+    }
+    if not asked:
+        where = f" with a contest between {options.since} and {options.until}" if options.window else ""
+        raise InputError(f"the benchmark has no problem{where}; give other --problems or a wider window")
+    return asked
 
 
 def _reasoning_tokens(samples: list[Path]) -> dict[str, int]:
@@ -169,7 +178,8 @@ def train(
     """Train a student on prompt and completion rows; only completions are learned, nothing is cut."""
     config = options.recipe
     with progress("training", unit="steps") as bar:
-        result = train_student(read_training_rows(rows, problems or ()), config, out, progress=bar)
+        read = read_training_rows(rows, problems or (), wording=options.wording, languages=options.languages)
+        result = train_student(read, config, out, wording=options.wording, progress=bar)
     report(result.counts, as_json=as_json, out=out)
     withheld = result.counts.dropped.get(RowVerdict.NO_TEXT, 0)
     if withheld and not problems:
@@ -179,14 +189,23 @@ def train(
         typer.echo(f"{result.steps} steps, {result.parameters:,} parameters, loss {first.loss:.3f} -> {last.loss:.3f}")
 
 
-def read_training_rows(paths: Iterable[Path], problems: Sequence[Path] = ()) -> Iterator[TrainingRow]:
+def read_training_rows(
+    paths: Iterable[Path],
+    problems: Sequence[Path] = (),
+    *,
+    wording: Wording = CODEPLAN,
+    languages: Collection[Language] = (),
+) -> Iterator[TrainingRow]:
     """Stream training rows from files of either table, told by their columns."""
-    known = read_problems(open_files(problems, PROBLEMS, required=["problem_id", "statement"]))
-    prompts = {problem.problem_id: problem.code_prompt() for problem in known}
+    known = {
+        problem.problem_id: problem
+        for problem in read_problems(open_files(problems, PROBLEMS, required=["problem_id", "statement"]))
+    }
     for path in paths:
         table = SFT_DATASET if _has_column(path, "output") else PLAN_SFT_DATASET
         required = ["sample_id", "input", "output"] if table is SFT_DATASET else ["id", "task", "prompt", "completion"]
-        yield from read_rows(open_files([path], table, required=required), prompts)
+        batches = open_files([path], table, required=required)
+        yield from read_rows(batches, known, wording=wording, languages=languages)
 
 
 def _has_column(path: Path, name: str) -> bool:
@@ -220,6 +239,8 @@ def try_students(
         plans=options.plans,
         codes_per_plan=options.codes_per_plan,
         temperature=options.temperature,
+        top_p=options.top_p,
+        max_tokens=options.max_tokens,
         seed=options.seed,
     )
     tried = run_trial(
@@ -230,10 +251,12 @@ def try_students(
         folder=out / "students",
     )
     _write_candidates(out, tried.candidates)
-    summary = summarize_trial(tried.evaluation, options.ks)
+    summary = summarize_trial(tried.evaluation, options.ks, by_difficulty=options.by_difficulty)
     _write(out, tried.evaluation, summary)
     report(tried.counts, as_json=as_json, out=out)
     if not as_json:
+        typer.echo("train = test: the problems are those of the training rows; each student was trained once, "
+                   f"with seed {options.seed}, so ± SE holds no spread between trainings")  # fmt: skip
         typer.echo(summary_text(summary))
 
 
@@ -248,37 +271,50 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
     tests: Annotated[list[Path], typer.Option(help="Their tests.")],
     out: Annotated[Path, typer.Option(help="Folder for the programs, the results by problem and the summary.")],
     benchmark: Annotated[str, typer.Option(help="Name of the benchmark in the tables.")] = "benchmark",
-    trial: TrialOptions,
-    days: WindowOptions,
+    choice: EvaluationChoice,
+    ask: AskOptions,
     judge: JudgeConfig,
     connection: StudentServer,
     pace: Pace,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Let a student write programs for a benchmark, judge them, and print pass@k of every way to choose among them."""
+    recipe = choice.recipe
     asked = read_benchmark(
         benchmark,
         open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
         open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
-        window=days.window,
+        window=recipe.window,
+        split=recipe.split,
     )
-    with _opened(student_name, connection, pace, out / "answers.sqlite") as asked_student:
-        candidates = try_benchmark(asked, asked_student, trial.assess(benchmark), judge)
+    with _opened(student_name, connection, pace, ask.wording, out / "answers.sqlite") as asked_student:
+        languages = ask.languages_of(asked_student.languages)
+        candidates = try_in_languages(asked, asked_student, languages, recipe.assess(benchmark), judge)
     _write_candidates(out, candidates)  # first: when there is too little to estimate, the programs are still there
     evaluation = evaluate_candidates(candidates)
-    summary = summarize_trial(evaluation, trial.ks)
+    summary = summarize_trial(evaluation, recipe.ks, by_difficulty=recipe.by_difficulty)
     _write(out, evaluation, summary)
     _report(asked.counts, summary, as_json=as_json, out=out)
 
 
 @contextmanager
-def _opened(name: str, connection: StudentServer, pace: Pace, ledger: Path) -> Iterator[Student]:
+def _opened(
+    name: str, connection: StudentServer, pace: Pace, wording: Wording | None, ledger: Path
+) -> Iterator[LocalStudent | ServedStudent]:
     """Open a student: its folder, or its name on a server that was named."""
     if not connection.urls:
-        yield LocalStudent(Path(name))
+        yield LocalStudent(Path(name), wording=wording)
         return
     with attach(connection.urls, connection.api_key_env) as server, progress("asking", unit="answers") as bar:
-        yield ServedStudent(name, server, ledger, Asking.of(pace, model=name), progress=bar)
+        yield ServedStudent(
+            name,
+            server,
+            ledger,
+            Asking.of(pace, model=name),
+            progress=bar,
+            wording=wording or CODEPLAN,
+            opens_thought=connection.opens_thought,
+        )
 
 
 def _write_candidates(out: Path, candidates: pa.Table) -> None:
@@ -287,14 +323,15 @@ def _write_candidates(out: Path, candidates: pa.Table) -> None:
 
 
 @student.command("summarize")
+@with_options
 def summarize_candidates(
-    candidates: Annotated[list[Path], typer.Argument(help="student_candidates.")],
-    *,
-    k: Annotated[str, typer.Option("--k", help="The k of pass@k, separated by commas.")] = "1",
+    candidates: Annotated[list[Path], typer.Argument(help="student_candidates.")], *, options: SummaryOptions
 ) -> None:
     """Print pass@k of every sampling and selection method again, from the stored programs and verdicts alone."""
     rows = pa.Table.from_batches(open_files(candidates, STUDENT_CANDIDATES), schema=STUDENT_CANDIDATES.schema)
-    typer.echo(summary_text(summarize_trial(evaluate_candidates(rows), _parsed_ks(k))))
+    typer.echo(
+        summary_text(summarize_trial(evaluate_candidates(rows), options.ks, by_difficulty=options.by_difficulty))
+    )
 
 
 @student.command("compare")

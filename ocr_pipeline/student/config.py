@@ -11,6 +11,8 @@ from pydantic import model_validator
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.options import Options, option, optional
+from ocr_pipeline.tables import Language
+from ocr_pipeline.tasks import CODEPLAN, Wording, wording
 
 __all__ = [
     "PRESETS",
@@ -32,6 +34,9 @@ class Preset(StrEnum):
     QWEN_7B = "qwen2.5-7b"
     QWEN_14B = "qwen2.5-14b"
     QWEN_32B = "qwen2.5-32b"
+    QWEN_7B_BASE = "qwen2.5-7b-base"
+    QWEN_14B_BASE = "qwen2.5-14b-base"
+    QWEN_32B_BASE = "qwen2.5-32b-base"
 
 
 class Objective(StrEnum):
@@ -85,6 +90,11 @@ class TrainConfig(Options):
     max_steps: int | None = option(None, "Optimizer steps at most; none: as many as the epochs have", ge=1)
     batch_rows: int = option(1, "Rows, or packs, per device and micro-step", ge=1)
     accumulation: int = option(1, "Micro-steps per optimizer step", ge=1)
+    global_batch: int | None = option(
+        None,
+        "Rows, or packs, per optimizer step over all devices: the accumulation follows; none: accumulation says it",
+        ge=1,
+    )
     max_tokens: int = option(
         32_768, "Longest row, and length of a pack; longer rows are dropped and counted, never cut", unit="tokens", ge=1
     )
@@ -111,12 +121,41 @@ class TrainConfig(Options):
         if self.heads is Heads.PLAN_HEAD and self.objective is not Objective.JOINT:
             message = "heads plan_head needs objective joint: a plan head is trained by the joint objective only"
             raise ValueError(message)
+        if self.global_batch is not None and self.accumulation != 1:
+            message = f"accumulation is {self.accumulation}, but global_batch decides it; give one of them"
+            raise ValueError(message)
         return self
+
+    def micro_steps(self, devices: int) -> int:
+        """Return the micro-steps of an optimizer step on so many devices.
+
+        Raises
+        ------
+        InputError
+            When the global batch is not a whole number of them.
+        """
+        if self.global_batch is None:
+            return self.accumulation
+        together = devices * self.batch_rows
+        if self.global_batch % together:
+            message = (
+                f"global_batch {self.global_batch} is not a multiple of {devices} devices x {self.batch_rows} rows; "
+                "give another batch_rows or another number of devices"
+            )
+            raise InputError(message)
+        return self.global_batch // together
 
 
 # OpenCodeReasoning: AdamW, 5e-5, cosine, 5 % warm-up, BF16, 32k, packing, 256 rows per step (arXiv 2504.01943 and
-# 2507.09075). A step of 256 rows is reached with devices x batch_rows x accumulation; written for 64, 128, 256 devices.
-_PUBLISHED: Final = TrainConfig(learning_rate=5e-5, warmup_share=0.05, epochs=3.0, end_token="<|im_end|>")  # noqa: S106 - a token of text
+# 2507.09075).
+_PUBLISHED: Final = TrainConfig(
+    learning_rate=5e-5,
+    warmup_share=0.05,
+    epochs=3.0,
+    end_token="<|im_end|>",  # noqa: S106 - a token of text
+    global_batch=256,
+)
+SIZES: Final = ("7b", "14b", "32b")
 
 PRESETS: Final[Mapping[str, TrainConfig]] = MappingProxyType(
     {
@@ -130,9 +169,10 @@ PRESETS: Final[Mapping[str, TrainConfig]] = MappingProxyType(
             gradient_checkpointing=False,
             save_every_steps=100,
         ),
-        "qwen2.5-7b": _PUBLISHED.replaced(base_model="Qwen/Qwen2.5-7B-Instruct", accumulation=4),
-        "qwen2.5-14b": _PUBLISHED.replaced(base_model="Qwen/Qwen2.5-14B-Instruct", accumulation=2),
-        "qwen2.5-32b": _PUBLISHED.replaced(base_model="Qwen/Qwen2.5-32B-Instruct", accumulation=1),
+        **{
+            f"qwen2.5-{size}": _PUBLISHED.replaced(base_model=f"Qwen/Qwen2.5-{size.upper()}-Instruct") for size in SIZES
+        },
+        **{f"qwen2.5-{size}-base": _PUBLISHED.replaced(base_model=f"Qwen/Qwen2.5-{size.upper()}") for size in SIZES},
     }
 )
 """Named recipes; ``replaced`` changes what a run needs."""
@@ -145,6 +185,19 @@ class StudentOptions(Changes):  # type: ignore[misc] # made from TrainConfig, so
     """A recipe and what is changed of it."""
 
     preset: Preset = option(Preset.TINY, "Recipe: the tiny one for a CPU, or a published one")
+    prompt: str = option(
+        CODEPLAN.name,
+        "Words in which rows of sft_dataset ask: codeplan, opencodereasoning, statement, or a file; they are written "
+        "beside the weights",
+    )
+    languages: tuple[Language, ...] = option(
+        (), "Only programs in this language, again for each; plans stay; none: all", also="language"
+    )
+
+    @property
+    def wording(self) -> Wording:
+        """The words that are named."""
+        return wording(self.prompt)
 
     @property
     def recipe(self) -> TrainConfig:

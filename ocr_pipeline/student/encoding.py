@@ -21,7 +21,18 @@ from ocr_pipeline.student.rows import Task, TrainingRow
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IGNORED", "Collator", "EncodedRow", "Pack", "Tokenizer", "encode_rows", "pack_rows", "render_prompt"]
+__all__ = [
+    "IGNORED",
+    "Collator",
+    "EncodedRow",
+    "Pack",
+    "Tokenizer",
+    "encode_rows",
+    "opens_thought",
+    "pack_rows",
+    "render_prompt",
+    "with_thought",
+]
 
 IGNORED: Final = -100
 """Label of a token that is not a target, as PyTorch's cross entropy has it."""
@@ -98,6 +109,16 @@ def render_prompt(prompt: str, tokenizer: Tokenizer) -> str:
     return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
 
 
+def opens_thought(rendered: str) -> bool:
+    """Whether a rendered prompt ends in the tag that opens a thought, so that no answer begins with it."""
+    return rendered.rstrip().endswith(THINK)
+
+
+def with_thought(answer: str) -> str:
+    """Return an answer with the opening tag that was in its prompt."""
+    return answer if answer.lstrip().startswith(THINK) else f"{THINK}\n{answer}"
+
+
 def encode_rows(rows: Iterable[TrainingRow], tokenizer: Tokenizer, *, max_tokens: int) -> EncodedRows:
     """Encode every row; the completion never passes the chat template, which might drop the reasoning."""
     kept, verdicts, dropped, counter = [], [], {}, Counter[str]()
@@ -123,7 +144,7 @@ def _verdict(encoded: EncodedRow | None, max_tokens: int) -> RowVerdict:
 def _encode(row: TrainingRow, tokenizer: Tokenizer) -> EncodedRow:
     prompt = render_prompt(row.prompt, tokenizer)
     completion = row.completion
-    if prompt.rstrip().endswith(THINK):  # the template opened the thought already
+    if opens_thought(prompt):
         completion = completion.lstrip().removeprefix(THINK).lstrip("\n")
     prompt_ids = tokenizer.encode(prompt, add_special_tokens=False)
     target_ids = tokenizer.encode(completion + tokenizer.eos_token, add_special_tokens=False)

@@ -20,7 +20,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.tables import STUDENT_EVALUATION
 
-__all__ = ["EvaluationConfig", "Evaluator", "Method", "Window", "benchmark_problems"]
+__all__ = ["EvaluationConfig", "Evaluator", "Method", "Window"]
 
 ACCEPTED: Final = "accepted"
 NOT_RUN: Final = "not_run"
@@ -82,6 +82,7 @@ class Evaluator:
         problem_ids: Iterable[str] | None = None,
         reasoning_tokens: Mapping[str, int] | None = None,
         unanswered: Collection[str] = (),
+        difficulties: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare an evaluation.
 
@@ -96,15 +97,20 @@ class Evaluator:
             Tokens of the reasoning by sample id, where known.
         unanswered
             Ids of samples whose request failed: the student said nothing, so that they are unscored and not wrong.
+        difficulties
+            Difficulty by problem id, where known.
         """
         self._config = config
         self._problem_ids = None if problem_ids is None else sorted(set(problem_ids))
         self._benchmark = frozenset(self._problem_ids or ())
         self._reasoning_tokens = reasoning_tokens or {}
         self._unanswered = frozenset(unanswered)
+        self._difficulties = difficulties or {}
         self._seen: dict[tuple[str, str, str], str] = {}
         self._tallies: dict[str, dict[str, _Tally]] = {}
         self._counts: Counter[str] = Counter()
+        self.n_without_code = 0
+        """Samples that count as wrong because they hold no program."""
 
     def add(self, executions: pa.RecordBatch | pa.Table) -> None:
         """Count judged samples.
@@ -119,6 +125,7 @@ class Evaluator:
         reasons = executions.column("reason").to_pylist() if "reason" in known else [None] * executions.num_rows
         for sample_id, problem_id, language, verdict, reason in zip(*columns, reasons, strict=True):
             had_nothing = verdict == NOT_RUN and reason == NO_CODE and sample_id not in self._unanswered
+            self.n_without_code += had_nothing
             self._counts[self._add(sample_id, problem_id, language, NO_CODE if had_nothing else verdict)] += 1
 
     def _add(self, sample_id: str, problem_id: str, language: str, verdict: str) -> str:
@@ -153,7 +160,7 @@ class Evaluator:
         """Return ``student_evaluation``, sorted; several languages become a benchmark each, named ``<name>/<language>``."""
         return pa.Table.from_pylist(
             [
-                self._row(self._benchmark_name(language), problem_id, self._tallies[language].get(problem_id, _Tally()))
+                self._row(language, problem_id, self._tallies[language].get(problem_id, _Tally()))
                 for language in sorted(self._tallies)
                 for problem_id in (self._problem_ids or sorted(self._tallies[language]))
             ],
@@ -164,11 +171,13 @@ class Evaluator:
         name = self._config.benchmark
         return f"{name}/{language}" if len(self._tallies) > 1 else name
 
-    def _row(self, benchmark: str, problem_id: str, tally: _Tally) -> dict[str, object]:
+    def _row(self, language: str, problem_id: str, tally: _Tally) -> dict[str, object]:
         tokens = tally.reasoning_tokens
         return {
             "student": self._config.student,
-            "benchmark": benchmark,
+            "benchmark": self._benchmark_name(language),
+            "language": language,
+            "difficulty": self._difficulties.get(problem_id),
             "problem_id": problem_id,
             "method": self._config.method.value,
             "n": tally.verdicts.total() - tally.verdicts[NOT_RUN],
@@ -176,25 +185,3 @@ class Evaluator:
             "not_run": tally.verdicts[NOT_RUN],
             "reasoning_tokens_mean": sum(tokens) / len(tokens) if tokens else None,
         }
-
-
-def benchmark_problems(problems: Iterable[pa.RecordBatch], window: Window | None = None) -> list[str]:
-    """Return the problem ids of a benchmark, sorted; with a window, those of contests inside it.
-
-    Raises
-    ------
-    InputError
-        When no problem is left.
-    """
-    inside = [
-        problem_id
-        for batch in problems
-        for problem_id, day in zip(
-            batch.column("problem_id").to_pylist(), batch.column("contest_date").to_pylist(), strict=True
-        )
-        if window is None or window.holds(day)
-    ]
-    if not inside:
-        where = "" if window is None else f" with a contest between {window.since} and {window.until}"
-        raise InputError(f"the benchmark has no problem{where}; give other --problems or a wider window")
-    return sorted(set(inside))

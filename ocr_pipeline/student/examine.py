@@ -55,7 +55,6 @@ class SandboxExaminer:
 
     problems: Sequence[pa.RecordBatch]
     tests: pa.Table
-    language: str = "python"
     config: JudgeConfig = field(default_factory=JudgeConfig)
 
     def examples(self, candidates: Sequence[Candidate]) -> Mapping[str, ExampleScore]:
@@ -87,7 +86,7 @@ class SandboxExaminer:
         judge(
             self.problems,
             _TestsOf(tests),
-            judge_rows(with_code, self.language).to_batches(),
+            judge_rows(with_code).to_batches(),
             config=self.config.replaced(stop_at_first_failure=stop_at_first_failure),
             writer=rows,
         )
@@ -112,18 +111,16 @@ class SandboxExaminer:
             inputs.setdefault(problem_id, []).append(text)
         with Runner(self.config.tiers) as runner:
             return {
-                each.sample_id: self._printed(
-                    runner, specs[each.problem_id], each.code, inputs.get(each.problem_id, [])
-                )
+                each.sample_id: self._printed(runner, specs[each.problem_id], each, inputs.get(each.problem_id, []))
                 for each in candidates
             }
 
-    def _printed(self, runner: Runner, spec: ProblemSpec, code: str, inputs: Sequence[str]) -> str | None:
+    def _printed(self, runner: Runner, spec: ProblemSpec, candidate: Candidate, inputs: Sequence[str]) -> str | None:
         if not inputs:
             return None
-        limits = self.config.limits_for(spec, self.language)
+        limits = self.config.limits_for(spec, candidate.language)
         call = spec.call
-        program = runner.open(code, self.language, limits, call)
+        program = runner.open(candidate.code, candidate.language, limits, call)
         if isinstance(program, RunResult):
             return None
         printed = hashlib.sha256()
@@ -153,7 +150,8 @@ def _specs(batch: pa.RecordBatch) -> Iterator[ProblemSpec]:
 
 def _distinct(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
     """Return the first candidate of each problem and program, and for every candidate the id of its first."""
-    first: dict[tuple[str, str], Candidate] = {}
+    first: dict[tuple[str, str, str], Candidate] = {}
+    keys = {each.sample_id: (each.problem_id, each.language, each.code) for each in candidates}
     for each in candidates:
-        first.setdefault((each.problem_id, each.code), each)
-    return list(first.values()), {each.sample_id: first[each.problem_id, each.code].sample_id for each in candidates}
+        first.setdefault(keys[each.sample_id], each)
+    return list(first.values()), {sample_id: first[key].sample_id for sample_id, key in keys.items()}

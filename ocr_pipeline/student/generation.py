@@ -16,10 +16,12 @@ from ocr_pipeline.answers import split_thought
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.student.config import Heads
-from ocr_pipeline.student.encoding import render_prompt
+from ocr_pipeline.student.encoding import opens_thought, render_prompt, with_thought
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, single_threaded
 from ocr_pipeline.student.rows import Task
+from ocr_pipeline.student.taught import Taught, words_of
 from ocr_pipeline.tables import Language
+from ocr_pipeline.tasks import CODEPLAN, Wording
 from ocr_pipeline.teacher.ask import ask
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
@@ -32,6 +34,8 @@ __all__ = [
     "Student",
     "count_reasoning_tokens",
     "extract_code",
+    "is_untagged",
+    "only_closes",
 ]
 
 SEED_STRIDE: Final = 1_000_003
@@ -82,6 +86,11 @@ class ServedStudent:
     config: Asking
     plan_config: Asking | None = None
     progress: Progress = SILENT
+    wording: Wording = CODEPLAN
+    opens_thought: bool | None = None
+    """The server's chat template opens the thought; ``None``: the answers tell it."""
+    languages: tuple[Language, ...] = ()
+    """What it was taught, where somebody knows."""
 
     def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[list[Completion]]:
         """Yield ``n`` completions for each prompt, in order; a request that failed is a failed completion."""
@@ -103,7 +112,8 @@ class ServedStudent:
         waiting: list[Completion] = []
         for reply in replies:
             tokens, failed = reply.usage.completion_tokens or 0, reply.error is not None
-            waiting.append(Completion(reply.text, reply.finish_reason, tokens, failed))
+            text = with_thought(reply.text) if self.opens_thought and reply.text else reply.text
+            waiting.append(Completion(text, reply.finish_reason, tokens, failed))
             if len(waiting) == n:
                 yield waiting
                 waiting = []
@@ -112,17 +122,33 @@ class ServedStudent:
 class LocalStudent:
     """A student in this process, for models that a CPU can run."""
 
-    def __init__(self, folder: Path, *, name: str | None = None, batch_rows: int = 64) -> None:
+    def __init__(
+        self, folder: Path, *, name: str | None = None, batch_rows: int = 64, wording: Wording | None = None
+    ) -> None:
         """Load it.
+
+        Parameters
+        ----------
+        folder
+            What training wrote, or any folder that transformers reads.
+        name
+            Its name in the tables; the folder's otherwise.
+        batch_rows
+            Answers that are written at once.
+        wording
+            Words in which a model is asked that does not say in which it was taught.
 
         Raises
         ------
         ModelError
-            When the folder holds no student.
+            When the folder holds no student, or one that was taught in other words.
         """
         self.name = name or folder.name
         self._batch_rows = batch_rows
         self._model, self._tokenizer = load_student(folder)
+        self.wording = words_of(folder, wording, self._tokenizer)
+        taught = Taught.read(folder)
+        self.languages = taught.languages if taught else ()
         self._plan_model = self._model
         if (folder / PLAN_HEAD_FILE).is_file():
             self._plan_model, _ = load_student(folder, Heads.PLAN_HEAD)
@@ -166,14 +192,17 @@ class LocalStudent:
                 **draws,
             )
         width = inputs["input_ids"].shape[1]
-        return [self._completion(row[width:].tolist()) for row in output]
+        return [
+            self._completion(row[width:].tolist(), opened=opens_thought(rendered[index // n]))
+            for index, row in enumerate(output)
+        ]
 
-    def _completion(self, ids: list[int]) -> Completion:
+    def _completion(self, ids: list[int], *, opened: bool) -> Completion:
         end = self._tokenizer.eos_token_id
         ended = end in ids
         own = ids[: ids.index(end)] if ended else ids
         text = self._tokenizer.decode(own, skip_special_tokens=True)
-        return Completion(text, "stop" if ended else "length", len(own))
+        return Completion(with_thought(text) if opened else text, "stop" if ended else "length", len(own))
 
 
 def extract_code(text: str, language: Language = Language.PYTHON) -> str:
@@ -196,3 +225,14 @@ def count_reasoning_tokens(completion: Completion) -> int:
     if answer is None:
         return completion.tokens
     return round(completion.tokens * len(reasoning or "") / len(completion.text))
+
+
+def only_closes(text: str) -> bool:
+    """Whether an answer ends a thought that it did not begin: the student's template began it."""
+    reasoning, answer = split_thought(text)
+    return bool(reasoning) and answer is not None and text.startswith(reasoning or "")
+
+
+def is_untagged(text: str) -> bool:
+    """Whether no tag says what of an answer is a thought."""
+    return split_thought(text).reasoning is None

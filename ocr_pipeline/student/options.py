@@ -1,20 +1,40 @@
-"""How students are tried, and on what: the options of evaluation, for its asset and its commands."""
+"""How students are tried, and on what: the options and presets of evaluation, for its asset and its commands."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
 
 from pydantic import field_validator
 
 from ocr_pipeline.asking import Connection
-from ocr_pipeline.options import Options, option
+from ocr_pipeline.options import Options, option, optional
 from ocr_pipeline.student.assess import AssessConfig
 from ocr_pipeline.student.config import Objective, StudentOptions
-from ocr_pipeline.student.evaluation import Window
+from ocr_pipeline.student.evaluation import Method, Window
 from ocr_pipeline.student.generation import Sampling
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
+from ocr_pipeline.tables import Language
+from ocr_pipeline.tasks import Wording, wording
 
-__all__ = ["EvaluationOptions", "JointStudentOptions", "StudentServer", "TrialOptions", "TryOptions", "WindowOptions"]
+__all__ = [
+    "EVALUATIONS",
+    "AskOptions",
+    "EvaluateOptions",
+    "EvaluationChoice",
+    "EvaluationOptions",
+    "EvaluationPreset",
+    "EvaluationRecipe",
+    "JointStudentOptions",
+    "StudentServer",
+    "SummaryOptions",
+    "TrialOptions",
+    "TryOptions",
+    "WindowOptions",
+]
 
 
 class JointStudentOptions(StudentOptions):
@@ -32,6 +52,33 @@ class StudentServer(Connection):
         affects_output=False,
         also="url",
     )
+    opens_thought: bool | None = option(
+        None, "The server's chat template opens the thought, so that no answer does; none: the answers tell it"
+    )
+
+
+class AskOptions(Options):
+    """In which words and for which languages students are asked."""
+
+    prompt: str | None = option(
+        None,
+        "Words of a student that does not say in which it was taught: codeplan, opencodereasoning, statement, or a file; "
+        "none: its own, or codeplan",
+    )
+    languages: tuple[Language, ...] = option(
+        (),
+        "Programming language to ask for, again for each; none: those that it was taught, or python",
+        also="language",
+    )
+
+    @property
+    def wording(self) -> Wording | None:
+        """The words that are named."""
+        return None if self.prompt is None else wording(self.prompt)
+
+    def languages_of(self, taught: tuple[Language, ...]) -> tuple[Language, ...]:
+        """Return the languages that a student is asked for."""
+        return self.languages or taught or (Language.PYTHON,)
 
 
 class WindowOptions(Options):
@@ -48,21 +95,16 @@ class WindowOptions(Options):
         return Window(self.since or date.min, self.until or date.max)
 
 
-class TrialOptions(Options):
-    """How often a student is asked, and how."""
+class Estimates(Options):
+    """What is estimated."""
 
-    n: int = option(5, "Programs per problem", ge=1)
     k: str = option("1,5", "The k of pass@k, separated by commas")
-    plans: int = option(0, "Plans per problem; 0 leaves plan sampling out", ge=0)
-    codes_per_plan: int = option(2, "Programs that try each plan", ge=1)
-    temperature: float = option(0.6, "Sampling temperature; 0 is greedy", ge=0)
-    max_tokens: int = option(1_024, "Longest answer", unit="tokens", ge=1)
-    seed: int = option(0, "Seed of everything")
+    by_difficulty: bool = option(False, "Also estimate for the problems of each difficulty")
 
     @field_validator("k")
     @classmethod
     def _is_a_list(cls, text: str) -> str:
-        if not all(part.strip().isdigit() and int(part) > 0 for part in text.split(",")):
+        if not all(part.strip().isdecimal() and int(part) > 0 for part in text.split(",")):
             message = f"k must be positive numbers such as 1,5,10, got `{text}`"
             raise ValueError(message)
         return text
@@ -72,9 +114,27 @@ class TrialOptions(Options):
         """Every k, ascending."""
         return sorted({int(part) for part in self.k.split(",")})
 
+
+class SummaryOptions(Estimates):
+    """What is estimated again."""
+
+    k: str = option("1", "The k of pass@k, separated by commas")
+
+
+class TrialOptions(Estimates):
+    """How often a student is asked, and how."""
+
+    n: int = option(5, "Programs per problem", ge=1)
+    plans: int = option(0, "Plans per problem; 0 leaves plan sampling out", ge=0)
+    codes_per_plan: int = option(2, "Programs that try each plan", ge=1)
+    temperature: float = option(0.6, "Sampling temperature; 0 is greedy", ge=0)
+    top_p: float = option(0.95, "Share of the likeliest tokens that are drawn from", gt=0, le=1)
+    max_tokens: int = option(1_024, "Longest answer", unit="tokens", ge=1)
+    seed: int = option(0, "Seed of everything")
+
     def assess(self, benchmark: str) -> AssessConfig:
         """Return how a student is tried on a benchmark."""
-        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed)
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
         planned = PlanSamplingConfig(self.plans, self.codes_per_plan, self.n, sampling) if self.plans else None
         return AssessConfig(benchmark, self.n, sampling, planned)
 
@@ -83,14 +143,81 @@ class TryOptions(TrialOptions):
     """How the tiny students of the sample are trained and tried."""
 
     plans: int = option(2, "Plans per problem; 0 leaves plan sampling out", ge=0)
+    max_tokens: int = option(256, "Longest answer", unit="tokens", ge=1)
     epochs: float | None = option(None, "Epochs instead of the recipe's", gt=0)
 
 
-class EvaluationOptions(TrialOptions, WindowOptions):
+class EvaluateOptions(Estimates, WindowOptions):
+    """What judged samples are called, and which of them count."""
+
+    k: str = option(..., "The k of pass@k, separated by commas")
+    student: str = option("student", "Name of the student in the tables")
+    benchmark: str = option("benchmark", "Name of the benchmark in the tables")
+    method: Method = option(Method.DIRECT, "How the answers were chosen")
+
+
+class EvaluationRecipe(TrialOptions, WindowOptions):
+    """How a benchmark is asked: everything that its published numbers depend on."""
+
+    split: str | None = option(None, "Only problems of this split, such as test; none: of all")
+
+
+class EvaluationPreset(StrEnum):
+    """A benchmark as it is published."""
+
+    QUICK = "quick"
+    LCB = "lcb-v5-2408-2502"
+    CODE_CONTESTS = "codecontests"
+    IOI = "ioi"
+    APPS = "apps"
+    MBPP = "mbpp"
+    HUMANEVAL = "humaneval"
+
+
+# OpenCodeReasoning (arXiv 2504.01943): T 0.6, top-p 0.95, 30,720 tokens; 64 runs of LiveCodeBench, 16 of CodeContests.
+_PUBLISHED: Final = EvaluationRecipe(k="1", temperature=0.6, top_p=0.95, max_tokens=30_720, by_difficulty=True)
+# EvalPlus: one greedy answer. A reasoning student needs the room of its thoughts.
+_GREEDY: Final = _PUBLISHED.replaced(n=1, temperature=0.0, split="test")
+
+EVALUATIONS: Final[Mapping[EvaluationPreset, EvaluationRecipe]] = MappingProxyType(
+    {
+        EvaluationPreset.QUICK: EvaluationRecipe(),
+        EvaluationPreset.LCB: _PUBLISHED.replaced(n=64, since=date(2024, 8, 1), until=date(2025, 2, 1)),
+        EvaluationPreset.CODE_CONTESTS: _PUBLISHED.replaced(n=16, split="test"),
+        # Best of 8 by subtask: `student score` reads the judged programs; pass@8 is whole problems.
+        EvaluationPreset.IOI: _PUBLISHED.replaced(n=8, k="1,8"),
+        # CodePLAN (arXiv 2403.13271): 20 plans, 10 programs each, 100 final programs, pass@1, 5 and 100.
+        EvaluationPreset.APPS: _PUBLISHED.replaced(
+            n=100, k="1,5,100", plans=20, codes_per_plan=10, max_tokens=1_024, split="test"
+        ),
+        EvaluationPreset.MBPP: _GREEDY,
+        EvaluationPreset.HUMANEVAL: _GREEDY,
+    }
+)
+"""Named recipes; their tests come from the ingested data set, so HumanEval+ is HumanEval with its tests."""
+
+
+Changes: Any = optional(EvaluationRecipe)
+
+
+class EvaluationChoice(Changes):  # type: ignore[misc] # made from EvaluationRecipe, so that nothing is declared twice
+    """A recipe of evaluation and what is changed of it."""
+
+    preset: EvaluationPreset = option(
+        EvaluationPreset.QUICK, "Recipe: a quick look (n 5, pass@1 and 5), or a benchmark as published"
+    )
+
+    @property
+    def recipe(self) -> EvaluationRecipe:
+        """The recipe with the changes."""
+        given = {name: getattr(self, name) for name in Changes.model_fields}
+        return EVALUATIONS[self.preset].replaced(**{name: value for name, value in given.items() if value is not None})
+
+
+class EvaluationOptions(EvaluationChoice, AskOptions):
     """Which students are tried on what."""
 
     students: tuple[str, ...] = option(("tiny",), "Trained students; with urls, names on the server")
     benchmarks: tuple[str, ...] = option(
         ("trained_problems",), "Ingested data sets; trained_problems are those of the training rows themselves"
     )
-    split: str | None = option(None, "Only problems of this split, such as test; none: of all")

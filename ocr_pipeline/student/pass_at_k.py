@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -23,6 +23,8 @@ __all__ = ["PairedDifference", "mean_and_standard_error", "paired_difference", "
 Z_95: Final = 1.959964
 Group = tuple[str, str, str]
 Scores = dict[str, tuple[int, int]]  # problem -> judged samples, correct samples
+NAMES: Final = ("student", "benchmark", "method", "problem_id", "n", "correct")
+MORE: Final = ("language", "difficulty", "tokens_mean")
 
 
 def pass_at_k(n: int, c: int, k: int) -> Fraction:
@@ -53,7 +55,7 @@ def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float | Non
     return mean, math.sqrt(variance / len(values))
 
 
-def summarize(rows: pa.Table, ks: Sequence[int]) -> pa.Table:
+def summarize(rows: pa.Table, ks: Sequence[int], *, by_difficulty: bool = False) -> pa.Table:
     """Average pass@k over the problems of every student, benchmark and method.
 
     Parameters
@@ -62,6 +64,8 @@ def summarize(rows: pa.Table, ks: Sequence[int]) -> pa.Table:
         Rows of ``student_evaluation``.
     ks
         The wanted k.
+    by_difficulty
+        Add the same for the problems of each difficulty, where sources name one.
 
     Returns
     -------
@@ -73,13 +77,20 @@ def summarize(rows: pa.Table, ks: Sequence[int]) -> pa.Table:
     InputError
         When no problem of a group has ``k`` judged samples.
     """
-    groups = _grouped(rows)
-    records = [_summary(group, groups[group], k) for group in sorted(groups) for k in sorted(set(ks))]
+    records = []
+    for group, found in sorted(_grouped(rows).items()):
+        wanted = sorted(set(ks))
+        records += [_summary(group, found, k) for k in wanted]
+        for difficulty in sorted({row["difficulty"] for row in found if row["difficulty"]} if by_difficulty else ()):
+            part = [row for row in found if row["difficulty"] == difficulty]
+            most = max(row["n"] for row in part)
+            records += [_summary(group, part, k) | {"difficulty": difficulty} for k in wanted if k <= most]
     return pa.Table.from_pylist(records, schema=EVALUATION_SUMMARY.schema)
 
 
-def _summary(group: Group, scores: Scores, k: int) -> dict[str, object]:
+def _summary(group: Group, rows: Sequence[dict[str, Any]], k: int) -> dict[str, object]:
     student, benchmark, method = group
+    scores = _scores(rows)
     values = list(_per_problem(scores, k).values())
     if not values:
         most = max(n for n, _ in scores.values())
@@ -99,6 +110,25 @@ def _summary(group: Group, scores: Scores, k: int) -> dict[str, object]:
         "standard_error": standard_error,
         "n_problems": len(values),
         "n_unscored": len(scores) - len(values),
+        "language": _the_only({row["language"] for row in rows}),
+        "difficulty": None,
+    } | _cost(rows)
+
+
+def _the_only(values: set[str | None]) -> str | None:
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _cost(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    """Return tokens per answer, and per right answer, over the problems whose tokens are known."""
+    known = [row for row in rows if row["tokens_mean"] is not None and row["n"]]
+    if not known:
+        return {"tokens_mean": None, "tokens_per_right": None}
+    spent = math.fsum(row["tokens_mean"] * row["n"] for row in known)
+    right = sum(row["correct"] for row in known)
+    return {
+        "tokens_mean": math.fsum(row["tokens_mean"] for row in known) / len(known),
+        "tokens_per_right": spent / right if right else None,
     }
 
 
@@ -114,20 +144,26 @@ def _per_problem(scores: Scores, k: int) -> dict[str, float]:
     return {problem: float(pass_at_k(n, c, k)) for problem, (n, c) in sorted(scores.items()) if n >= k}
 
 
-def _grouped(rows: pa.Table) -> Mapping[Group, Scores]:
-    groups: dict[Group, Scores] = defaultdict(dict)
+def _scores(rows: Sequence[dict[str, Any]]) -> Scores:
+    return {row["problem_id"]: (row["n"], row["correct"]) for row in rows}
+
+
+def _grouped(rows: pa.Table) -> dict[Group, list[dict[str, Any]]]:
+    groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
+    seen: set[tuple[str, ...]] = set()
     for row in _records(rows):
-        scores = groups[row["student"], row["benchmark"], row["method"]]
-        if row["problem_id"] in scores:
-            raise InputError(f"problem `{row['problem_id']}` stands twice in one evaluation; give each problem once")
-        scores[row["problem_id"]] = (row["n"], row["correct"])
+        group = (row["student"], row["benchmark"], row["method"])
+        if (*group, row["problem_id"]) in seen:
+            raise InputError(f"problem `{row['problem_id']}` is twice in one evaluation; give each problem once")
+        seen.add((*group, row["problem_id"]))
+        groups[group].append(row)
     return groups
 
 
 def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
-    names = ["student", "benchmark", "method", "problem_id", "n", "correct"]
-    for batch in rows.select(names).to_batches():
-        yield from batch.to_pylist()
+    known = set(rows.schema.names)
+    for batch in rows.select([*NAMES, *(name for name in MORE if name in known)]).to_batches():
+        yield from (dict.fromkeys(MORE) | row for row in batch.to_pylist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +214,4 @@ def _only(rows: pa.Table) -> Scores:
     if len(groups) != 1:
         names = "; ".join(" / ".join(group) for group in sorted(groups)) or "none"
         raise InputError(f"a comparison needs one student, benchmark and method on each side, this one holds: {names}")
-    return next(iter(groups.values()))
+    return _scores(next(iter(groups.values())))

@@ -12,7 +12,8 @@ from typing import Final
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.student.generation import Sampling, Student
-from ocr_pipeline.student.sampling import AskedProblem, Candidate, sample_codes, sample_plans
+from ocr_pipeline.student.problems import AskedProblem
+from ocr_pipeline.student.sampling import Candidate, sample_codes, sample_plans
 
 __all__ = ["ExampleScore", "PlanSampling", "PlanSamplingConfig", "best_plans", "sample_with_plans"]
 

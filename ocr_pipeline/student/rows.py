@@ -1,17 +1,21 @@
-"""Training rows in one form, from ``plan_sft_dataset`` or from ``sft_dataset``."""
+"""Training rows in one form, from ``plan_sft_dataset`` or from ``sft_dataset``.
+
+A row knows its language and the words in which it asks, so that the student is asked in the same ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
-from ocr_pipeline.tables import IoMode
-from ocr_pipeline.tasks import code_prompt
+from ocr_pipeline.student.problems import AskedProblem
+from ocr_pipeline.tables import IoMode, Language
+from ocr_pipeline.tasks import CODEPLAN, Wording
 
 __all__ = ["Task", "TrainingRow", "read_rows"]
 
@@ -36,6 +40,10 @@ class TrainingRow:
     completion: str
     problem_id: str
     weight: float = 1.0
+    language: Language | None = None
+    """Of the program; a plan is of none."""
+    words: str | None = None
+    """Hash of the wording that it asks in, where somebody wrote it down."""
 
     @property
     def is_usable(self) -> bool:
@@ -44,7 +52,11 @@ class TrainingRow:
 
 
 def read_rows(
-    batches: Iterable[pa.RecordBatch], prompts: Mapping[str, str] = MappingProxyType({})
+    batches: Iterable[pa.RecordBatch],
+    problems: Mapping[str, AskedProblem] = MappingProxyType({}),
+    *,
+    wording: Wording = CODEPLAN,
+    languages: Collection[Language] = (),
 ) -> Iterator[TrainingRow]:
     """Read either table; it is told by its columns. The reasoning of ``sft_dataset`` stays in the completion.
 
@@ -52,33 +64,47 @@ def read_rows(
     ----------
     batches
         Rows of ``plan_sft_dataset``, whose prompts are as they are, or of ``sft_dataset``.
-    prompts
-        What a student is asked about a problem, by problem id: it fills in statements that were withheld, and says
-        how a program is called. Without it a row asks about its own ``input``, as a program over standard input.
+    problems
+        What is told of a problem, by problem id: it fills in statements that were withheld, and says how a program is
+        called. Without it a row asks about its own ``input``, as a program over standard input.
+    wording
+        The words in which rows of ``sft_dataset`` ask.
+    languages
+        Only programs in these; plans are of no language and stay. Empty: all.
     """
     for batch in batches:
-        if "completion" in batch.schema.names:
-            yield from (
-                TrainingRow(
-                    row["id"], Task(row["task"]), row["prompt"], row["completion"], row["problem_id"], row["weight"]
-                )
-                for row in batch.to_pylist()
-            )
-        else:
-            wanted = batch.select(["sample_id", "input", "output", "problem_id"])
-            yield from (
-                TrainingRow(
-                    row["sample_id"],
-                    Task.CODE,
-                    prompts.get(row["problem_id"]) or _prompt(row["input"]),
-                    row["output"],
-                    row["problem_id"],
-                )
-                for row in wanted.to_pylist()
-            )
+        read = _as_they_are if "completion" in batch.schema.names else _asked
+        for row in batch.to_pylist():
+            found = read(row, problems, wording)
+            if not languages or found.language is None or found.language in languages:
+                yield found
 
 
-def _prompt(statement: str) -> str:
-    """Ask in the words in which students are asked; a statement that is withheld stays what it is."""
-    is_there = statement.strip() not in {"", PLACEHOLDER}
-    return code_prompt(statement, io_mode=IoMode.STDIN) if is_there else statement
+def _as_they_are(row: Mapping[str, Any], problems: Mapping[str, AskedProblem], wording: Wording) -> TrainingRow:
+    del problems, wording
+    return TrainingRow(
+        row["id"],
+        Task(row["task"]),
+        row["prompt"],
+        row["completion"],
+        row["problem_id"],
+        row["weight"],
+        Language(row["language"]) if row.get("language") else None,
+        row.get("prompt_sha256"),
+    )
+
+
+def _asked(row: Mapping[str, Any], problems: Mapping[str, AskedProblem], wording: Wording) -> TrainingRow:
+    language = Language(row.get("language") or Language.PYTHON)
+    problem = problems.get(row["problem_id"]) or AskedProblem(row["problem_id"], row["input"], IoMode.STDIN)
+    is_there = problem.statement.strip() not in {"", PLACEHOLDER}
+    prompt = replace(problem, language=language, wording=wording).code_prompt() if is_there else problem.statement
+    return TrainingRow(
+        row["sample_id"],
+        Task.CODE,
+        prompt,
+        row["output"],
+        row["problem_id"],
+        language=language,
+        words=wording.sha256,
+    )

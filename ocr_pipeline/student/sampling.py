@@ -7,8 +7,8 @@ is in ``plan_sampling``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -19,30 +19,14 @@ from ocr_pipeline.student.generation import (
     Student,
     count_reasoning_tokens,
     extract_code,
+    is_untagged,
+    only_closes,
 )
+from ocr_pipeline.student.problems import AskedProblem, read_problems
 from ocr_pipeline.student.rows import Task
-from ocr_pipeline.tasks import code_prompt, given_code, plan_prompt
+from ocr_pipeline.tables import Language
 
 __all__ = ["AskedProblem", "Candidate", "candidate_id", "judge_rows", "read_problems", "sample_codes", "sample_plans"]
-
-
-@dataclass(frozen=True, slots=True)
-class AskedProblem:
-    """What of a problem a student is told."""
-
-    problem_id: str
-    statement: str
-    io_mode: str
-    starter_code: str | None = None
-
-    def code_prompt(self, plan: str | None = None) -> str:
-        """Ask for the program, with a plan to follow or without."""
-        return code_prompt(self.statement, io_mode=self.io_mode, starter_code=self.starter_code, plan=plan)
-
-    @property
-    def plan_prompt(self) -> str:
-        """Ask for a plan."""
-        return plan_prompt(self.statement, io_mode=self.io_mode, starter_code=self.starter_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +41,10 @@ class Candidate:
     plan_index: int | None = None
     is_answered: bool = True
     """False when the student could not be asked: then there is nothing to judge."""
-
-
-def read_problems(batches: Iterable[pa.RecordBatch]) -> list[AskedProblem]:
-    """Read what students are told, sorted by problem."""
-    wanted = ["problem_id", "statement", "io_mode", "starter_code", "function_name"]
-    problems = [_asked(**row) for batch in batches for row in batch.select(wanted).to_pylist()]
-    return sorted(problems, key=lambda problem: problem.problem_id)
-
-
-def _asked(
-    problem_id: str, statement: str, io_mode: str, starter_code: str | None, function_name: str | None
-) -> AskedProblem:
-    return AskedProblem(problem_id, statement, io_mode, given_code(statement, starter_code, function_name))
+    language: Language = Language.PYTHON
+    difficulty: str | None = None
+    tokens: int = 0
+    """Of the whole answer."""
 
 
 def sample_codes(
@@ -79,8 +54,12 @@ def sample_codes(
     n: int,
     sampling: Sampling,
     plans: Mapping[str, Sequence[str]] | None = None,
-) -> Iterator[Candidate]:
-    """Draw ``n`` programs per problem, or per plan of each problem when plans are given."""
+) -> list[Candidate]:
+    """Draw ``n`` programs per problem, or per plan of each problem when plans are given.
+
+    Where one answer closes a thought that it did not open, the student's template opened it: then an answer that was
+    cut before any tag is a thought, its drafts are not programs, and all its tokens are reasoning.
+    """
     asked: list[tuple[AskedProblem, int | None, str | None]] = [
         (problem, index, plan)
         for problem in problems
@@ -88,9 +67,19 @@ def sample_codes(
     ]
     prompts = [problem.code_prompt(plan) for problem, _, plan in asked]
     answers = student.complete(prompts, task=Task.CODE, n=n, sampling=sampling)
+    candidates: list[Candidate] = []
+    cut: list[int] = []
+    opened_by_template = False
     for (problem, plan_index, plan), completions in zip(asked, answers, strict=True):
         for index, completion in enumerate(completions):
-            yield _candidate(student.name, problem.problem_id, completion, (plan_index, plan), index, sampling)
+            opened_by_template = opened_by_template or only_closes(completion.text)
+            if completion.finish_reason == "length" and is_untagged(completion.text):
+                cut.append(len(candidates))
+            candidates.append(_candidate(student.name, problem, completion, (plan_index, plan), index, sampling))
+    for position in cut if opened_by_template else ():
+        each = candidates[position]
+        candidates[position] = replace(each, code="", reasoning_tokens=each.tokens)
+    return candidates
 
 
 def sample_plans(
@@ -112,27 +101,30 @@ def candidate_id(*parts: object) -> str:
 
 def _candidate(
     student: str,
-    problem_id: str,
+    problem: AskedProblem,
     completion: Completion,
     plan: tuple[int | None, str | None],
     index: int,
     sampling: Sampling,
 ) -> Candidate:
     return Candidate(
-        sample_id=candidate_id(student, problem_id, *plan, index, sampling.seed),
-        problem_id=problem_id,
-        code=extract_code(completion.text),
+        sample_id=candidate_id(student, problem.problem_id, problem.language.value, *plan, index, sampling.seed),
+        problem_id=problem.problem_id,
+        code=extract_code(completion.text, problem.language),
         reasoning_tokens=count_reasoning_tokens(completion),
         plan=plan[1],
         plan_index=plan[0],
         is_answered=not completion.failed,
+        language=problem.language,
+        difficulty=problem.difficulty,
+        tokens=completion.tokens,
     )
 
 
-def judge_rows(candidates: Iterable[Candidate], language: str) -> pa.Table:
+def judge_rows(candidates: Iterable[Candidate]) -> pa.Table:
     """Return the columns of ``samples`` that the judge needs."""
     rows = [
-        {"sample_id": each.sample_id, "problem_id": each.problem_id, "language": language, "code": each.code}
+        {"sample_id": each.sample_id, "problem_id": each.problem_id, "language": each.language, "code": each.code}
         for each in candidates
     ]
     names = [("sample_id", pa.string()), ("problem_id", pa.string()), ("language", pa.string())]

@@ -7,7 +7,7 @@ there are right ones among them. So every number is pass@1 over that choice, and
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
 from ocr_pipeline.tables import STUDENT_EVALUATION
 
-__all__ = ["SELECTIONS", "JudgedCandidate", "evaluate_selections", "judged_candidates"]
+__all__ = ["SELECTIONS", "JudgedCandidate", "evaluate_selections", "judged_candidates", "mean_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ class JudgedCandidate:
     outputs_key: str | None
     reasoning_tokens: int
     ranker_score: float | None
+    language: str | None = None
+    difficulty: str | None = None
+    tokens: int | None = None
 
     @property
     def is_right(self) -> bool:
@@ -121,7 +124,6 @@ def _record(
 ) -> dict[str, Any]:
     judged = [each for each in candidates if each.verdict != NOT_RUN]
     chosen = choose(judged) if judged else []
-    tokens = [each.reasoning_tokens for each in chosen]
     return {
         "student": student,
         "benchmark": benchmark,
@@ -130,5 +132,14 @@ def _record(
         "n": len(chosen),
         "correct": sum(each.is_right for each in chosen),
         "not_run": len(candidates) - len(judged),
-        "reasoning_tokens_mean": sum(tokens) / len(tokens) if tokens else None,
+        "reasoning_tokens_mean": mean_tokens(each.reasoning_tokens for each in chosen),
+        "language": candidates[0].language,
+        "difficulty": candidates[0].difficulty,
+        "tokens_mean": mean_tokens(each.tokens for each in chosen),
     }
+
+
+def mean_tokens(counts: Iterable[int | None]) -> float | None:
+    """Return the mean of what is known; ``None`` where nothing is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) / len(known) if known else None

@@ -6,6 +6,7 @@ Only what transformers documents for subclasses is overridden: ``get_batch_sampl
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
@@ -127,7 +128,7 @@ def _arguments(config: TrainConfig, folder: Path) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=config.batch_rows,
-        gradient_accumulation_steps=config.accumulation,
+        gradient_accumulation_steps=config.micro_steps(int(os.environ.get("WORLD_SIZE", "1"))),
         num_train_epochs=config.epochs,
         max_steps=-1 if config.max_steps is None else config.max_steps,
         learning_rate=config.learning_rate,

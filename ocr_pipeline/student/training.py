@@ -23,6 +23,8 @@ from ocr_pipeline.student.config import Heads, TrainConfig
 from ocr_pipeline.student.encoding import Pack, encode_rows, pack_rows
 from ocr_pipeline.student.model import keep_quiet, load_base, save_student, single_threaded
 from ocr_pipeline.student.rows import TrainingRow
+from ocr_pipeline.student.taught import Taught, said_words
+from ocr_pipeline.tasks import CODEPLAN, Wording
 
 if TYPE_CHECKING:
     import torch
@@ -59,9 +61,14 @@ class TrainResult:
 
 
 def train(
-    rows: Iterable[TrainingRow], config: TrainConfig, folder: Path, *, progress: Progress = SILENT
+    rows: Iterable[TrainingRow],
+    config: TrainConfig,
+    folder: Path,
+    *,
+    wording: Wording = CODEPLAN,
+    progress: Progress = SILENT,
 ) -> TrainResult:
-    """Train a student and write it to ``folder``.
+    """Train a student and write it to ``folder``, with the words in which its rows ask beside the weights.
 
     A folder that holds an unfinished run of the same rows and config is continued.
 
@@ -107,6 +114,7 @@ def train(
     )
     if trainer.is_world_process_zero():
         _finish(result, trainer.accelerator.unwrap_model(trainer.model), tokenizer)
+        Taught.of(kept, said_words(kept, wording), tokenizer).write(folder)
     return result
 
 
@@ -118,9 +126,10 @@ def save_untrained(rows: Iterable[TrainingRow], config: TrainConfig, folder: Pat
 
     keep_quiet()
     set_seed(config.seed)
-    texts = (text for row in _shuffled(rows, config) for text in (row.prompt, row.completion))
-    model, tokenizer = load_base(config, texts, folder)
+    kept = _shuffled(rows, config)
+    model, tokenizer = load_base(config, (text for row in kept for text in (row.prompt, row.completion)), folder)
     save_student(Network(model, plan_head=False, chunk_tokens=config.loss_chunk_tokens), tokenizer, folder)
+    Taught.of(kept, said_words(kept, CODEPLAN), tokenizer).write(folder)
 
 
 def _shuffled(rows: Iterable[TrainingRow], config: TrainConfig) -> list[TrainingRow]:

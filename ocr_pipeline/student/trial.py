@@ -7,6 +7,7 @@ summarised. It shows that training works, not that a student is good: the proble
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
@@ -29,14 +30,13 @@ from ocr_pipeline.student.evaluation import Method
 from ocr_pipeline.student.generation import LocalStudent, Sampling
 from ocr_pipeline.student.pass_at_k import summarize
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
+from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.rows import Task, TrainingRow
-from ocr_pipeline.student.sampling import AskedProblem
 from ocr_pipeline.student.training import save_untrained, train
 
 __all__ = ["Trial", "TryConfig", "guided_rows", "run_trial", "summarize_trial"]
 
 BENCHMARK: Final = "trained_problems"
-LONGEST_ANSWER_TOKENS: Final = 256
 TEST_TIME_S: Final = 2.0
 """A tiny student that loops is wrong after two seconds as well as after ten."""
 
@@ -51,12 +51,14 @@ class TryConfig:
     """Plans per problem; 0 leaves plan sampling out."""
     codes_per_plan: int = 2
     temperature: float = 0.6
+    top_p: float = 0.95
+    max_tokens: int = 256
     seed: int = 0
 
     @property
     def assess(self) -> AssessConfig:
         """How each of them is tried."""
-        sampling = Sampling(temperature=self.temperature, max_tokens=LONGEST_ANSWER_TOKENS, seed=self.seed)
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
         planned = PlanSamplingConfig(max(self.plans, 1), self.codes_per_plan, self.n, sampling)
         return AssessConfig(BENCHMARK, self.n, sampling, planned if self.plans else None)
 
@@ -126,17 +128,19 @@ def _key(rows: Sequence[TrainingRow], config: TryConfig) -> str:
 def _pupils(rows: Sequence[TrainingRow], asked: Sequence[AskedProblem], config: TryConfig) -> Iterator[_Pupil]:
     """Yield the students: the longest to train first. Only those that were taught plans try plan sampling.
 
-    All joint ones take as many steps as the plain joint one, so that more rows do not mean more training.
+    All take as many steps as the plain joint one, so that more rows do not mean more training.
     """
     everything, direct = tuple(rows), replace(config.assess, plan_sampling=None)
     guided = (*everything, *guided_rows(rows, asked))
-    sft = config.train.replaced(objective=Objective.SFT)
+    codes = tuple(row for row in rows if row.task is Task.CODE)
     joint = config.train.replaced(objective=Objective.JOINT)
-    as_long = joint.replaced(epochs=joint.epochs * len(everything) / len(guided))
-    yield _Pupil("joint_guided_plan_head", guided, as_long.replaced(heads=Heads.PLAN_HEAD), config.assess)
-    yield _Pupil("joint_guided", guided, as_long, config.assess)
+    steps = joint.max_steps or math.ceil(joint.epochs * math.ceil(len(everything) / joint.batch_rows))
+    joint = joint.replaced(max_steps=steps)
+    sft = joint.replaced(objective=Objective.SFT)
+    yield _Pupil("joint_guided_plan_head", guided, joint.replaced(heads=Heads.PLAN_HEAD), config.assess)
+    yield _Pupil("joint_guided", guided, joint, config.assess)
     yield _Pupil("joint", everything, joint, config.assess)
-    yield _Pupil("sft", tuple(row for row in rows if row.task is Task.CODE), sft, direct)
+    yield _Pupil("sft", codes, sft, direct)
     yield _Pupil("untrained", everything, sft, direct, is_trained=False)
 
 
@@ -175,8 +179,11 @@ def _try_one(pupil: _Pupil, benchmark: Benchmark, folder: Path) -> tuple[StageCo
     return counts, assess(benchmark.asked, LocalStudent(place), examiner, pupil.assess)
 
 
-def summarize_trial(evaluation: pa.Table, ks: Sequence[int]) -> pa.Table:
+def summarize_trial(evaluation: pa.Table, ks: Sequence[int], *, by_difficulty: bool = False) -> pa.Table:
     """Return ``evaluation_summary``: pass@k of what was sampled, and pass@1 of what was selected among it."""
     sampled = pc.is_in(evaluation["method"], pa.array([Method.DIRECT.value, Method.PLAN_SAMPLING.value]))
     selected = evaluation.filter(pc.invert(sampled))
-    return pa.concat_tables([summarize(evaluation.filter(sampled), ks), summarize(selected, [1])])
+    return pa.concat_tables(
+        summarize(part, ks_of_part, by_difficulty=by_difficulty)
+        for part, ks_of_part in ((evaluation.filter(sampled), ks), (selected, [1]))
+    )

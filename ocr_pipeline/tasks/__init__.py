@@ -1,33 +1,145 @@
 """What a student is asked: the same words when it is trained and when it is used.
 
-The prompts have the form of the CodePLAN paper (arXiv 2403.13271 and its released data reader). Rows that are built
-from them, and students that answer them, stand elsewhere.
+A :class:`Wording` is the templates of the tasks under one name. ``codeplan`` has the form of the CodePLAN paper (arXiv
+2403.13271 and its released data reader), ``opencodereasoning`` that of the published students of arXiv 2504.01943,
+``statement`` is the bare problem. Rows that are built from them, and students that answer them, are elsewhere.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 
-from ocr_pipeline.prompts import Prompt
-from ocr_pipeline.tables import IoMode
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.prompts import PLACEHOLDER, Prompt
+from ocr_pipeline.tables import IoMode, Language
 
-__all__ = ["code_prompt", "given_code", "plan_prompt", "prompt_sha256"]
+__all__ = ["CODEPLAN", "WORDINGS", "Wording", "code_prompt", "given_code", "plan_prompt", "wording"]
 
 STANDARD_INPUT: Final = "Use Standard Input format"
 CALL_BASED: Final = "Use Call-Based format"
 NAME_LINE: Final = "The function is called `{name}`."
+SPOKEN: Final = {Language.PYTHON: "Python", Language.CPP: "C++"}
+STUBS: Final = {Language.PYTHON: "# Your code here", Language.CPP: "// Your code here"}
+CODE, GUIDED, PLAN = "code", "code_with_plan", "plan"
 
 
-def code_prompt(statement: str, *, io_mode: str, starter_code: str | None = None, plan: str | None = None) -> str:
-    """Ask for the program, with a plan to follow or without."""
-    if plan is None:
-        return _fill("code", statement, io_mode, starter_code)
-    return _fill("code_with_plan", statement, io_mode, starter_code, plan=plan)
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of every task under one name; who was taught in them is asked in them."""
+
+    name: str
+    templates: Mapping[str, str]
+    """Task (code, code_with_plan, plan) -> template; a wording may lack the tasks of plans."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all templates: two wordings with the same hash ask the same."""
+        return hashlib.sha256(json.dumps(dict(self.templates), sort_keys=True).encode()).hexdigest()
+
+    def code(
+        self,
+        statement: str,
+        *,
+        io_mode: str,
+        starter_code: str | None = None,
+        plan: str | None = None,
+        language: Language = Language.PYTHON,
+    ) -> str:
+        """Ask for the program, with a plan to follow or without."""
+        values = {"language": SPOKEN[language], "tag": language.value, "stub": STUBS[language]}
+        if plan is not None:
+            return self._fill(GUIDED, statement, io_mode, starter_code, plan=plan, **values)
+        return self._fill(CODE, statement, io_mode, starter_code, **values)
+
+    def plan(self, statement: str, *, io_mode: str, starter_code: str | None = None) -> str:
+        """Ask for a solution plan; a plan is of no language."""
+        return self._fill(PLAN, statement, io_mode, starter_code)
+
+    def _fill(self, task: str, statement: str, io_mode: str, starter_code: str | None, **more: str) -> str:
+        if task not in self.templates:
+            raise InputError(f"the prompt `{self.name}` does not ask for plans; use codeplan, or leave plans out")
+        form = CALL_BASED if io_mode == IoMode.FUNCTION else STANDARD_INPUT
+        return Prompt(f"{self.name}/{task}", self.templates[task]).fill(
+            statement=statement, starter_code=starter_code or "", format=form, **more
+        )
+
+    def has_asked(self, prompt: str) -> bool:
+        """Whether a prompt is one of these templates, filled in."""
+        return any(_shape(template).fullmatch(prompt) for template in self.templates.values())
+
+    def plain(self) -> dict[str, Any]:
+        """Return what :func:`wording` reads out of a file."""
+        return {"name": self.name, "sha256": self.sha256, "templates": dict(self.templates)}
+
+
+@cache
+def _shape(template: str) -> re.Pattern[str]:
+    fixed = PLACEHOLDER.sub("\0", template).split("\0")
+    return re.compile(".*".join(map(re.escape, fixed)), re.DOTALL)
+
+
+def _of_files(name: str, **files: str) -> Wording:
+    return Wording(name, {task: Prompt.load(__name__, file).template for task, file in files.items()})
+
+
+CODEPLAN: Final = _of_files("codeplan", code="code", code_with_plan="code_with_plan", plan="plan")
+WORDINGS: Final = {
+    one.name: one
+    for one in (
+        CODEPLAN,
+        _of_files("opencodereasoning", code="opencodereasoning"),
+        _of_files("statement", code="statement"),
+    )
+}
+
+
+def wording(name: str) -> Wording:
+    """Return the wording of a name, or that of a file: ``prompt.json`` of a student, or one template for programs.
+
+    Raises
+    ------
+    InputError
+        When there is neither, or the file is not a wording.
+    """
+    if name in WORDINGS:
+        return WORDINGS[name]
+    file = Path(name)
+    if not file.is_file():
+        raise InputError(f"there is no prompt `{name}`; there are {', '.join(WORDINGS)}, or give a file")
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".json":
+        return Wording(file.name, {CODE: text})
+    try:
+        found = json.loads(text)["wording"]
+        return Wording(found["name"], found["templates"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"`{name}` is not the prompt.json of a student; give that, or a text with {{statement}}"
+        ) from None
+
+
+def code_prompt(
+    statement: str,
+    *,
+    io_mode: str,
+    starter_code: str | None = None,
+    plan: str | None = None,
+    language: Language = Language.PYTHON,
+) -> str:
+    """Ask for the program in the words of CodePLAN."""
+    return CODEPLAN.code(statement, io_mode=io_mode, starter_code=starter_code, plan=plan, language=language)
 
 
 def plan_prompt(statement: str, *, io_mode: str, starter_code: str | None = None) -> str:
-    """Ask for a solution plan."""
-    return _fill("plan", statement, io_mode, starter_code)
+    """Ask for a solution plan in the words of CodePLAN."""
+    return CODEPLAN.plan(statement, io_mode=io_mode, starter_code=starter_code)
 
 
 def given_code(statement: str, starter_code: str | None, function_name: str | None) -> str | None:
@@ -39,13 +151,3 @@ def given_code(statement: str, starter_code: str | None, function_name: str | No
         return starter_code
     known = starter_code or statement
     return NAME_LINE.format(name=function_name) if function_name and function_name not in known else None
-
-
-def prompt_sha256() -> dict[str, str]:
-    """Return the hash of every prompt, for manifests."""
-    return {name: Prompt.load(__name__, name).sha256 for name in ("code", "code_with_plan", "plan")}
-
-
-def _fill(name: str, statement: str, io_mode: str, starter_code: str | None, **more: str) -> str:
-    form = CALL_BASED if io_mode == IoMode.FUNCTION else STANDARD_INPUT
-    return Prompt.load(__name__, name).fill(statement=statement, starter_code=starter_code or "", format=form, **more)

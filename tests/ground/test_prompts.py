@@ -16,7 +16,7 @@ PLACES = {
     "ocr_pipeline.teacher": {"statement", "starter_code", "function"},
     "ocr_pipeline.plans": {"statement", "code", "plan"},
     "ocr_pipeline.similarity": {"first", "second"},
-    "ocr_pipeline.tasks": {"statement", "starter_code", "format", "plan"},
+    "ocr_pipeline.tasks": {"statement", "starter_code", "format", "plan", "language", "tag", "stub"},
 }
 texts = st.text(max_size=60) | st.sampled_from(["{{a}}", "{b}", "{", "}}", "{0}", "\\1", "\\g<1>", "%s"])
 

@@ -13,6 +13,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.plans import Balance, Drawing, MultitaskConfig, build_multitask
 from ocr_pipeline.store import conform
 from ocr_pipeline.tables import PLAN_SFT_DATASET, PLANS, SOLUTIONS
+from ocr_pipeline.tasks import CODEPLAN
 
 
 class Rows:
@@ -133,15 +134,17 @@ def test_unpaired_rows_are_drawn_from_all_plans() -> None:
 
 
 def test_prompts_have_the_form_of_the_paper() -> None:
-    """Code and plan prompts carry their task mark, the format line and the starter code; targets are bare."""
+    """Code and plan prompts carry their task mark, the format line, the starter code and, for code, the language."""
     rows = {(row["task"], row["problem_id"]): row for row in build(MultitaskConfig(solutions_per_problem=1))}
     code, plan, function = rows["code", "p0"], rows["plan", "p0"], rows["code", "p3"]
     assert code["prompt"].startswith("[GEN_CODE]\nQUESTION:\nStatement 0 with {braces}.\n")
-    assert code["prompt"].endswith("Use Standard Input format\nANSWER:\n")
+    assert code["prompt"].endswith("Use Standard Input format\nWrite the program in Python.\nANSWER:\n")
     assert plan["prompt"].startswith("[GEN_PLAN]\n")
     assert plan["prompt"].endswith("Let's think step by step:\n")
     assert "def f():\nUse Call-Based format" in function["prompt"]
     assert (code["completion"], plan["completion"]) == ("print(0)", "1. Print 0.")
+    assert (code["language"], plan["language"]) == ("python", None)
+    assert code["prompt_sha256"] == plan["prompt_sha256"] == CODEPLAN.sha256
 
 
 def test_guided_rows_show_the_plan_of_their_solution() -> None:

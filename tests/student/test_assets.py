@@ -15,6 +15,7 @@ from ocr_pipeline import open_table
 from ocr_pipeline.definitions import build_defs
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import PLAN_SFT_DATASET, PROBLEMS, TESTS
+from ocr_pipeline.tasks import code_prompt
 from ocr_pipeline.teacher.servers import Replay
 from resources import StoreResource
 from tests.evidence.root import put
@@ -56,7 +57,7 @@ def _root(tmp_path: Path) -> Path:
         put(store, PROBLEMS, [add(number, dataset) for number in (1, 2, 3)], {"dataset": dataset})
         put(store, TESTS, [case(number, dataset) for number in (1, 2, 3)], {"dataset": dataset})
     rows = [
-        {"id": f"c{number}", "task": "code", "prompt": f"[GEN_CODE] Add {number}.", "weight": 1.0}
+        {"id": f"c{number}", "task": "code", "prompt": code_prompt(f"Add {number}.", io_mode="stdin"), "weight": 1.0}
         | {"completion": f"print(int(input()) + {number})", "problem_id": f"taco/test/{number}"}
         for number in (1, 2, 3)
     ]

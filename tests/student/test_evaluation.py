@@ -29,3 +29,5 @@ def test_an_answer_without_a_program_is_wrong(tmp_path: Path) -> None:
     row = pq.read_table(tmp_path / "out" / "student_evaluation.parquet").to_pylist()[0]
     assert (row["n"], row["correct"], row["not_run"]) == (2, 1, 2)
     assert pq.read_table(tmp_path / "out" / "evaluation_summary.parquet")["pass_at_k"].to_pylist() == [0.5]
+    alone = CliRunner().invoke(build_app(["evaluate", "funnel"]), arguments)
+    assert "2 samples without a program count as wrong, failed requests among them; --samples" in alone.output

@@ -17,8 +17,9 @@ from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidate
 from ocr_pipeline.student.generation import Completion, Sampling, extract_code
 from ocr_pipeline.student.pass_at_k import summarize
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig
+from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.rows import Task
-from ocr_pipeline.student.sampling import AskedProblem, Candidate
+from ocr_pipeline.student.sampling import Candidate
 from ocr_pipeline.student.subtasks import Subtask, problem_score, read_subtasks, score_executions, submission_score
 from ocr_pipeline.tables import EXECUTIONS
 

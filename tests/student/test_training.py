@@ -25,8 +25,8 @@ from ocr_pipeline.student.config import Heads, Objective, TinyShape, TrainConfig
 from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows, render_prompt
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, make_tiny
 from ocr_pipeline.student.network import Network, joint_loss, task_weights
+from ocr_pipeline.student.problems import read_problems
 from ocr_pipeline.student.rows import Task, TrainingRow, read_rows
-from ocr_pipeline.student.sampling import read_problems
 from ocr_pipeline.student.training import RUN_FILE, train
 from ocr_pipeline.tables import PROBLEMS, SFT_DATASET
 from ocr_pipeline.tasks import code_prompt
