@@ -36,7 +36,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "outputs.json"
 class Pipeline:
     """Materializes assets of the real definitions into a root of its own."""
 
-    def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
+    def __init__(self, root: Path | str, instance: dg.DagsterInstance) -> None:
         """Assemble the definitions over ``root``."""
         self.root = root
         self.defs = build_defs(store=StoreResource(root=str(root)))
@@ -85,7 +85,7 @@ COMPARED = {EXECUTIONS.name: [name for name in VERDICTS if name != "detail"]}
 """Columns that are compared of a table whose others are measured, or hold words of compilers."""
 
 
-def outputs(root: Path) -> dict[str, dict[str, str]]:
+def outputs(root: Path | str) -> dict[str, dict[str, str]]:
     """Return version, inputs and output of every step, as hashes over rows: files may be laid out in another way."""
     seen: dict[str, str] = {}
     found: dict[str, dict[str, str]] = {}
@@ -100,14 +100,14 @@ def outputs(root: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def settings(root: Path, step: Step) -> list[Any]:
+def settings(root: Path | str, step: Step) -> list[Any]:
     """Return what the manifests say the step was told, and which raw files it read."""
     store = Store(root)
     found = [store.manifest(step.writes[0], **keys) for keys in store.partitions(step.writes[0])]
     return [[one.config, *(ref for ref in one.inputs if ref.table == "raw")] for one in found if one is not None]
 
 
-def hash_of_rows(root: Path, table: Table) -> str:
+def hash_of_rows(root: Path | str, table: Table) -> str:
     """Hash the rows of a table in the order of its key."""
     rows = open_table(root, table.name).to_table(columns=COMPARED.get(table.name))
     return hash_of(rows.sort_by([(name, "ascending") for name in table.key]).to_pylist())
