@@ -18,17 +18,17 @@ __all__ = ["ASSET_TABLES", "build_checks"]
 
 Violations = Callable[[Store, Table, Mapping[str, str]], list[str]]
 
+CONSERVED: Final = "rows_are_conserved"
+"""Reads no column, and so is checked again where nothing changed."""
 CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
     "schema_matches_contract": ("Columns, types and nulls are those of the contract.", schema_violations),
     "key_is_unique": ("No key stands twice in a partition.", key_violations),
-    "rows_are_conserved": (
+    CONSERVED: (
         "in = kept + Σ dropped, and the rows on disk are those of the manifest.",
         conservation_violations,
     ),
 }
 MOST_SHOWN: Final = 20
-CHEAP: Final = frozenset({"rows_are_conserved"})
-"""Checks that read no column, and so are made again for what did not change."""
 BY_PARTITION: Final = "by_partition"
 EVALUATED: Final = frozenset({AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED})
 Found = tuple[str, list[str]]
@@ -39,9 +39,7 @@ ASSET_TABLES: Final = tuple(table for name, table in TABLES.items() if name != "
 def build_checks(tables: Iterable[Table]) -> Iterator[dg.AssetChecksDefinition]:
     """Generate the blocking checks of the tables, and the checks that only one table has."""
     for table in tables:
-        for check, (description, violations) in CHECKED.items():
-            if table.name != "funnel" or violations is not conservation_violations:
-                yield _table_check(table, check, description, violations)
+        yield _table_checks(table)
     yield every_dropped_problem_has_a_witness
     yield every_row_is_found_again
     yield few_rows_are_rejected
@@ -49,24 +47,38 @@ def build_checks(tables: Iterable[Table]) -> Iterator[dg.AssetChecksDefinition]:
     yield few_tests_are_not_trusted
 
 
-def _table_check(table: Table, check: str, description: str, violations: Violations) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=table.name, name=check, description=description, blocking=True)
-    def evaluate(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
+def _table_checks(table: Table) -> dg.AssetChecksDefinition:
+    checks = {name: check for name, check in CHECKED.items() if table.name != "funnel" or name != CONSERVED}
+
+    @dg.multi_asset_check(
+        name=f"{table.name}_checks",
+        specs=[
+            dg.AssetCheckSpec(name, asset=table.name, description=description, blocking=True)
+            for name, (description, _) in checks.items()
+        ],
+        can_subset=True,
+    )
+    def evaluate(context: dg.AssetCheckExecutionContext, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
         opened = store.open()
         asked = [{key: keys[key] for key in table.partition_by if key in keys} for keys in partitions_of(context)]
         there = opened.partitions(table)
         if len(asked) == 1 and asked != [{}] and asked[0] not in there:
             there.append(asked[0])  # of a range some were left out with a reason; a single one was to be built
-        before, found = _found_before(context, table, check), dict[str, Found]()
-        for partition in there:
-            version = _version(opened.manifest(table, **partition), table)
-            label = "|".join(partition.values())
-            known = before.get(label)
-            found[label] = known if known and known[0] == version else (version, violations(opened, table, partition))
-        own = {"|".join(keys.values()) for keys in asked} if asked != [{}] else set(found)
-        return _table_result(found, own)
+        versions = {_label(keys): _version(opened.manifest(table, **keys), table) for keys in there}
+        own = {_label(keys) for keys in asked} if asked != [{}] else set(versions)
+        for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name):
+            violations = checks[key.name][1]
+            before, found = _found_before(context, key), dict[str, Found]()
+            for keys, (label, version) in zip(there, versions.items(), strict=True):
+                known = before.get(label)
+                found[label] = known if known and known[0] == version else (version, violations(opened, table, keys))
+            yield _table_result(key, found, own)
 
     return evaluate
+
+
+def _label(partition: Mapping[str, str]) -> str:
+    return "|".join(partition.values())
 
 
 def _version(manifest: Manifest | None, table: Table) -> str:
@@ -74,11 +86,10 @@ def _version(manifest: Manifest | None, table: Table) -> str:
     return sha256_of(f"{manifest.to_json() if manifest else ''} {table.schema.to_string()}")
 
 
-def _found_before(context: dg.AssetCheckExecutionContext, table: Table, check: str) -> Mapping[str, Found]:
+def _found_before(context: dg.AssetCheckExecutionContext, key: dg.AssetCheckKey) -> Mapping[str, Found]:
     """Return what the check found when it ran last; nothing where somebody asks for the check alone, to look again."""
-    key = dg.AssetCheckKey(dg.AssetKey(table.name), check)
     built = context.instance.get_latest_materialization_event(key.asset_key)
-    if check in CHEAP or built is None or built.run_id != context.run.run_id:
+    if key.name == CONSERVED or built is None or built.run_id != context.run.run_id:
         return {}
     last = context.instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=EVALUATED)
     evaluation = last[0].event.dagster_event.asset_check_evaluation_data if last and last[0].event else None
@@ -86,13 +97,15 @@ def _found_before(context: dg.AssetCheckExecutionContext, table: Table, check: s
     return {label: (version, lines) for label, (version, lines) in found.value.items()} if found else {}
 
 
-def _table_result(found: Mapping[str, Found], own: Collection[str]) -> dg.AssetCheckResult:
+def _table_result(key: dg.AssetCheckKey, found: Mapping[str, Found], own: Collection[str]) -> dg.AssetCheckResult:
     """Tell about every partition; only those of the run can stop what comes after."""
     lines = [
         (label in own, f"{label} {line}".strip()) for label, (_, violations) in found.items() for line in violations
     ]
     shown = [line for _, line in sorted(lines, key=lambda one: not one[0])]
     return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
         passed=not lines,
         severity=dg.AssetCheckSeverity.ERROR if any(is_own for is_own, _ in lines) else dg.AssetCheckSeverity.WARN,
         description="; ".join(shown[:3]) or None,
