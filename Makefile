@@ -21,7 +21,7 @@ install: .venv/installed ## Create .venv and install what the lock file names
 	@touch $@
 
 demo: install ## Run the whole pipeline through Dagster on the bundled sample
-	@./demo.sh
+	@$(BIN)/python demo.py
 
 test: install ## Run the tests
 	$(BIN)/python -m pytest -m 'not slow and not browser and not vllm'

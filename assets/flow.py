@@ -12,7 +12,7 @@ from pydantic import create_model
 
 from assets.automation import condition
 from assets.materialize import Partition, materialize
-from assets.metadata import OWNER, described, shown_table
+from assets.metadata import OWNER, code_of, described, shown_table
 from assets.observed import Observed, observe
 from assets.partitions import dependency, partitions_of_step
 from ocr_pipeline.building import Built
@@ -56,7 +56,8 @@ def step_asset(step: Step) -> dg.AssetsDefinition:
                 skippable=len(step.writes) > 1,
                 owners=[OWNER],
                 kinds={"parquet", *step.kinds},
-                metadata=described(table, upstream),
+                tags={"costs": "teacher" if step.asks is not None else "cpu"},
+                metadata=described(table, upstream) | code_of(step.run),
                 code_version=code_version(step),
                 automation_condition=condition(step),
                 freshness_policy=freshness,

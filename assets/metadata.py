@@ -16,7 +16,7 @@ from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import EXECUTIONS, PROBLEMS, Table
 
-__all__ = ["OWNER", "described", "materialization_metadata", "picture", "shown_table"]
+__all__ = ["OWNER", "code_of", "described", "materialization_metadata", "picture", "shown_table"]
 
 EXAMPLE_ROWS: Final = 3
 EXAMPLE_CHARACTERS: Final = 60
@@ -35,6 +35,14 @@ def described(table: Table, upstream: tuple[Table, ...] = ()) -> dict[str, Any]:
         "dagster/column_lineage": _column_lineage(table, upstream),
         "dagster/table_name": table.name,
     }
+
+
+def code_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return where the function of a step stands, for the link of its page."""
+    plain = getattr(function, "func", function)  # of a named selection it is given the table first
+    path, line = plain.__code__.co_filename, plain.__code__.co_firstlineno
+    reference = dg.LocalFileCodeReference(file_path=path, line_number=line, label=plain.__module__)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
 
 
 def _column_schema(table: Table) -> dg.TableSchema:

@@ -14,6 +14,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.alerts import alert_on_failure
 from assets.automation import SENSORS as AUTOMATION
 from assets.external import observations
+from assets.metadata import OWNER
 from ocr_pipeline import sources
 from ocr_pipeline.contamination.steps import BenchmarkOptions
 from ocr_pipeline.sources import SOURCES, Role
@@ -24,38 +25,39 @@ from resources.killed_runs import end_killed_runs
 
 __all__ = ["JOBS", "SCHEDULES", "SENSORS", "killed_runs", "outside_changed", "raw_files_changed", "weekly_ingest"]
 
-INGEST_JOB: Final = dg.define_asset_job(
-    "ingest_raw",
-    selection=["problems", "tests", "solutions", "rejected"],
-    description="Raw files of a data set in normal form.",
+
+def _job(name: str, selection: list[str], description: str) -> UnresolvedAssetJobDefinition:
+    costs = "teacher" if "responses" in selection else "cpu"
+    return dg.define_asset_job(name, selection, description=description, owners=[OWNER], tags={"costs": costs})
+
+
+INGEST_JOB: Final = _job(
+    "ingest_raw", ["problems", "tests", "solutions", "rejected"], "Raw files of a data set in normal form."
 )
-DEDUP_JOB: Final = dg.define_asset_job(
+DEDUP_JOB: Final = _job(
     "choose_problems",
-    selection=["duplicate_pairs", "unique_problems", "contamination", "clean_problems"],
-    description="Duplicates and contamination: the problems that may be asked about.",
+    ["duplicate_pairs", "unique_problems", "contamination", "clean_problems"],
+    "Duplicates and contamination: the problems that may be asked about.",
 )
-TEACHER_JOB: Final = dg.define_asset_job(
+TEACHER_JOB: Final = _job(
     "ask_teacher",
-    selection=["responses", "samples", "reasoning_patterns"],
-    description="The teacher, within the caps of its resource, and its answers in parts.",
+    ["responses", "samples", "reasoning_patterns"],
+    "The teacher, within the caps of its resource, and its answers in parts.",
 )
-TRUST_JOB: Final = dg.define_asset_job(
-    "check_tests", selection=["test_trust"], description="What correct solutions say of the tests."
-)
-JUDGE_JOB: Final = dg.define_asset_job(
+TRUST_JOB: Final = _job("check_tests", ["test_trust"], "What correct solutions say of the tests.")
+JUDGE_JOB: Final = _job(
     "judge_samples",
-    selection=["executions", "problem_difficulty", "sft_dataset"],
-    description="Verdicts of the judge, and the data set that is selected by them.",
+    ["executions", "problem_difficulty", "sft_dataset"],
+    "Verdicts of the judge, and the data set that is selected by them.",
 )
-REPORT_JOB: Final = dg.define_asset_job(
-    "report", selection=["funnel", "data_card"], description="Where every row went, and what the data set is."
-)
+REPORT_JOB: Final = _job("report", ["funnel", "data_card"], "Where every row went, and what the data set is.")
 JOBS: Final = (INGEST_JOB, DEDUP_JOB, TEACHER_JOB, TRUST_JOB, JUDGE_JOB, REPORT_JOB)
 
 
 @dg.schedule(
     cron_schedule="0 3 * * 1",
     job=INGEST_JOB,
+    owners=[OWNER],
     description="Every week: data sets whose raw files are there; nothing is rebuilt when none changed.",
 )
 def weekly_ingest(context: dg.ScheduleEvaluationContext, raw_files: RawResource) -> Iterator[dg.RunRequest]:
@@ -74,6 +76,7 @@ def _nightly(
         name=f"nightly_{job.name}",
         cron_schedule=f"0 {hour} * * *",
         job=job,
+        owners=[OWNER],
         description=f"Every night: {job.description} What did not change is not made again.",
     )
     def nightly(context: dg.ScheduleEvaluationContext, store: StoreResource) -> Iterator[dg.RunRequest]:
@@ -100,18 +103,24 @@ SCHEDULES: Final = (
         name="nightly_choose_problems",
         cron_schedule="0 0 * * *",
         job=DEDUP_JOB,
+        owners=[OWNER],
         description="Every night: new problems and new reviews.",
     ),
     _nightly(TEACHER_JOB, 1, _both_languages),
     _nightly(TRUST_JOB, 5, lambda dataset: (dataset, dataset)),
     _nightly(JUDGE_JOB, 6, _both_languages),
     dg.ScheduleDefinition(
-        name="weekly_report", cron_schedule="0 9 * * 1", job=REPORT_JOB, description="Every week: funnel and data card."
+        name="weekly_report",
+        cron_schedule="0 9 * * 1",
+        job=REPORT_JOB,
+        owners=[OWNER],
+        description="Every week: funnel and data card.",
     ),
 )
 
 
 @dg.sensor(
+    owners=[OWNER],
     minimum_interval_seconds=30,
     description="Observes raw files, reviews and benchmark files, so that what was made from older ones shows as stale.",
 )
@@ -145,6 +154,7 @@ def outside_changed(
 
 @dg.sensor(
     job=INGEST_JOB,
+    owners=[OWNER],
     minimum_interval_seconds=60,
     description="Ingests a data set when its raw files are new or changed.",
 )
@@ -160,6 +170,7 @@ def raw_files_changed(context: dg.SensorEvaluationContext, raw_files: RawResourc
 
 
 @dg.sensor(
+    owners=[OWNER],
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Ends runs whose process was killed, so that they free their pool.",

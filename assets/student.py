@@ -258,6 +258,8 @@ def _opened(trial: _Trial, name: str) -> Iterator[step.LocalStudent | step.Serve
 TINY_JOB: Final = dg.define_asset_job(
     "tiny_student",
     selection=["student", *(table.name for table in EVALUATION_TABLES)],
+    owners=[OWNER],
+    tags={"costs": "cpu"},
     description="Train and try a tiny student on a CPU; its launchpad shows every option with this preset's value.",
     config={
         "ops": {

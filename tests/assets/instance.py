@@ -35,6 +35,12 @@ mutation Launch($params: ExecutionParams!) {
   launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
     ... on RunConfigValidationInvalid { errors { message } } }
 }"""
+BACKFILL: Final = """
+mutation Backfill($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) { __typename
+  ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+BACKFILLED: Final = """
+query Backfilled($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+  status isAssetBackfill runs(limit: 100) { id status } } } }"""
 TERMINATE: Final = """
 mutation Stop($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }"""
 STATUS: Final = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
@@ -99,6 +105,20 @@ class Instance:
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run_id: str = launched["run"]["runId"]
         return run_id
+
+    def backfill(self, assets: Sequence[str], partitions: Sequence[str]) -> list[str]:
+        """Materialize partitions as the dialog of the page does, wait for the end, and return the runs it took."""
+        params = {"assetSelection": [{"path": [name]} for name in assets], "partitionNames": list(partitions)}
+        launched = self.ask(BACKFILL, params=params)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+        def ended() -> Any:
+            found = self.ask(BACKFILLED, id=launched["backfillId"])["partitionBackfillOrError"]
+            return found if found["status"].startswith(("COMPLETED", "FAILED", "CANCELED")) else None
+
+        found = until(ended, 900)
+        assert found["status"] == "COMPLETED_SUCCESS", found
+        return [run["id"] for run in found["runs"]]
 
     def status(self, run_id: str) -> str:
         """Return the status of a run."""

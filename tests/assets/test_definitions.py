@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from ocr_pipeline.definitions import build_defs
+from ocr_pipeline.flow import FLOW
 from ocr_pipeline.tables import TABLES
 
 HEAVY = ("torch", "transformers", "sentence_transformers", "ray", "streamlit", "trl", "matplotlib")
@@ -66,6 +67,16 @@ def test_every_asset_shows_its_columns_and_owner(defs: dg.Definitions) -> None:
         assert node.description
         assert [column.name for column in columns] == TABLES[name].schema.names
         assert all(column.description for column in columns)
+
+
+def test_every_step_says_what_it_costs_and_where_its_code_stands(defs: dg.Definitions) -> None:
+    """The page links the function that does the work; the teacher's are told apart from what costs CPU only."""
+    graph = defs.resolve_asset_graph()
+    for step in FLOW:
+        node = graph.get(dg.AssetKey(step.writes[0].name))
+        (reference,) = node.metadata["dagster/code_references"].code_references
+        assert f"def {step.run.__name__}(" in Path(reference.file_path).read_text(encoding="utf-8").splitlines()[reference.line_number - 1]  # fmt: skip
+        assert node.tags["costs"] == ("teacher" if step.name in {"responses", "plans"} else "cpu")
 
 
 def test_jobs_schedules_and_sensors(defs: dg.Definitions) -> None:

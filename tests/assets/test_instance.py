@@ -23,6 +23,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 INGEST = ("problems", "tests", "solutions", "rejected")
 CHOSEN = ("duplicate_pairs", "unique_problems", "contamination", "clean_problems")
+GRID = ("responses", "samples", "executions", "reasoning_patterns", "problem_difficulty", "sft_dataset")
+STATS = """
+query S($keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) { assetKey { path }
+  partitionStats { numMaterialized numPartitions numFailed } } }"""
 NODES = "{ assetNodes { assetKey { path } partitionKeys staleStatus } }"
 PARTITIONS = (
     "query P($keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) { assetKey { path } staleStatusByPartition } }"
@@ -130,6 +134,17 @@ def test_a_range_goes_as_far_as_it_can(page: Instance) -> None:
     run = page.launch(["samples"], span("taco|python", "apps|cpp"))
     page.finish(run)
     assert {event["partition"] for event in events(page, "samples")} == {"taco|python"}
+
+
+def test_a_full_grid_from_the_page_reaches_the_end(page: Instance) -> None:
+    """Every partition of the teacher and of what follows is made, in one run, also those of data sets nobody ingested."""
+    nodes = {node["assetKey"]["path"][-1]: node["partitionKeys"] for node in page.ask(NODES)["assetNodes"]}
+    runs = page.backfill(GRID, nodes["responses"])
+    stats = page.ask(STATS, keys=[{"path": [name]} for name in GRID])["assetNodes"]
+    assert {node["assetKey"]["path"][-1]: node["partitionStats"] for node in stats} == {
+        name: {"numMaterialized": len(nodes[name]), "numPartitions": len(nodes[name]), "numFailed": 0} for name in GRID
+    }
+    assert len(runs) == 1
 
 
 def test_a_review_makes_exactly_what_depends_on_it_stale(page: Instance) -> None:
