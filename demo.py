@@ -31,7 +31,7 @@ STEPS: Final = (
     (("funnel", "data_card"), None),
 )
 COMMAND: Final = ".venv/bin/ocr-pipeline"
-WIDTH: Final = 100
+WIDTH: Final = 108
 LAST_LINES: Final = 30
 SHOWN: Final = 3
 THOUGHT: Final = 300
@@ -93,7 +93,9 @@ def show_rows(data: Path) -> None:
     rows = ds.dataset(data / "sft_dataset", format="parquet", exclude_invalid_files=True)
     found = rows.to_table(columns=["problem_id", "output", "solution", "pass_rate"]).to_pylist()
     for row in found[:: max(1, len(found) // SHOWN)][:SHOWN]:
-        thought = textwrap.shorten(row["output"].removeprefix("<think>"), THOUGHT, placeholder=" …")
+        thought = textwrap.shorten(
+            row["output"].removeprefix("<think>").split("</think>")[0], THOUGHT, placeholder=" …"
+        )
         print(f"\n{row['problem_id']}    pass rate {row['pass_rate']}")
         print(textwrap.fill(thought, WIDTH, initial_indent="  ", subsequent_indent="  "))
         print(textwrap.indent("\n".join(row["solution"].splitlines()[:LINES]), "  | "))

@@ -1,7 +1,9 @@
 """From a library step to Dagster events: run it for every partition that is asked for, and report what it did."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import dagster as dg
@@ -11,11 +13,13 @@ from assets.provenance import RECORDED, provenance
 from ocr_pipeline.building import Build, Built, build_unless_current
 from ocr_pipeline.console import PlainProgress, Progress
 from ocr_pipeline.errors import InputError, MissingInputError, PipelineError, TeacherError
+from ocr_pipeline.flow import FLOW
 from ocr_pipeline.store import Store
 
-__all__ = ["fails_in_one_line", "materialize", "partitions_of", "watched"]
+__all__ = ["fails_in_one_line", "for_the_page", "materialize", "partitions_of", "watched"]
 
 Partition = dict[str, str]
+FLAG: Final = re.compile(r"(?<![\w`-])--([a-z][a-z-]*[a-z])")
 RETRIES: Final = 1
 RETRY_AFTER_S: Final = 15
 
@@ -96,13 +100,30 @@ def fails_in_one_line(retries: int = RETRIES) -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        failure = dg.Failure(description=str(error), allow_retries=False)
+        failure = dg.Failure(description=for_the_page(str(error)), allow_retries=False)
         if isinstance(error, TeacherError) and retries < RETRIES:
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_AFTER_S) from failure
         raise failure from None
     except OSError as error:  # such as a page whose checksum is wrong
         message = f"a file cannot be read: {error}; if it is a part of the data root, materialize its partition again"
         raise dg.Failure(description=message, allow_retries=False) from error
+
+
+def for_the_page(message: str) -> str:
+    """Name options as the launchpad does: a message says ``--api-key-env`` where the page has ``api_key_env``."""
+
+    def shown(flag: re.Match[str]) -> str:
+        name = flag[1].replace("-", "_")
+        return f"`{_other_names().get(name, name)}`"
+
+    return FLAG.sub(shown, message)
+
+
+@cache
+def _other_names() -> dict[str, str]:
+    """Return the names that some options have on the command line, and those they have everywhere."""
+    models = {model for step in FLOW for model in step.all_options}
+    return {field.alias: name for model in models for name, field in model.model_fields.items() if field.alias}
 
 
 def watched(context: dg.AssetExecutionContext, description: str, unit: str) -> Progress:

@@ -3,6 +3,7 @@
 import base64
 import html
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -41,8 +42,10 @@ def code_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Return where the function of a step stands, for the link of its page."""
     plain = getattr(function, "func", function)  # of a named selection it is given the table first
     path, line = plain.__code__.co_filename, plain.__code__.co_firstlineno
-    reference = dg.LocalFileCodeReference(file_path=path, line_number=line, label=plain.__module__)
-    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
+    with warnings.catch_warnings():  # each start of Dagster would print that they are a beta of it
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        reference = dg.LocalFileCodeReference(file_path=path, line_number=line, label=plain.__module__)
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
 
 
 def _column_schema(table: Table) -> dg.TableSchema:

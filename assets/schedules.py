@@ -57,7 +57,6 @@ JOBS: Final = (INGEST_JOB, DEDUP_JOB, TEACHER_JOB, TRUST_JOB, JUDGE_JOB, REPORT_
 @dg.schedule(
     cron_schedule="0 3 * * 1",
     job=INGEST_JOB,
-    owners=[OWNER],
     description="Every week: data sets whose raw files are there; nothing is rebuilt when none changed.",
 )
 def weekly_ingest(context: dg.ScheduleEvaluationContext, raw_files: RawResource) -> Iterator[dg.RunRequest]:
@@ -76,7 +75,6 @@ def _nightly(
         name=f"nightly_{job.name}",
         cron_schedule=f"0 {hour} * * *",
         job=job,
-        owners=[OWNER],
         description=f"Every night: {job.description} What did not change is not made again.",
     )
     def nightly(context: dg.ScheduleEvaluationContext, store: StoreResource) -> Iterator[dg.RunRequest]:
@@ -103,7 +101,6 @@ SCHEDULES: Final = (
         name="nightly_choose_problems",
         cron_schedule="0 0 * * *",
         job=DEDUP_JOB,
-        owners=[OWNER],
         description="Every night: new problems and new reviews.",
     ),
     _nightly(TEACHER_JOB, 1, _both_languages),
@@ -113,14 +110,12 @@ SCHEDULES: Final = (
         name="weekly_report",
         cron_schedule="0 9 * * 1",
         job=REPORT_JOB,
-        owners=[OWNER],
         description="Every week: funnel and data card.",
     ),
 )
 
 
 @dg.sensor(
-    owners=[OWNER],
     minimum_interval_seconds=30,
     description="Observes raw files, reviews and benchmark files, so that what was made from older ones shows as stale.",
 )
@@ -154,7 +149,6 @@ def outside_changed(
 
 @dg.sensor(
     job=INGEST_JOB,
-    owners=[OWNER],
     minimum_interval_seconds=60,
     description="Ingests a data set when its raw files are new or changed.",
 )
@@ -170,7 +164,6 @@ def raw_files_changed(context: dg.SensorEvaluationContext, raw_files: RawResourc
 
 
 @dg.sensor(
-    owners=[OWNER],
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Ends runs whose process was killed, so that they free their pool.",

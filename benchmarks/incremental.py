@@ -113,7 +113,7 @@ class Flow:
 
     def __init__(self, root: Path, raw: Path, url: str, samples: int, instance: dg.DagsterInstance) -> None:
         """Assemble the definitions."""
-        teacher = TeacherResource(url=url, model=MODEL, samples=samples, window=64)
+        teacher = TeacherResource(urls=[url], model=MODEL, samples=samples, window=64)
         self.root = root
         self.defs = build_defs(
             store=StoreResource(root=str(root)),

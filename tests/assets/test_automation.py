@@ -39,8 +39,8 @@ def test_jobs_schedules_and_sensors_say_what_they_do() -> None:
     defs = build_defs()
     described = [*(defs.sensors or []), *(defs.schedules or []), *(defs.jobs or [])]
     assert [one.name for one in described if not one.description] == []
-    without = {one.name for one in described if not one.owners}
-    assert without == {"automation", "teacher_automation", "alert_on_failure"}  # Dagster takes no owner for these
+    # Owners of schedules and sensors are a beta of Dagster's, which warns of them at each start.
+    assert [one.name for one in defs.jobs or [] if not one.owners] == []
 
 
 class Hook(BaseHTTPRequestHandler):

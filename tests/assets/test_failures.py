@@ -1,0 +1,52 @@
+"""A failed run says in one line what to do, in the words of the page."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.flow import step_asset
+from assets.materialize import fails_in_one_line, for_the_page
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.store import Store
+from ocr_pipeline.tables import CLEAN_PROBLEMS
+from ocr_pipeline.teacher.steps import GENERATE
+from resources import RESOURCES, StoreResource
+from tests.evidence import root as fixture
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("check --url and --model", "check `urls` and `model`"),
+        ("leave out --api-key-env for it", "leave out `api_key_env` for it"),
+        ("`a--b` is -- not an option", "`a--b` is -- not an option"),
+    ],
+)
+def test_options_are_named_as_in_the_launchpad(said: str, shown: str) -> None:
+    """Flags of the command line are not on the page."""
+    assert for_the_page(said) == shown
+    with pytest.raises(dg.Failure) as failure, fails_in_one_line():
+        raise InputError(said)
+    assert failure.value.description == shown
+
+
+def test_a_teacher_that_cannot_be_reached_is_told_without_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page of the failed run shows, from the step itself."""
+    monkeypatch.setattr("assets.materialize.RETRY_AFTER_S", 0)
+    fixture.put(Store(tmp_path), CLEAN_PROBLEMS, [fixture.unique(fixture.SUM)])
+    resources = {name: resource() for name, (resource, _) in RESOURCES.items()}
+    resources |= {
+        "store": StoreResource(root=str(tmp_path)),
+        "teacher": RESOURCES["teacher"][0](urls=["http://127.0.0.1:9/v1"], model="m"),
+    }
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure) as failed:
+        dg.materialize(
+            [step_asset(GENERATE)],
+            instance=instance,
+            resources=resources,
+            partition_key="taco|python",
+        )
+    assert str(failed.value.description).endswith("start the server, or check `urls`")
