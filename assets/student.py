@@ -79,12 +79,12 @@ def student(
         opened, options = store.open(), JointStudentOptions.of(config)
         recipe = options.recipe
         table = SFT_DATASET if recipe.objective is step.Objective.SFT else PLAN_SFT_DATASET
-        problems = step.read_problems(opened.open(CLEAN_PROBLEMS).to_batches()) if table is SFT_DATASET else []
+        problems = step.read_problems(opened.batches(CLEAN_PROBLEMS)) if table is SFT_DATASET else []
         inputs = [*opened.references(table), *(opened.references(CLEAN_PROBLEMS) if problems else [])]
         key = _key(options, inputs)
         folder = _students(store) / config.name / key / config.name  # the last part is the student's name in the tables
         rows = step.read_rows(
-            opened.open(table).to_batches(),
+            opened.batches(table),
             {one.problem_id: one for one in problems},
             wording=options.wording,
             languages=options.languages,
@@ -226,8 +226,8 @@ def _benchmark(store: Store, name: str, config: EvaluationOptions) -> Benchmark:
     recipe = config.recipe
     if name == TRAINED_PROBLEMS:
         taught = store.open(PLAN_SFT_DATASET).to_table(columns=["problem_id"])["problem_id"].unique()
-        problems = store.open(PROBLEMS).to_batches(filter=pc.field("problem_id").isin(taught))
-        return read_benchmark(name, problems, store.open(TESTS).to_batches(), window=recipe.window)
+        problems = store.batches(PROBLEMS, where=pc.field("problem_id").isin(taught))
+        return read_benchmark(name, problems, store.batches(TESTS), window=recipe.window)
     known = sorted(keys["dataset"] for keys in store.partitions(PROBLEMS))
     if name not in known:
         raise InputError(f"no data set `{name}` is ingested; there are {', '.join(known)} and {TRAINED_PROBLEMS}")

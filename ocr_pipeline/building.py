@@ -5,6 +5,7 @@ This is the one place that decides whether work is done again. It does not know 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.metrics import count_build
 from ocr_pipeline.store import InputRef, Manifest, PartitionWriter, Store
 from ocr_pipeline.tables import Table
 
@@ -69,6 +71,7 @@ def build_unless_current(store: Store, build: Build) -> list[Built]:
 
 
 def _build(store: Store, build: Build) -> list[Built]:
+    start_s = time.monotonic()
     with ExitStack() as stack:
         writers = {
             table.name: stack.enter_context(
@@ -86,7 +89,10 @@ def _build(store: Store, build: Build) -> list[Built]:
         counts = build.run(writers).require_conserved("/".join([build.tables[0].name, *build.partition.values()]))
         for writer in writers.values():
             writer.counts = counts
-    return [Built(table, _written(writers[table.name]), reused=False) for table in build.tables]
+    built = [Built(table, _written(writers[table.name]), reused=False) for table in build.tables]
+    for one in built:
+        count_build(one.manifest, time.monotonic() - start_s)
+    return built
 
 
 def _written(writer: PartitionWriter) -> Manifest:
@@ -106,7 +112,7 @@ def schema_violations(store: Store, table: Table, partition: Mapping[str, str]) 
     if violations:
         return violations
     nulls = dict.fromkeys(table.required, 0)
-    for batch in dataset.to_batches(columns=list(table.required)):
+    for batch in store.batches(table, table.required, **partition):
         for name in nulls:
             nulls[name] += batch.column(name).null_count
     return [f"column `{name}` holds {count} nulls" for name, count in nulls.items() if count]

@@ -216,9 +216,7 @@ class StoreRows:
         """Stream the rows of all partitions."""
         wanted = None if self.dataset is None else pc.field("dataset") == self.dataset
         for keys in self.partitions:
-            yield from self.store.open(self.table, **keys).to_batches(
-                columns=None if columns is None else list(columns), filter=wanted
-            )
+            yield from self.store.batches(self.table, columns, where=wanted, **keys)
 
     def parts(self) -> Iterator[Part]:
         """Yield the partitions, each as its data set."""
@@ -230,7 +228,7 @@ class StoreRows:
         """Stream the rows of some problems."""
         wanted = among("problem_id", problem_ids)
         for keys in self.partitions:
-            yield from self.store.open(self.table, **keys).to_batches(filter=wanted)
+            yield from self.store.batches(self.table, where=wanted, **keys)
 
     def check(self) -> None:
         """Do nothing: rows of a data root were checked when they were written."""

@@ -126,7 +126,7 @@ def _fill(made: Path, store: Store, table: Table) -> None:
     licences: Counter[str] = Counter()
     for keys in store.partitions(table):
         with FileWriter(made / "data" / f"{'-'.join(keys.values())}.parquet", table) as writer:
-            for batch in store.open(table, **keys).to_batches(columns=table.schema.names):
+            for batch in store.batches(table, table.schema.names, **keys):
                 licences.update(batch["license"].to_pylist())
                 writer.write(batch)
     (made / "README.md").write_text(data_card(store, table, "data/*-{language}.parquet"), encoding="utf-8")

@@ -56,6 +56,7 @@ WANTED_OF_SAMPLES: Final = (
     "code",
     "reasoning_tokens",
 )
+OUTCOME_COLUMNS: Final = ("sample_id", "verdict", "pass_rate", "needs_checker")
 WANTED_OF_RESPONSES: Final = ("request_id", "text", "model")
 PROBLEM_COLUMNS: Final = (
     "problem_id",

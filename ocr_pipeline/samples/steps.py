@@ -11,7 +11,16 @@ from ocr_pipeline import samples
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import ENGINE
 from ocr_pipeline.samples.named import NamedSelection
-from ocr_pipeline.samples.selection import SelectionConfig, select
+from ocr_pipeline.samples.selection import (
+    COMPILES,
+    OUTCOME_COLUMNS,
+    PROBLEM_COLUMNS,
+    SAMPLE_COLUMNS,
+    WANTED_OF_RESPONSES,
+    WANTED_OF_SAMPLES,
+    SelectionConfig,
+    select,
+)
 from ocr_pipeline.samples.step import SampleConfig, separate
 from ocr_pipeline.steps import Job, Read, Service, Step
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES, SFT_DATASET, Table
@@ -39,10 +48,10 @@ def _select(job: Job, table: Table = SFT_DATASET, options: type[SelectionConfig]
     executions, config = job.read(EXECUTIONS), job.options(options)
     allowed = config.redistributable
     return select(
-        job.read(SAMPLES).batches,
-        job.read(RESPONSES).batches,
-        job.read(CLEAN_PROBLEMS).batches,
-        executions.batches if executions.exist else None,
+        partial(job.read(SAMPLES).batches, sorted({*SAMPLE_COLUMNS, COMPILES, *WANTED_OF_SAMPLES})),
+        partial(job.read(RESPONSES).batches, WANTED_OF_RESPONSES),
+        partial(job.read(CLEAN_PROBLEMS).batches, PROBLEM_COLUMNS),
+        partial(executions.batches, OUTCOME_COLUMNS) if executions.exist else None,
         config=config,
         redistributable=job.use(REDISTRIBUTABLE) if allowed is None else frozenset(allowed),
         writer=job.writer(table),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Store", "open_table"]
 
 GRACE_S: Final = 86_400.0
+GROUPS_AHEAD: Final = 1
 Partition = Mapping[str, str]
 NO_ROWS: Final = "no rows"
 """In the place of a hash: a slice that holds nothing."""
@@ -145,6 +149,52 @@ class Store:
         import pyarrow.dataset as ds
 
         return ds.FileSystemDataset(fragments, schema, parquet_format(), self._filesystem)
+
+    def batches(
+        self,
+        table: Table,
+        columns: Sequence[str] | None = None,
+        *,
+        where: pc.Expression | None = None,
+        **partition: str,
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream the partitions that match, a row group at a time and the next one ahead of it, in their order.
+
+        What is held does not grow with the rows: a scanner of pyarrow reads whole files ahead of a slow step.
+
+        Parameters
+        ----------
+        columns
+            Those that are needed; all of them unless given.
+        where
+            Only rows that fulfil it; row groups that hold none are not read.
+
+        Raises
+        ------
+        InputError
+            When no partition matches; says which exist.
+        StoreError
+            When the storage fails in the middle, with what it said.
+        """
+        opened = self.open(table, **partition)
+        wanted = list(opened.schema.names if columns is None else columns)
+
+        def row_groups() -> Iterator[ds.Fragment]:
+            with reaching(self.root):
+                for fragment in opened.get_fragments(where):
+                    yield from fragment.split_by_row_group(where, schema=opened.schema)
+
+        def read(group: ds.Fragment) -> pa.Table:
+            with reaching(self.root):
+                return group.to_table(opened.schema, columns=wanted, filter=where, use_threads=False)
+
+        groups = row_groups()
+        with ThreadPoolExecutor(GROUPS_AHEAD, "read-ahead") as pool:
+            ahead = deque(pool.submit(read, group) for group in itertools.islice(groups, GROUPS_AHEAD))
+            while ahead:
+                rows = ahead.popleft().result()
+                ahead.extend(pool.submit(read, group) for group in itertools.islice(groups, 1))
+                yield from rows.to_batches()
 
     def _fragments(self, table: Table, keys: dict[str, str], extra: Sequence[str]) -> Iterator[ds.Fragment]:
         guarantee = pc.scalar(True)  # noqa: FBT003 - an Arrow literal

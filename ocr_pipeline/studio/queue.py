@@ -112,7 +112,7 @@ def _pairs(store: Store, table: Table, build: Any) -> Iterator[Pair]:  # noqa: A
     if manifest is None:
         return
     threshold = float(manifest.config.get("threshold", DEFAULT_THRESHOLD))
-    for batch in store.open(table).to_batches():
+    for batch in store.batches(table):
         for row in batch.to_pylist():
             below = row["decided_by"] == THRESHOLD and row["decision"] == "clean"
             if (row["decided_by"] or "") in CERTAINTY and not below:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +136,17 @@ def services(home: Path, environment: dict[str, str]) -> Iterator[tuple[Instance
             )
             pids[str(command[0])] = process.pid
             stack.callback(process.wait)
-            stack.callback(process.terminate)
+            stack.callback(process.kill)  # where the signal to end is ignored, as below a shell's background job
+            stack.callback(_ended, process)
             until(ready, 180)
         yield instance, pids
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end and give it a minute."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(60)
 
 
 @pytest.mark.slow

@@ -43,6 +43,7 @@ GROUND = {
     "sample",
     "listening",
     "markdown",
+    "metrics",
     "mixing",
     "events",
     "prompts",

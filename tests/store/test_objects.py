@@ -420,3 +420,15 @@ def test_sweep_lists_and_then_deletes(store: Store) -> None:
     CliRunner().invoke(storage, [*asked, "--delete"])
     assert "part-00000-killed.parquet" not in names(store)
     assert whole(store) == "a"
+
+
+def test_a_storage_that_fails_in_the_middle_of_a_stream_is_one_line(
+    s3: Server, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read is right, and the rest is an error of the storage, not a traceback of a library."""
+    monkeypatch.setattr(objects, "ATTEMPTS", 1)
+    write(Store(root), test_rows(["a"]))
+    stream = Store(root).batches(TESTS, **TACO)
+    s3.misbehave(Fault(403, path=".parquet"))
+    with pytest.raises(StoreError, match=r"cannot be used: .*check the credentials"):
+        list(stream)

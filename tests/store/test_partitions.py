@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -360,3 +361,60 @@ def test_a_manifest_without_slices_is_referred_to_as_a_whole(tmp_path: Path) -> 
     del before["slices"]
     path.write_text(json.dumps(before), encoding="utf-8")
     assert store.reference(SLICED, "public") == store.reference(SLICED)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(TEXTS, max_size=30), st.sampled_from([None, "a"]))
+def test_a_stream_gives_the_rows_of_a_scan(texts: list[str], start: str | None) -> None:
+    """In their order, with the columns that were asked for and the keys of the folders, whatever the condition."""
+    where = None if start is None else pc.field("input") >= start
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        for dataset in ("taco", "apps"):
+            write(store, test_rows(texts), table=SMALL, partition={"dataset": dataset})
+        for columns in (None, ["input", "dataset"], ["test_id"]):
+            scanned = store.open(TESTS).to_table(columns=columns, filter=where)
+            streamed = list(store.batches(TESTS, columns, where=where))
+            assert pa.Table.from_batches(streamed, scanned.schema).to_pylist() == scanned.to_pylist()
+
+
+def test_a_stream_reads_one_row_group_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the reader is, what is held is the row group that it has and the next."""
+    write(Store(tmp_path), test_rows([str(i) for i in range(30)]), table=SMALL)
+    read: list[int] = []
+    to_table = ds.ParquetFileFragment.to_table
+
+    class Counted:
+        def __init__(self, fragment: ds.ParquetFileFragment) -> None:
+            self.fragment = fragment
+
+        def to_table(self, *arguments: object, **options: object) -> pa.Table:
+            read.append(len(read))
+            return to_table(self.fragment, *arguments, **options)
+
+        def split_by_row_group(self, *arguments: object, **options: object) -> list[Counted]:
+            return [Counted(one) for one in self.fragment.split_by_row_group(*arguments, **options)]
+
+    opened = Store(tmp_path).open(TESTS, **TACO)
+
+    class Opened:
+        schema = opened.schema
+
+        @staticmethod
+        def get_fragments(*_: object) -> list[Counted]:
+            return [Counted(one) for one in opened.get_fragments()]
+
+    store = Store(tmp_path)
+    monkeypatch.setattr(store, "open", lambda *_, **__: Opened())
+    stream = store.batches(TESTS, ["input"], **TACO)
+    for number in range(1, 6):
+        next(stream)
+        assert len(read) <= number + 1
+    stream.close()
+    assert len(read) <= 6
+
+
+def test_a_stream_of_a_missing_partition_says_what_there_is(tmp_path: Path) -> None:
+    """The same line as opening it."""
+    with pytest.raises(InputError, match="no partition tests/dataset=taco"):
+        next(Store(tmp_path).batches(TESTS, **TACO))
