@@ -51,7 +51,8 @@ class Found:
     """One small object as it is now."""
 
     data: bytes
-    tag: str
+    version: Mapping[str, str]
+    """What tells this version from another: a tag, and with Google a number."""
     writer: str
     """Who put it, for a person."""
 
@@ -150,7 +151,9 @@ class Objects:
             told = {str(name).lower(): str(value) for name, value in answer.attributes.items()}
             when = f"{answer.meta['last_modified']:%Y-%m-%d %H:%M:%S} UTC"
             writer = f"run {told.get('run', 'unknown')} (process {told.get('process', '?')} on {told.get('host', '?')}) at {when}"
-            return Found(answer.bytes().to_bytes(), answer.meta["e_tag"] or "", writer)
+            told_apart = {"e_tag": answer.meta["e_tag"], "version": answer.meta["version"]}
+            version = {name: value for name, value in told_apart.items() if value is not None}
+            return Found(answer.bytes().to_bytes(), version, writer)
         return None
 
     def put(self, path: str, data: bytes, *, replaces: Found | None, writer: Mapping[str, str]) -> None:
@@ -166,7 +169,7 @@ class Objects:
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-        mode: Any = {"e_tag": replaces.tag} if replaces else "create"
+        mode: Any = dict(replaces.version) if replaces else "create"
         try:
             obstore.put(self._control, _name(path), data, mode=mode, attributes=dict(writer), use_multipart=False)
         except (AlreadyExistsError, PreconditionError) as refused:
@@ -224,7 +227,7 @@ class Objects:
         if self._is_conditional:
             return
         path = f"{base}/{PROBE}"
-        other = Found(b"", '"00000000000000000000000000000000"', "")
+        other = Found(b"", {"e_tag": '"00000000000000000000000000000000"', "version": "1"}, "")
         says: list[bool] = []
         for found in (None, None, other):
             try:
