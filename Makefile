@@ -1,6 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. Everything is installed into .venv from the lock file.
 .DEFAULT_GOAL := help
-.PHONY: help install demo student test test-all test-vllm readme lint ui bench lock clean
+.PHONY: help install demo student test test-all test-vllm readme lint ui truth bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -52,8 +52,11 @@ lock: ## Resolve the lock file anew
 	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/^torch==.*/torch==2.13.0/' > requirements.lock
 	rm -rf .venv-lock
 
+truth: install ## Measure how often every stage errs, on OCR_REAL_DATA; FAST=--fast leaves out what takes long
+	$(BIN)/python benchmarks/truth.py $(FAST) $(STAGE)
+
 bench: install ## Run the benchmarks: ratios against a peer or a limit in the same run
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/truth.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## Remove what was built; the data root stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

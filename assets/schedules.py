@@ -44,7 +44,9 @@ TEACHER_JOB: Final = _job(
     ["responses", "samples", "reasoning_patterns"],
     "The teacher, within the caps of its resource, and its answers in parts.",
 )
-TRUST_JOB: Final = _job("check_tests", ["test_trust"], "What correct solutions say of the tests.")
+TRUST_JOB: Final = _job(
+    "check_tests", ["test_trust", "test_quality"], "What correct and wrong programs say of the tests."
+)
 JUDGE_JOB: Final = _job(
     "judge_samples",
     ["executions", "problem_difficulty", "sft_dataset"],

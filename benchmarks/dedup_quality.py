@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.contamination import Benchmark, ContaminationConfig, check
-from ocr_pipeline.duplicates import DuplicateConfig, LabelledPair, compare_problems, read_labelled
+from ocr_pipeline.duplicates import Comparison, DuplicateConfig, LabelledPair, compare_problems, read_labelled
 from ocr_pipeline.duplicates.curve import THRESHOLDS, decide_labelled, quality_at
 from ocr_pipeline.duplicates.decisions import DecidedBy, Decision
 from ocr_pipeline.similarity import Encoder, Reviews, load_encoder, normalise
@@ -64,7 +64,8 @@ def main() -> None:
             row = {"threshold": threshold} | {name: round(float(quality[name] or 0), 4) for name in quality}
             print(f"  {json.dumps(row)}")
         print_real_pairs(data, Path(folder), encoder)
-        print(rephrased(data, encoder))
+        traced, rows = rephrased(data, encoder)
+        print(f"rephrased HumanEval traced to its original: {traced} of {rows} ({traced / rows:.3f})")
 
 
 def print_tools(pairs: Sequence[LabelledPair], ours: Sequence[Decision]) -> None:
@@ -101,21 +102,33 @@ def line(name: str, pairs: Sequence[LabelledPair], said: Sequence[Decision]) -> 
 def print_real_pairs(data: Path, folder: Path, encoder: Encoder) -> None:
     """Print what becomes of pairs of real rows at or above 0.7, and of those among them that a person read."""
     problems, tests = ingested(data, folder)
-    for name, given in (("with tests", tests.to_batches()), ("without tests", None)):
-        found = compare_problems(
-            problems.to_batches(), tests=given, config=DuplicateConfig(), encoder=encoder, reviews=Reviews()
-        )
+    for name, given in (("with tests", tests), ("without tests", None)):
+        found, pairs, said = read_pairs(problems, given, encoder)
         print(f"\nreal rows {name}: {problems.num_rows} problems, {found.pairs.num_rows} pairs, {dict(found.notes)}")
-        read = {row["pair_key"]: row["same"] for row in json.loads(READ_PAIRS.read_text("utf-8"))}
-        rows = {row["pair_key"]: row for row in found.pairs.to_pylist() if row["pair_key"] in read}
-        texts = dict(zip(problems["problem_id"].to_pylist(), problems["statement"].to_pylist(), strict=True))
-        pairs = [
-            LabelledPair(texts[row["left_id"]], texts[row["right_id"]], is_same=read[key]) for key, row in rows.items()
-        ]
         print(
-            f"of {len(read)} pairs that were read {len(pairs)} are among them, {sum(pair.is_same for pair in pairs)} the same"
+            f"{len(pairs)} of the pairs that were read are among them, {sum(pair.is_same for pair in pairs)} the same"
         )
-        print_tools(pairs, [Decision(row["decision"]) for row in rows.values()])
+        print_tools(pairs, said)
+
+
+def read_pairs(
+    problems: pa.Table, tests: pa.Table | None, encoder: Encoder
+) -> tuple[Comparison, list[LabelledPair], list[Decision]]:
+    """Compare real rows; return also the pairs among them that a person read, and what is decided of each."""
+    found = compare_problems(
+        problems.to_batches(),
+        tests=None if tests is None else tests.to_batches(),
+        config=DuplicateConfig(),
+        encoder=encoder,
+        reviews=Reviews(),
+    )
+    read = {row["pair_key"]: row["same"] for row in json.loads(READ_PAIRS.read_text("utf-8"))}
+    rows = {row["pair_key"]: row for row in found.pairs.to_pylist() if row["pair_key"] in read}
+    texts = dict(zip(problems["problem_id"].to_pylist(), problems["statement"].to_pylist(), strict=True))
+    pairs = [
+        LabelledPair(texts[row["left_id"]], texts[row["right_id"]], is_same=read[key]) for key, row in rows.items()
+    ]
+    return found, pairs, [Decision(row["decision"]) for row in rows.values()]
 
 
 def ingested(data: Path, folder: Path) -> tuple[pa.Table, pa.Table]:
@@ -193,8 +206,8 @@ def lexical(pairs: Sequence[LabelledPair]) -> list[bool]:
     return [fuzz.ratio(normalise(pair.left), normalise(pair.right)) >= LEXICAL_RATIO for pair in pairs]
 
 
-def rephrased(data: Path, encoder: Encoder) -> str:
-    """Check rephrased HumanEval problems against HumanEval."""
+def rephrased(data: Path, encoder: Encoder) -> tuple[int, int]:
+    """Check rephrased HumanEval problems against HumanEval; return how many are traced to their original, of how many."""
     originals = pq.read_table(data / "benchmarks" / "humaneval.parquet").column("text")
     rows = pq.read_table(data / "dedup" / "humaneval_rephrased.parquet").to_pylist()
     ids = [str(number) for number in range(len(originals))]
@@ -217,7 +230,7 @@ def rephrased(data: Path, encoder: Encoder) -> str:
         for row in found
         if row["decision"] == "contaminated" and row["problem_id"].endswith(f"/{row['benchmark_id']}")
     }
-    return f"rephrased HumanEval traced to its original: {len(own)} of {len(rows)} ({len(own) / len(rows):.3f})"
+    return len(own), len(rows)
 
 
 if __name__ == "__main__":

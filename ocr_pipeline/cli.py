@@ -25,6 +25,7 @@ STEPS: Final = (
     "separate",
     "judge",
     "generate-tests",
+    "test-quality",
     "difficulty",
     "patterns",
     "select",

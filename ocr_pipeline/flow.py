@@ -15,6 +15,7 @@ from ocr_pipeline.exports.steps import MEASURE_DIFFICULTY
 from ocr_pipeline.generating.steps import GENERATE_TESTS
 from ocr_pipeline.judge.steps import CHECK_TESTS, JUDGE
 from ocr_pipeline.plans.steps import MAKE_PLANS, MIX
+from ocr_pipeline.quality.steps import MEASURE_TESTS
 from ocr_pipeline.samples.steps import SELECT, SEPARATE
 from ocr_pipeline.sources.steps import INGEST
 from ocr_pipeline.steps import Step
@@ -33,6 +34,7 @@ FLOW: Final = (
     SEPARATE,
     CHECK_TESTS,
     GENERATE_TESTS,
+    MEASURE_TESTS,
     JUDGE,
     FIND_PATTERNS,
     MEASURE_DIFFICULTY,
@@ -103,6 +105,11 @@ COMMANDS: Final = (
         "generate-tests",
         "Make tests that catch wrong programs: inputs within the bounds, outputs that right programs agree on.",
         (GENERATE_TESTS,),
+    ),
+    Command(
+        "test-quality",
+        "Measure how many right programs the tests of each problem refuse, and how many wrong ones they let through.",
+        (MEASURE_TESTS,),
     ),
     Command(
         "difficulty",

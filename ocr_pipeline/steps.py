@@ -88,6 +88,8 @@ class Read:
     """Another table that the step reads and that is made from this one, so that waiting for that one is enough."""
     when: Callable[[Job], bool] | None = None
     """Whether this job reads it at all; only then is its content part of the fingerprint."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Other names that columns of files may have, and what they are called in the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,7 @@ class FileRows:
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream the rows with all columns of the table; absent ones have their defaults."""
-        for batch in open_files(self.paths, self.read.table, required=self.read.needed):
+        for batch in open_files(self.paths, self.read.table, required=self.read.needed, renamed=self.read.renamed):
             yield batch if columns is None else batch.select(list(columns))
 
     def parts(self) -> Iterator[Part]:
@@ -275,7 +277,13 @@ class FileRows:
 
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
         """Stream the rows of some problems; Parquet files skip what is not needed."""
-        yield from open_files(self.paths, self.read.table, required=self.read.needed, problem_ids=problem_ids)
+        yield from open_files(
+            self.paths,
+            self.read.table,
+            required=self.read.needed,
+            problem_ids=problem_ids,
+            renamed=self.read.renamed,
+        )
 
     def check(self) -> None:
         """Read everything once, so that what cannot be read is refused before hours of work depend on it."""

@@ -116,6 +116,15 @@ TEST_RESULT: Final = pa.struct(
     ]
 )
 
+TEST_CATCHES: Final = pa.struct(
+    [
+        pa.field("test_id", pa.string(), nullable=False),
+        pa.field("right_failed", pa.int32(), nullable=False),
+        pa.field("wrong_failed", pa.int32(), nullable=False),
+        pa.field("caught_alone", pa.int32(), nullable=False),
+    ]
+)
+
 
 def _column(name: str, kind: pa.DataType, description: str, *, unit: str = "") -> pa.Field:
     """Describe one column; a name that ends in ``?`` may be null."""
@@ -467,6 +476,59 @@ TEST_TRUST: Final = Table(
     ),
 )
 
+TEST_QUALITY: Final = Table(
+    name="test_quality",
+    description="How good the tests of each problem are: which right programs they refuse, and which wrong ones they let through.",
+    key=("problem_id", "policy"),
+    partition_by=("dataset",),
+    row_group_rows=8_192,
+    schema=_schema(
+        _column("problem_id", NAME, "Problem whose tests were measured."),
+        _column(
+            "policy",
+            NAME,
+            "Which tests: source, generated, or all; tests that test_trust flags are in none.",
+        ),
+        _column("tests", pa.int32(), "Tests of the policy.", unit="tests"),
+        _column("bytes", pa.int64(), "Their inputs and expected outputs.", unit="bytes"),
+        _column("right_run", pa.int32(), "Right programs that were run.", unit="programs"),
+        _column("right_passed", pa.int32(), "Those that pass every test.", unit="programs"),
+        _column("wrong_run", pa.int32(), "Wrong programs that were run.", unit="programs"),
+        _column("wrong_failed", pa.int32(), "Those that fail a test.", unit="programs"),
+        _column("tpr?", pa.float64(), "right_passed / right_run; null where none was run."),
+        _column("tpr_low?", pa.float64(), "Lower end of its 95 % interval (Wilson)."),
+        _column("tpr_high?", pa.float64(), "Upper end of its 95 % interval (Wilson)."),
+        _column("tnr?", pa.float64(), "wrong_failed / wrong_run; null where none was run."),
+        _column("tnr_low?", pa.float64(), "Lower end of its 95 % interval (Wilson)."),
+        _column("tnr_high?", pa.float64(), "Upper end of its 95 % interval (Wilson)."),
+        _column("mutants_run", pa.int32(), "Mutants of right programs that were run.", unit="mutants"),
+        _column("mutants_killed", pa.int32(), "Those that fail a test of the policy.", unit="mutants"),
+        _column(
+            "mutants_equivalent",
+            pa.int32(),
+            "Those that agree with their original on every input known, of whatever policy.",
+            unit="mutants",
+        ),
+        _column(
+            "mutation_score?",
+            pa.float64(),
+            "mutants_killed / (mutants_run - mutants_equivalent); null where no input is known beside the policy's own.",
+        ),
+        _column(
+            "unscored",
+            pa.int32(),
+            "Programs that were not run or did not compile, and say nothing of the tests.",
+            unit="programs",
+        ),
+        _column("refused_right", NAMES, "Right programs that fail a test: the program may be wrong, or the test."),
+        _column("missed_wrong", NAMES, "Wrong programs that pass every test."),
+        _column("per_test", pa.list_(TEST_CATCHES), "What each test does, in their order."),
+        _column("flags", NAMES, "one_test, contradictory_tests, right_refused."),
+        _column("band?", NAME, "Trust in a pass: strong, fair or weak, by tnr, or the mutants where few are wrong."),
+        _column("reason?", NAME, "Why nothing could be measured, in one word such as no_tests; null when it was."),
+    ),
+)
+
 EXECUTIONS: Final = Table(
     name="executions",
     description="Samples that were run against the tests of their problem.",
@@ -504,6 +566,13 @@ EXECUTIONS: Final = Table(
             "Its asserts used names that only the candidate defines, or ran in the candidate's process, because the data "
             "set says so: the rate is an upper bound.",
         ),
+        _column(
+            "tests_tpr?", pa.float64(), "Share of right programs that the problem's tests let pass; null: not measured."
+        ),
+        _column(
+            "tests_tnr?", pa.float64(), "Share of wrong programs that the problem's tests catch; null: not measured."
+        ),
+        _column("tests_band?", NAME, "Trust in a pass: strong, fair, weak; null: not measured, or by too few."),
         _column("runtime?", NAME, "Version of the interpreter or of the compiler."),
         _column(
             "sandbox_tier?", NAME, "A (namespaces), B (Landlock and seccomp) or C (not isolated, by explicit option)."
@@ -721,6 +790,7 @@ TABLES: Final[dict[str, Table]] = {
         CLEAN_PROBLEMS,
         REVIEWS,
         TEST_TRUST,
+        TEST_QUALITY,
         RESPONSES,
         SAMPLES,
         EXECUTIONS,

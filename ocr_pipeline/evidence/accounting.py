@@ -31,6 +31,7 @@ from ocr_pipeline.tables import (
     SAMPLES,
     SFT_DATASET,
     SOLUTIONS,
+    TEST_QUALITY,
     TEST_TRUST,
     TESTS,
     UNIQUE_PROBLEMS,
@@ -86,7 +87,7 @@ def _raw_rows(store: Store) -> Iterator[str]:
 
 
 def _tests_and_solutions(store: Store) -> Iterator[str]:
-    for table in (TESTS, SOLUTIONS, TEST_TRUST):
+    for table in (TESTS, SOLUTIONS, TEST_TRUST, TEST_QUALITY):
         for keys in store.partitions(table):
             known = _column(store, PROBLEMS, "problem_id", **keys)
             strangers = _missing(_column(store, table, "problem_id", **keys), known)

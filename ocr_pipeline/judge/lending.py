@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine.services import CLUSTER
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.programs import Tiers
 from ocr_pipeline.judge.sandbox import choose_plan
@@ -17,13 +19,36 @@ from ocr_pipeline.judge.verdicts import Isolation, JudgeConfig
 from ocr_pipeline.steps import JUDGED, Services
 from ocr_pipeline.tables import EXECUTIONS
 
-__all__ = ["MOST_TESTS", "LentJudge", "judge_of_pairs", "lend_judge", "open_judge_of_pairs"]
+__all__ = ["MOST_TESTS", "LentJudge", "judge_of_pairs", "lend_judge", "open_judge", "open_judge_of_pairs"]
 
 MOST_TESTS: Final = 20
 """Tests of one problem that a solution of another one is run on: more cost time and say no more."""
 PYTHON_TIME_FACTOR: Final = 2.0
 
 LentJudge: TypeAlias = "Callable[[Iterable[pa.RecordBatch], TestSource, Iterable[pa.RecordBatch]], pa.Table]"
+
+
+@contextmanager
+def open_judge(services: Services) -> Iterator[Callable[..., StageCounts]]:
+    """Lend the judge as it judges samples, with its own options, its checkpoint and the cluster.
+
+    It is called as :func:`~ocr_pipeline.judge.step.judge` is, and ``changes`` are options that the borrower wants otherwise.
+    """
+    config, folder, engine = services.options(JudgeConfig), services.folder(JUDGED), services[CLUSTER]
+
+    def run(
+        problems: Iterable[pa.RecordBatch],
+        tests: TestSource,
+        samples: Iterable[pa.RecordBatch],
+        *,
+        changes: Mapping[str, Any],
+        **given: Any,
+    ) -> StageCounts:
+        return judge(
+            problems, tests, samples, config=config.replaced(**changes), checkpoint=folder, engine=engine, **given
+        )
+
+    yield run
 
 
 class _Kept:

@@ -25,6 +25,7 @@ from ocr_pipeline.engine import Engine, LocalEngine
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import VERSION
 from ocr_pipeline.judge.checkpoint import Checkpoint, key_prefix, result_key
+from ocr_pipeline.judge.policy import Quality
 from ocr_pipeline.judge.programs import Tiers, runtime_of
 from ocr_pipeline.judge.sandbox import choose_plan
 from ocr_pipeline.judge.spool import Sample, Spool
@@ -48,6 +49,7 @@ __all__ = ["TestSource", "judge"]
 TestSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 """Gives the tests of some problems: columns problem_id, test_id, input, expected; other rows are ignored."""
 
+UNMEASURED: Final[Quality] = {}
 FIRST_SHELF: Final = 32
 LARGEST_SHELF: Final = 512
 SHELF_BYTES: Final = 32 << 20
@@ -61,6 +63,7 @@ def judge(  # noqa: PLR0913 - inputs, and options by name
     config: JudgeConfig,
     writer: TableWriter,
     trust: Iterable[pa.RecordBatch] = (),
+    quality: Quality = UNMEASURED,
     checkpoint: Path | None = None,
     progress: Progress = SILENT,
     engine: Engine | None = None,
@@ -82,6 +85,8 @@ def judge(  # noqa: PLR0913 - inputs, and options by name
     trust
         ``test_trust`` rows: tests that reference solutions fail are left out, and samples of a problem that none
         passes are not run.
+    quality
+        By problem, how good its tests are: every verdict carries it.
     checkpoint
         Folder that keeps finished results; the next run takes them from there.
     progress
@@ -114,7 +119,9 @@ def judge(  # noqa: PLR0913 - inputs, and options by name
             progress.advance(judged)
         for rows in spool.rows():
             settled = [(sample, _settled(sample, result, listed, known)) for sample, result in rows]
-            written = [_row(sample, execution, listed, known) for sample, execution in settled]
+            written = [
+                _row(sample, execution, listed, known) | _grade(sample, quality) for sample, execution in settled
+            ]
             writer.write(pa.RecordBatch.from_pylist(written, schema=EXECUTIONS.schema))
             tally.add(settled, known)
     return tally.counts(run.reused).require_conserved("judge")
@@ -340,6 +347,12 @@ def _row(
         "sandbox_tier": execution.tier,
         "runtime": execution.runtime or None,
     }
+
+
+def _grade(sample: Sample, quality: Quality) -> dict[str, Any]:
+    """Return how far the verdict on a sample can be trusted."""
+    measured = quality.get(sample.problem_id, {})
+    return {f"tests_{name}": measured.get(name) for name in ("tpr", "tnr", "band")}
 
 
 def _result(result: TestResult) -> dict[str, Any]:

@@ -8,19 +8,36 @@ from typing import Final
 from ocr_pipeline import judge
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import CLUSTER
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.judge.policy import TestsOptions, TestsPolicy, chosen_tests, quality_of
 from ocr_pipeline.judge.sandbox import require_hidden
 from ocr_pipeline.judge.step import judge as judge_samples
 from ocr_pipeline.judge.trust import check_tests
 from ocr_pipeline.judge.verdicts import JudgeConfig, TrustConfig
 from ocr_pipeline.steps import JUDGED, Job, Read, Step
-from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, SAMPLES, SOLUTIONS, TEST_TRUST, TESTS
+from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
+    EXECUTIONS,
+    GENERATED_TESTS,
+    SAMPLES,
+    SOLUTIONS,
+    TEST_QUALITY,
+    TEST_TRUST,
+    TESTS,
+)
 
 __all__ = ["CHECK_TESTS", "JUDGE"]
 
 GROUP: Final = "5_samples"
 POOL: Final = "sandbox"
 PROBLEMS_READ: Final = Read(CLEAN_PROBLEMS, ("problem_id",))
+TRUST_COLUMNS: Final = ("problem_id", "test_id", "flag")
+QUALITY_COLUMNS: Final = ("problem_id", "policy", "tpr", "tnr", "band")
 TESTS_READ: Final = Read(TESTS, ("problem_id", "test_id", "input", "expected"))
+
+
+def _takes_generated(job: Job) -> bool:
+    return job.options(TestsOptions).tests_policy is not TestsPolicy.SOURCE
 
 
 def _check_tests(job: Job) -> StageCounts:
@@ -42,14 +59,21 @@ def _check_tests(job: Job) -> StageCounts:
 def _judge(job: Job) -> StageCounts:
     require_hidden(job.places)
     job.read(TESTS).check()
-    trust = job.read(TEST_TRUST)
+    policy = job.options(TestsOptions).tests_policy
+    trust, measured, generated = job.read(TEST_TRUST), job.read(TEST_QUALITY), job.read(GENERATED_TESTS)
+    flags = [row for batch in (trust.batches(TRUST_COLUMNS) if trust.exist else ()) for row in batch.to_pylist()]
+    if policy is not TestsPolicy.SOURCE and not generated.exist:
+        raise InputError(
+            f"tests_policy is {policy}, but there are no generated tests; materialize generated_tests, or give --generated_tests"
+        )
     return judge_samples(
         job.read(CLEAN_PROBLEMS).batches(),
-        job.read(TESTS).of,
+        chosen_tests(policy, job.read(TESTS).of, generated.of, flags),
         job.read(SAMPLES).batches(),
         config=job.options(JudgeConfig),
         writer=job.writer(EXECUTIONS),
         trust=trust.batches() if trust.exist else (),
+        quality=quality_of(policy, measured.batches(), flags) if measured.exist else {},
         checkpoint=job.folder(JUDGED),
         progress=job.progress,
         engine=job.use(CLUSTER),
@@ -77,15 +101,17 @@ CHECK_TESTS: Final = Step(
 JUDGE: Final = Step(
     name="executions",
     group=GROUP,
-    version=judge.VERSION,
+    version=f"{judge.VERSION}.1",  # rows have further columns; verdicts that are kept stay as they are
     reads=(
         Read(SAMPLES, ("sample_id", "problem_id", "language", "code")),
         PROBLEMS_READ,
         replace(TESTS_READ, through=TEST_TRUST),
         Read(TEST_TRUST, is_optional=True),
+        Read(TEST_QUALITY, QUALITY_COLUMNS, is_optional=True),
+        Read(GENERATED_TESTS, TESTS_READ.needed, is_optional=True, when=_takes_generated),
     ),
     writes=(EXECUTIONS,),
-    options=(JudgeConfig,),
+    options=(JudgeConfig, TestsOptions),
     uses=(CLUSTER,),
     folders=(JUDGED,),
     partition_by=("dataset", "language"),

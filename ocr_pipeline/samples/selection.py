@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -36,6 +38,8 @@ Batches = Callable[[], Iterable[pa.RecordBatch]]
 PLACEHOLDER: Final = "-"
 ID_DIGITS: Final = 32  # as many as the released data set's ids have
 ACCEPTED: Final = "accepted"
+UNMEASURED: Final = "unmeasured"
+BANDS: Final = ("strong", "fair", "weak", UNMEASURED)
 MOST_ROWS: Final = 256
 SAMPLE_COLUMNS: Final = (
     "sample_id",
@@ -56,7 +60,8 @@ WANTED_OF_SAMPLES: Final = (
     "code",
     "reasoning_tokens",
 )
-OUTCOME_COLUMNS: Final = ("sample_id", "verdict", "pass_rate", "needs_checker")
+TRUST_COLUMNS: Final = ("tests_tpr", "tests_tnr", "tests_band")  # absent from executions of before 2026-11-26, too
+OUTCOME_COLUMNS: Final = ("sample_id", "verdict", "pass_rate", "needs_checker", *TRUST_COLUMNS)
 WANTED_OF_RESPONSES: Final = ("request_id", "text", "model")
 PROBLEM_COLUMNS: Final = (
     "problem_id",
@@ -105,6 +110,10 @@ class Drop(StrEnum):
     NEEDS_CHECKER = "needs_checker"
     RATE_BELOW = "pass_rate_below"
     RATE_ABOVE = "pass_rate_above"
+    TNR_BELOW = "tests_tnr_below"
+    TPR_BELOW = "tests_tpr_below"
+    TESTS_UNMEASURED = "tests_unmeasured"
+    TRUST_SHARE = "trust_share"
     DUPLICATE = "duplicate"
     OVER_LIMIT = "over_limit"
     NOT_IN_MIX = "not_in_mix"
@@ -116,6 +125,23 @@ class SelectionConfig(Options):
     execution: Execution = option(Execution.ALL, "Which samples stay, by what the tests said")
     pass_rate_min: float | None = option(None, "Lowest pass rate that stays", ge=0, le=1)
     pass_rate_max: float | None = option(None, "Highest pass rate that stays", ge=0, le=1)
+    min_tnr: float | None = option(
+        None,
+        "Of samples that pass, only those whose problem's tests catch at least this share of wrong programs",
+        ge=0,
+        le=1,
+    )
+    min_tpr: float | None = option(
+        None,
+        "Of samples that fail, only those whose problem's tests let pass at least this share of right programs",
+        ge=0,
+        le=1,
+    )
+    trust_shares: tuple[str, ...] = option(
+        (),
+        "BAND=SHARE, again for each: of samples that pass, the share that stays by trust in the tests, which is strong, "
+        "fair, weak or unmeasured; a hash of the id says which",
+    )
     drop_reasoning_with_code: bool = option(True, "Drop reasoning that holds a code block")
     drop_duplicates: bool = option(
         False, "Keep one sample per distinct program of a problem; the paper keeps all, for their reasonings differ"
@@ -150,6 +176,11 @@ class SelectionConfig(Options):
         return self
 
     @model_validator(mode="after")
+    def _shares_are_read(self) -> Self:
+        self.shares  # noqa: B018 - makes sure that they can be read
+        return self
+
+    @model_validator(mode="after")
     def _mix_is_read(self) -> Self:
         read_weights(self.mix)
         if self.mix_rows is not None and not self.mix:
@@ -167,6 +198,28 @@ class SelectionConfig(Options):
         """Whether a sample that was not run can be judged by this selection."""
         return self.execution is not Execution.ALL or self.pass_rate_min is not None or self.pass_rate_max is not None
 
+    @property
+    def needs_trust(self) -> bool:
+        """Whether it matters how good the tests are."""
+        return self.min_tnr is not None or self.min_tpr is not None or bool(self.trust_shares)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of passing samples that stays, by band."""
+        return dict(_read_share(text) for text in self.trust_shares)
+
+
+def _read_share(text: str) -> tuple[str, float]:
+    band, _, amount = text.partition("=")
+    try:
+        share = float(amount)
+    except ValueError:
+        share = math.nan
+    if band not in BANDS or not 0 <= share <= 1:
+        message = f"trust_shares must be a band ({', '.join(BANDS)}), = and a share from 0 to 1, got `{text}`"
+        raise ValueError(message)
+    return band, share
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -175,6 +228,9 @@ class _Outcome:
     pass_rate: float | None = None
     is_accepted: bool = False
     needs_checker: bool = False
+    tpr: float | None = None
+    tnr: float | None = None
+    band: str = UNMEASURED
 
 
 NOT_RUN: Final = _Outcome()
@@ -221,7 +277,7 @@ def select(  # noqa: PLR0913 - the tables of a selection
         When samples and responses are not of one build, a selection by tests has no executions, or a teacher has too
         few samples for the mix.
     """
-    if config.needs_execution and executions is None:
+    if (config.needs_execution or config.needs_trust) and executions is None:
         low, high = config.pass_rates
         raise InputError(
             f"selection: execution={config.execution} with pass rates from {low:g} to {high:g} needs the executions of "
@@ -232,12 +288,21 @@ def select(  # noqa: PLR0913 - the tables of a selection
     decisions = _decide(samples(), facts, outcomes, config)
     if config.mix:
         _mix(decisions, (models or responses)(), config)
+    trusted: Counter[str] = Counter()
     for first_row, batch in _aligned(samples(), responses()):
         chosen = [row for row in range(batch.num_rows) if decisions[first_row + row] == KEPT]
         if chosen:
-            writer.write(_rows(batch.take(pa.array(chosen)), facts, outcomes))
+            rows = batch.take(pa.array(chosen))
+            writer.write(_rows(rows, facts, outcomes))
+            trusted.update(_told(one) for one in outcomes.of(rows["sample_id"].to_pylist()) if executions)
         progress.advance(batch.num_rows)
-    return count_verdicts(decisions).require_conserved("sft_dataset")
+    return count_verdicts(decisions, notes=trusted).require_conserved("sft_dataset")
+
+
+def _told(outcome: _Outcome) -> str:
+    """Say what the tests said of a sample, and how far that can be trusted: the ablations are counted by it."""
+    said = "not run" if outcome.pass_rate is None else "passing" if outcome.is_accepted else "failing"
+    return f"kept {said}, tests {outcome.band}"
 
 
 class _Problems:
@@ -274,15 +339,15 @@ class _Problems:
 
 
 class _Outcomes:
-    """What the tests said of each sample: 18 bytes per sample, looked up by the hash of its id."""
+    """What the tests said of each sample, and how good they are: 35 bytes per sample, looked up by the hash of its id."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        keys, rates, flags = [_hashes([])], [np.empty(0)], [np.empty((0, 2), bool)]
+        keys, rates, flags = [_hashes([])], [np.empty((0, 3))], [np.empty((0, 3), np.uint8)]
         for batch in batches:
             accepted = pc.equal(batch["verdict"], ACCEPTED)
             keys.append(_hashes(batch["sample_id"].to_pylist()))
-            rates.append(batch["pass_rate"].to_numpy(zero_copy_only=False))
-            flags.append(np.array([accepted.to_pylist(), batch["needs_checker"].to_pylist()], bool).T)
+            rates.append(np.column_stack([_shares(batch, name) for name in ("pass_rate", "tests_tpr", "tests_tnr")]))
+            flags.append(np.column_stack([accepted.to_pylist(), batch["needs_checker"].to_pylist(), _bands(batch)]))
         unsorted = np.concatenate(keys)
         order = np.argsort(unsorted)
         self._keys = unsorted[order]
@@ -300,9 +365,23 @@ class _Outcomes:
         ]
 
     def _outcome(self, place: int) -> _Outcome:
-        rate = float(self._rates[place])
-        is_accepted, needs_checker = self._flags[place]
-        return NOT_RUN if np.isnan(rate) else _Outcome(rate, bool(is_accepted), bool(needs_checker))
+        rate, tpr, tnr = (None if math.isnan(value) else value for value in self._rates[place].tolist())
+        is_accepted, needs_checker, band = self._flags[place].tolist()
+        found = _Outcome(rate, bool(is_accepted), bool(needs_checker), tpr, tnr, BANDS[band])
+        return replace(NOT_RUN, band=found.band) if rate is None else found
+
+
+def _shares(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
+    """Return a column of shares; executions of before 2026-11-26 do not say how good the tests are."""
+    known = batch[name] if name in batch.schema.names else pa.nulls(len(batch), pa.float64())
+    values: npt.NDArray[np.float64] = known.to_numpy(zero_copy_only=False).astype(float)
+    return values
+
+
+def _bands(batch: pa.RecordBatch) -> list[int]:
+    """Return the place of each band in ``BANDS``."""
+    names = batch["tests_band"].to_pylist() if "tests_band" in batch.schema.names else [None] * len(batch)
+    return [BANDS.index(name or UNMEASURED) for name in names]
 
 
 def _hashes(names: Iterable[str | None]) -> Hashes:
@@ -365,7 +444,8 @@ def _decide_one(row: Mapping[str, Any], outcome: _Outcome, problems: _Problems, 
     dropped = next((reason for applies, reason in rules if applies), None)
     if dropped is not None:
         return dropped
-    return _decide_by_tests(outcome, config) if config.needs_execution else KEPT
+    decided = _decide_by_tests(outcome, config) if config.needs_execution else KEPT
+    return _decide_by_trust(row["sample_id"], outcome, config) if decided == KEPT else decided
 
 
 def _decide_by_tests(outcome: _Outcome, config: SelectionConfig) -> str:
@@ -382,6 +462,30 @@ def _decide_by_tests(outcome: _Outcome, config: SelectionConfig) -> str:
         (outcome.pass_rate > high, Drop.RATE_ABOVE),
     )
     return next((reason for applies, reason in rules if applies), KEPT)
+
+
+def _decide_by_trust(sample_id: str, outcome: _Outcome, config: SelectionConfig) -> str:
+    """Decide by the tests' own quality: whether they catch wrong programs is asked of a pass, whether they refuse right ones of a failure."""
+    if outcome.pass_rate is None or not config.needs_trust:
+        return KEPT
+    least, rate, below = (
+        (config.min_tnr, outcome.tnr, Drop.TNR_BELOW)
+        if outcome.is_accepted
+        else (config.min_tpr, outcome.tpr, Drop.TPR_BELOW)
+    )
+    share = config.shares.get(outcome.band, 1.0) if outcome.is_accepted else 1.0
+    rules = (
+        (least is not None and rate is None, Drop.TESTS_UNMEASURED),
+        (least is not None and rate is not None and rate < least, below),
+        (share < 1 and _draw(sample_id) >= share, Drop.TRUST_SHARE),
+    )
+    return next((reason for applies, reason in rules if applies), KEPT)
+
+
+def _draw(sample_id: str) -> float:
+    """Return a number from 0 to 1 that only the id decides, another one than what other rules draw."""
+    digest = hashlib.blake2b(sample_id.encode(), digest_size=8, person=b"trust").digest()
+    return int.from_bytes(digest) / 2**64
 
 
 def _keep_first(

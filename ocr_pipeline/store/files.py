@@ -7,9 +7,10 @@ import csv
 import functools
 import itertools
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ __all__ = ["encoding_of", "open_csv", "open_files", "parquet_format"]
 
 BATCHES_AHEAD: Final = 2
 JSON_LINES_AT_ONCE: Final = 512
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 DELIMITERS: Final = ",;\t"  # spreadsheets of many countries save CSV with semicolons
 LARGEST_CELL: Final = 1 << 30  # characters; the standard library refuses cells above 131,072, tests are longer
 
@@ -81,6 +83,7 @@ def open_files(
     *,
     required: Sequence[str] | None = None,
     problem_ids: Collection[str] | None = None,
+    renamed: Mapping[str, str] = NOTHING,
 ) -> Iterator[pa.RecordBatch]:
     """Stream rows of ``table`` from files that a person names: Parquet, JSONL, or folders of Parquet.
 
@@ -95,6 +98,8 @@ def open_files(
         with null, 0, false or an empty text or list.
     problem_ids
         Of Parquet files only the rows of these problems are read; other files may give others too.
+    renamed
+        Other names that columns may have in the files, and what they are called in the table.
 
     Yields
     ------
@@ -108,11 +113,13 @@ def open_files(
     """
     needed = set(table.required if required is None else required)
     for path in (Path(path) for path in paths):
-        for batch in _open_one(path, table, problem_ids):
+        for batch in _open_one(path, table, problem_ids, renamed):
             yield from conform(_filled(batch, table, needed, str(path)), table, source=str(path)).to_batches()
 
 
-def _open_one(path: Path, table: Table, problem_ids: Collection[str] | None) -> Iterator[pa.RecordBatch]:
+def _open_one(
+    path: Path, table: Table, problem_ids: Collection[str] | None, renamed: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
     import pyarrow.dataset as ds
 
     if not path.exists():
@@ -121,7 +128,7 @@ def _open_one(path: Path, table: Table, problem_ids: Collection[str] | None) -> 
     is_json = path.suffix in {".jsonl", ".ndjson", ".json"}
     try:
         if is_json:
-            yield from _json_lines(path, table)
+            yield from _json_lines(path, table, renamed)
         else:
             opened = (
                 _parquet_folder(path, table)
@@ -129,12 +136,20 @@ def _open_one(path: Path, table: Table, problem_ids: Collection[str] | None) -> 
                 else ds.dataset(path, format=parquet_format(is_local=True))
             )
             wanted = _of_problems(opened.schema, problem_ids)
-            yield from opened.to_batches(
+            names = [_known(name, opened.schema.names, renamed) for name in opened.schema.names]
+            for batch in opened.to_batches(
                 batch_size=2_048, filter=wanted, batch_readahead=BATCHES_AHEAD, fragment_readahead=1
-            )
+            ):
+                yield batch.rename_columns(names)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         message = f"`{path}` cannot be read as {'JSONL' if is_json else 'Parquet'}: {error}"
         raise InputError(message) from error
+
+
+def _known(name: str, names: Collection[str], renamed: Mapping[str, str]) -> str:
+    """Return what a column of a file is called in the table, where the file has no column of that name already."""
+    known = renamed.get(name, name)
+    return name if known in names else known
 
 
 def _of_problems(schema: pa.Schema, problem_ids: Collection[str] | None) -> pc.Expression | None:
@@ -162,7 +177,7 @@ def _parquet_folder(path: Path, table: Table) -> ds.Dataset:
     )
 
 
-def _json_lines(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
+def _json_lines(path: Path, table: Table, renamed: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
     """Stream a JSONL file; columns that the table does not know are there, but empty."""
     with path.open("rb") as file:
         numbered = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
@@ -170,8 +185,12 @@ def _json_lines(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
             _json_row(path, number, line) for number, line in itertools.islice(numbered, JSON_LINES_AT_ONCE)
         ]:
             names = sorted({name for row in rows for name in row})
-            columns = [_json_column(path, name, [row.get(name) for row in rows], table) for name in names]
-            yield pa.RecordBatch.from_arrays(columns, names)
+            called = [_known(name, names, renamed) for name in names]
+            columns = [
+                _json_column(path, known, [row.get(name) for row in rows], table)
+                for name, known in zip(names, called, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, called)
 
 
 def _json_row(path: Path, number: int, line: bytes) -> dict[str, Any]:

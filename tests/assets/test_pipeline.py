@@ -26,6 +26,9 @@ TRUST = ("test_trust",)
 GENERATED = ("generated_tests",)
 FEW_INPUTS = {"inputs_per_way": 4, "mutants": 2, "rounds": 1}
 """Enough to see that the same problems get the same tests."""
+QUALITY = ("test_quality",)
+FEW_PROGRAMS = {"mutants": 2}
+"""Enough to see that the same programs say the same."""
 BY_LANGUAGE = ("responses", "samples", "executions", "reasoning_patterns", "problem_difficulty", "sft_dataset")
 PLANS = ("plans", "plan_sft_dataset")
 REPORT = ("funnel", "data_card")
@@ -64,6 +67,7 @@ class Pipeline:
         self.run(WHOLE)
         self.run(TRUST, "taco", "code_contests")
         self.run(GENERATED, "apps", config=FEW_INPUTS)
+        self.run(QUALITY, "taco", "code_contests", config=FEW_PROGRAMS)
         for dataset in DATASETS:
             self.run(BY_LANGUAGE, f"{dataset}|python", f"{dataset}|cpp")
         self.run(PLANS, "taco", "code_contests")

@@ -74,18 +74,23 @@ def asserted(rows: Sequence[tuple[AssertProblem, str]], time_limit_s: float = 10
 
 def test_published_completions(real_data: Path) -> None:
     """Every verdict is that of plain Python; where the published one is another, it is known."""
-    published = pq.read_table(real_data / "verdicts/function_completions.parquet").to_pylist()
-    rows = []
-    for row in published:
+    rows, solved = published_completions(real_data)
+    accepted = {row["sample_id"]: row["verdict"] == "accepted" for row in asserted(rows)}
+    assert accepted == {problem.problem_id: passes_plain_python(problem, code) for problem, code in rows}
+    differing = {name for name in solved if accepted[name] is not solved[name]}
+    assert differing <= SOLVED_BY_LEAKED_NAMES | UNSOLVED_BUT_RIGHT
+
+
+def published_completions(real_data: Path) -> tuple[list[tuple[AssertProblem, str]], dict[str, bool]]:
+    """Return completions as problems of their own, and which are published as solved."""
+    rows, solved = [], {}
+    for row in pq.read_table(real_data / "verdicts/function_completions.parquet").to_pylist():
         only_body = row["solution"][:1] == " " and row["model"] == "reflexion"
         code = row["prompt"] + row["solution"] if only_body else row["solution"]
         name = f"{row['model']}/{row['task_id']}"
         rows.append((AssertProblem(name, row["test"], row["entry_point"]), code))
-    accepted = {row["sample_id"]: row["verdict"] == "accepted" for row in asserted(rows)}
-    assert accepted == {problem.problem_id: passes_plain_python(problem, code) for problem, code in rows}
-    solved = {problem.problem_id: row["is_solved"] for (problem, _), row in zip(rows, published, strict=True)}
-    differing = {name for name in solved if accepted[name] is not solved[name]}
-    assert differing <= SOLVED_BY_LEAKED_NAMES | UNSOLVED_BUT_RIGHT
+        solved[name] = row["is_solved"]
+    return rows, solved
 
 
 def passes_plain_python(problem: AssertProblem, code: str) -> bool:
@@ -101,16 +106,27 @@ def passes_plain_python(problem: AssertProblem, code: str) -> bool:
 
 def test_reference_completions_of_function_problems(real_data: Path) -> None:
     """Every reference completion passes its asserts; one of them needs 45 s of CPU in plain Python."""
+    assert [row for row in reference_completions(real_data) if row["verdict"] != "accepted"] == []
+
+
+def reference_completions(real_data: Path) -> list[Row]:
+    """Judge the reference completions of LeetCode's problems."""
     table = pq.read_table(real_data / "leetcode/v0_3_1_test.parquet").to_pylist()
     rows = [
         (AssertProblem(row["task_id"], row["test"], row["entry_point"], row["prompt"]), row["completion"])
         for row in table
     ]
-    assert [row for row in asserted(rows, time_limit_s=30.0) if row["verdict"] != "accepted"] == []
+    return asserted(rows, time_limit_s=30.0)
 
 
 def test_generated_solutions(real_data: Path) -> None:
     """Model-written solutions pass exactly where their published result says so."""
+    done = generated_solutions(real_data)
+    assert [passes for _, passes, _ in done] == [published for _, _, published in done]
+
+
+def generated_solutions(real_data: Path) -> list[tuple[str, bool, bool]]:
+    """Judge model-written solutions: name, whether it passes here, whether it is published as passing."""
     problems, tests = [], []
     for folder in sorted((real_data / "apps/folders").iterdir()):
         cases = json.loads((folder / "input_output.json").read_text(encoding="utf-8"))
@@ -127,7 +143,10 @@ def test_generated_solutions(real_data: Path) -> None:
     ]  # fmt: skip
     config = JudgeConfig(workers=WORKERS, default_time_limit_s=4.0, give_up_after_time_limits=1)
     done = verdicts(pa.Table.from_pylist(problems), pa.Table.from_pylist(tests), samples, config)
-    assert [row["verdict"] == "accepted" for row in done] == [row["result"] == "true" for row in published]
+    return [
+        (row["sample_id"], row["verdict"] == "accepted", one["result"] == "true")
+        for row, one in zip(done, published, strict=True)
+    ]
 
 
 def test_submissions_of_contest_packages(real_data: Path, tmp_path: Path) -> None:
@@ -136,6 +155,16 @@ def test_submissions_of_contest_packages(real_data: Path, tmp_path: Path) -> Non
     The packages' time limit is a multiple of the slowest accepted submission in whole seconds, on the machine that judges;
     here for each language by itself, because the Python programs were timed with PyPy.
     """
+    differing = [
+        (name, verdict)
+        for name, verdict, wanted in package_verdicts(real_data, tmp_path)
+        if verdict != KNOWN.get(name, wanted)
+    ]
+    assert differing == []
+
+
+def package_verdicts(real_data: Path, tmp_path: Path) -> Iterator[tuple[str, str, str]]:
+    """Judge the submissions of contest packages: name, verdict, the verdict that the package expects."""
     folder = real_data / "judge_packages"
     packages = sources_rows.run("kattis", [folder], tmp_path)
     tests = pa.Table.from_pylist(packages.rows("tests"))
@@ -150,14 +179,10 @@ def test_submissions_of_contest_packages(real_data: Path, tmp_path: Path) -> Non
                          give_up_after_time_limits=1)  # fmt: skip
     problems = pa.Table.from_pylist(packages.rows("problems"), schema=PROBLEMS.schema)
     first = verdicts(problems, tests, accepted, config)
-    assert [row for row in first if row["verdict"] != "accepted"] == []
-    differing = [
-        (row["sample_id"], row["verdict"])
-        for language in ("cpp", "python")
-        for row, given in judged_with_limits(language, first, others, packages.rows("problems"), tests, folder, config)
-        if row["verdict"] != KNOWN.get(row["sample_id"], given["wanted"])
-    ]
-    assert differing == []
+    yield from ((row["sample_id"], row["verdict"], "accepted") for row in first)
+    for language in ("cpp", "python"):
+        for row, given in judged_with_limits(language, first, others, packages.rows("problems"), tests, folder, config):
+            yield row["sample_id"], row["verdict"], given["wanted"]
 
 
 def judged_with_limits(

@@ -19,6 +19,7 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.samples import SelectionConfig, select
+from ocr_pipeline.samples.selection import _draw
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, SAMPLES
 from tests.samples.rows import ALL_SHAPES, responses, rows, separated
 
@@ -234,6 +235,69 @@ class TestExecution:
             world.select(execution="passing")
 
 
+class TestTrust:
+    """Selections by how good the tests are."""
+
+    @pytest.fixture
+    def graded(self, world: World) -> World:
+        """Judge three samples, each by other tests; the fourth was not run."""
+        strong = {"tests_tpr": 1.0, "tests_tnr": 0.95, "tests_band": "strong"}
+        weak = {"tests_tpr": 0.5, "tests_tnr": 0.4, "tests_band": "weak"}
+        values = [
+            {"sample_id": "r000", "verdict": "accepted", "pass_rate": 1.0} | strong,
+            {"sample_id": "r001", "verdict": "wrong_answer", "pass_rate": 0.5} | weak,
+            {"sample_id": "r005", "verdict": "accepted", "pass_rate": 1.0} | weak,
+        ]
+        return dataclasses.replace(world, executions=rows(EXECUTIONS, values))
+
+    def test_a_pass_is_trusted_where_wrong_programs_are_caught(self, graded: World) -> None:
+        """Passing weak tests says little; failing them, and not being run, is not asked."""
+        counts = graded.select(min_tnr=0.9, drop_reasoning_with_code=False)
+        assert [row["sample_id"] for row in graded.written] == ["r000", "r001", "r011"]
+        assert counts.dropped["tests_tnr_below"] == 1
+
+    def test_a_failure_is_trusted_where_right_programs_pass(self, graded: World) -> None:
+        """Tests that refuse right programs may have refused this one."""
+        assert graded.select(execution="failing", min_tpr=0.9).dropped["tests_tpr_below"] == 1
+        assert graded.ids(execution="failing", min_tpr=0.5) == ["r001"]
+
+    def test_what_nobody_measured_is_not_trusted(self, world: World) -> None:
+        """Silence is not evidence, and has a reason of its own; executions of old have no such columns."""
+        tested = judged(world, ("r000", "accepted", 1.0))
+        assert tested.select(min_tnr=0.0).dropped["tests_unmeasured"] == 1
+        assert tested.executions is not None
+        columns = [name for name in tested.executions.schema.names if not name.startswith("tests_t")]
+        tested.executions = tested.executions.select([name for name in columns if name != "tests_band"])
+        assert tested.select(min_tnr=0.0).dropped["tests_unmeasured"] == 1
+
+    def test_bands_are_soft(self, graded: World) -> None:
+        """A share of what passes weak tests stays; which samples, their ids say."""
+        options = {"drop_reasoning_with_code": False, "execution": "passing"}
+        assert graded.ids(trust_shares=("weak=1",), **options) == ["r000", "r005"]
+        assert graded.ids(trust_shares=("weak=0", "strong=1"), **options) == ["r000"]
+        assert graded.select(trust_shares=("weak=0",), **options).dropped["trust_share"] == 1
+
+    def test_a_share_is_of_many(self) -> None:
+        """Of a thousand ids about a quarter is drawn, always the same."""
+        drawn = [name for name in map("s{:04}".format, range(1_000)) if _draw(name) < 0.25]
+        assert 200 < len(drawn) < 300
+
+    def test_the_ablation_is_told_by_band(self, graded: World) -> None:
+        """How much of what failed was judged by weak tests can be read from the account."""
+        notes = graded.select(drop_reasoning_with_code=False).notes
+        assert notes == {
+            "kept passing, tests strong": 1,
+            "kept passing, tests weak": 1,
+            "kept failing, tests weak": 1,
+            "kept not run, tests unmeasured": 1,
+        }
+
+    def test_needs_executions(self, world: World) -> None:
+        """Trust is a matter of verdicts."""
+        with pytest.raises(InputError, match="give --executions"):
+            world.select(min_tnr=0.5)
+
+
 def test_problems_that_are_not_clean(world: World) -> None:
     """Samples of a problem that is contaminated or a duplicate are dropped by name."""
     world.problems = rows(CLEAN_PROBLEMS, [problem(problem_id="other")])
@@ -255,6 +319,10 @@ def test_tables_of_two_builds(world: World) -> None:
         {"text_policy": "none"},
         {"pass_rate_min": 0.9, "pass_rate_max": 0.1},
         {"pass_rate_max": 2.0},
+        {"min_tnr": 1.5},
+        {"trust_shares": ("solid=1",)},
+        {"trust_shares": ("weak=2",)},
+        {"trust_shares": ("weak",)},
         {"pass_rate_min": float("nan")},
         {"repeated_share_max": float("nan")},
         {"repeated_share_max": 1.5},

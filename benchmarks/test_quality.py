@@ -1,0 +1,282 @@
+"""What the tests of contest problems are worth: the published samples alone against all that the organisers have.
+
+    python benchmarks/test_quality.py [--checkpoint FOLDER] [--plot FILE] [--mutants 24] [--slow]
+
+21 problems of KTH Challenge 2016 to 2018 with submissions of known verdict. Right programs are the accepted ones, wrong ones
+those of a wrong answer; those over the time limit are told apart, for the packages name no limit here. Mutants are made of two
+accepted programs of each problem. Whether a mutation score says what the true rate is, is asked of many small test sets: of
+each problem, some of its tests at a time. Needs ``OCR_REAL_DATA``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ocr_pipeline.console import Progress
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.judge import JudgeConfig, judge
+from ocr_pipeline.quality.measuring import Lookup, MeasuredProblem, QualityConfig, run_programs
+from ocr_pipeline.quality.rates import LEAST_FOR_A_BAND, Rate
+from ocr_pipeline.store import TableWriter
+
+Series = npt.NDArray[np.float64]
+WRONG, SLOW = "wrong_answer", "time_limit_exceeded"
+SUBSET_SIZES = (1, 2, 3, 5, 8, 13)
+SUBSETS_OF_A_SIZE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A small test set of one problem."""
+
+    size: int
+    tnr: Rate
+    score: Rate
+    lower: Rate
+    """Mutants killed of all that were run: what can be said where no other input is known."""
+
+
+def main() -> None:
+    """Print the tables, and draw the plot where a file is named."""
+    options = _options()
+    data = Path(os.environ.get("OCR_REAL_DATA", ""))
+    if not (data / "test_quality").is_dir():
+        print("skipped: set OCR_REAL_DATA to the folder of real rows")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measured = measured_problems(data, Path(options.checkpoint or folder), options.mutants, with_slow=options.slow)
+    print_rates(measured)
+    points = [point for problem in measured for point in points_of(problem)]
+    print_agreement(points)
+    if options.plot:
+        draw(points, Path(options.plot))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", help="folder that keeps verdicts for the next run")
+    parser.add_argument("--plot", help="file of the scatter plot")
+    parser.add_argument("--mutants", type=int, default=24)
+    parser.add_argument(
+        "--slow", action="store_true", help="run the submissions over the time limit, too: minutes each"
+    )
+    return parser.parse_args()
+
+
+def measured_problems(data: Path, checkpoint: Path, mutants: int, *, with_slow: bool) -> list[MeasuredProblem]:
+    """Run all submissions and mutants on all tests; the published samples are the source, the others were made."""
+    folder = data / "test_quality"
+    tests = pq.read_table(folder / "tests.parquet")
+    is_sample = pc.equal(tests["kind"], "example")
+    submissions = [
+        {
+            "problem_id": row["problem_id"],
+            "solution_id": f"{row['expected']}/{row['sample_id']}",
+            "language": row["language"],
+            "code": row["code"],
+            "is_correct": row["expected"] == "accepted",
+        }
+        for row in pq.read_table(folder / "submissions.parquet").to_pylist()
+        if with_slow or row["expected"] != SLOW
+    ]
+    config = QualityConfig(right_programs=None, wrong_programs=None, mutants=mutants, enough_wrong_programs=None)
+    given = run_programs(
+        pq.read_table(folder / "problems.parquet").to_batches(),
+        partial(_of, tests.filter(is_sample)),
+        partial(_of, tests.filter(pc.invert(is_sample))),
+        partial(_of, pa.Table.from_pylist(submissions)),
+        judge=partial(_judge, checkpoint),
+        trust=(),
+        config=config,
+    )
+    return [problem for some in given for problem in some]
+
+
+def _of(table: pa.Table, _: Collection[str]) -> Iterable[pa.RecordBatch]:
+    return table.to_batches()
+
+
+def _judge(
+    checkpoint: Path,
+    problems: Iterable[pa.RecordBatch],
+    tests: Lookup,
+    samples: Iterable[pa.RecordBatch],
+    *,
+    changes: Mapping[str, Any],
+    writer: TableWriter,
+    trust: Iterable[pa.RecordBatch],
+    progress: Progress,
+) -> StageCounts:
+    return judge(
+        problems,
+        tests,
+        samples,
+        config=JudgeConfig(**changes),
+        writer=writer,
+        trust=trust,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def rates(problem: MeasuredProblem, tests: Collection[str], kind: str = WRONG) -> tuple[Rate, Rate]:
+    """Return how many right programs pass some tests, and how many wrong ones of a kind fail."""
+    right, wrong = [], []
+    for program, outcome in zip(problem.programs, problem.outcomes, strict=True):
+        passes = outcome.passes(tests)
+        if passes is None:
+            continue
+        if program.is_right:
+            right.append(passes)
+        elif program.name.startswith(kind):
+            wrong.append(not passes)
+    return Rate(sum(right), len(right)), Rate(sum(wrong), len(wrong))
+
+
+def print_rates(measured: Sequence[MeasuredProblem]) -> None:
+    """Print both rates of the samples and of all tests."""
+    print(f"{len(measured)} problems")
+    sets = {
+        "samples alone": [problem.source for problem in measured],
+        "all tests": [problem.source | problem.generated for problem in measured],
+    }
+    for name, tests in sets.items():
+        pairs = [rates(problem, some) for problem, some in zip(measured, tests, strict=True)]
+        slow = [rates(problem, some, SLOW)[1] for problem, some in zip(measured, tests, strict=True)]
+        size = sum(sum(some.values()) for some in tests) / len(measured)
+        count = sum(map(len, tests)) / len(measured)
+        print(f"{name}: {count:.1f} tests and {size / 1000:.1f} kB per problem")
+        print(
+            f"    right programs pass    {total(right for right, _ in pairs)}; macro {macro(right for right, _ in pairs)}"
+        )
+        print(
+            f"    wrong programs fail    {total(wrong for _, wrong in pairs)}; macro {macro(wrong for _, wrong in pairs)}"
+        )
+        print(f"    slow programs fail     {total(slow)}")
+    mutants = [one for problem in measured for one in problem.mutants if one.silence is None]
+    known = [(problem, one) for problem in measured for one in problem.mutants if one.silence is None]
+    agree = sum(one.passes(problem.source | problem.generated) is True for problem, one in known)
+    killed = sum(one.passes(problem.source) is False for problem, one in known)
+    print(
+        f"mutants: {len(mutants)} run, {agree} agree on every test, samples kill {Rate(killed, len(mutants) - agree)}"
+    )
+    for problem in measured:
+        for program, outcome in zip(problem.programs, problem.outcomes, strict=True):
+            passes = outcome.passes(problem.source | problem.generated)
+            if passes is not program.is_right:
+                print(f"    not as published: {program.name}: {outcome.silence or ('passes' if passes else 'fails')}")
+
+
+def total(some: Iterable[Rate]) -> Rate:
+    """Add rates up."""
+    rates_ = list(some)
+    return Rate(sum(one.hits for one in rates_), sum(one.tries for one in rates_))
+
+
+def macro(some: Iterable[Rate]) -> str:
+    """Return the mean over problems that have a rate."""
+    values = [one.value for one in some if one.value is not None]
+    return f"{100 * np.mean(values):.1f} % over {len(values)} problems" if values else "none"
+
+
+def points_of(problem: MeasuredProblem) -> list[Point]:
+    """Return small test sets of a problem with their true rate and their mutation score."""
+    known = [*problem.source, *problem.generated]
+    chosen = np.random.default_rng(zlib.crc32(problem.problem_id.encode()))
+    sets = [list(problem.source)]
+    sets += [
+        list(chosen.choice(known, size, replace=False))
+        for size in SUBSET_SIZES
+        if size < len(known)
+        for _ in range(SUBSETS_OF_A_SIZE)
+    ]
+    mutants = [one for one in problem.mutants if one.silence is None]
+    equivalent = sum(one.passes(known) is True for one in mutants)
+    found = []
+    for tests in sets:
+        killed = sum(one.passes(tests) is False for one in mutants)
+        _, tnr = rates(problem, tests)
+        if tnr.tries and len(mutants) - equivalent >= LEAST_FOR_A_BAND:
+            found.append(Point(len(tests), tnr, Rate(killed, len(mutants) - equivalent), Rate(killed, len(mutants))))
+    return found
+
+
+def print_agreement(points: Sequence[Point]) -> None:
+    """Print how far the mutation score and the true rate go together."""
+    print(f"{len(points)} test sets of {SUBSET_SIZES} tests and the samples")
+    tnr = np.array([point.tnr.value for point in points])
+    for name, rates_ in (
+        ("mutants killed of those not equivalent", [point.score for point in points]),
+        ("mutants killed of all that were run", [point.lower for point in points]),
+    ):
+        scores = np.array([rate.value for rate in rates_])
+        print(f"    {name}: Pearson {pearson(scores, tnr):.2f}, Spearman {spearman(scores, tnr):.2f}")
+    for size in sorted({point.size for point in points}):
+        some = [point for point in points if point.size == size]
+        if len(some) >= SUBSETS_OF_A_SIZE:
+            score, truth = (macro(getattr(point, name) for point in some) for name in ("score", "tnr"))
+            print(
+                f"    {size:3} tests, {len(some)} sets: mutation score {score.split(' %')[0]} %, TNR {truth.split(' %')[0]} %"
+            )
+
+
+def pearson(left: Series, right: Series) -> float:
+    """Return the correlation of two series."""
+    return float(np.corrcoef(left, right)[0, 1])
+
+
+def spearman(left: Series, right: Series) -> float:
+    """Return the correlation of ranks, ties sharing theirs."""
+    return pearson(_ranks(left), _ranks(right))
+
+
+def _ranks(values: Series) -> Series:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    shared: Series = ((ends - counts + 1 + ends) / 2)[inverse]
+    return shared
+
+
+def draw(points: Sequence[Point], path: Path) -> None:
+    """Draw one dot per test set, shaken a little, for few wrong programs give few values."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    shake = np.random.default_rng(0)
+    tnr = np.array([point.tnr.value for point in points]) + shake.uniform(-0.012, 0.012, len(points))
+    shown = axes.scatter(
+        [point.score.value for point in points],
+        tnr,
+        c=[point.size for point in points],
+        s=[18 + 8 * point.tnr.tries for point in points],
+        cmap="viridis",
+        alpha=0.6,
+        linewidths=0,
+    )
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=0)
+    axes.set_xlabel("mutation score: mutants killed, of those that some known test tells from the original")
+    axes.set_ylabel("TNR: wrong submissions that fail")
+    axes.set_title(f"{len(points)} small test sets of KTH Challenge problems")
+    figure.colorbar(shown, label="tests in the set")
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The step of this room: the tests of every problem are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+import pyarrow as pa
+
+from ocr_pipeline import quality
+from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine.services import Cluster
+from ocr_pipeline.quality.measuring import LentJudge, QualityConfig, measure_tests
+from ocr_pipeline.quality.summary import summary_lines, summary_of
+from ocr_pipeline.steps import JUDGED, Job, Read, Service, Step
+from ocr_pipeline.tables import CLEAN_PROBLEMS, GENERATED_TESTS, SOLUTIONS, TEST_QUALITY, TEST_TRUST, TESTS
+
+__all__ = ["MEASURE_TESTS"]
+
+JUDGE: Final[Service[LentJudge]] = Service(
+    "judge",
+    ("ocr_pipeline.judge.verdicts:JudgeConfig", Cluster),
+    "ocr_pipeline.judge.lending:open_judge",
+    (JUDGED,),
+)
+TESTS_NEEDED: Final = ("problem_id", "test_id", "input", "expected")
+PROGRAMS: Final = ("problem_id", "solution_id", "language", "code", "is_correct")
+
+
+def _nothing(_: Collection[str]) -> Iterable[pa.RecordBatch]:
+    return ()
+
+
+def _measure(job: Job) -> StageCounts:
+    job.read(TESTS).check()
+    job.read(SOLUTIONS).check()
+    trust, generated = job.read(TEST_TRUST), job.read(GENERATED_TESTS)
+    return measure_tests(
+        job.read(CLEAN_PROBLEMS).batches(),
+        job.read(TESTS).of,
+        generated.of if generated.exist else _nothing,
+        job.read(SOLUTIONS).of,
+        judge=job.use(JUDGE),
+        trust=trust.batches() if trust.exist else (),
+        config=job.options(QualityConfig),
+        writer=job.writer(TEST_QUALITY),
+        progress=job.progress,
+    )
+
+
+def _inspect(job: Job, _: StageCounts) -> Iterator[str]:
+    yield from summary_lines(job.read(TEST_QUALITY).batches())
+
+
+def _shows(job: Job) -> Mapping[str, pa.Table]:
+    return {"test_quality_summary": summary_of(job.read(TEST_QUALITY).batches())}
+
+
+MEASURE_TESTS: Final = Step(
+    name="test_quality",
+    group="5_samples",
+    version=quality.VERSION,
+    reads=(
+        Read(CLEAN_PROBLEMS, ("problem_id",)),
+        Read(TESTS, TESTS_NEEDED),
+        Read(GENERATED_TESTS, TESTS_NEEDED, is_optional=True),
+        Read(SOLUTIONS, PROGRAMS, option="programs", renamed={"program_id": "solution_id"}),
+        Read(TEST_TRUST, is_optional=True),
+    ),
+    writes=(TEST_QUALITY,),
+    options=(QualityConfig,),
+    uses=(JUDGE,),
+    partition_by=("dataset",),
+    pool="sandbox",
+    unit="programs",
+    run=_measure,
+    inspects=_inspect,
+    shows=_shows,
+)
