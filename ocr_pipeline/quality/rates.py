@@ -61,9 +61,14 @@ LOWER_ENDS: Final = ((0.9, Band.STRONG), (0.7, Band.FAIR))
 
 
 def band_of(wrong: Rate, mutants: Rate) -> Band | None:
-    """Return the band of the wrong programs that are caught, or of the mutants where few wrong programs are known."""
-    rate = wrong if wrong.tries >= LEAST_FOR_A_BAND else mutants
-    if rate.tries < LEAST_FOR_A_BAND or rate.value is None:
+    """Return the band of the wrong programs that are caught, or of the mutants where few wrong programs are known.
+
+    Mutants alone never make it strong: test sets that kill all of them let up to four of five wrong programs through
+    (docs/log/test_quality.md).
+    """
+    is_by_wrong = wrong.tries >= LEAST_FOR_A_BAND
+    value = wrong.value if is_by_wrong else mutants.value if mutants.tries >= LEAST_FOR_A_BAND else None
+    if value is None:
         return None
-    value = rate.value
-    return next((band for end, band in LOWER_ENDS if value >= end), Band.WEAK)
+    ends = LOWER_ENDS if is_by_wrong else LOWER_ENDS[1:]
+    return next((band for end, band in ends if value >= end), Band.WEAK)
