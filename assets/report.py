@@ -8,15 +8,26 @@ from pydantic import Field
 
 from assets.automation import of_report
 from assets.materialize import fails_in_one_line
-from assets.metadata import OWNER, described
+from assets.metadata import OWNER, described, picture
 from ocr_pipeline import evidence
 from ocr_pipeline.evidence.funnel import stage_totals
+from ocr_pipeline.evidence.pattern_groups import compare_patterns, pattern_plot
 from ocr_pipeline.evidence.release import release as write_release
 from ocr_pipeline.markdown import markdown_table
-from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, FUNNEL, PLAN_SFT_DATASET, REJECTED, SAMPLES, SFT_DATASET
+from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
+    EXECUTIONS,
+    FUNNEL,
+    PATTERN_GROUPS,
+    PLAN_SFT_DATASET,
+    REASONING_PATTERNS,
+    REJECTED,
+    SAMPLES,
+    SFT_DATASET,
+)
 from resources import StoreResource
 
-__all__ = ["data_card", "funnel", "release"]
+__all__ = ["data_card", "funnel", "pattern_groups", "release"]
 
 GROUP = "9_report"
 WEEKLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8))
@@ -69,6 +80,27 @@ def data_card(store: StoreResource) -> dg.MaterializeResult[Any]:
         text = evidence.data_card(store.open())
         path = store.open().put_text("data_card/README.md", text)
     return dg.MaterializeResult(metadata={"card": dg.MetadataValue.md(text), "dagster/uri": path})
+
+
+@dg.asset(
+    deps=[REASONING_PATTERNS.name, EXECUTIONS.name],
+    description=PATTERN_GROUPS.description,
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"parquet"},
+    metadata=described(PATTERN_GROUPS),
+    code_version=evidence.VERSION,
+)
+def pattern_groups(store: StoreResource) -> dg.MaterializeResult[Any]:
+    """Compare how passing and failing samples reason."""
+    opened = store.open()
+    with fails_in_one_line():
+        table = compare_patterns(opened.open(REASONING_PATTERNS).to_batches(), opened.open(EXECUTIONS).to_batches())
+        with opened.writer(PATTERN_GROUPS, config={}, code_version=evidence.VERSION) as writer:
+            writer.write(table)
+    rows = [[row[name] for name in ("measure", "passing", "failing", "p_value")] for row in table.to_pylist()]
+    shown = dg.MetadataValue.md(markdown_table(["measure", "passing", "failing", "p"], rows))
+    return dg.MaterializeResult(metadata={"groups": shown, "differences": picture(pattern_plot(table))})
 
 
 class ReleaseConfig(dg.Config):

@@ -1,7 +1,7 @@
 """Group student: a model trained on the data set, and what it can do, with honest error bars."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,12 +22,16 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.evidence import line_chart
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.store import InputRef, Store, fingerprint
+from ocr_pipeline.student.ablation import ablation_plot, run_ablation
+from ocr_pipeline.student.arms import equal_arms, read_pool
 from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
+from ocr_pipeline.student.config import StudentOptions
 from ocr_pipeline.student.evaluation import NOT_RUN
-from ocr_pipeline.student.options import EvaluationOptions, JointStudentOptions, StudentServer
+from ocr_pipeline.student.options import AblationOptions, EvaluationOptions, JointStudentOptions, StudentServer
 from ocr_pipeline.student.trial import summarize_trial
 from ocr_pipeline.tables import (
+    ABLATION,
     CLEAN_PROBLEMS,
     EVALUATION_SUMMARY,
     PLAN_SFT_DATASET,
@@ -37,13 +41,14 @@ from ocr_pipeline.tables import (
     STUDENT_EVALUATION,
     TESTS,
     Table,
+    selection_table,
 )
 from ocr_pipeline.tasks import CODEPLAN
 from ocr_pipeline.teacher.servers import attach
 from resources import SandboxResource, StoreResource
 from resources.launchpad import fields_of
 
-__all__ = ["TINY_JOB", "evaluated", "student"]
+__all__ = ["TINY_JOB", "ablation", "evaluated", "student"]
 
 GROUP: Final = "8_student"
 GPU_POOL: Final = "gpu"
@@ -232,6 +237,87 @@ def _benchmark(store: Store, name: str, config: EvaluationOptions) -> Benchmark:
     if name not in known:
         raise InputError(f"no data set `{name}` is ingested; there are {', '.join(known)} and {TRAINED_PROBLEMS}")
     problems, tests = (store.open(table, dataset=name).to_batches() for table in (PROBLEMS, TESTS))
+    return read_benchmark(name, problems, tests, window=recipe.window, split=recipe.split)
+
+
+AblationLaunchpad: Any = create_model(
+    "AblationLaunchpad",
+    __base__=dg.Config,
+    benchmark=(
+        str,
+        Field(default=TRAINED_PROBLEMS, description="Ingested data set; trained_problems are those of the rows."),
+    ),
+    **fields_of(StudentOptions, AblationOptions),
+)
+
+
+@dg.asset(
+    name=ABLATION.name,
+    deps=[SFT_DATASET.name, CLEAN_PROBLEMS.name, PROBLEMS.name, TESTS.name],
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"torch", "parquet"},
+    pool=GPU_POOL,
+    description=ABLATION.description,
+    metadata=described(ABLATION),
+    code_version=step.VERSION,
+)
+def ablation(
+    context: dg.AssetExecutionContext, config: AblationLaunchpad, store: StoreResource, sandbox: SandboxResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Train students on parts of the data set, of equal size, and compare them problem by problem."""
+    opened = store.open()
+    with fails_in_one_line():
+        training, options = StudentOptions.of(config), AblationOptions.of(config)
+        tables = [SFT_DATASET, *(selection_table(name) for name in options.selections)]
+        problems = {one.problem_id: one for one in step.read_problems(opened.open(CLEAN_PROBLEMS).to_batches())}
+        pool, *more = (list(read_pool(opened.open(table).to_batches(), problems, training.wording)) for table in tables)
+    plots: list[bytes] = []
+
+    def run(writers: Writers) -> StageCounts:
+        taught = [each for each in pool if not training.languages or each.row.language in training.languages]
+        named = {name: [each.row for each in rows] for name, rows in zip(options.selections, more, strict=True)}
+        arms = equal_arms(taught, named, wanted=options.arms, size=options.arm_rows, seed=training.recipe.seed)
+        benchmark = _ablated(opened, config.benchmark, options, {each.row.problem_id for each in taught})
+        found = run_ablation(
+            arms,
+            benchmark,
+            options.configured(training, sandbox.options(JudgeConfig), config.benchmark),
+            store.side_folder("students") / "ablation" / key,
+            progress=watched(context, "arms", "students"),
+        )
+        plots.append(ablation_plot(found.table))
+        writers[ABLATION.name].write(found.table)
+        return StageCounts(
+            found.table.num_rows, found.table.num_rows, {}, {f"rows {arm}": len(arms[arm]) for arm in arms}
+        )
+
+    inputs = [*(one for table in tables for one in opened.references(table)), *opened.references(CLEAN_PROBLEMS)]
+    settings = options.settings | {
+        "training": training.settings | training.recipe.settings,
+        "benchmark": config.benchmark,
+    }
+    settings |= {"prompt_sha256": training.wording.sha256}
+    key = fingerprint(settings, step.VERSION, inputs)[:16]
+    build = Build(
+        tables=(ABLATION,),
+        partition={},
+        config=settings,
+        code_version=step.VERSION,
+        inputs=[*inputs, *opened.references(PROBLEMS), *opened.references(TESTS)],
+        run=run,
+    )
+    yield from materialize(
+        context, opened, lambda _: build, lambda *_: {"differences": picture(plots[0])} if plots else {}
+    )
+
+
+def _ablated(opened: Store, name: str, options: AblationOptions, taught: Collection[str]) -> Benchmark:
+    recipe = options.ablated
+    if name == TRAINED_PROBLEMS:
+        problems, tests = (opened.open(table).to_batches() for table in (PROBLEMS, TESTS))
+        return read_benchmark(name, problems, tests, problem_ids=taught)
+    problems, tests = (opened.open(table, dataset=name).to_batches() for table in (PROBLEMS, TESTS))
     return read_benchmark(name, problems, tests, window=recipe.window, split=recipe.split)
 
 

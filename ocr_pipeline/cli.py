@@ -40,6 +40,7 @@ OTHERS: Final = {
     "evaluate": "ocr_pipeline.student.command:evaluate",
     "explain": "ocr_pipeline.evidence.command:explain",
     "funnel": "ocr_pipeline.evidence.command:funnel",
+    "compare-patterns": "ocr_pipeline.evidence.command:compare_patterns",
     "release": "ocr_pipeline.evidence.command:release",
     "export": "ocr_pipeline.exports.command:export",
     "join": "ocr_pipeline.exports.command:join",

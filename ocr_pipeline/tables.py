@@ -687,6 +687,39 @@ REASONING_PATTERNS: Final = Table(
     ),
 )
 
+PATTERN_GROUPS: Final = Table(
+    name="pattern_groups",
+    description="How passing samples reason beside failing ones: shares of the moves, entropy, and a test by problem.",
+    key=("measure",),
+    schema=_schema(
+        _column(
+            "measure",
+            NAME,
+            "A move (its share of the labelled sentences), entropy_bits, entropy_nats, entropy_normalized, or n_segments.",
+        ),
+        _column("passing", pa.float64(), "Mean over the passing samples."),
+        _column("failing", pa.float64(), "Mean over the failing samples."),
+        _column("difference", pa.float64(), "Passing minus failing."),
+        _column(
+            "standard_error?", pa.float64(), "Of the difference, with the problem as the unit; null for one problem."
+        ),
+        _column(
+            "within_problems?",
+            pa.float64(),
+            "Mean difference inside problems that have both; null where none has.",
+        ),
+        _column(
+            "p_value?",
+            pa.float64(),
+            "Share of exchanges of verdicts inside problems that differ as much, two-sided; null where none has both.",
+        ),
+        _column("n_passing", pa.int32(), "Passing samples with a labelled sentence.", unit="samples"),
+        _column("n_failing", pa.int32(), "Failing samples with a labelled sentence.", unit="samples"),
+        _column("n_problems", pa.int32(), "Their problems.", unit="problems"),
+        _column("n_mixed_problems", pa.int32(), "Problems with samples of both.", unit="problems"),
+    ),
+)
+
 STUDENT_EVALUATION: Final = Table(
     name="student_evaluation",
     description="Results of a student on a benchmark, one row per problem and method.",
@@ -762,6 +795,32 @@ STUDENT_CANDIDATES: Final = Table(
     ),
 )
 
+ABLATION: Final = Table(
+    name="ablation",
+    description="Students of equal training on parts of one pool: pass@k of each, and paired differences.",
+    key=("benchmark", "k", "arm", "against"),
+    schema=_schema(
+        _column("benchmark", NAME, "Benchmark they were tried on."),
+        _column("k", pa.int32(), "The k of pass@k.", unit="samples"),
+        _column("arm", NAME, "Part of the pool that the student was trained on."),
+        _column("against?", NAME, "The part it is compared with; null: its own estimate."),
+        _column("value", pa.float64(), "pass@k, or the mean difference over the problems that both were scored on."),
+        _column(
+            "standard_error?",
+            pa.float64(),
+            "With the problem as the unit, after the mean over training seeds; null for one problem.",
+        ),
+        _column("n_problems", pa.int32(), "Problems in the mean.", unit="problems"),
+        _column("training_rows", pa.int32(), "Rows that the arm was trained on.", unit="rows"),
+        _column("training_seeds", pa.int32(), "Trainings of each arm.", unit="trainings"),
+        _column(
+            "seed_standard_error?",
+            pa.float64(),
+            "Standard error over training seeds alone; null for one, whose spread nobody knows.",
+        ),
+    ),
+)
+
 FUNNEL: Final = Table(
     name="funnel",
     description="How many rows each stage received, kept and dropped, by reason.",
@@ -795,6 +854,7 @@ TABLES: Final[dict[str, Table]] = {
         SAMPLES,
         EXECUTIONS,
         REASONING_PATTERNS,
+        PATTERN_GROUPS,
         PROBLEM_DIFFICULTY,
         SFT_DATASET,
         PLANS,
@@ -802,6 +862,7 @@ TABLES: Final[dict[str, Table]] = {
         STUDENT_CANDIDATES,
         STUDENT_EVALUATION,
         EVALUATION_SUMMARY,
+        ABLATION,
         FUNNEL,
     )
 }

@@ -10,8 +10,8 @@ from ocr_pipeline.evidence.card import data_card
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel, stage_totals
 from ocr_pipeline.evidence.history import Explanation, explain
 from ocr_pipeline.evidence.patterns import Pattern, PatternCounts, count_patterns, entropy_bits, find_patterns
-from ocr_pipeline.evidence.plots import histogram, line_chart
 from ocr_pipeline.evidence.undecided import undecided_pairs
+from ocr_pipeline.plots import histogram, line_chart
 
 __all__ = [
     "VERSION",
@@ -32,4 +32,4 @@ __all__ = [
     "undecided_pairs",
 ]
 
-VERSION: Final = "3"
+VERSION: Final = "4"

@@ -1,10 +1,11 @@
-"""The commands ``explain``, ``funnel`` and ``release``: what happened to one row, to all of them, and what is handed on."""
+"""The commands ``explain``, ``funnel``, ``compare-patterns`` and ``release``: what happened to rows, and what is handed on."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
@@ -12,14 +13,18 @@ from ocr_pipeline.errors import ConservationError, InputError
 from ocr_pipeline.evidence.accounting import unaccounted
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
 from ocr_pipeline.evidence.history import explain as explained
+from ocr_pipeline.evidence.pattern_groups import compare_patterns as compared
+from ocr_pipeline.evidence.pattern_groups import pattern_plot
 from ocr_pipeline.evidence.release import release as write_release
 from ocr_pipeline.evidence.undecided import undecided_pairs
-from ocr_pipeline.store import Store
-from ocr_pipeline.tables import table_named
+from ocr_pipeline.markdown import markdown_table
+from ocr_pipeline.store import FileWriter, Store, atomic_write, open_files
+from ocr_pipeline.tables import EXECUTIONS, PATTERN_GROUPS, REASONING_PATTERNS, table_named
 
-__all__ = ["explain", "funnel", "release"]
+__all__ = ["compare_patterns", "explain", "funnel", "release"]
 
 DataRoot = Annotated[str, typer.Option(envvar="OCR_PIPELINE_DATA", help="The data root: a folder or a URI.")]
+SHOWN: Final = ("measure", "passing", "failing", "difference", "standard_error", "within_problems", "p_value")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -64,6 +69,32 @@ def funnel(
     if lost:
         message = f"{len(lost)} kinds of rows are not accounted for in `{data}`; the first: {lost[0]}"
         raise ConservationError(message)
+
+
+def compare_patterns(
+    patterns: Annotated[list[Path], typer.Argument(help="reasoning_patterns: Parquet, JSONL or folders.")],
+    *,
+    executions: Annotated[list[Path], typer.Option(help="Verdicts of the same samples.")],
+    out: Annotated[Path, typer.Option(help="Folder for pattern_groups.parquet and pattern_groups.png.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare the moves of passing and failing samples, with a test that exchanges verdicts inside problems."""
+    table = compared(
+        open_files(patterns, REASONING_PATTERNS), open_files(executions, EXECUTIONS, required=["sample_id", "verdict"])
+    )
+    with FileWriter(out / f"{PATTERN_GROUPS.name}.parquet", PATTERN_GROUPS) as writer:
+        writer.write(table)
+    with atomic_write(out / f"{PATTERN_GROUPS.name}.png") as file:
+        file.write(pattern_plot(table))
+    if as_json:
+        sys.stdout.write(json.dumps(table.to_pylist(), sort_keys=True) + "\n")
+        return
+    rows = [[_cell(row[name]) for name in SHOWN] for row in table.to_pylist()]
+    sys.stdout.write(markdown_table(SHOWN, rows) + "\n")
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def release(

@@ -40,7 +40,7 @@ class Pattern(StrEnum):
     VERIFICATION = "verification"
     """Sets out to check a result."""
     SIMPLER_PROBLEM = "simpler_problem"
-    """Looks at a smaller or special case first."""
+    """Looks at a smaller or special case first; no rule finds it, a model may."""
     NEW_APPROACH = "new_approach"
     """Proposes another way."""
     WORKED_EXAMPLE = "worked_example"
@@ -55,73 +55,66 @@ class Pattern(StrEnum):
     """No cue: a sentence without a label."""
 
 
-LABELLED: Final = tuple(pattern for pattern in Pattern if pattern is not Pattern.OTHER)
+UNRULED: Final = frozenset({Pattern.SIMPLER_PROBLEM, Pattern.OTHER})
+LABELLED: Final = tuple(pattern for pattern in Pattern if pattern not in UNRULED)
 LARGEST_ENTROPY_BITS: Final = math.log2(len(LABELLED))
 
 WE: Final = r"(?:i|we|you)"
 LET: Final = r"(?:let me|let's|let us|i'll|i will|we'll|i should|we should|i can|we can|to)"
 CUES: Final[Mapping[Pattern, tuple[str, ...]]] = {
     Pattern.BACKTRACKING: (
-        r"(?:wait|hmm|oh|but|actually|so),? (?:no|that's not|this is not|that is not|that's wrong)\b",
-        r"no,? (?:that|this|it|wait|not|still)\b",
-        r"(?:that|this|it)(?:'s| is| was| seems| would be)? (?:not right|not correct|wrong|incorrect|impossible|not possible|not going to work)",
-        r"(?:that|this|it|which) (?:can't|cannot|can not|doesn't|does not|didn't|won't|will not|wouldn't|isn't|is not) (?:be|work|hold|help|fit|match|right|correct|possible|enough|valid)\b",
-        r"(?:contradict(?:s|ion|ing)?|scratch that|start over|go(?:ing)? back to|(?:made|was|is) a mistake|i was wrong|i messed)\b",
-        r"(?:too slow|time ?out|exceeds? the (?:time|limit))",
+        r"(?:wait|hmm|oh|but|actually),? (?:no[,.!]|that's not (?:right|correct|it|relevant|possible)|that's wrong)",
+        r"(?:that|this)(?:'s| is| was| seems| would be) (?:not right|not correct|wrong|incorrect|a mistake|too slow)",
+        r"(?:that|this) (?:can't be right|cannot be right|doesn't work|does not work|didn't work|won't work|will not work|wouldn't work|doesn't help|does not help|isn't right|isn't correct|fails)",
+        r"(?:this|that|which) contradicts\b",
+        r"(?:contradiction\.|scratch that|start over|go(?:ing)? back to the|i was wrong|i messed up|i made a mistake)",
     ),
     Pattern.VERIFICATION: (
-        rf"{LET} (?:quickly |just |also )?(?:re-?)?(?:double[- ]?)?(?:check|verify|confirm|validate|test|recheck|recalculate|recompute)\b",
-        r"(?:double[- ]?check(?:ing)?|cross[- ]?check(?:ing)?|re-?check(?:ing)?|sanity check|verify(?:ing)?|confirming)\b",
-        r"(?:check|see|test) (?:if|whether|that|this|again|with|the)\b",
-        r"does (?:this|that|it) (?:work|hold|match|satisfy|make sense|fit)\b",
-        r"(?:which|that|this|it) (?:matches|agrees|is consistent|checks out)\b",
-        r"re-?examine\b",
-    ),
-    Pattern.SIMPLER_PROBLEM: (
-        r"(?:simpler|simple|smaller|easier|reduced|trivial) (?:case|problem|version|example|instance|input|number)s?\b",
-        r"(?:special|base|edge|corner|extreme|small) cases?\b",
-        r"(?:for|with|try) small(?:er)?\b",
-        r"(?:when|if|for|say|suppose|with) n ?(?:=|is|equals) ?[0-4]\b",
+        rf"{LET} (?:quickly |just |also )?(?:double[- ]?check|cross[- ]?check|re-?check|verify|confirm|validate|check (?:if|whether|this|that|with|the|it|again))\b",
+        r"(?:let me|let's|let us) (?:quickly |just |also )?test\b",
+        r"(?:double[- ]?checking|cross[- ]?checking|re-?checking|sanity check|verifying)\b",
+        r"does (?:this|that|it) (?:work|hold) (?:for|with|when|if)\b",
+        r"(?:which|that|this) (?:matches the|agrees with|is consistent with|checks out)\b",
     ),
     Pattern.NEW_APPROACH: (
         r"alternative(?:ly)?\b",
-        r"(?:another|a different|a better|different|a new|a more efficient|an easier|a smarter) (?:possible |slightly )?(?:approach|way|idea|thought|method|strategy|angle|option|possibility|perspective|interpretation)\b",
-        rf"(?:perhaps|maybe|what if|how about|or) (?:if )?{WE} (?:can|could|should|need|try|use|think|just|consider|start|sort|iterate|precompute)\b",
-        r"(?:instead of|instead,|on second thought|think differently|approach this differently)",
-        r"let(?:'s| me| us) try\b",
+        r"(?:another|a different|a better|a new|a more efficient|an easier|a smarter) (?:possible |slightly )?(?:approach|way|idea|thought|method|strategy|angle|option)\b",
+        rf"(?:perhaps|maybe|what if|how about) (?:if )?{WE} (?:can|could|should (?:try|use|consider|start|sort)|try|use|sort|iterate|precompute)\b",
+        r"(?:on second thought|think differently|approach this differently)",
+        r"let(?:'s| me| us) try (?:a|an|another|to|with|using)\b",
     ),
     Pattern.WORKED_EXAMPLE: (
-        r"(?:for example|for instance|e\.g|such as|an example|as an example)\b",
-        r"(?:first|second|third|fourth|sample|given|next|provided|this|that|the|another) (?:example|sample|test case|testcase|input)s?\b",
+        rf"{LET} (?:just |also )?(?:go through|walk through|trace|step through|simulate|work through|run through)\b",
+        r"(?:in|for|with|take|consider|on) the (?:first|second|third|fourth|sample|given|next|provided) (?:example|sample|test case|testcase|input)\b",
         r"(?:example|sample|test case) ?#?\d",
-        r"(?:walk through|trace through|step through|dry run|simulate)\b",
-        r"(?:say|suppose|imagine|take|consider) (?:we have|i have|you have|the array|the string|[a-z]{1,3} ?=)",
+        r"(?:walking through|tracing through|stepping through|dry run)\b",
+        r"(?:for example|for instance|say|suppose|take|consider),? (?:the (?:array|string|list|input)|[a-z]{1,3} ?= ?[\d\[\"(])",
+        r"(?:for example|for instance|suppose we have),? [-\d\[\"(]",
     ),
     Pattern.PROBLEM_REPHRASING: (
-        r"the (?:problem|question|task|goal|riddle|puzzle|statement|challenge|user|function|program|input|output) (?:here )?(?:is|says|asks|states|wants|requires|describes|gives|mentions|should|must|consists|contains)\b",
+        r"the (?:problem|question|task|goal|riddle|puzzle|statement) (?:here )?(?:is|says|asks|states|wants|requires|describes|gives|mentions)\b",
         r"in other words\b",
-        rf"{WE}(?:'re|'m| are| am| have been)? (?:given|asked|told|supposed)\b",
-        r"(?:read|re-?read|restate|rephrase|understand|parse|look at) (?:the|this) (?:problem|question|statement|task|riddle|puzzle)\b",
+        rf"{WE}(?:'re|'m| are| am| have been)? (?:given (?:a|an|the|two|n)|asked to|told that|supposed to)\b",
+        r"(?:read|re-?read|restate|rephrase|parse|look at) (?:the|this) (?:problem|question|statement|task|riddle|puzzle)\b",
         r"(?:according to|based on) the (?:problem|question|statement|constraints)\b",
-        r"(?:means that|that means|meaning that|which means|so basically|so essentially)\b",
-        r"the constraints?\b",
     ),
     Pattern.SUBGOAL_SETUP: (
-        r"(?:first|second|secondly|third|next|finally|lastly|firstly)(?:,| of all| step| i| we)",
-        r"step (?:\d|one|two|three|by step)",
-        rf"(?:now,? |so,? |then,? |but |first )?{WE} (?:just |only |also |first |then |now )?(?:need|have|want|must)(?:s)? to\b",
-        r"(?:let me|let's|let us) (?:start|begin|first|break|define|denote|set|think|see|consider|compute|calculate|find|figure|outline|list|write|analy[sz]e)\b",
-        r"(?:the (?:plan|steps|approach|idea|key idea|trick|algorithm|next step)|my (?:plan|approach|idea)|to do (?:this|that|so))\b",
+        r"^(?:so |but |now )?(?:first|firstly|next|finally|lastly),? (?:i|we|let|compute|read|sort|find|the)\b",
+        r"^step (?:\d|one|two|three)",
+        rf"{WE} (?:just |only |also |first |then |now )?(?:need|want|have) to (?:find|compute|calculate|determine|figure out|count|decide|know|order|sort|read|build)\b",
+        r"(?:let me|let's|let us) (?:start|begin|break|define|denote|set up|set|compute|calculate|find|figure out|outline|list|write)\b",
+        r"(?:the (?:plan|steps|approach|key idea|next step) (?:is|are|would)|my (?:plan|approach) is)\b",
         r"break (?:it|this|the \w+) down\b",
     ),
     Pattern.SELF_EVALUATION: (
-        r"(?:wait|hmm+|hm|oh)\b",
-        r"i(?:'m| am) (?:not |pretty |fairly |quite |still )?(?:sure|confident|certain|confused|stuck|missing|overthinking|not)",
-        r"i (?:think|guess|believe|wonder|suppose|recall|doubt|don't know)\b",
+        r"(?:wait|hmm+|hm)\b",
+        r"i(?:'m| am) (?:not |pretty |fairly |quite |still )?(?:sure|confident|certain|confused|stuck|missing|overthinking)",
+        r"i think (?!i should|we should|i'll|i can|i need|for )",
+        r"i (?:guess|believe|wonder|suppose|doubt|don't know)\b",
         r"(?:is|was) (?:that|this|it) (?:right|correct|true|possible|the case|enough)\b",
-        r"(?:makes sense|make sense|seems|sounds|looks) ?(?:right|correct|good|plausible|reasonable|okay|ok|like|to work|strange|odd|off)?\b",
-        r"(?:not sure|am i|did i|maybe i|perhaps i|have i)\b",
-        r"(?:so )?that(?:'s| is) (?:correct|right|good|fine|it)\b",
+        r"(?:makes sense|make sense|seems|sounds|looks) (?:right|correct|good|plausible|reasonable|okay|ok|to work|strange|odd|off)\b",
+        r"(?:that|this|it) makes sense\b",
+        r"(?:not sure|did i|have i) ",
     ),
 }
 CUE: Final = re.compile(

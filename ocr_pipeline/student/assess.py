@@ -18,7 +18,7 @@ from ocr_pipeline.student.benchmark import Benchmark
 from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
 from ocr_pipeline.student.examine import Examiner
 from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
-from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, sample_with_plans
+from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, best_of_first, sample_with_plans
 from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram, train_ranker
 from ocr_pipeline.student.sampling import Candidate, sample_codes
@@ -26,6 +26,7 @@ from ocr_pipeline.student.selection import evaluate_selections, mean_tokens
 from ocr_pipeline.tables import STUDENT_CANDIDATES, STUDENT_EVALUATION, Language
 
 __all__ = [
+    "PLAN_CURVE",
     "PLAN_TRIAL",
     "AssessConfig",
     "assess",
@@ -37,6 +38,8 @@ __all__ = [
 
 PLAN_TRIAL: Final = "plan_trial"
 """The ``sampling`` of programs that only try a plan."""
+PLAN_CURVE: Final = "plan_sampling_of_"
+"""Method of plan sampling with only so many plans."""
 RANKER_FOLDS: Final = 2
 UNKNOWN: Final = ExampleScore(0, 0)
 
@@ -135,16 +138,40 @@ def _rows(
 
 def evaluate_candidates(rows: pa.Table) -> pa.Table:
     """Return ``student_evaluation``: direct and plan sampling, and every selection among the direct programs."""
+    direct = rows.filter(pc.equal(rows["sampling"], Method.DIRECT.value))
     records = [
-        record
-        for sampling in (Method.DIRECT, Method.PLAN_SAMPLING)
-        for record in _evaluated(rows.filter(pc.equal(rows["sampling"], sampling.value)), sampling)
+        *_evaluated(direct, Method.DIRECT.value),
+        *(record for method, part in _planned(rows) for record in _evaluated(part, method)),
     ]
     sampled = pa.Table.from_pylist(records, schema=STUDENT_EVALUATION.schema)
     return pa.concat_tables([sampled, evaluate_selections(rows)])
 
 
-def _evaluated(rows: pa.Table, method: Method) -> Iterator[dict[str, Any]]:
+def _planned(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the final programs below the best plan of all, and, where they were drawn, of the first 1, 2, … plans."""
+    groups: dict[tuple[str, str], list[tuple[str, int, bool, int]]] = defaultdict(list)
+    trials = rows.filter(pc.equal(rows["sampling"], PLAN_TRIAL)).drop_columns(["code", "plan"])
+    for row in trials.to_pylist():
+        passed, total = row["examples_passed"], row["examples_total"]
+        mark = (row["problem_id"], row["plan_index"] or 0, 0 < total == passed, passed)
+        groups[row["student"], row["benchmark"]].append(mark)
+    finals = rows.filter(pc.equal(rows["sampling"], Method.PLAN_SAMPLING.value))
+    for (student, benchmark), tried in sorted(groups.items()):
+        own = finals.filter((pc.field("student") == student) & (pc.field("benchmark") == benchmark))
+        drawn = list(zip(own["problem_id"].to_pylist(), own["plan_index"].to_pylist(), strict=True))
+        plans = 1 + max(index for _, index, _, _ in tried)
+        bests = [best_of_first(tried, first) for first in range(1, plans + 1)]
+        known = set(drawn)
+        has_curve = plans > 1 and all(set(best.items()) <= known for best in bests)
+        for first, best in enumerate(bests, start=1):
+            part = own.filter(pa.array([best.get(problem) == index for problem, index in drawn], pa.bool_()))
+            if first == plans:
+                yield Method.PLAN_SAMPLING.value, part
+            if has_curve:
+                yield f"{PLAN_CURVE}{first}", part
+
+
+def _evaluated(rows: pa.Table, method: str) -> Iterator[dict[str, Any]]:
     problems: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows.drop_columns(["code", "plan"]).to_pylist():
         problems[row["student"], row["benchmark"], row["problem_id"]].append(row)
@@ -154,7 +181,7 @@ def _evaluated(rows: pa.Table, method: Method) -> Iterator[dict[str, Any]]:
             "student": student,
             "benchmark": benchmark,
             "problem_id": problem_id,
-            "method": method.value,
+            "method": method,
             "n": len(found) - verdicts[NOT_RUN],
             "correct": verdicts[ACCEPTED],
             "not_run": verdicts[NOT_RUN],

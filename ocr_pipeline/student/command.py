@@ -21,8 +21,10 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.parameters import with_options
-from ocr_pipeline.store import FileWriter, file_writers, open_files
+from ocr_pipeline.store import FileWriter, atomic_write, file_writers, open_files
+from ocr_pipeline.student.ablation import ablation_plot, ablation_text, run_ablation
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
+from ocr_pipeline.student.arms import equal_arms, read_pool
 from ocr_pipeline.student.assess import evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.config import StudentOptions, preset
@@ -35,6 +37,7 @@ from ocr_pipeline.student.evaluation import (
 )
 from ocr_pipeline.student.generation import LocalStudent, ServedStudent
 from ocr_pipeline.student.options import (
+    AblationOptions,
     AskOptions,
     EvaluateOptions,
     EvaluationChoice,
@@ -43,12 +46,13 @@ from ocr_pipeline.student.options import (
     TryOptions,
 )
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
-from ocr_pipeline.student.problems import read_problems
+from ocr_pipeline.student.problems import AskedProblem, read_problems
 from ocr_pipeline.student.rows import TrainingRow, read_rows
 from ocr_pipeline.student.subtasks import read_subtasks, score_executions
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TryConfig, run_trial, summarize_trial
 from ocr_pipeline.tables import (
+    ABLATION,
     EVALUATION_SUMMARY,
     EXECUTIONS,
     PLAN_SFT_DATASET,
@@ -172,13 +176,19 @@ def train(
             help="Problems of the rows: fill in statements that sft_dataset withholds, and how they are asked."
         ),
     ] = None,
+    tests: Annotated[
+        list[Path] | None,
+        typer.Option(help="Their tests: where a prompt shows one as a call, as that of a benchmark does (MBPP)."),
+    ] = None,
     options: StudentOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Train a student on prompt and completion rows; only completions are learned, nothing is cut."""
     config = options.recipe
     with progress("training", unit="steps") as bar:
-        read = read_training_rows(rows, problems or (), wording=options.wording, languages=options.languages)
+        read = read_training_rows(
+            rows, problems or (), tests or (), wording=options.wording, languages=options.languages
+        )
         result = train_student(read, config, out, wording=options.wording, progress=bar)
     report(result.counts, as_json=as_json, out=out)
     withheld = result.counts.dropped.get(RowVerdict.NO_TEXT, 0)
@@ -192,15 +202,13 @@ def train(
 def read_training_rows(
     paths: Iterable[Path],
     problems: Sequence[Path] = (),
+    tests: Sequence[Path] = (),
     *,
     wording: Wording = CODEPLAN,
     languages: Collection[Language] = (),
 ) -> Iterator[TrainingRow]:
     """Stream training rows from files of either table, told by their columns."""
-    known = {
-        problem.problem_id: problem
-        for problem in read_problems(open_files(problems, PROBLEMS, required=["problem_id", "statement"]))
-    }
+    known = _told(problems, tests)
     for path in paths:
         table = SFT_DATASET if _has_column(path, "output") else PLAN_SFT_DATASET
         required = ["sample_id", "input", "output"] if table is SFT_DATASET else ["id", "task", "prompt", "completion"]
@@ -238,6 +246,7 @@ def try_students(
         n=options.n,
         plans=options.plans,
         codes_per_plan=options.codes_per_plan,
+        plan_curve=options.plan_curve,
         temperature=options.temperature,
         top_p=options.top_p,
         max_tokens=options.max_tokens,
@@ -320,6 +329,78 @@ def _opened(
 def _write_candidates(out: Path, candidates: pa.Table) -> None:
     with FileWriter(out / "student_candidates.parquet", STUDENT_CANDIDATES) as writer:
         writer.write(candidates)
+
+
+@student.command("ablate")
+@with_options
+def ablate(  # noqa: PLR0913 - one parameter per group of options
+    rows: Annotated[list[Path], typer.Argument(help="sft_dataset: Parquet, JSONL or folders.")],
+    *,
+    problems: Annotated[list[Path], typer.Option(help="Problems that the students are tried on.")],
+    tests: Annotated[list[Path], typer.Option(help="Their tests.")],
+    statements: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Problems of the rows; without them --problems are those, and only they are tried: train = test."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the students, their tables, and ablation.png.")],
+    benchmark: Annotated[str, typer.Option(help="Name of the benchmark in the tables.")] = "benchmark",
+    training: StudentOptions,
+    options: AblationOptions,
+    judge: JudgeConfig,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Train students on parts of the rows, of equal size, and print the paired differences of what they solve."""
+    told = _told(statements or problems)
+    wording, languages = training.wording, frozenset(training.languages)
+    read = read_pool(open_files(rows, SFT_DATASET, required=["sample_id", "input", "output"]), told, wording)
+    pool = [each for each in read if not languages or each.row.language in languages]
+    named = {
+        name: [each.row for each in read_pool(open_files([path], SFT_DATASET, required=["sample_id"]), told, wording)]
+        for name, path in _named_files(options.selections).items()
+    }
+    arms = equal_arms(pool, named, wanted=options.arms, size=options.arm_rows, seed=training.recipe.seed)
+    asked = read_benchmark(
+        benchmark,
+        open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
+        open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
+        window=options.ablated.window,
+        split=options.ablated.split,
+        problem_ids=None if statements else {each.row.problem_id for each in pool},
+    )
+    config = options.configured(training, judge, benchmark)
+    with progress("arms", total=len(arms) * options.training_seeds, unit="students") as bar:
+        found = run_ablation(arms, asked, config, out / "students", progress=bar)
+    tables = ((STUDENT_CANDIDATES, found.candidates), (STUDENT_EVALUATION, found.evaluation), (ABLATION, found.table))
+    for table, content in tables:
+        with FileWriter(out / f"{table.name}.parquet", table) as writer:
+            writer.write(content)
+    with atomic_write(out / "ablation.png") as file:
+        file.write(ablation_plot(found.table))
+    if as_json:
+        typer.echo(json.dumps(found.table.to_pylist(), sort_keys=True))
+        return
+    if not statements:
+        typer.echo("train = test: the problems are those of the training rows")
+    typer.echo(ablation_text(found.table))
+
+
+def _told(paths: Sequence[Path], tests: Sequence[Path] = ()) -> dict[str, AskedProblem]:
+    """Return what is told of problems; with tests, as a benchmark of them would be asked."""
+    batches = open_files(paths, PROBLEMS, required=["problem_id", "statement"])
+    needed = ["problem_id", "test_id", "kind", "input", "expected"]
+    known = read_benchmark("", batches, open_files(tests, TESTS, required=needed)).asked if tests else None
+    return {problem.problem_id: problem for problem in (read_problems(batches) if known is None else known)}
+
+
+def _named_files(selections: Sequence[str]) -> dict[str, Path]:
+    pairs = [each.partition("=") for each in selections]
+    wrong = [name for name, _, path in pairs if not name or not path]
+    if wrong:
+        message = f"selection must be NAME=FILES, got `{wrong[0]}`"
+        raise OptionError(message)
+    return {name: Path(path) for name, _, path in pairs}
 
 
 @student.command("summarize")

@@ -76,7 +76,7 @@ class TinyShape(Options):
 class TrainConfig(Options):
     """Everything that affects the weights, given the rows."""
 
-    base_model: str | None = option(None, "Hub id or folder; none makes the tiny model")
+    base_model: str | None = option(None, "Hub id, folder or GGUF file; none makes the tiny model")
     revision: str | None = option(None, "Revision of the base model")
     tiny: TinyShape = option(TinyShape(), "Shape of the tiny model")
     objective: Objective = option(Objective.SFT, "What is minimised: sft on all rows alike, or joint on code and plans")

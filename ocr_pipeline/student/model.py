@@ -65,14 +65,15 @@ def load_base(config: TrainConfig, texts: Iterable[str], folder: Path) -> tuple[
         tokenizer = _tiny_tokenizer(config.tiny, texts, folder)
         return _tiny_model(config.tiny, tokenizer, seed=config.seed, max_tokens=config.max_tokens), tokenizer
     try:
-        tokenizer = AutoTokenizer.from_pretrained(config.base_model, revision=config.revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            config.base_model,
-            revision=config.revision,
-            dtype=_dtype(config),
-            attn_implementation=config.attention,
+        place, more = _place(config.base_model)
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=config.revision, **more)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            place, revision=config.revision, dtype=_dtype(config), attn_implementation=config.attention, **more
         )
-    except (OSError, ValueError) as error:
+        if more:  # the weights are plain numbers again
+            del model.config.quantization_config
+            model.hf_quantizer = None
+    except (OSError, ValueError, ImportError) as error:
         message = f"base model `{config.base_model}` cannot be loaded: {str(error).splitlines()[0]}; give a folder or a hub id that this machine can reach"
         raise ModelError(message) from error
     if config.end_token is not None:
@@ -80,6 +81,14 @@ def load_base(config: TrainConfig, texts: Iterable[str], folder: Path) -> tuple[
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.pad_token = PAD if PAD in tokenizer.get_vocab() else tokenizer.eos_token
     return model, tokenizer
+
+
+def _place(base_model: str) -> tuple[str, dict[str, str]]:
+    """Return what transformers is given for a hub id, a folder, or a GGUF file."""
+    if not base_model.endswith(".gguf"):
+        return base_model, {}
+    file = Path(base_model)
+    return str(file.parent), {"gguf_file": file.name}
 
 
 def _dtype(config: TrainConfig) -> torch.dtype:

@@ -11,7 +11,10 @@ from typing import Any, Final
 from pydantic import field_validator
 
 from ocr_pipeline.asking import Connection
+from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.options import Options, option, optional
+from ocr_pipeline.student.ablation import AblationConfig
+from ocr_pipeline.student.arms import Arm
 from ocr_pipeline.student.assess import AssessConfig
 from ocr_pipeline.student.config import Objective, StudentOptions
 from ocr_pipeline.student.evaluation import Method, Window
@@ -22,6 +25,7 @@ from ocr_pipeline.tasks import Wording, wording
 
 __all__ = [
     "EVALUATIONS",
+    "AblationOptions",
     "AskOptions",
     "EvaluateOptions",
     "EvaluationChoice",
@@ -127,6 +131,7 @@ class TrialOptions(Estimates):
     n: int = option(5, "Programs per problem", ge=1)
     plans: int = option(0, "Plans per problem; 0 leaves plan sampling out", ge=0)
     codes_per_plan: int = option(2, "Programs that try each plan", ge=1)
+    plan_curve: bool = option(False, "Also estimate plan sampling with the first 1, 2, … plans, from the same run")
     temperature: float = option(0.6, "Sampling temperature; 0 is greedy", ge=0)
     top_p: float = option(0.95, "Share of the likeliest tokens that are drawn from", gt=0, le=1)
     max_tokens: int = option(1_024, "Longest answer", unit="tokens", ge=1)
@@ -135,7 +140,11 @@ class TrialOptions(Estimates):
     def assess(self, benchmark: str) -> AssessConfig:
         """Return how a student is tried on a benchmark."""
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
-        planned = PlanSamplingConfig(self.plans, self.codes_per_plan, self.n, sampling) if self.plans else None
+        planned = (
+            PlanSamplingConfig(self.plans, self.codes_per_plan, self.n, sampling, self.plan_curve)
+            if self.plans
+            else None
+        )
         return AssessConfig(benchmark, self.n, sampling, planned)
 
 
@@ -212,6 +221,44 @@ class EvaluationChoice(Changes):  # type: ignore[misc] # made from EvaluationRec
         """The recipe with the changes."""
         given = {name: getattr(self, name) for name in Changes.model_fields}
         return EVALUATIONS[self.preset].replaced(**{name: value for name, value in given.items() if value is not None})
+
+
+class AblationOptions(Options):
+    """Which parts of the rows are compared, and how their students are tried."""
+
+    arms: tuple[Arm, ...] = option((), "Part of the rows, again for each; none: every part that there is", also="arm")
+    selections: tuple[str, ...] = option(
+        (),
+        "One more arm, again for each: NAME=FILES of a selection, or in a data root the NAME of sft_dataset_NAME",
+        also="selection",
+    )
+    arm_rows: int | None = option(None, "Rows of every arm; none: as many as the smallest has", unit="rows", ge=1)
+    training_seeds: int = option(1, "Trainings of every arm, each with its own seed and draw", ge=1)
+    evaluation: EvaluationPreset = option(EvaluationPreset.QUICK, "How the students are tried: a preset of evaluation")
+    n: int | None = option(None, "Programs per problem; none: the preset's", ge=1)
+    k: str = option("1", "The k of pass@k, separated by commas")
+    answer_tokens: int | None = option(None, "Longest answer; none: the preset's", unit="tokens", ge=1)
+    asked: tuple[Language, ...] = option((), "Language that every student is asked for, again for each; none: python")
+
+    @property
+    def ablated(self) -> EvaluationRecipe:
+        """The recipe of evaluation with the changes."""
+        given = {"n": self.n, "max_tokens": self.answer_tokens}
+        changes = {name: value for name, value in given.items() if value is not None}
+        return EVALUATIONS[self.evaluation].replaced(k=self.k, **changes)
+
+    def configured(self, training: StudentOptions, judge: JudgeConfig, benchmark: str) -> AblationConfig:
+        """Return how every arm is trained and tried."""
+        recipe = self.ablated
+        return AblationConfig(
+            train=training.recipe,
+            wording=training.wording,
+            assess=recipe.assess(benchmark),
+            languages=self.asked or (Language.PYTHON,),
+            judge=judge,
+            ks=tuple(recipe.ks),
+            training_seeds=self.training_seeds,
+        )
 
 
 class EvaluationOptions(EvaluationChoice, AskOptions):

@@ -6,7 +6,7 @@ Which plan is best is decided by example tests alone; the hidden tests are never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from ocr_pipeline.student.generation import Sampling, Student
 from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.sampling import Candidate, sample_codes, sample_plans
 
-__all__ = ["ExampleScore", "PlanSampling", "PlanSamplingConfig", "best_plans", "sample_with_plans"]
+__all__ = ["ExampleScore", "PlanSampling", "PlanSamplingConfig", "best_of_first", "sample_with_plans"]
 
 DEFAULT_SAMPLING: Final = Sampling()
 FINAL_SEED_OFFSET: Final = 7_919
@@ -49,6 +49,8 @@ class PlanSamplingConfig:
     codes_per_plan: int = 10
     final_codes: int = 10
     sampling: Sampling = DEFAULT_SAMPLING
+    curve: bool = False
+    """Also draw final programs with every plan that is the best of the first 1, 2, … plans: N = 1…k from one run."""
 
     def __post_init__(self) -> None:
         """Refuse counts that try nothing.
@@ -80,25 +82,37 @@ def sample_with_plans(
     plans = sample_plans(problems, student, n=config.plans, sampling=config.sampling)
     trials = tuple(sample_codes(problems, student, n=config.codes_per_plan, sampling=config.sampling, plans=plans))
     scores = score(trials)
-    chosen = best_plans(trials, scores)
-    best = {problem: (plans[problem][index],) for problem, index in chosen.items()}
+    marks = {each.sample_id: (scores[each.sample_id].passes_all, scores[each.sample_id].passed) for each in trials}
+    tried = [(each.problem_id, each.plan_index or 0, *marks[each.sample_id]) for each in trials]
+    firsts = range(1, config.plans + 1) if config.curve else [config.plans]
+    bests = [best_of_first(tried, first) for first in firsts]
+    wanted = {problem: sorted({best[problem] for best in bests}) for problem in bests[-1]}
+    texts = {problem: tuple(plans[problem][index] for index in indices) for problem, indices in wanted.items()}
     final_sampling = replace(config.sampling, seed=config.sampling.seed + FINAL_SEED_OFFSET)
-    finals = sample_codes(problems, student, n=config.final_codes, sampling=final_sampling, plans=best)
+    finals = sample_codes(problems, student, n=config.final_codes, sampling=final_sampling, plans=texts)
     return PlanSampling(
-        finals=tuple(replace(each, plan_index=chosen[each.problem_id]) for each in finals),
+        finals=tuple(replace(each, plan_index=wanted[each.problem_id][each.plan_index or 0]) for each in finals),
         trials=trials,
         scores=scores,
-        chosen=chosen,
+        chosen=bests[-1],
     )
 
 
-def best_plans(trials: Sequence[Candidate], scores: Mapping[str, ExampleScore]) -> dict[str, int]:
-    """Return per problem the plan with most programs that pass every example, then most examples passed, then the first."""
+def best_of_first(trials: Iterable[tuple[str, int, bool, int]], first: int) -> dict[str, int]:
+    """Return per problem the best of its first plans: most programs that pass every example, then most examples, then the first.
+
+    Parameters
+    ----------
+    trials
+        Problem, number of the plan, whether the program passes every example, and how many it passes.
+    first
+        How many plans are looked at.
+    """
     tried: dict[str, dict[int, tuple[int, int]]] = {}
-    for trial in trials:
-        score, index = scores[trial.sample_id], trial.plan_index or 0
-        whole, part = tried.setdefault(trial.problem_id, {}).get(index, (0, 0))
-        tried[trial.problem_id][index] = (whole + score.passes_all, part + score.passed)
+    for problem, index, passes_all, passed in trials:
+        if index < first:
+            whole, part = tried.setdefault(problem, {}).get(index, (0, 0))
+            tried[problem][index] = (whole + passes_all, part + passed)
     return {
         problem: max(sorted(results), key=lambda index, results=results: results[index])  # type: ignore[misc]
         for problem, results in sorted(tried.items())

@@ -23,7 +23,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.processes import worker_pool
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.store import canonical_json
-from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidates, with_ranker_scores
+from ocr_pipeline.student.assess import PLAN_CURVE, AssessConfig, assess, evaluate_candidates, with_ranker_scores
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.config import Heads, Objective, TrainConfig
 from ocr_pipeline.student.evaluation import Method
@@ -50,6 +50,7 @@ class TryConfig:
     plans: int = 2
     """Plans per problem; 0 leaves plan sampling out."""
     codes_per_plan: int = 2
+    plan_curve: bool = False
     temperature: float = 0.6
     top_p: float = 0.95
     max_tokens: int = 256
@@ -59,7 +60,7 @@ class TryConfig:
     def assess(self) -> AssessConfig:
         """How each of them is tried."""
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
-        planned = PlanSamplingConfig(max(self.plans, 1), self.codes_per_plan, self.n, sampling)
+        planned = PlanSamplingConfig(max(self.plans, 1), self.codes_per_plan, self.n, sampling, self.plan_curve)
         return AssessConfig(BENCHMARK, self.n, sampling, planned if self.plans else None)
 
 
@@ -181,7 +182,9 @@ def _try_one(pupil: _Pupil, benchmark: Benchmark, folder: Path) -> tuple[StageCo
 
 def summarize_trial(evaluation: pa.Table, ks: Sequence[int], *, by_difficulty: bool = False) -> pa.Table:
     """Return ``evaluation_summary``: pass@k of what was sampled, and pass@1 of what was selected among it."""
-    sampled = pc.is_in(evaluation["method"], pa.array([Method.DIRECT.value, Method.PLAN_SAMPLING.value]))
+    drawn = {Method.DIRECT.value, Method.PLAN_SAMPLING.value}
+    methods = evaluation["method"].to_pylist()
+    sampled = pa.array([method in drawn or method.startswith(PLAN_CURVE) for method in methods], pa.bool_())
     selected = evaluation.filter(pc.invert(sampled))
     return pa.concat_tables(
         summarize(part, ks_of_part, by_difficulty=by_difficulty)

@@ -22,7 +22,6 @@ SENTENCES = {
         "Does this work for negatives?",
         "I'll verify the count.",
     ],
-    Pattern.SIMPLER_PROBLEM: ["Look at small cases.", "Take the special case of a tree.", "For n = 1 it is trivial."],
     Pattern.NEW_APPROACH: ["Alternatively, sort by end.", "Another approach is a heap.", "Maybe we can use a queue."],
     Pattern.WORKED_EXAMPLE: [
         "For example, 3 1 2 gives 6.",
@@ -32,7 +31,17 @@ SENTENCES = {
     Pattern.PROBLEM_REPHRASING: ["The problem asks for a path.", "In other words, a tree.", "We are given a graph."],
     Pattern.SUBGOAL_SETUP: ["First, read the graph.", "Now we need to order the edges.", "Let's define a table."],
     Pattern.SELF_EVALUATION: ["Hmm.", "I'm not sure about ties.", "I think it holds."],
-    Pattern.OTHER: ["The sum of both is 7.", "Edges are sorted.", "So 4 plus 5."],
+    Pattern.OTHER: [
+        "The sum of both is 7.",
+        "Edges are sorted.",
+        "So 4 plus 5.",
+        "For n = 1 it is trivial.",
+        "No mate, so no birth.",
+        "It cannot be Friday.",
+        "The friend opens a box to test it.",
+        "I recall that this is known.",
+        "I have to use the whole rope.",
+    ],
 }
 
 
@@ -72,10 +81,10 @@ def test_one_move_only_has_entropy_zero() -> None:
 
 
 def test_all_moves_alike_reach_the_largest_entropy() -> None:
-    """One sentence of each kind gives log2(8) bits, normalised 1; ``other`` takes no part."""
+    """One sentence of each kind gives log2(7) bits, normalised 1; ``other`` takes no part."""
     found = count_patterns(" ".join(group[0] for group in SENTENCES.values()))
-    assert found.n_segments == len(LABELLED) == 8
-    assert found.entropy_bits == pytest.approx(3.0)
+    assert found.n_segments == len(LABELLED) == 7
+    assert found.entropy_bits == pytest.approx(math.log2(7))
     assert found.entropy_normalized == pytest.approx(1.0)
 
 

@@ -47,6 +47,7 @@ GROUND = {
     "mixing",
     "events",
     "prompts",
+    "plots",
 }
 ROOF = {"cli", "commands", "exports", "flow", "serving", "studio", "definitions"}
 ALLOWED = {

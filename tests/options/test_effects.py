@@ -9,7 +9,7 @@ import pytest
 from ocr_pipeline.flow import FLOW
 from ocr_pipeline.options import Options
 from ocr_pipeline.student.config import TrainConfig
-from ocr_pipeline.student.options import EvaluationOptions, TryOptions
+from ocr_pipeline.student.options import AblationOptions, EvaluateOptions, EvaluationOptions, TryOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def every_model() -> Iterator[type[Options]]:
     """Yield the models of all steps and of the students."""
     yield from dict.fromkeys(model for step in FLOW for model in step.all_options)
-    yield from (TrainConfig, EvaluationOptions, TryOptions)
+    yield from (TrainConfig, EvaluationOptions, TryOptions, EvaluateOptions, AblationOptions)
 
 
 def read_names() -> set[str]:

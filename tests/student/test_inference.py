@@ -78,6 +78,17 @@ def test_plan_sampling_beats_direct_sampling_where_it_must(rows: pa.Table) -> No
     assert found["plan_sampling"] == 1.0
 
 
+def test_one_run_tells_plan_sampling_of_every_number_of_plans() -> None:
+    """The good plan is the fourth: with up to three plans nothing is right, from four on everything; all is stored."""
+    planned = PlanSamplingConfig(plans=5, codes_per_plan=2, final_codes=10, curve=True)
+    rows = assess(PROBLEMS, RecordedStudent(), ScriptedExaminer(), AssessConfig("built", n=10, plan_sampling=planned))
+    found = pass_at_1(rows)
+    assert [found[f"plan_sampling_of_{first}"] for first in range(1, 6)] == [0.0, 0.0, 0.0, 1.0, 1.0]
+    assert found["plan_sampling"] == 1.0
+    finals = [row for row in rows.to_pylist() if row["sampling"] == "plan_sampling"]
+    assert {row["plan_index"] for row in finals} == {0, 3}
+
+
 def test_every_method_has_its_number_from_the_stored_table(rows: pa.Table) -> None:
     """Each selection method's pass@1 follows from the candidates: random is direct, oracle finds what there is."""
     found = pass_at_1(rows)

@@ -374,12 +374,13 @@ def test_lora_trains_and_is_merged(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")  # TRL's own
-def test_our_sft_loss_is_that_of_trl(tmp_path: Path) -> None:
-    """TRL's trainer on the same prompt and completion rows reports the same first loss."""
-    trl = pytest.importorskip("trl", reason="needs the extra `train`")
+@pytest.mark.parametrize("packing", [False, True])
+def test_our_sft_losses_are_those_of_trl(tmp_path: Path, *, packing: bool) -> None:
+    """TRL's trainer on the same prompt and completion rows reports the same loss in every step, to 1e-5."""
+    trl = pytest.importorskip("trl", reason="needs the extra `dev`")
     datasets = pytest.importorskip("datasets")
-    config = TINY.replaced(batch_rows=len(ROWS), max_steps=1)
-    [point] = train(ROWS, config, tmp_path / "ours").curve
+    config = TINY.replaced(batch_rows=len(ROWS), packing=packing)
+    ours = [point.loss for point in train(ROWS, config, tmp_path / "ours").curve]
     texts = [text for row in sorted_like_training(config) for text in (row.prompt, row.completion)]
     model, tokenizer = make_tiny(config.tiny, texts, seed=config.seed, max_tokens=config.max_tokens)
     rows = [
@@ -388,9 +389,16 @@ def test_our_sft_loss_is_that_of_trl(tmp_path: Path) -> None:
     ]
     arguments = trl.SFTConfig(
         output_dir=str(tmp_path / "trl"),
-        per_device_train_batch_size=len(ROWS),
-        max_steps=1,
-        max_length=None,
+        per_device_train_batch_size=config.batch_rows,
+        max_steps=config.max_steps,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=config.warmup_share,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        optim="adamw_torch",
+        max_length=config.max_tokens if packing else None,
+        packing=packing,
         logging_steps=1,
         use_cpu=True,
         bf16=False,
@@ -403,7 +411,9 @@ def test_our_sft_loss_is_that_of_trl(tmp_path: Path) -> None:
         model, args=arguments, train_dataset=datasets.Dataset.from_list(rows), processing_class=tokenizer
     )
     trainer.train()
-    assert trainer.state.log_history[0]["loss"] == pytest.approx(point.loss, abs=1e-4)
+    theirs = [point["loss"] for point in trainer.state.log_history if "loss" in point]
+    assert len(theirs) == config.max_steps
+    assert ours == pytest.approx(theirs, abs=1e-5)
 
 
 @pytest.mark.parametrize(

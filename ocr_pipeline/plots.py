@@ -1,24 +1,26 @@
 """Small pictures of counts, as PNG bytes under 50 kB, for the metadata of a materialization.
 
-Only what a glance needs: a histogram, lines. Anything to explore belongs in a notebook over the Parquet.
+Only what a glance needs: a histogram, lines, values with their intervals. Anything to explore belongs in a notebook over the Parquet.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["histogram", "line_chart"]
+__all__ = ["Interval", "histogram", "interval_plot", "line_chart"]
 
 WIDTH_INCHES: Final = 6.4
 DOTS_PER_INCH: Final = 80
 BINS: Final = 30
 COLOR: Final = "#3b6ea5"
+Z_95: Final = 1.96
 
 
 def histogram(values: Sequence[float], title: str) -> bytes:
@@ -43,6 +45,30 @@ def line_chart(series: Mapping[str, Sequence[tuple[float, float]]], title: str) 
     axes.grid(visible=True, which="major", alpha=0.3)
     if axes.lines:
         axes.legend(fontsize=8)
+    return _png(figure)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and how sure it is."""
+
+    name: str
+    value: float
+    standard_error: float | None
+
+
+def interval_plot(intervals: Sequence[Interval], title: str) -> bytes:
+    """Draw values with their 95 % intervals below each other, with a line at zero; says so when there is none."""
+    figure, axes = _figure(title, height_inches=1.2 + 0.3 * max(len(intervals), 1))
+    if intervals:
+        places = list(range(len(intervals), 0, -1))
+        errors = [Z_95 * (each.standard_error or 0.0) for each in intervals]
+        axes.errorbar([each.value for each in intervals], places, xerr=errors, fmt="o", color=COLOR, capsize=3)
+        axes.axvline(0.0, color="#888888", linewidth=0.8)
+        axes.set_yticks(places, [each.name for each in intervals])
+    else:
+        axes.text(0.5, 0.5, "nothing to compare", ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
     return _png(figure)
 
 
