@@ -808,7 +808,7 @@ ABLATION: Final = Table(
         _column(
             "standard_error?",
             pa.float64(),
-            "With the problem as the unit, after the mean over training seeds; null for one problem.",
+            "With the problem as the unit, after the mean over training seeds; null for one problem, or where the arms never differ.",
         ),
         _column("n_problems", pa.int32(), "Problems in the mean.", unit="problems"),
         _column("training_rows", pa.int32(), "Rows that the arm was trained on.", unit="rows"),

@@ -30,7 +30,7 @@ from ocr_pipeline.student.benchmark import Benchmark
 from ocr_pipeline.student.config import TrainConfig
 from ocr_pipeline.student.evaluation import Method
 from ocr_pipeline.student.generation import LocalStudent
-from ocr_pipeline.student.pass_at_k import mean_and_standard_error, pass_at_k
+from ocr_pipeline.student.pass_at_k import estimate, mean_and_standard_error, pass_at_k
 from ocr_pipeline.student.rows import TrainingRow
 from ocr_pipeline.student.training import train
 from ocr_pipeline.tables import ABLATION, Language
@@ -171,7 +171,7 @@ def _contrasts(sizes: Mapping[str, int]) -> list[tuple[str, str]]:
 
 
 def _alone(arm: str, scores: _Scores, sizes: Mapping[str, int]) -> dict[str, Any]:
-    mean, error = mean_and_standard_error(list(scores.by_problem.values()))
+    mean, error = estimate(list(scores.by_problem.values()))
     return _record(arm, None, mean, error, len(scores.by_problem), list(scores.by_seed.values()), sizes)
 
 
@@ -181,6 +181,8 @@ def _against(left: str, right: str, scores: Mapping[str, _Scores], sizes: Mappin
     if not shared:
         raise InputError(f"the arms {left} and {right} share no judged problem")
     mean, error = mean_and_standard_error([ours.by_problem[each] - theirs.by_problem[each] for each in shared])
+    if error == 0:  # two students that never differ say nothing of how much they might
+        error = None
     seeds = sorted(ours.by_seed.keys() & theirs.by_seed.keys())
     by_seed = [ours.by_seed[seed] - theirs.by_seed[seed] for seed in seeds]
     return _record(left, right, mean, error, len(shared), by_seed, sizes)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.tables import EVALUATION_SUMMARY
 
-__all__ = ["PairedDifference", "mean_and_standard_error", "paired_difference", "pass_at_k", "summarize"]
+__all__ = ["PairedDifference", "estimate", "mean_and_standard_error", "paired_difference", "pass_at_k", "summarize"]
 
 Z_95: Final = 1.959964
 Group = tuple[str, str, str]
@@ -98,9 +98,7 @@ def _summary(group: Group, rows: Sequence[dict[str, Any]], k: int) -> dict[str, 
             f"pass@{k} of {student} on {benchmark} ({method}) needs at least {k} judged samples per problem, "
             f"no problem has more than {most}; judge more samples or lower --k"
         )
-    mean, standard_error = mean_and_standard_error(values)
-    if standard_error == 0 and mean in {0.0, 1.0}:
-        standard_error = _of_all_alike(len(values))
+    mean, standard_error = estimate(values)
     return {
         "student": student,
         "benchmark": benchmark,
@@ -130,6 +128,12 @@ def _cost(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
         "tokens_mean": math.fsum(row["tokens_mean"] for row in known) / len(known),
         "tokens_per_right": spent / right if right else None,
     }
+
+
+def estimate(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean of pass@k over problems and its standard error, Wilson's where all are right or wrong."""
+    mean, standard_error = mean_and_standard_error(values)
+    return mean, _of_all_alike(len(values)) if standard_error == 0 and mean in {0.0, 1.0} else standard_error
 
 
 def _of_all_alike(n: int) -> float:

@@ -135,6 +135,15 @@ def test_differences_are_paired_by_problem() -> None:
     assert ablation_plot(compare_arms(table, {"all": 9, "passing": 9}, [1])).startswith(PNG)
 
 
+def test_students_that_solve_nothing_are_not_equal_for_sure() -> None:
+    """An estimate of 0 has Wilson's error; a difference that is 0 in every problem has none that is known."""
+    rows = compare_arms(evaluated({"passing/0": [0, 0], "all/0": [0, 0]}), {"all": 9, "passing": 9}, [1]).to_pylist()
+    alone, against = rows[0], rows[-1]
+    assert (alone["value"], against["value"]) == (0.0, 0.0)
+    assert alone["standard_error"] == pytest.approx(1.96 / (2 + 1.96**2), rel=1e-3)
+    assert against["standard_error"] is None
+
+
 @pytest.fixture(name="root")
 def _root(tmp_path: Path) -> Path:
     """Return a data root with passing and failing answers, and a selection with a name."""
