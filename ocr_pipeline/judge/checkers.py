@@ -6,7 +6,9 @@ is wrong; if not, the checker is broken and decides nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
@@ -14,7 +16,7 @@ from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunS
 from ocr_pipeline.judge.sandbox import JailFiles
 from ocr_pipeline.tables import CheckerProtocol
 
-__all__ = ["CheckerBroken", "CheckerProgram", "Referee"]
+__all__ = ["CheckerBroken", "CheckerProgram", "Referee", "why_it_does_not_compile", "with_headers"]
 
 LIMITS: Final = Limits(cpu_s=10.0, memory_mib=1024.0, output_mib=1.0)
 LANGUAGES: Final = ("python", "cpp")
@@ -23,6 +25,8 @@ INPUT, ANSWER, OUTPUT = (
     "/proc/self/fd/5",
     "/proc/self/fd/0",
 )  # as sandbox/native/protocol.h installs them
+INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([\w.+-]+)[">][^\n]*$', re.MULTILINE)
+MISSING_HEADER: Final = re.compile(r"fatal error: (\S+): No such file")
 FEEDBACK_FOLDER: Final = "/tmp/"  # noqa: S108 - inside the jail
 ACCEPTING: Final = {CheckerProtocol.KATTIS: {42}, CheckerProtocol.TESTLIB: {0}}
 REJECTING: Final = {CheckerProtocol.KATTIS: {43}, CheckerProtocol.TESTLIB: {1, 2, 4, 8}}
@@ -95,7 +99,7 @@ class Referee:
             raise CheckerBroken(str(error)) from error
         program = self._runner.open(checker.code, checker.language, LIMITS, job, files)
         if isinstance(program, RunResult):
-            message = f"the checker does not compile: {program.stderr}"
+            message = f"the checker does not compile: {why_it_does_not_compile(program.stderr)}"
             raise CheckerBroken(message)
         return program
 
@@ -109,6 +113,30 @@ class Referee:
         """End the checker's jail."""
         if self._program is not None:
             self._program.close()
+
+
+def with_headers(code: str, folder: Path | None) -> str:
+    """Put headers of a folder where a C++ program first includes them, such as ``testlib.h``, which no source carries."""
+    if folder is None:
+        return code
+    seen: set[str] = set()
+
+    def included(match: re.Match[str]) -> str:
+        header = folder / match[1]
+        if match[1] in seen:
+            return ""
+        if not header.is_file():
+            return match[0]
+        seen.add(match[1])
+        return INCLUDE.sub(included, header.read_text(encoding="utf-8", errors="replace"))
+
+    return INCLUDE.sub(included, code)
+
+
+def why_it_does_not_compile(said: str) -> str:
+    """Return what a compiler said of a data set's program; one that lacks a header names the option that gives it."""
+    missing = MISSING_HEADER.search(said)
+    return f"there is no `{missing[1]}`; give a folder that holds it with --checker-headers" if missing else said
 
 
 def _printed(run: RunResult) -> bool | None:

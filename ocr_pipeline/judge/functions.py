@@ -12,7 +12,7 @@ from typing import Final
 
 from ocr_pipeline.judge.sandbox.protocol import RESULT
 
-__all__ = ["calling_program", "names_function", "plain_program"]
+__all__ = ["COMMENTS", "calling_program", "names_function", "plain_program"]
 
 COMMENTS: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 START: Final = "#include <bits/stdc++.h>\n#include <unistd.h>\nusing namespace std;\n"

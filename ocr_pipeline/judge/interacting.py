@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge.checkers import ACCEPTING, FEEDBACK_FOLDER, REJECTING, CheckerProgram
+from ocr_pipeline.judge.checkers import ACCEPTING, FEEDBACK_FOLDER, REJECTING, CheckerProgram, why_it_does_not_compile
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, TestFiles, test_files
 from ocr_pipeline.judge.relaying import Relay
-from ocr_pipeline.judge.sandbox import MIB, JailFiles
+from ocr_pipeline.judge.sandbox import MIB, DisturbedError, JailFiles
 from ocr_pipeline.judge.sandbox.protocol import BUSY_FACTOR
 from ocr_pipeline.tables import CheckerProtocol
 
-__all__ = ["Interactor", "InteractorBroken", "Talk"]
+__all__ = ["ASLEEP_SHARE", "Interactor", "InteractorBroken", "Talk"]
 
 LIMITS: Final = Limits(cpu_s=20.0, memory_mib=1024.0, output_mib=1.0)
 INPUT, ANSWER, RESULT = "/proc/self/fd/4", "/proc/self/fd/5", "/proc/self/fd/3"
+ASLEEP_SHARE: Final = 0.1  # of the wall time: who used less CPU than that was asleep
+STARVED_SHARE: Final = 0.5  # more than an interactor can work by itself in the time that it has
 SILENT: Final = "pass"
 SIGPIPE: Final = 13
 DEADLOCK: Final = "both sides waited for each other until the wall clock stopped the program"
@@ -47,6 +49,12 @@ class _Ends:
     interactor: RunResult
     interactor_first: bool
 
+    @property
+    def interactor_worked(self) -> float:
+        """For which share of the program's time its interactor used a core or waited for one."""
+        worked = (self.interactor.cpu_time_s or 0.0) + self.interactor.waited_s
+        return worked / max(self.candidate.wall_time_s or 0.0, 1e-6)
+
 
 class Interactor:
     """The interactor of one candidate's tests; it starts with the first of them."""
@@ -67,9 +75,15 @@ class Interactor:
             When the sandbox failed.
         """
         ends = self._connect(candidate, given, answer, limits)
+        if ends.candidate.stopped_by_wall and ends.interactor_worked > ASLEEP_SHARE:
+            patient = replace(limits, wall_s=limits.wall + LIMITS.wall)  # as long as the interactor may work
+            ends = self._connect(candidate, given, answer, patient)
+            if ends.candidate.stopped_by_wall and ends.interactor_worked > STARVED_SHARE:
+                message = "the machine gave the interactor no core"
+                raise DisturbedError(message)
         decision = self._decision(ends.interactor)
         if ends.candidate.status is not RunStatus.OK and not self._is_over(ends, decision):
-            return Talk(self._explained(ends), accepted=False)
+            return Talk(_explained(ends.candidate), accepted=False)
         if decision is None:
             self._require_sound(ends.interactor, given, answer, limits)
             decision = False
@@ -81,22 +95,6 @@ class Interactor:
         if not ends.interactor_first or decision is None:
             return ends.interactor_first and ends.candidate.status is RunStatus.RUNTIME_ERROR
         return decision is False or ends.candidate.signal == SIGPIPE
-
-    def _explained(self, ends: _Ends) -> RunResult:
-        """Say whose clock ran out.
-
-        Raises
-        ------
-        InteractorBroken
-            When the candidate waited while its interactor computed.
-        """
-        run = ends.candidate
-        if not run.stopped_by_wall:
-            return run
-        if (ends.interactor.cpu_time_s or 0.0) > (run.wall_time_s or 0.0) / 2:
-            message = f"the interactor computed for {ends.interactor.cpu_time_s:.1f} s while the program waited"
-            raise InteractorBroken(message)
-        return replace(run, stderr=f"{DEADLOCK}\n{run.stderr}".strip())
 
     def _require_sound(self, broken: RunResult, given: bytes, answer: bytes, limits: Limits) -> None:
         """Make sure that the interactor rejects a program that says nothing."""
@@ -156,7 +154,7 @@ class Interactor:
             raise InteractorBroken(str(error)) from error
         program = self._runner.open(source.code, source.language, LIMITS, {"do": "run", "arguments": arguments}, files)
         if isinstance(program, RunResult):
-            message = f"the interactor cannot be run: {program.stderr}"
+            message = f"the interactor cannot be run: {why_it_does_not_compile(program.stderr)}"
             raise InteractorBroken(message)
         return program
 
@@ -164,6 +162,11 @@ class Interactor:
         """End the interactor's jail."""
         if self._program is not None:
             self._program.close()
+
+
+def _explained(run: RunResult) -> RunResult:
+    """Say why the clock stopped a program, where it did."""
+    return replace(run, stderr=f"{DEADLOCK}\n{run.stderr}".strip()) if run.stopped_by_wall else run
 
 
 def _with_pipes(files: TestFiles, pipes: tuple[int, int]) -> TestFiles:

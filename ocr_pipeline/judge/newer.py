@@ -1,4 +1,8 @@
-"""Tells syntax that only a newer Python knows from syntax that no Python knows, so that a row says which it was."""
+"""What the judge reads in the source of a Python program, with a parser that stands any source.
+
+Tells syntax that only a newer Python knows from syntax that no Python knows, so that a row says which it was; and which
+packages a program imports whatever it is given.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from typing import Final
 import tree_sitter
 import tree_sitter_python
 
-__all__ = ["newer_syntax"]
+__all__ = ["always_imports", "newer_syntax"]
 
 LINE: Final = re.compile(r'File "main\.py", line (\d+)')
+IMPORTED: Final = re.compile(rb"(?:from\s+|import\s+|,\s*)(\w+)")
+IMPORTS: Final = ("import_statement", "import_from_statement")
 TYPES: Final = ("type_alias_statement", "type_parameter")
 
 
@@ -33,6 +39,13 @@ def newer_syntax(code: str, report: str) -> str | None:
     if not root.has_error and any(node.type == "string" and _needs_new_f_strings(node) for node in here):
         return "f-strings as of Python 3.12"
     return None
+
+
+def always_imports(code: str, package: str) -> bool:
+    """Say whether a program imports a package at its top level, so that it cannot choose when to fail for want of it."""
+    root = _parser().parse(code.encode("utf-8", "surrogatepass")).root_node
+    statements = (node.text or b"" for node in root.children if node.type in IMPORTS)
+    return any(package.encode() in IMPORTED.findall(statement) for statement in statements)
 
 
 def _nodes(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:

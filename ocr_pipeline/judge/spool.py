@@ -1,23 +1,26 @@
-"""The samples and results of one run, on disk: memory does not grow with them, and results come in any order.
+"""What one run keeps on disk, so that memory does not grow with it: samples and results, and rows of files without an index.
 
-The database has no name: the kernel removes it when the process ends, killed or not. It is not a checkpoint
+A database has no name: the kernel removes it when the process ends, killed or not. It is not a checkpoint
 (``checkpoint.py``), which is kept by content and outlives the run.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+import pyarrow as pa
+
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.checkpoint import execution_from_json, execution_to_json
 from ocr_pipeline.judge.verdicts import Candidate, Execution
 
-__all__ = ["Sample", "Spool"]
+__all__ = ["Sample", "Shelf", "Spool"]
 
 CACHE_KIB: Final = 16_384
 ROWS_AT_ONCE: Final = 1_024
@@ -101,10 +104,53 @@ class Spool:
         self._database.close()
 
 
+class Shelf:
+    """Rows by their problem, in the order they came: a file of lines is read once, not for every lookup."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        with _failing_clearly():
+            self._database = sqlite3.connect("", isolation_level=None)
+            self._database.executescript(
+                f"""
+                PRAGMA cache_size = -{CACHE_KIB}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+                CREATE TABLE shelf (number INTEGER PRIMARY KEY, problem_id, row);
+                CREATE INDEX by_problem ON shelf (problem_id, number);
+                """
+            )
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take rows."""
+        rows = batch.select(self._schema.names).to_pylist()
+        with _failing_clearly():
+            self._database.execute("BEGIN")
+            self._database.executemany(
+                "INSERT INTO shelf VALUES (NULL, ?, ?)", ((row["problem_id"], json.dumps(row)) for row in rows)
+            )
+            self._database.execute("COMMIT")
+
+    def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some problems."""
+        query = "SELECT row FROM shelf WHERE problem_id = ? ORDER BY number"
+        for problem_id in problem_ids:
+            rows = [json.loads(row) for (row,) in self._database.execute(query, (problem_id,))]
+            yield pa.RecordBatch.from_pylist(rows, schema=self._schema)
+
+    def __enter__(self) -> Self:
+        """Return the shelf."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Forget everything."""
+        self._database.close()
+
+
 @contextmanager
 def _failing_clearly() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        message = f"the samples of this run cannot be kept on disk: {error}; make room in the folder for temporary files, or set TMPDIR"
+        message = f"the rows of this run cannot be kept on disk: {error}; make room in the folder for temporary files, or set TMPDIR"
         raise JudgeError(message) from error

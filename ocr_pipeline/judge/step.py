@@ -24,6 +24,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import Engine, LocalEngine
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge import VERSION
+from ocr_pipeline.judge.checkers import with_headers
 from ocr_pipeline.judge.checkpoint import Checkpoint, key_prefix, result_key
 from ocr_pipeline.judge.policy import Quality
 from ocr_pipeline.judge.programs import Tiers, runtime_of
@@ -234,7 +235,7 @@ class _Run:
         """Yield a task for each candidate that nobody has judged yet; equal ones are judged once."""
         for tests in self._shelves():
             for problem_id, cases in tests.items():
-                yield from self._tasks_of(self._listed[problem_id].spec, tuple(cases))
+                yield from self._tasks_of(self._completed(self._listed[problem_id].spec), tuple(cases))
 
     def _shelves(self) -> Iterator[dict[str, list[Test]]]:
         """Yield problems with their tests, a bounded number of bytes at a time.
@@ -259,6 +260,11 @@ class _Run:
             else:
                 self._settled += len(self._spool.candidates(problem_id))
         return sorted(wanted, key=lambda problem_id: (-self._listed[problem_id].magnitude, problem_id))
+
+    def _completed(self, problem: ProblemSpec) -> ProblemSpec:
+        """Put headers that a person gave into the problem's own program: what is in them is part of the key then."""
+        code = problem.checker_code
+        return replace(problem, checker_code=code and with_headers(code, self._config.checker_headers))
 
     def _tasks_of(self, problem: ProblemSpec, tests: tuple[Test, ...]) -> Iterator[Task]:
         prefix = key_prefix(problem, tests, self._config, VERSION)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
+
+import pyarrow as pa
 
 from ocr_pipeline import judge
 from ocr_pipeline.counts import StageCounts
@@ -11,6 +15,8 @@ from ocr_pipeline.engine.services import CLUSTER
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.policy import TestsOptions, TestsPolicy, chosen_tests, quality_of
 from ocr_pipeline.judge.sandbox import require_hidden
+from ocr_pipeline.judge.spool import Shelf
+from ocr_pipeline.judge.step import TestSource
 from ocr_pipeline.judge.step import judge as judge_samples
 from ocr_pipeline.judge.trust import check_tests
 from ocr_pipeline.judge.verdicts import JudgeConfig, TrustConfig
@@ -34,31 +40,48 @@ PROBLEMS_READ: Final = Read(CLEAN_PROBLEMS, ("problem_id",))
 TRUST_COLUMNS: Final = ("problem_id", "test_id", "flag")
 QUALITY_COLUMNS: Final = ("problem_id", "policy", "tpr", "tnr", "band")
 TESTS_READ: Final = Read(TESTS, ("problem_id", "test_id", "input", "expected"))
+SOLUTIONS_READ: Final = Read(SOLUTIONS, ("problem_id", "solution_id", "language", "code", "is_correct"))
+LINES: Final = (".jsonl", ".ndjson", ".json")
 
 
 def _takes_generated(job: Job) -> bool:
     return job.options(TestsOptions).tests_policy is not TestsPolicy.SOURCE
 
 
+@contextmanager
+def _by_problem(job: Job, read: Read) -> Iterator[TestSource]:
+    """Give the rows of a table by their problems, after all were read once: what cannot be read is refused before any work.
+
+    Parquet is read where the problems are; lines are kept on disk, or each lookup would read them all.
+    """
+    rows = job.read(read.table)
+    if not any(path.suffix in LINES for path in rows.places):
+        rows.check()
+        yield rows.of
+        return
+    with Shelf(pa.schema([read.table.schema.field(name) for name in read.needed])) as shelf:
+        for batch in rows.batches(read.needed):
+            shelf.add(batch)
+        yield shelf.of
+
+
 def _check_tests(job: Job) -> StageCounts:
     require_hidden(job.places)
-    job.read(TESTS).check()
-    job.read(SOLUTIONS).check()
-    return check_tests(
-        job.read(CLEAN_PROBLEMS).batches,
-        job.read(TESTS).of,
-        job.read(SOLUTIONS).of,
-        config=job.options(TrustConfig),
-        writer=job.writer(TEST_TRUST),
-        checkpoint=job.folder(JUDGED),
-        progress=job.progress,
-        engine=job.use(CLUSTER),
-    )
+    with _by_problem(job, TESTS_READ) as tests, _by_problem(job, SOLUTIONS_READ) as solutions:
+        return check_tests(
+            job.read(CLEAN_PROBLEMS).batches,
+            tests,
+            solutions,
+            config=job.options(TrustConfig),
+            writer=job.writer(TEST_TRUST),
+            checkpoint=job.folder(JUDGED),
+            progress=job.progress,
+            engine=job.use(CLUSTER),
+        )
 
 
 def _judge(job: Job) -> StageCounts:
     require_hidden(job.places)
-    job.read(TESTS).check()
     policy = job.options(TestsOptions).tests_policy
     trust, measured, generated = job.read(TEST_TRUST), job.read(TEST_QUALITY), job.read(GENERATED_TESTS)
     flags = [row for batch in (trust.batches(TRUST_COLUMNS) if trust.exist else ()) for row in batch.to_pylist()]
@@ -66,18 +89,19 @@ def _judge(job: Job) -> StageCounts:
         raise InputError(
             f"tests_policy is {policy}, but there are no generated tests; materialize generated_tests, or give --generated_tests"
         )
-    return judge_samples(
-        job.read(CLEAN_PROBLEMS).batches(),
-        chosen_tests(policy, job.read(TESTS).of, generated.of, flags),
-        job.read(SAMPLES).batches(),
-        config=job.options(JudgeConfig),
-        writer=job.writer(EXECUTIONS),
-        trust=trust.batches() if trust.exist else (),
-        quality=quality_of(policy, measured.batches(), flags) if measured.exist else {},
-        checkpoint=job.folder(JUDGED),
-        progress=job.progress,
-        engine=job.use(CLUSTER),
-    )
+    with _by_problem(job, TESTS_READ) as tests:
+        return judge_samples(
+            job.read(CLEAN_PROBLEMS).batches(),
+            chosen_tests(policy, tests, generated.of, flags),
+            job.read(SAMPLES).batches(),
+            config=job.options(JudgeConfig),
+            writer=job.writer(EXECUTIONS),
+            trust=trust.batches() if trust.exist else (),
+            quality=quality_of(policy, measured.batches(), flags) if measured.exist else {},
+            checkpoint=job.folder(JUDGED),
+            progress=job.progress,
+            engine=job.use(CLUSTER),
+        )
 
 
 CHECK_TESTS: Final = Step(
@@ -87,7 +111,7 @@ CHECK_TESTS: Final = Step(
     reads=(
         PROBLEMS_READ,
         TESTS_READ,
-        Read(SOLUTIONS, ("problem_id", "solution_id", "language", "code", "is_correct")),
+        SOLUTIONS_READ,
     ),
     writes=(TEST_TRUST,),
     options=(TrustConfig,),

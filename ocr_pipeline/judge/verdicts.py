@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.engine import usable_cores
@@ -29,7 +30,8 @@ from ocr_pipeline.judge.comparing import (
     same_value,
 )
 from ocr_pipeline.judge.gate import Gate
-from ocr_pipeline.judge.interacting import Interactor, InteractorBroken
+from ocr_pipeline.judge.interacting import ASLEEP_SHARE, Interactor, InteractorBroken
+from ocr_pipeline.judge.newer import always_imports
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
 from ocr_pipeline.judge.sandbox import (
     NO_FILES,
@@ -61,7 +63,6 @@ DETAIL_CHARACTERS: Final = 2_000
 NEAR_LIMIT: Final = 1.5
 ASSERTS_TIME_FACTOR: Final = 3.0  # one program holds up to a hundred cases, all in one process
 ASSERTS_MEMORY_FACTOR: Final = 4.0  # and its caches grow from case to case
-ASLEEP_SHARE: Final = 0.1
 IMPORT_LINE: Final = re.compile(r"^(?:import|from)[ \t]++(?!__future__)[^\n]+$", re.MULTILINE)
 MISSING_MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 EXACT: Final = Rule()
@@ -143,6 +144,9 @@ class JudgeConfig(Isolation):
         64.0, "Least memory: smaller limits of old problems do not hold an interpreter", unit="MiB", gt=0
     )
     output_mib: float = option(64.0, "Most output of a program", unit="MiB", gt=0)
+    checker_headers: Path | None = option(
+        None, "Folder of headers that checkers and interactors include and no data set carries, such as testlib.h"
+    )
     max_tests: int | None = option(None, "The first so many tests of each problem; none: all", ge=1)
     stop_at_first_failure: bool = option(False, "Leave out the tests after a failed one")
     give_up_after_time_limits: int = option(
@@ -410,12 +414,27 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
         results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
         return _summary(results, len(tests))
     files, call = job.problem.files, job.problem.call
+    if call:
+        call["mappings"] = any(_has_mapping(test) for test in tests)
     with job.gate.alone() if job.alone else nullcontext():
         program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, call, files)
     if isinstance(program, RunResult):
         return _not_compiled(program, len(tests))
     with program:
         return _summary(_run_tests(job, program, tests), len(tests))
+
+
+def _has_mapping(test: Test) -> bool:
+    """Say whether a function gets or returns a mapping; an object of named arguments is not one."""
+    given = expected_value(test.input)
+    arguments = list(given.values()) if isinstance(given, dict) else given
+    todo = [arguments, expected_value(test.expected)]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, dict):
+            return True
+        todo += each if isinstance(each, list) else ()
+    return False
 
 
 def _not_compiled(result: RunResult, tests_total: int) -> Execution:
@@ -491,12 +510,12 @@ class MissingModuleError(Exception):
 
 
 def _require_modules(job: _Job, run: RunResult) -> None:
-    """Raise where a program ended for want of a known package; it has to import it, not only to say so."""
+    """Raise where a program ended for want of a known package; it has to import it in any case, not only to say so."""
     last = run.stderr.strip().rpartition("\n")[2] if run.status is RunStatus.RUNTIME_ERROR else ""
     found = MISSING_MODULE.match(last)
     name = found[1] if found else ""
     is_missing = job.candidate.language == "python" and name in PACKAGES and name not in package_versions()
-    if is_missing and re.search(rf"^\s*(?:import|from)\s.*\b{name}\b", job.candidate.code, re.MULTILINE):
+    if is_missing and always_imports(job.candidate.code, name):
         message = f"`{name}` is not installed here; install ocr_pipeline[judge]"
         raise MissingModuleError(message)
 

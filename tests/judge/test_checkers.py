@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ocr_pipeline.judge import JudgeConfig, Runner
+from ocr_pipeline.judge.checkers import with_headers
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.verdicts import Candidate, Execution, ProblemSpec, Test, judge_candidate
 
@@ -146,3 +147,29 @@ def test_files_are_checked_too(runner: Runner, gate: Gate) -> None:
     code = "n = int(open('garden.in').read())\nopen('garden.out', 'w').write(str(min(d for d in range(2, n + 1) if n % d == 0)))"
     assert judged(runner, gate, spec, code).verdict == "accepted"
     assert judged(runner, gate, spec, code.replace("garden.in", "input.txt")).verdict == "runtime_error"
+
+
+def test_headers_of_a_folder_take_the_place_of_their_first_inclusion(tmp_path: Path) -> None:
+    """By plain names, in one another too; what is not there stays as it is, and paths are never followed."""
+    (tmp_path / "lib.h").write_text("#include <more.h>\nint lib;\n", encoding="utf-8")
+    (tmp_path / "more.h").write_text("int more;\n", encoding="utf-8")
+    (tmp_path.parent / "outside.h").write_text("int outside;\n", encoding="utf-8")
+    code = (
+        '#include "lib.h"\n#include <cstdio>\n  #  include "lib.h" // again\n#include "../outside.h"\nint main() {}\n'
+    )
+    wanted = 'int more; int lib; #include <cstdio> #include "../outside.h" int main() {}'
+    assert with_headers(code, tmp_path).split() == wanted.split()
+    assert with_headers(code, None) == code
+
+
+@needs_gxx
+def test_a_checker_that_lacks_its_header_names_the_option(runner: Runner, gate: Gate, tmp_path: Path) -> None:
+    """The row says how it would be judged; with the header it is."""
+    code = '#include "testlib.h"\n' + TESTLIB.replace("int main(", "int entry(")
+    lacking = judged(runner, gate, problem("cpp", "testlib", code), SMALLEST)
+    assert lacking.needs_checker
+    assert "there is no `testlib.h`; give a folder that holds it with --checker-headers" in (lacking.detail or "")
+    header = "int entry(int, char **);\nint main(int n, char **words) { return entry(n, words); }\n"
+    (tmp_path / "testlib.h").write_text(header, encoding="utf-8")
+    completed = judged(runner, gate, problem("cpp", "testlib", with_headers(code, tmp_path)), SMALLEST)
+    assert (completed.verdict, completed.needs_checker) == ("accepted", False), completed

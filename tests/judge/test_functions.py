@@ -81,11 +81,26 @@ def test_failures_are_the_candidates(runner: Runner, gate: Gate, code: str, verd
     assert execution.verdict == verdict
 
 
-def test_types_that_do_not_travel_are_nobodys_failure(runner: Runner, gate: Gate) -> None:
+def test_mappings_do_not_travel_which_is_nobodys_failure(runner: Runner, gate: Gate) -> None:
     """The code compiles, only nobody can call it: not run, with the compiler's words."""
     execution = judged(runner, gate, METHOD % "int solve(unordered_map<int, int> m) { return 1; }", ([{}], 1))
     assert execution.reason is Reason.LANGUAGE
     assert "cannot be called" in (execution.detail or "")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        METHOD % "int solve(unordered_map<int, int> m) { return 1; }",
+        METHOD % "struct Own {}; int solve(Own own) { return 1; }",
+        (METHOD % "int solve(int n) { return 1; }") + "\n#define template oops\n",
+    ],
+    ids=["another type", "a type of its own", "spoils what calls it"],
+)
+def test_a_candidate_cannot_make_itself_uncallable(runner: Runner, gate: Gate, code: str) -> None:
+    """Where all values are of kinds that travel, a function that takes none of them has failed."""
+    execution = judged(runner, gate, code, ({"n": [3]}, 1))
+    assert execution.verdict == "compile_error", execution
 
 
 def test_asserts_are_python(runner: Runner, gate: Gate) -> None:

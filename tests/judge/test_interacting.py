@@ -103,7 +103,7 @@ def test_a_right_program_is_accepted(runner: Runner, gate: Gate, language: str, 
         ("import time\nprint('what?', flush=True)\nwhile True: time.sleep(0.1)", "wrong_answer", ""),
         ("print('x' * 10 ** 7, flush=True)\ninput()", "wrong_answer", ""),
         ("while True: print('x' * 10 ** 6, end='', flush=True)", "output_limit", ""),
-        ("a = bytearray(10 ** 9)\nfor i in range(0, len(a), 4096): a[i] = 1", "memory_limit", ""),
+        ("a = b'x' * (400 << 20)", "memory_limit", ""),
         (RIGHT + "import os\nos.write(1, b'more\\n' * 100000)", "accepted", ""),
         (RIGHT + "raise SystemExit(3)", "runtime_error", "exit code 3"),
     ],
@@ -133,18 +133,46 @@ def test_a_program_that_breaks_its_interactor_is_wrong(runner: Runner, gate: Gat
         (problem("import sys\nsys.exit(7)"), "exit status 7"),
         (problem("def broken(:"), "cannot be run"),
         (problem("class A {}", "java"), "cannot be run"),
-        (problem("import time\nend = time.process_time() + 9\nwhile time.process_time() < end: pass"), "computed for"),
+        (problem("while True: pass"), "ended with time_limit"),
         (problem(protocol="open_r1"), "need their interactor"),
         (problem(checker_code=None), "need their interactor"),
         (problem(checker_flags="x" * 600, checker_language="cpp"), "are longer than"),
     ],
-    ids=["crash", "odd exit", "syntax", "language", "slow", "protocol", "none", "long flags"],
+    ids=["crash", "odd exit", "syntax", "language", "endless", "protocol", "none", "long flags"],
 )
-def test_without_a_sound_interactor_nobody_is_judged(runner: Runner, gate: Gate, spec: ProblemSpec, part: str) -> None:
+def test_without_a_sound_interactor_nobody_is_judged(
+    runner: Runner, gate: Gate, monkeypatch: pytest.MonkeyPatch, spec: ProblemSpec, part: str
+) -> None:
     """It is nobody's wrong answer."""
+    monkeypatch.setattr(interacting, "LIMITS", replace(interacting.LIMITS, cpu_s=2.0))
     execution = judged(runner, gate, "print('what?', flush=True)\ninput()", spec)
     assert (execution.verdict, execution.reason) == (Verdict.NOT_RUN, Reason.INTERACTIVE), execution
     assert part in (execution.detail or "")
+
+
+SLOW = "import time\nend = time.process_time() + 4\nwhile time.process_time() < end: pass\n" + INTERACTOR
+GULLIBLE = """import sys
+for line in sys.stdin:
+    for _ in range(10 ** 5): pass
+    print("?", flush=True)
+sys.exit(43)
+"""
+
+
+def test_a_program_waits_for_a_slow_interactor(runner: Runner, gate: Gate) -> None:
+    """Its wall clock is longer where the interactor computes."""
+    spec = problem(SLOW, time_limit_s=0.1)
+    execution = judge_candidate(runner, spec, TESTS[:1], Candidate("python", RIGHT), JudgeConfig(), gate)
+    assert execution.verdict == "accepted", execution
+
+
+def test_a_program_cannot_take_itself_out_by_keeping_its_interactor_busy(
+    runner: Runner, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions without end until the interactor's own time is over: the program is wrong, and judged."""
+    monkeypatch.setattr(interacting, "LIMITS", replace(interacting.LIMITS, cpu_s=2.0))
+    code = "print('1\\n' * 10 ** 5, flush=True)\nwhile True: input()"
+    assert judged(runner, gate, code, problem(GULLIBLE)).verdict == "wrong_answer"
 
 
 def test_neither_side_reaches_the_other_but_through_the_pipes(runner: Runner, gate: Gate) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_pipeline.judge import Runner, RunStatus, run_program
-from ocr_pipeline.judge.newer import newer_syntax
+from ocr_pipeline.judge.newer import always_imports, newer_syntax
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python knows them")
@@ -41,3 +41,23 @@ def test_any_program_and_any_report(code: str, report: str) -> None:
     """Both are a candidate's to write."""
     newer_syntax(code, report)
     newer_syntax(code, f'File "main.py", line 1\nSyntaxError: {report}')
+
+
+@pytest.mark.parametrize(
+    ("code", "always"),
+    [
+        ("import numba", True),
+        ("import sys, numba as nb", True),
+        ("from numba import njit\n@njit\ndef f(): pass", True),
+        ("import sys\nfrom numba.core import types", True),
+        ("try:\n    import numba\nexcept ImportError: pass", False),
+        ("def give_up():\n    import numba", False),
+        ("if input() == '7':\n    import numba", False),
+        ("'''\nimport numba\n'''", False),
+        ("import numbadiff", False),
+        ("# import numba", False),
+    ],
+)
+def test_a_package_that_a_program_always_imports(code: str, always: bool) -> None:  # noqa: FBT001
+    """Only what is at its top level cannot be reached on purpose."""
+    assert always_imports(code, "numba") is always

@@ -23,6 +23,7 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge, step, tasks
 from ocr_pipeline.judge.checkpoint import FILE
+from ocr_pipeline.judge.spool import Shelf
 from ocr_pipeline.tables import EXECUTIONS
 
 SUM = "print(sum(map(int, input().split())))"
@@ -368,3 +369,40 @@ def test_a_batch_without_a_wanted_test_is_passed_over() -> None:
         writer=rows,
     )
     assert [row["verdict"] for row in rows.rows] == ["accepted"]
+
+
+def test_rows_of_files_without_an_index_are_found_by_their_problem() -> None:
+    """In their order, with their types, and only those of the problems that are asked for."""
+    schema = pa.schema([("problem_id", pa.string()), ("code", pa.large_string()), ("is_correct", pa.bool_())])
+    rows = [{"problem_id": name, "code": code, "is_correct": code == "1"} for name, code in ("b1", "a2", "b3", "c4")]
+    with Shelf(schema) as shelf:
+        for row in rows:
+            shelf.add(pa.RecordBatch.from_pylist([row], schema=schema))
+        found = [row for batch in shelf.of(["b", "a", "nowhere"]) for row in batch.to_pylist()]
+    assert found == [rows[0], rows[2], rows[1]]
+
+
+def test_a_file_of_lines_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lookups there are."""
+    from ocr_pipeline.store import files
+
+    read: list[Path] = []
+    inner = files._json_lines
+    monkeypatch.setattr(step, "FIRST_SHELF", 1)
+    monkeypatch.setattr(step, "LARGEST_SHELF", 1)
+    monkeypatch.setattr(files, "_json_lines", lambda path, table: read.append(path) or inner(path, table))
+    names = ["a", "b", "c"]
+    tables: dict[str, list[dict[str, Any]]] = {
+        "problems": [{"problem_id": name} for name in names],
+        "tests": [{"problem_id": name, "test_id": "0", "input": "1 2", "expected": "3"} for name in names],
+        "samples": [{"sample_id": name, "problem_id": name, "language": "python", "code": SUM} for name in names],
+    }
+    arguments = ["judge", "--workers", "0", "--out", str(tmp_path / "out")]
+    for table, rows in tables.items():
+        path = tmp_path / f"{table}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        arguments += [f"--{table}", str(path)]
+    done = CliRunner().invoke(build_app(), arguments)
+    assert done.exit_code == 0, done.output
+    assert pq.read_table(tmp_path / "out" / "executions.parquet")["verdict"].to_pylist() == ["accepted"] * 3
+    assert [path.name for path in read].count("tests.jsonl") == 1

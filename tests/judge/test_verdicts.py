@@ -247,6 +247,15 @@ def test_asserts_may_use_what_only_the_candidate_defines(runner: Runner, gate: G
     assert not judged(runner, gate, PAIRS, plain, problem=problem).trusts_candidate
 
 
+def test_an_object_that_says_what_it_holds_is_believed_and_said_so(runner: Runner, gate: Gate) -> None:
+    """A list would be looked into; an object of the candidate's own class answers for itself."""
+    problem = ProblemSpec("p", io_mode="function", function_name="f")
+    test = Test("a", "assert 5 in f()", "")
+    liar = "class All:\n    def __contains__(self, item): return True\ndef f(): return All()"
+    assert judged(runner, gate, liar, test, problem=problem).trusts_candidate
+    assert not judged(runner, gate, "def f(): return [5]", test, problem=problem).trusts_candidate
+
+
 def test_only_the_data_set_chooses_one_process(runner: Runner, gate: Gate) -> None:
     """A candidate in the process of its asserts can forge success, so the row says so."""
     problem = ProblemSpec("p", io_mode="function", function_name="total")
@@ -258,6 +267,14 @@ def test_only_the_data_set_chooses_one_process(runner: Runner, gate: Gate) -> No
     assert wrong.verdict is Verdict.RUNTIME_ERROR
 
 
+# An answer in the words of the protocol: 7, and an argument that is to have another private attribute.
+PATCH_BY_A_FORGED_ROW = """import os, json
+def f(goal):
+    rows = [["l", [1, 2, 3]], ["v", 7], ["l", [4]], ["d", []], ["=", [3, ["n", ["ListNode", [["_wanted", 1]]]]]]]
+    answer = json.dumps({"value": rows}).encode()
+    os.write(3, len(answer).to_bytes(4, "big") + answer)
+    return 7
+"""
 FORGE = """import sys, os
 frame = sys._getframe()
 while frame:
@@ -287,6 +304,8 @@ while frame:
         ("def f(g):\n    g.gi_frame.f_globals['ok'] = True\n    return 2", "ok = False\nassert f(i for i in range(3)) == 3 or ok", "f"),
         ("class Stack:\n    def __eq__(s, o): return True\n    def pop(s): return s", "s = Stack()\nassert s.pop() == 1", "Stack"),
         ("class np: allclose = staticmethod(lambda *a: True)\ndef f(x): return 0", "import numpy as np\nassert np.allclose(f(1), 2)", "f"),
+        ("def f(x): raise StopIteration", "assert all(map(f, [1, 2]))", "f"),
+        (PATCH_BY_A_FORGED_ROW, "class Goal:\n    _wanted = 2\ngoal = Goal()\nassert f(goal) == goal._wanted", "f"),
     ],
 )  # fmt: skip
 def test_no_name_or_object_of_the_candidates_decides_an_assert(

@@ -162,6 +162,8 @@ class RawResult:
     peak_memory_mib: float
     stop: Stop
     dirty: bool
+    waited_s: float = 0.0
+    """How long it waited for a core; 0 where nobody tells."""
 
 
 NO_FILES: Final = JailFiles()
@@ -236,6 +238,7 @@ class Jail:
             peak_memory_mib=values.peak_kib / 1024,
             stop=Stop(values.stopped),
             dirty=bool(values.dirty),
+            waited_s=values.waited_us / 1e6,
         )
 
     def _no_program(self) -> RawResult:

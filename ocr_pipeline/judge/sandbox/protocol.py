@@ -115,6 +115,8 @@ class Reply(NamedTuple):
     stopped: int
     dirty: int
     """The test wrote files: the next one needs a fresh jail."""
+    waited_us: int
+    """How long it waited for a core; 0 where nobody tells (tier B)."""
 
 
 HIGHEST_ERRNO: Final = 4_095

@@ -508,6 +508,8 @@ class Remote:
         _there(self, "delitem", key)
 
     def __contains__(self, item):
+        peer = self._remote_at[0]
+        peer.leaned |= not peer.compares  # a list would be looked into; here its word counts
         return bool(_there(self, "contains", item))
 
     def __len__(self):
@@ -602,6 +604,7 @@ class Peer:
         self.guarded = guarded  # the asserting side shows only what was handed over, and no private names of it
         # Where the data set tests a class, two of its objects may be compared by the class itself.
         self.compares = ENTRY_CLASS.fullmatch(entry_point) is not None
+        self.leaned = False  # whether asserts believed an object of the candidate's
         self._held = []
         self._numbers = {}
         self._remotes = {}
@@ -635,7 +638,7 @@ class Peer:
         if answer.get("printed"):
             sys.stdout.write(answer["printed"])
         if "error" in answer:
-            raise self._error(answer["error"])
+            raise self._error(answer["error"], may_stop=action in ("next", "getattr"))
         return self._unpack(answer["value"], sent)[0]
 
     def _end(self):
@@ -643,8 +646,10 @@ class Peer:
         sys.stderr.flush()
         _exit(GONE if self.guarded else 0)
 
-    def _error(self, told):
+    def _error(self, told, *, may_stop):
         kinds, text = told
+        if "StopIteration" in kinds and not may_stop:  # would end a loop of the asserts early, as if all had been right
+            kinds = ["RuntimeError"]
         known = [self.names.get(name) or getattr(builtins, name, None) for name in kinds]
         own = ("builtins", "__main__", "solution")  # not, for example, what a test framework takes for a skipped test
         kind = next((each for each in known if isinstance(each, type) and issubclass(each, Exception)
@@ -765,7 +770,7 @@ class Peer:
             item.extend(built[payload[1]])
         elif kind == "a" and payload[1] is not None:
             item[...] = built[payload[2]]
-        elif kind == "n":
+        elif kind == "n" and type(item).__name__ in NODE_NAMES:  # a row of the other side changes no other objects
             for name, each in payload[1]:
                 setattr(item, name, built[each])
         elif kind == "d" and isinstance(item, dict):
@@ -943,7 +948,7 @@ def check_candidate(main, job, body):
     except SystemExit as stop:  # as test frameworks end
         if stop.code:
             raise
-    if leaning:
+    if leaning or peer.leaned:
         sys.exit(LEANING)
 
 

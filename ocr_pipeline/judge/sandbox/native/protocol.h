@@ -231,7 +231,7 @@ static inline void restrict_process(int is_server)
     REQUIRE(SYS_socketpair, 0, EPERM, AF_UNIX);
     REQUIRE(SYS_socketpair, 1, EPERM, SOCK_STREAM, SOCK_STREAM | SOCK_CLOEXEC, SOCK_STREAM | SOCK_NONBLOCK,
             SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK); /* datagrams could be sent to somebody else's socket */
-    REQUIRE(SYS_prctl, 0, EPERM, PR_SET_NAME, PR_GET_NAME);
+    REQUIRE(SYS_prctl, 0, EPERM, PR_SET_NAME, PR_GET_NAME, PR_SET_DUMPABLE); /* the last is the server's own */
 }
 
 /* The filter of a test process, a layer over the allowlist of its jail. Install it last. */
@@ -250,6 +250,8 @@ static inline int confine_test_process(void)
 #ifdef __x86_64__
     refuse_argument(SYS_setrlimit, 0, RLIMIT_CPU, EPERM);
 #endif
+    REQUIRE(SYS_prctl, 0, EPERM, PR_SET_NAME, PR_GET_NAME);
+    refuse_argument(SYS_madvise, 2, 21 /* MADV_PAGEOUT */, EINVAL); /* memory in swap is not counted */
     refuse_call(SYS_execveat, EPERM);
     refuse_call(SYS_seccomp, EPERM);
     refuse_call(SYS_sendmsg, EPERM);

@@ -1,0 +1,196 @@
+"""Whether the machine's load changes a verdict: submissions of contest packages, as the machine is and while others spin.
+
+    python benchmarks/judge_under_load.py DATA [--spinners 2] [--workers 2] [--only test_quality]
+
+DATA is the folder of the public test data (``OCR_REAL_DATA`` of the tests). As its packages want it, the time limit of a problem
+is a multiple of the slowest accepted submission in whole seconds, for each language by itself, because the Python programs
+were timed with PyPy. It is measured once, so that both passes have the same limits. Prints the verdicts that are not the
+published ones, and those that differ between the passes; where the second kind exists the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ocr_pipeline.judge import JudgeConfig, judge
+from ocr_pipeline.sources import ingest
+from ocr_pipeline.store import FileWriter
+from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS
+
+SPIN: Final = "while True: pass"
+PUBLISHED: Final = {"time_limit_exceeded": "time_limit", "run_time_error": "runtime_error"}
+USUAL_MULTIPLIER: Final = 5.0  # of packages of those years that name none
+MEASURING: Final = JudgeConfig(
+    python_time_factor=1.0, default_time_limit_s=120.0, default_memory_mib=2048.0, give_up_after_time_limits=1
+)
+
+Row = dict[str, Any]
+
+
+class Rows:
+    """A writer that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Keep rows."""
+        self.rows += rows.to_pylist()
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Problems with their tests, submissions with their published verdict (``wanted``), and time multipliers."""
+
+    problems: list[Row]
+    tests: pa.Table
+    submissions: list[Row]
+    multipliers: Mapping[str, float]
+
+    def judged(self, submissions: Sequence[Row], config: JudgeConfig, limits: Mapping[str, float]) -> list[Row]:
+        """Judge some submissions, each problem with its time limit."""
+        rows = Rows()
+        problems = [{**row, "time_limit_s": limits.get(row["problem_id"])} for row in self.problems]
+        table = pa.Table.from_pylist(problems, schema=PROBLEMS.schema)
+        samples = pa.Table.from_pylist(list(submissions))
+        judge(table.to_batches(), lambda _: self.tests.to_batches(), samples.to_batches(), config=config, writer=rows)
+        return rows.rows
+
+    def of_language(self, language: str) -> list[Row]:
+        """Return the submissions in a language."""
+        return [row for row in self.submissions if row["language"] == language]
+
+    def limits(self, config: JudgeConfig) -> dict[str, dict[str, float]]:
+        """Return the time limits of each language: what its own accepted submissions make, or all where it has none."""
+        accepted = [row for row in self.submissions if row["wanted"] == "accepted"]
+        return self.limits_of(self.judged(accepted, config, {}))
+
+    def limits_of(self, accepted: Sequence[Row]) -> dict[str, dict[str, float]]:
+        """Return the limits that rows of accepted submissions make."""
+        limits: dict[str, dict[str, float]] = {}
+        for language in ("cpp", "python"):
+            slowest: dict[str, float] = {}
+            for own in (False, True):
+                times: dict[str, float] = {}
+                for row in accepted:
+                    if row["language"] == language or not own:
+                        times[row["problem_id"]] = max(times.get(row["problem_id"], 0.0), row["cpu_time_s"])
+                slowest |= times
+            limits[language] = {
+                name: max(1.0, math.ceil(seconds * self.multipliers[name])) for name, seconds in slowest.items()
+            }
+        return limits
+
+    def verdicts(self, config: JudgeConfig, limits: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+        """Judge all submissions, each language with its own limits; return their verdicts."""
+        rows = [row for language, own in limits.items() for row in self.judged(self.of_language(language), config, own)]
+        return {row["sample_id"]: row["verdict"] for row in rows}
+
+    @property
+    def published(self) -> dict[str, str]:
+        """The published verdicts."""
+        return {row["sample_id"]: row["wanted"] for row in self.submissions}
+
+
+def test_quality(data: Path) -> Packages:
+    """Read the packages that come with their input validators; the format's own comparison ignores case."""
+    folder = data / "test_quality"
+    rows = pq.read_table(folder / "problems.parquet", columns=["problem_id", "float_tolerance"]).to_pylist()
+    problems = [{**row, "checker": "case_insensitive"} for row in rows]
+    submissions = pq.read_table(folder / "submissions.parquet").to_pylist()
+    return Packages(
+        problems,
+        pq.read_table(folder / "tests.parquet"),
+        [{**row, "wanted": PUBLISHED.get(row["expected"], row["expected"])} for row in submissions],
+        {row["problem_id"]: USUAL_MULTIPLIER for row in problems},
+    )
+
+
+def judge_packages(data: Path) -> Packages:
+    """Read the packages that name their validator's flags, as the reader ``kattis`` takes them."""
+    folder = data / "judge_packages"
+    tables = (PROBLEMS, TESTS, SOLUTIONS, REJECTED)
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        with ExitStack() as stack:
+            writers = {
+                table.name: stack.enter_context(FileWriter(out / f"{table.name}.parquet", table)) for table in tables
+            }
+            ingest("kattis", [folder], split="train", writers=writers)
+        problems, tests = (pq.read_table(out / f"{table.name}.parquet") for table in (PROBLEMS, TESTS))
+    submissions = [
+        {"sample_id": f"{row['problem']}/{row['expected']}/{row['name']}", "problem_id": f"kattis/train/{row['problem']}",
+         "language": row["language"], "code": row["code"], "wanted": PUBLISHED.get(row["expected"], row["expected"])}
+        for row in pq.read_table(folder / "submissions.parquet").to_pylist()
+    ]  # fmt: skip
+    known = pq.read_table(folder / "problems.parquet", columns=["problem", "time_multiplier"]).to_pylist()
+    multipliers = {f"kattis/train/{row['problem']}": row["time_multiplier"] for row in known}
+    return Packages(problems.to_pylist(), tests, submissions, multipliers)
+
+
+READERS: Final[dict[str, Callable[[Path], Packages]]] = {"test_quality": test_quality, "judge_packages": judge_packages}
+
+
+@contextmanager
+def spinning(count: int) -> Iterator[None]:
+    """Let processes of no use to anybody work beside the judge."""
+    processes = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def compared(one: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
+    """Yield what differs."""
+    yield from (f"  {name}: {one[name]}, {other[name]}" for name in sorted(one) if one[name] != other[name])
+
+
+def main() -> None:
+    """Judge twice and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--spinners", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", choices=list(READERS))
+    options = parser.parse_args()
+    config = MEASURING.replaced(workers=options.workers)
+    failed = False
+    for name in [options.only] if options.only else READERS:
+        packages = READERS[name](options.data)
+        limits = packages.limits(config)
+        passes = []
+        for spinners in (0, options.spinners):
+            start = time.monotonic()
+            with spinning(spinners):
+                passes.append(packages.verdicts(config, limits))
+                load = os.getloadavg()[0]
+            right = sum(passes[-1][each] == wanted for each, wanted in packages.published.items())
+            print(f"{name}, {spinners} spinners: {right} of {len(passes[-1])} as published, load {load:.1f}, "
+                  f"{time.monotonic() - start:.0f} s; others (published, judged):")  # fmt: skip
+            print("\n".join(compared(packages.published, passes[-1])) or "  none", flush=True)
+        differing = list(compared(*passes))
+        failed |= bool(differing)
+        print(f"{name}, differing between the passes:")
+        print("\n".join(differing) or "  none", flush=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
