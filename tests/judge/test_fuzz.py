@@ -37,7 +37,7 @@ from ocr_pipeline.judge.functions import calling_program, names_function
 from ocr_pipeline.judge.newer import newer_syntax
 from ocr_pipeline.judge.programs import ELF_HEADER, ELF_SEGMENT, RunResult, RunStatus, static_image
 from ocr_pipeline.judge.sandbox.jails import Jail
-from ocr_pipeline.judge.sandbox.protocol import REPLY
+from ocr_pipeline.judge.sandbox.protocol import REPLY, Reply
 from ocr_pipeline.judge.verdicts import MISSING_MODULE, ProblemSpec
 
 Target = Callable[[Any], object]
@@ -185,9 +185,9 @@ HEADERS = st.builds(
     st.integers(0, 3), st.integers(0, 2**64 - 1) | st.just(64), st.just(ELF_SEGMENT.size) | st.integers(0, 99),
     st.integers(0, 65_535) | st.integers(0, 3), st.binary(max_size=200),
 )  # fmt: skip
-ANSWERS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 12), min_size=9, max_size=9).map(
-    lambda numbers: struct.pack(REPLY.format, *numbers)
-)
+ANSWERS = st.lists(
+    st.integers(0, 2**64 - 1) | st.integers(0, 12), min_size=len(Reply._fields), max_size=len(Reply._fields)
+).map(lambda numbers: struct.pack(REPLY.format, *numbers))
 SOURCE_PARTS = st.sampled_from(
     ["import os\n", "from a import b\n", "class Solution:\n", "def f(x):\n", "/*", "*/", "//", '"', "'", "f'{", "}", "\\",
      "#define f g\n", "int f(int a) {", "struct ListNode {", "type X = int\n", "def g[T](x): pass\n", "\0", "\ud800", "\n", " "]
