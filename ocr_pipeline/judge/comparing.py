@@ -35,7 +35,7 @@ __all__ = [
     "unflatten",
 ]
 
-COMPARATOR_VERSION: Final = "2"
+COMPARATOR_VERSION: Final = "3"
 DEFAULT_TOLERANCE: Final = 1e-6  # the usual one of contests; 13 % of TACO's float problems ask for less, none for more
 INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
 FLOAT: Final = re.compile(rb"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]{1,4})?")

@@ -145,7 +145,9 @@ class JudgeConfig(Isolation):
     )
     output_mib: float = option(64.0, "Most output of a program", unit="MiB", gt=0)
     checker_headers: Path | None = option(
-        None, "Folder of headers that checkers and interactors include and no data set carries, such as testlib.h"
+        None,
+        "Folder of headers that checkers and interactors include and no data set carries, such as testlib.h",
+        affects_output=False,  # what is in them is part of each verdict's key
     )
     max_tests: int | None = option(None, "The first so many tests of each problem; none: all", ge=1)
     stop_at_first_failure: bool = option(False, "Leave out the tests after a failed one")
