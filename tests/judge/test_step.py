@@ -390,7 +390,7 @@ def test_a_file_of_lines_is_read_once(tmp_path: Path, monkeypatch: pytest.Monkey
     inner = files._json_lines
     monkeypatch.setattr(step, "FIRST_SHELF", 1)
     monkeypatch.setattr(step, "LARGEST_SHELF", 1)
-    monkeypatch.setattr(files, "_json_lines", lambda path, table: read.append(path) or inner(path, table))
+    monkeypatch.setattr(files, "_json_lines", lambda path, *more: read.append(path) or inner(path, *more))
     names = ["a", "b", "c"]
     tables: dict[str, list[dict[str, Any]]] = {
         "problems": [{"problem_id": name} for name in names],
