@@ -98,7 +98,7 @@ FALLING: Final = frozenset("≥>")
 RISING: Final = {"≥": "≤", ">": "<", "=": "=", "==": "="}
 LOST_TENS: Final = re.compile(r"10([2-9]|1[0-8])")
 LOST_TWOS: Final = re.compile(r"2([4-9]|[1-3]\d|6[0-4])")
-MOST_POWER: Final = 400
+MOST_POWER: Final = 4_000
 ELEMENT: Final = re.compile(r"([A-Za-z]+)(?:_(?:[a-z]|\d)(?:,[a-z\d])?|(?:\[[a-z]\])+)")
 
 

@@ -214,6 +214,28 @@ GENERATED_TESTS: Final = Table(
     ),
 )
 
+TEST_PROGRAMS: Final = Table(
+    name="test_programs",
+    description="Programs that the teacher wrote for making tests, and what became of each.",
+    key=("problem_id", "role", "request_id"),
+    partition_by=("dataset",),
+    row_group_rows=2_048,
+    schema=_schema(
+        _column("problem_id", NAME, "Problem it was written for."),
+        _column("role", NAME, "validator, generator or checker."),
+        _column("language", NAME, "Its programming language."),
+        _column("code", TEXT, "The program; empty when the answer held none."),
+        _column("model", NAME, "Model and revision that wrote it."),
+        _column("request_id", NAME, "Answer of the teacher that holds it."),
+        _column(
+            "verdict",
+            NAME,
+            "used, or why not: teacher_error, no_program, refuses_known, accepts_anything, fails.",
+        ),
+        _column("made", pa.int32(), "Inputs that a generator made.", unit="inputs"),
+    ),
+)
+
 SOLUTIONS: Final = Table(
     name="solutions",
     description="Human solutions that the sources carry, right and wrong ones.",
@@ -842,6 +864,7 @@ TABLES: Final[dict[str, Table]] = {
         TESTS,
         SOLUTIONS,
         GENERATED_TESTS,
+        TEST_PROGRAMS,
         REJECTED,
         DUPLICATE_PAIRS,
         UNIQUE_PROBLEMS,

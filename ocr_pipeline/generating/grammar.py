@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
 __all__ = [
+    "Apart",
     "Block",
     "Field",
     "Grammar",
@@ -34,11 +35,13 @@ __all__ = [
     "is_prime",
     "read",
     "refusal",
+    "rounds_of",
     "rows_of",
+    "unusual",
     "write",
 ]
 
-INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,399}")
+INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,4000}")
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9]\d{0,30})(?:\.\d{1,30})?")
 Tree = list[Any]
 
@@ -166,11 +169,23 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """No two rounds of a block have the same values in these fields of its line."""
+
+    fields: tuple[int, ...]
+
+
+Constraint = Order | Rows | Apart
+
+
+@dataclass(frozen=True, slots=True)
 class Grammar:
     """All inputs of a problem."""
 
     items: tuple[Item, ...]
-    constraints: tuple[Order | Rows, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    habits: tuple[Constraint, ...] = ()
+    """What the statement does not say, and the known inputs obey far too often for chance: what is made obeys it too."""
     ends_with_newline: bool = True
     is_strict: bool = True
     """Known inputs have single spaces and nothing else between values."""
@@ -316,6 +331,11 @@ def refusal(grammar: Grammar, text: str) -> tuple[Refusal, str] | None:
     return None
 
 
+def unusual(grammar: Grammar, text: str) -> tuple[Refusal, str] | None:
+    """Return why a text is not an input, or not one as the known ones are; ``None`` where it is."""
+    return refusal(replace(grammar, constraints=(*grammar.constraints, *grammar.habits)), text)
+
+
 def write(grammar: Grammar, tree: Tree) -> str:
     """Write a tree as text."""
     return "".join(f"{line}\n" for line in _lines(grammar.items, tree))
@@ -353,6 +373,22 @@ def columns(items: Sequence[Item], tree: Tree) -> Iterator[tuple[int, list[Any]]
             yield from columns(item.items, each)
 
 
+def rounds_of(items: Sequence[Item], tree: Tree, fields: Sequence[int]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield for each block whose line has these fields their values, round by round."""
+    for item, value in zip(items, tree, strict=True):
+        if isinstance(item, Line):
+            continue
+        for place, inner in enumerate(item.items):
+            if isinstance(inner, Line):
+                at = [
+                    spot for spot, part in enumerate(inner.parts) if isinstance(part, Field) and part.number in fields
+                ]
+                if len(at) == len(fields):
+                    yield [tuple(each[place][spot] for spot in at) for each in value]
+        for each in value:
+            yield from rounds_of(item.items, each, fields)
+
+
 def rows_of(
     items: Sequence[Item], tree: Tree, left: int, right: int
 ) -> Iterator[tuple[list[tuple[Any, Any]], dict[int, int]]]:
@@ -386,13 +422,15 @@ def _has(line: Line, number: int) -> bool:
     return any(isinstance(part, Field) and part.number == number for part in line.parts)
 
 
-def _holds(constraint: Order | Rows, grammar: Grammar, tree: Tree) -> bool:
+def _holds(constraint: Constraint, grammar: Grammar, tree: Tree) -> bool:
     if isinstance(constraint, Order):
         return all(
             _ordered(constraint, values)
             for number, values in columns(grammar.items, tree)
             if number == constraint.field
         )
+    if isinstance(constraint, Apart):
+        return all(len(set(rounds)) == len(rounds) for rounds in rounds_of(grammar.items, tree, constraint.fields))
     pairs = rows_of(grammar.items, tree, constraint.left, constraint.right)
     return all(_is_graph(constraint, each, known) for each, known in pairs)
 
@@ -438,8 +476,10 @@ def _is_graph(rows: Rows, pairs: Sequence[tuple[int, int]], known: Mapping[int, 
     return parts <= 1 and (not rows.is_tree or len(pairs) == nodes - 1)
 
 
-def _told(constraint: Order | Rows, grammar: Grammar) -> str:
+def _told(constraint: Constraint, grammar: Grammar) -> str:
     names = {each.number: each.name or "a value" for each in fields_of(grammar.items)}
     if isinstance(constraint, Order):
         return f"the values of {names[constraint.field]} are not distinct, not sorted or their sum is too large"
+    if isinstance(constraint, Apart):
+        return "two rounds of a block are the same"
     return f"the pairs of {names[constraint.left]} and {names[constraint.right]} are not distinct, not connected or not a tree"

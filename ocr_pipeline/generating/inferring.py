@@ -39,8 +39,7 @@ MOST_BODIES: Final = 2
 WAYS_PER_PLACE: Final = 6
 """Ways to reach the same lines that are followed: the dearer ones differ in what the same numbers are called."""
 MOST_ITEMS: Final = 10
-MOST_ALTERNATIVES: Final = 8
-SLACK: Final = 1.0
+MOST_ALTERNATIVES: Final = 24
 MOST_STREAMS: Final = 12
 MOST_BYTES: Final = 16 << 10
 MOST_FIELDS: Final = 12
@@ -89,7 +88,9 @@ class _Budget:
         return self.left > 0
 
 
-def infer(inputs: Sequence[str], *, spaced_text: bool = False, texts: bool = False) -> list[Inferred]:
+def infer(
+    inputs: Sequence[str], *, spaced_text: bool = False, texts: bool = False, slack: float = 1.0
+) -> list[Inferred]:
     """Return grammars that read all inputs, the cheapest first, and only those that cost little more than it.
 
     Parameters
@@ -100,6 +101,8 @@ def infer(inputs: Sequence[str], *, spaced_text: bool = False, texts: bool = Fal
         The statement speaks of lines of text: a line may hold spaces that separate nothing.
     texts
         The statement speaks of strings: a numeral that is as long as a number before it says is one.
+    slack
+        How much more than the cheapest one a grammar may cost.
     """
     chosen = _chosen(inputs)
     if not chosen:
@@ -109,7 +112,7 @@ def infer(inputs: Sequence[str], *, spaced_text: bool = False, texts: bool = Fal
         return []
     found: list[_Way] = []
     for way in _ways(streams, 0, 0, _Budget(), most=MOST_ITEMS, text=spaced_text):
-        if found and way.cost > found[0].cost + SLACK:
+        if found and way.cost > found[0].cost + slack:
             break
         if way.items and all(stream.tokens is None for stream in way.streams):
             found.append(way)

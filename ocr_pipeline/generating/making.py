@@ -128,6 +128,8 @@ class Maker:
         self._fields = {each.number: each for each in fields_of(grammar.items)}
         self._counted = _counted(grammar.items)
         self._frozen = _frozen(grammar)
+        self.trims = not any("." in word and word.endswith("0") for text in known for word in text.split())
+        """Known inputs have no zeros at the end of decimals."""
 
     @property
     def is_free(self) -> bool:
@@ -516,7 +518,14 @@ class _Draw:
         number = self._one_integer(inner, None, least, max(least, most), is_count=False)
         whole, part = divmod(abs(number), scale)
         sign = "-" if number < 0 else ""
-        return f"{sign}{whole}.{part:0{places}d}" if places else f"{sign}{whole}"
+        text = f"{sign}{whole}.{part:0{places}d}" if places else f"{sign}{whole}"
+        return (
+            text.rstrip("0").rstrip(".")
+            if self.maker.trims and part
+            else f"{sign if whole else ''}{whole}"
+            if self.maker.trims
+            else text
+        )
 
     def _text(self, spec: Field, source: Any, known: Mapping[int, int]) -> str:  # noqa: ANN401 - a text or nothing
         rng = self.rng
@@ -561,7 +570,7 @@ class _Draw:
     def order(self, tree: Tree) -> None:
         """Sort and part the values of lists as the constraints, and the style, want it."""
         orders: dict[int, Order] = {}
-        for each in self.maker.grammar.constraints:
+        for each in (*self.maker.grammar.constraints, *self.maker.grammar.habits):
             if isinstance(each, Order):
                 before = orders.get(each.field, each)
                 orders[each.field] = replace(

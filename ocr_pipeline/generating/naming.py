@@ -9,6 +9,7 @@ freezes the fields that it names: their values stay as they are known.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from typing import Final
 
 from ocr_pipeline.bounds import number_in
 from ocr_pipeline.generating.grammar import (
+    Apart,
     Block,
     Field,
     Grammar,
@@ -33,6 +35,7 @@ from ocr_pipeline.generating.grammar import (
     is_prime,
     read,
     refusal,
+    rounds_of,
 )
 from ocr_pipeline.generating.inferring import Inferred, infer
 from ocr_pipeline.generating.statement import PLAIN_NAME, End, Interval, Mention, Said, Sort, read_statement
@@ -41,6 +44,10 @@ __all__ = ["Understood", "understand"]
 
 PAIR, SORT_AGREES, SHAPE_AGREES, BOUNDED, UNNAMED, LEFT_OUT, LEFT_OUT_BOUNDED = 1.0, 0.3, 0.4, 0.5, -0.3, -0.1, -0.7
 COUNTED: Final = 0.8
+UNCOUNTED: Final = -1.5
+UNSAID: Final = -1.0
+BLOCK_OF_ONE, LIST_OF_ONE = 1.3, 0.6
+"""What a block or a list costs more than what it repeats, where every known input has one of it."""
 LINES_OF: Final = re.compile(
     rf"\b({PLAIN_NAME})(?:\s*[-+]\s*\d)?\s+(?:\w+\s+)?(?:lines|rows|test cases|cases|datasets|tests|descriptions)\b"
 )
@@ -140,6 +147,9 @@ FILLING: Final = frozenset(
     ]
 )
 FEW_WORDS: Final = 3
+UNLIKELY: Final = 4.0
+"""Equal pairs that chance would have made where known inputs have none: e^-4 is 2 %."""
+PARITY: Final = re.compile(r"\b(?:even|odd|multiple of|divisible|divides|coprime|powers? of)\b")
 AT_LEAST: Final = ((re.compile(r"\bpositive\b"), 1), (re.compile(r"\bnon-?negative\b"), 0))
 HARMLESS: Final = re.compile(
     r"\bfits?\b|\bno (?:more|greater|larger)|\bexceed|separated|\bnumbered\b|trailing|whitespace|\bcase[- ]|output|at least one (?:integer|line|character)|"
@@ -167,8 +177,12 @@ def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
     """
     said = read_statement(statement)
     spaced = bool(re.search(r"\b(?:spaces|sentences?|lines? of text|titles?)\b", said.text))
-    strings = bool(re.search(r"\b(?:string|characters?|word|letters?|digits|symbols?)\b", said.text))
-    found = infer(inputs, texts=strings) or (infer(inputs, spaced_text=True, texts=strings) if spaced else [])
+    strings = bool(re.search(r"\b(?:string|characters?|word|letters?|digits|symbols?|of length)\b", said.text))
+    told = " ".join(said.sentences)
+    slack = 1.0 + BLOCK_OF_ONE * len(set(LINES_OF.findall(told))) + LIST_OF_ONE * len(VALUES_OF.findall(told))
+    found = infer(inputs, texts=strings, slack=slack)
+    if not found and spaced:
+        found = infer(inputs, spaced_text=True, texts=strings, slack=slack)
     best: tuple[float, Grammar, dict[int, Mention]] | None = None
     for way in found:
         score, names = _aligned(way, said)
@@ -189,6 +203,8 @@ class _Place:
 
     field: Field
     is_listed: bool
+    """It is in a list or in a block."""
+    is_series: bool
     values: Sequence[Decimal]
 
 
@@ -199,12 +215,24 @@ def _places(grammar: Grammar, inputs: Sequence[str]) -> list[_Place]:
             if isinstance(value, int) or grammar_number(str(value)):
                 values.setdefault(number, []).append(Decimal(value))
     listed = set(_listed(grammar.items, inside=False))
-    return [_Place(each, each.number in listed, values.get(each.number, ())) for each in fields_of(grammar.items)]
+    series = {part.field.number for part in _series(grammar.items)}
+    return [
+        _Place(each, each.number in listed, each.number in series, values.get(each.number, ()))
+        for each in fields_of(grammar.items)
+    ]
 
 
 def grammar_number(text: str) -> bool:
     """Say whether a text is a number."""
-    return re.fullmatch(r"-?\d{1,400}(?:\.\d{1,40})?", text) is not None
+    return re.fullmatch(r"-?\d{1,4000}(?:\.\d{1,40})?", text) is not None
+
+
+def _series(items: Sequence[Item]) -> Iterator[Series]:
+    for item in items:
+        if isinstance(item, Block):
+            yield from _series(item.items)
+        else:
+            yield from (part for part in item.parts if isinstance(part, Series))
 
 
 def _listed(items: Sequence[Item], *, inside: bool) -> Iterator[int]:
@@ -263,7 +291,12 @@ def _aligned(way: Inferred, said: Said) -> tuple[float, dict[int, Mention]]:
 def intervals_for(mention: Mention, said: Said) -> Sequence[Interval]:
     """Return what is said of a name, or of all of its kind."""
     base = re.sub(r"_?\w$", "", mention.name)
-    return said.intervals.get(mention.name) or said.intervals.get(f"{base}[]", ())
+    found = said.intervals.get(mention.name) or said.intervals.get(f"{base}[]", ())
+    return found or [
+        Interval(replace(each.high, plus=-each.high.plus), each.high)
+        for each in said.intervals.get(f"|{mention.name.removesuffix('[]')}|", ())
+        if each.high is not None and each.high.name is None and mention.sort not in {Sort.STRING, Sort.CHARACTER}
+    ]
 
 
 def _left_out(mention: Mention, said: Said) -> float:
@@ -284,7 +317,8 @@ def _worth(place: _Place, mention: Mention, said: Said) -> float | None:
     if any((low is not None and value < low) or (high is not None and value > high) for value in place.values):
         return None
     worth = PAIR + (BOUNDED if low is not None and high is not None else 0.0)
-    worth += SHAPE_AGREES if mention.is_element == place.is_listed else 0.0
+    agrees = place.is_listed if mention.is_element else not place.is_series
+    worth += SHAPE_AGREES if agrees else 0.0
     if mention.sort in {Sort.STRING, Sort.CHARACTER}:
         worth += SORT_AGREES if is_text else -PAIR
     elif mention.sort is not None:
@@ -311,11 +345,17 @@ def _counted(items: Sequence[Item], names: Mapping[int, Mention], said: Said) ->
     text = " ".join(said.sentences)
     lines, values = set(LINES_OF.findall(text)), set(VALUES_OF.findall(text))
     lengths = {one or other for one, other in LENGTHS_OF.findall(text)}
-    score = 0.0
+    blocks = {names[count.field].name for kind, count in _counts(items) if kind == "block" and count.field in names}
+    score = UNCOUNTED * len((lines & {mention.name for mention in said.mentions}) - blocks)
+    known = {mention.name for mention in said.mentions}
+    wanted = sum(name in known for name in VALUES_OF.findall(text))
+    score += UNCOUNTED * max(0, wanted - sum(kind == "series" for kind, _ in _counts(items)))
     for kind, count in _counts(items):
         said_so = {"block": lines, "series": values, "length": lengths}[kind]
         mention = names.get(count.field) if count.field is not None else None
         name = mention.name if mention else None
+        if count.plus and not re.search(rf"\b{re.escape(name or '?')}\s*[-+]\s*1\b", text):
+            score += UNSAID
         if said_so:
             score += COUNTED if name in said_so else -COUNTED / 2
     return score
@@ -346,6 +386,8 @@ def _bound(grammar: Grammar, names: Mapping[int, Mention], said: Said, inputs: S
     usable = [text for text in inputs if refusal(grammar, text) is None] or list(inputs)
     for spec in fields_of(grammar.items):
         named = _named(spec, names.get(spec.number), said)
+        if not _reads(_with(grammar, fields | {spec.number: named}), usable):
+            named = replace(spec, name=named.name)
         for more in _bounds_of(named, names.get(spec.number), said, by_name, visible[spec.number]):
             tried = _with(grammar, fields | {spec.number: more})
             if _reads(tried, usable):
@@ -401,6 +443,10 @@ def _spelled(spec: Field, said: Said) -> Field:
             characters |= set(group)
     if seen & set(said.quoted) or not seen:
         characters |= set(said.quoted)
+    for sentence in said.sentences:
+        letters = set(re.findall(r"(?<![\w'])[A-Z](?![\w'])", sentence))
+        if len(letters & seen) > 1 and seen <= set(UPPER):
+            characters |= letters - names_of(said)
     for quoted in re.findall(
         r"(?:consisting of|characters?|letters?|either|symbols?)\s[^.]{0,60}", " ".join(said.sentences)
     ):
@@ -430,6 +476,8 @@ def _bounds_of(
     low, high = numbers_of(intervals, are_whole=spec.kind is Kind.INTEGER)
     if low is None and spec.kind is Kind.INTEGER:
         low = next((least for word, least in AT_LEAST if spec.seen[0] >= least and word.search(said.text)), None)
+    if low is None and high is None and said.largest is not None:
+        low, high = -said.largest, said.largest
     now = spec
     if low is not None:
         now = replace(now, lows=(*now.lows, Linear(low)))
@@ -523,10 +571,70 @@ def _constrained(grammar: Grammar, names: Mapping[int, Mention], said: Said, inp
         low = sentence.lower()
         named = [number for name, number in by_name.items() if _says(sentence, name)]
         grammar = _from_sentence(grammar, _Sentence(sentence, named, by_name, listed, pairs, inputs))
-        if grammar == before and PROMISES.search(low) and not HARMLESS.search(low) and not _is_bound(sentence):
+        is_promise = PROMISES.search(low) or (named and PARITY.search(low))
+        if grammar == before and is_promise and not HARMLESS.search(low) and not _is_bound(sentence):
             promises.append(sentence)
             frozen |= set(named) or {each.number for each in fields_of(grammar.items)}
-    return Understood(replace(grammar, frozen=frozenset(frozen)), tuple(promises))
+    frozen |= set(_unenforced(grammar, by_name, said))
+    for sentence in said.told_elsewhere:
+        named = {each.number for each in listed if each.name and _says(sentence, each.name)}
+        if len(named) > 1:
+            promises.append(sentence)
+            frozen |= named
+    habits = tuple(_habits(grammar, inputs))
+    return Understood(replace(grammar, frozen=frozenset(frozen), habits=habits), tuple(promises))
+
+
+def _unenforced(grammar: Grammar, by_name: Mapping[str, int], said: Said) -> Iterator[int]:
+    """Yield the fields that the statement compares with others in a way that the grammar does not hold."""
+    fields = {each.number: each for each in fields_of(grammar.items)}
+    for name, sign, other in said.relations:
+        if name == other and sign != "!=":
+            base = name.removesuffix("[]")
+            labelled = [number for each, number in by_name.items() if re.fullmatch(rf"{re.escape(base)}_?\w", each)]
+            if labelled:  # `y_s < y_1 < … < y_f`: single values on both sides of a list
+                yield from [*labelled, by_name[name]] if name in by_name else fields
+        if name == other or not {name, other} <= by_name.keys():
+            continue
+        ends = by_name[name], by_name[other]
+        linked = any(
+            end.field == far
+            for near, far in (ends, ends[::-1])
+            for end in (*fields[near].lows, *fields[near].highs, *(Linear(0, each) for each in fields[near].unlike))
+        )
+        if not linked and ends[0] != ends[1] and sign != "!=":
+            yield from ends
+
+
+def _habits(grammar: Grammar, inputs: Sequence[str]) -> Iterator[Apart]:
+    """Yield the blocks whose rounds always differ, where by chance some would be the same."""
+    trees = [_tree(grammar, text) for text in inputs if refusal(grammar, text) is None]
+    for fields in _lines_of_fields(grammar.items):
+        groups = [
+            rounds for tree in trees for rounds in rounds_of(grammar.items, tree, [each.number for each in fields])
+        ]
+        if any(len(set(rounds)) != len(rounds) for rounds in groups):
+            continue
+        kinds = (
+            math.prod(
+                max(1, len({value for rounds in groups for value in column}))
+                for column in zip(*(one for rounds in groups for one in rounds), strict=True)
+            )
+            if any(groups)
+            else 1
+        )
+        chance = sum(len(rounds) * (len(rounds) - 1) / (2 * max(1, kinds)) for rounds in groups)
+        if chance > UNLIKELY:
+            yield Apart(tuple(each.number for each in fields))
+
+
+def _lines_of_fields(items: Sequence[Item]) -> Iterator[tuple[Field, ...]]:
+    for item in items:
+        if isinstance(item, Block):
+            for inner in item.items:
+                if isinstance(inner, Line) and all(isinstance(part, Field) for part in inner.parts):
+                    yield tuple(part for part in inner.parts if isinstance(part, Field))
+            yield from _lines_of_fields(item.items)
 
 
 def _says(sentence: str, name: str) -> bool:
@@ -621,10 +729,13 @@ def _apart(grammar: Grammar, sentence: _Sentence) -> Grammar:
             grammar = sentence.add(grammar, Order(each.number, is_distinct=True))
     for _, left, right in sentence.pairs if EDGES.search(sentence.low) else ():
         grammar = sentence.add(grammar, Rows(left.number, right.number, is_distinct=True, first=_first(left)))
+    if re.search(r"\btwo (?:distinct|different)\b", sentence.low):
+        for _, left, right in sentence.pairs:
+            grammar = _if_read(grammar, _unlike(grammar, right.number, left.number), sentence.inputs)
     listed = {each.number for each in sentence.listed}
-    scalars = [number for number in sentence.named if number not in listed]
-    for one, other in itertools.combinations(sorted(scalars), 2):
-        grammar = _if_read(grammar, _unlike(grammar, other, one), sentence.inputs)
+    if "line" not in sentence.low and not listed & set(sentence.named):
+        for one, other in itertools.combinations(sorted(sentence.named), 2):
+            grammar = _if_read(grammar, _unlike(grammar, other, one), sentence.inputs)
     return grammar
 
 

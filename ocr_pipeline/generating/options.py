@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ocr_pipeline.judge.verdicts import JudgeConfig
 from ocr_pipeline.options import option
 
@@ -11,9 +13,9 @@ __all__ = ["GeneratingConfig"]
 class GeneratingConfig(JudgeConfig):
     """How tests are made for one problem."""
 
-    inputs_per_way: int = option(40, "Inputs of each way (small, by chance, mutated, extreme) in the first round", ge=1)
+    inputs_per_way: int = option(30, "Inputs of each way (small, by chance, mutated, extreme) in the first round", ge=1)
     rounds: int = option(3, "Rounds in which what wrong programs survive is made anew", ge=1, le=3)
-    mutants: int = option(36, "Mutants of right programs, which stand for wrong ones", ge=0)
+    mutants: int = option(24, "Mutants of right programs, which stand for wrong ones", ge=0)
     wrong_programs: int = option(24, "Wrong programs of the source that are run", ge=0)
     right_programs: int = option(4, "Right programs of different text that must agree on an output; at least two", ge=2)
     catches_per_program: int = option(
@@ -24,3 +26,14 @@ class GeneratingConfig(JudgeConfig):
     max_test_kib: float = option(256.0, "Largest input", unit="KiB", gt=0)
     max_problem_kib: float = option(2048.0, "Most bytes of all tests of a problem", unit="KiB", gt=0)
     budget_runs: int = option(60_000, "Runs of programs for one problem, after which no further round begins", ge=1)
+    by_model: bool = option(False, "Ask the teacher for validators, generators and checkers, too")
+    inputs_per_seed: int = option(8, "Inputs of each way of a generator that the teacher wrote", ge=1)
+    temperature: float = option(0.2, "Sampling temperature of the teacher's programs", ge=0)
+    max_tokens: int = option(8_192, "Longest answer of the teacher, reasoning included", unit="tokens", ge=1)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What affects the tests: the options, and the hash of every prompt that is used."""
+        from ocr_pipeline.generating.by_model import prompt_hashes
+
+        return super().settings | ({"prompt_sha256": prompt_hashes()} if self.by_model else {})

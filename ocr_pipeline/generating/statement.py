@@ -124,7 +124,11 @@ QUOTED: Final = re.compile(r"(?:\"|'|`|\u201c|\u2018)(?P<one>[^\s\w]|\w)(?:\"|'|
 LENGTH_OF: Final = re.compile(r"\|\s?(?P<name>[A-Za-z]\w{0,6}(?:_\w)?)\s?\|")
 
 
+ABSOLUTE: Final = re.compile(
+    rf"\babsolute values?\s+(?:of\s+)?(?:is\s+|are\s+)?(?:at most|not exceed\w*|no more than|up to|≤|less than)\s+({NUMBER})"
+)
 UNEQUAL: Final = re.compile(rf"({PLAIN_NAME})\s*\u2260\s*({PLAIN_NAME})")
+ELSEWHERE: Final = re.compile(r"\bif\b.*\bthen\b|\bin particular\b|\bguarante|\bassume\b", re.IGNORECASE)
 SHORTEST_PART: Final = 10
 UNMARKED: Final = re.compile(
     r"(?<![\w'])(?:[A-Za-z]\d?|[A-Za-z]{1,3}_\{?\w{1,3}\}?|[A-Z]{2,3}|[A-Za-z]\[\w\])(?![\w'])"
@@ -186,6 +190,10 @@ class Said:
     text: str
     """The part about the input, in plain notation."""
     sentences: Sequence[str]
+    told_elsewhere: Sequence[str]
+    """Sentences outside of the input part that may promise something."""
+    largest: int | None
+    """The largest absolute value of all numbers."""
     longest: int | None
     """Characters of the longest text."""
     decimals: int | None
@@ -221,7 +229,9 @@ def read_statement(statement: str) -> Said:
         intervals,
         relations,
         own.lower(),
-        [each.strip() for each in re.split(r"(?<=[.!?])\s+|\n", own) if each.strip()],
+        _sentences(own),
+        [each for each in _sentences(shown.replace(part, " ")) if ELSEWHERE.search(each)] if part != shown else [],
+        next((number_in(match[1]) for match in ABSOLUTE.finditer(own)), None),
         _longest(own),
         _decimals(own),
         "".join(sorted({match["one"] for match in QUOTED.finditer(own)})),
@@ -232,6 +242,11 @@ def read_statement(statement: str) -> Said:
 def _flat(text: str) -> str:
     """Let each paragraph be one line, and each item of a list."""
     return re.sub(r"(?<!\n)\n(?![\n-])", " ", re.sub(r"[ \t]+", " ", text))
+
+
+def _sentences(text: str) -> list[str]:
+    plain = _flat(plain_math(text))
+    return [each.strip() for each in re.split(r"(?<=[.!?])\s+|\n", plain) if each.strip()]
 
 
 def _part(text: str) -> str:
@@ -259,21 +274,27 @@ def _mentions(part: str) -> list[Mention]:
     for name, key, _, _ in said:
         if key.endswith("[]") and (sub := SUBSCRIPT.search(name)):
             subscripts.setdefault(key, {})[sub[1]] = None
-    single = {
-        key
-        for key, subs in subscripts.items()
-        if key not in dotted and (_count(subs, str.isdigit) > 1 or _count(subs, _is_label) > 1)
-    }
+    bare = {name for name, key, _, _ in said if not key.endswith("[]")}
+    for key, subs in subscripts.items():
+        if key in dotted or subs.keys() & {"i", "j", "k"}:  # `x_n`, where `n` says how many there are
+            subscripts[key] = {sub: None for sub in subs if not (_is_label(sub) and sub in bare)}
+    labelled = {key for key, subs in subscripts.items() if _count(subs, _is_label) > 1}
+    single = labelled | {key for key, subs in subscripts.items() if key not in dotted and _count(subs, str.isdigit) > 1}
     found: dict[str, Mention] = {}
     for name, key, before, _ in said:
         sub = SUBSCRIPT.search(name)
-        if key in single and sub is not None and (sub[1].isdigit() or _is_label(sub[1])):
+        if (
+            key in single
+            and sub is not None
+            and sub[1] in subscripts[key]
+            and (_is_label(sub[1]) or (sub[1].isdigit() and key not in dotted))
+        ):
             own = re.sub(r"[{}\s]", "", name)
             found.setdefault(own, Mention(own, is_element=False, sort=_sort_of(before)))
-        elif key not in single:
+        elif key not in single or key in dotted:
             found.setdefault(key, Mention(key, key.endswith("[]"), _sort_of(before), key in dotted))
     indexes = {sub for subs in subscripts.values() for sub in subs if sub in {"i", "j", "k"}}
-    return [each for each in found.values() if each.name not in indexes]
+    return [each for each in found.values() if each.name not in indexes and not each.name.startswith("|")]
 
 
 def _count(subscripts: Iterable[str], is_one: Callable[[str], bool]) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,14 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import Engine, LocalEngine
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.generating import VERSION
+from ocr_pipeline.generating.by_model import (
+    AskTeacher,
+    Role,
+    Written,
+    feedback_request,
+    first_requests,
+    written,
+)
 from ocr_pipeline.generating.finished import Finished
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.working import Fate, Left, Outcome, Problem, Program, work_on
@@ -28,7 +37,7 @@ from ocr_pipeline.judge.sandbox import choose_plan
 from ocr_pipeline.judge.verdicts import JudgeConfig, ProblemSpec, Test
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.store import TableWriter, canonical_json
-from ocr_pipeline.tables import GENERATED_TESTS, Checker, IoMode, Language, TestKind
+from ocr_pipeline.tables import GENERATED_TESTS, TEST_PROGRAMS, Checker, IoMode, Language, TestKind
 
 __all__ = ["RowSource", "make_tests"]
 
@@ -58,14 +67,16 @@ class _Task:
         )
 
 
-def make_tests(
+def make_tests(  # noqa: PLR0913 - inputs, and options by name
     problems: Iterable[pa.RecordBatch],
     tests: RowSource,
     solutions: RowSource,
     *,
     config: GeneratingConfig,
     writer: TableWriter,
+    programs: TableWriter,
     finished: Path,
+    ask: AskTeacher | None = None,
     progress: Progress = SILENT,
     engine: Engine | None = None,
 ) -> StageCounts:
@@ -79,10 +90,12 @@ def make_tests(
         Given problem ids, return their tests and solutions.
     config
         How many inputs are made and kept; limits and isolation of the judge.
-    writer
-        Receives the rows, problems in their order.
+    writer, programs
+        Receive the rows of ``generated_tests`` and of ``test_programs``, problems in their order.
     finished
         Folder that keeps what is done; the next run takes it from there.
+    ask
+        Asks the teacher for programs; ``None``: nobody is asked.
     progress
         Told of every problem.
     engine
@@ -105,35 +118,125 @@ def make_tests(
         choose_plan(str(config.tiers))
     engine = engine or LocalEngine(config.processes)
     store = Finished(finished)
-    order: list[str] = []
-    reused = 0
-
-    def new_tasks() -> Iterator[_Task]:
-        nonlocal reused
-        for problem in _problems(problems, tests, solutions, config):
-            key = _key(problem, config)
-            order.append(key)
-            if store.get(key) is None:
-                yield _Task(key, problem)
-            else:
-                reused += 1
-                progress.advance(1)
-
-    failed: dict[str, str] = {}
-    for key, failure in engine.spread(partial(_work, config=config, finished=finished), new_tasks()):
-        if failure is not None:
-            failed[key] = failure
-        progress.advance(1)
+    run = _Run(config, store, engine, finished, progress)
+    listed = _problems(problems, tests, solutions, config)
+    run.work(listed if ask is None else _with_programs(listed, ask, config))
+    for _ in range(config.rounds - 1 if ask is not None else 0):
+        run.work(_with_better_generators(run.take_survivors(), ask, config) if ask is not None else ())
     close_workplaces()
     tally = _Tally()
-    for key in order:
-        outcome = json.loads(store.get(key) or failed[key])
-        rows = _rows(outcome)
-        if rows:
-            writer.write(pa.Table.from_pylist(rows, schema=GENERATED_TESTS.schema))
+    for outcome in run.outcomes():
+        for kept, table, rows in (
+            (writer, GENERATED_TESTS, _rows(outcome)),
+            (programs, TEST_PROGRAMS, _program_rows(outcome)),
+        ):
+            if rows:
+                kept.write(pa.Table.from_pylist(rows, schema=table.schema))
         tally.add(outcome)
     store.close()
-    return tally.counts(reused).require_conserved("generated_tests")
+    return tally.counts(run.reused).require_conserved("generated_tests")
+
+
+class _Run:
+    """What is done of one run: the key of each problem, and those that wrong programs survive."""
+
+    def __init__(
+        self, config: GeneratingConfig, store: Finished, engine: Engine, folder: Path, progress: Progress
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._engine = engine
+        self._folder = folder
+        self._progress = progress
+        self._keys: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
+        self._survivors: list[tuple[Problem, Row]] = []
+        self.reused = 0
+
+    def work(self, problems: Iterable[Problem]) -> None:
+        """Make the tests of problems, those that are finished aside."""
+        waiting: dict[str, Problem] = {}
+        work = partial(_work, config=self._config, finished=self._folder)
+        for key, failure in self._engine.spread(work, self._tasks(problems, waiting)):
+            if failure is not None:
+                self._failed[key] = failure
+            self._done(key, waiting.pop(key))
+
+    def _tasks(self, problems: Iterable[Problem], waiting: dict[str, Problem]) -> Iterator[_Task]:
+        for problem in problems:
+            key = _key(problem, self._config)
+            self._keys[problem.spec.problem_id] = key
+            if self._store.get(key) is None:
+                waiting[key] = problem
+                yield _Task(key, problem)
+            else:
+                self.reused += 1
+                self._done(key, problem)
+
+    def _done(self, key: str, problem: Problem) -> None:
+        self._progress.advance(1)
+        outcome = self._outcome(key)
+        if problem.written and outcome["survivors"]:
+            self._survivors.append((problem, outcome))
+
+    def _outcome(self, key: str) -> Row:
+        found: Row = json.loads(self._store.get(key) or self._failed[key])
+        return found
+
+    def take_survivors(self) -> list[tuple[Problem, Row]]:
+        """Return the problems with programs of the teacher's that wrong programs survive, once."""
+        taken, self._survivors = self._survivors, []
+        return taken
+
+    def outcomes(self) -> Iterator[Row]:
+        """Yield what came of every problem, in their order."""
+        return map(self._outcome, self._keys.values())
+
+
+# ---- what the teacher writes ----
+
+
+def _with_programs(problems: Iterable[Problem], ask: AskTeacher, config: GeneratingConfig) -> Iterator[Problem]:
+    """Yield problems with the programs that the teacher wrote, some problems at a time."""
+    stream = iter(problems)
+    while some := list(itertools.islice(stream, PROBLEMS_AT_ONCE)):
+        asked = [
+            (place, role, request)
+            for place, problem in enumerate(some)
+            if problem.right and problem.tests and problem.spec.io_mode in {IoMode.STDIN, IoMode.FILE}
+            for role, request in first_requests(
+                problem.spec.problem_id,
+                problem.statement,
+                problem.right[0].code,
+                config,
+                needs_checker=problem.spec.needs_checker,
+            )
+        ]
+        given: dict[int, list[Written]] = {}
+        for (place, role, _), reply in zip(asked, ask(request for _, _, request in asked), strict=True):
+            given.setdefault(place, []).append(written(role, reply))
+        for place, problem in enumerate(some):
+            yield replace(problem, written=tuple(given.get(place, ())))
+
+
+def _with_better_generators(
+    survivors: Sequence[tuple[Problem, Row]], ask: AskTeacher, config: GeneratingConfig
+) -> Iterator[Problem]:
+    """Yield problems with one more generator, aimed at what survives."""
+    requests = [
+        feedback_request(
+            problem.spec.problem_id,
+            problem.statement,
+            next((each.code for each in reversed(problem.written) if each.role is Role.GENERATOR), ""),
+            outcome["funnel"],
+            [each.code for each in problem.wrong if each.program_id in outcome["survivors"]],
+            config,
+        )
+        for problem, outcome in survivors
+    ]
+    if requests:
+        for (problem, _), reply in zip(survivors, ask(requests), strict=True):
+            yield replace(problem, written=(*problem.written, written(Role.GENERATOR, reply)))
 
 
 # ---- problems ----
@@ -254,6 +357,22 @@ def _rows(outcome: Row) -> list[dict[str, Any]]:
             "request_id": test["request_id"],
         }
         for number, test in enumerate(outcome.get("tests", ()))
+    ]
+
+
+def _program_rows(outcome: Row) -> list[dict[str, Any]]:
+    return [
+        {
+            "problem_id": outcome["problem_id"],
+            "role": used["written"]["role"],
+            "language": Language.PYTHON.value,
+            "code": used["written"]["code"],
+            "model": used["written"]["model"],
+            "request_id": used["written"]["request_id"],
+            "verdict": used["use"],
+            "made": used["made"],
+        }
+        for used in outcome["programs"]
     ]
 
 

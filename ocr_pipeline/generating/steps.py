@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import pyarrow as pa
 
 from ocr_pipeline import generating
+from ocr_pipeline.asking import Asking, Connection
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import CLUSTER
+from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.showing import caught_side_by_side
 from ocr_pipeline.generating.step import make_tests
 from ocr_pipeline.judge.sandbox import require_hidden
-from ocr_pipeline.steps import Folder, Job, Read, Step
-from ocr_pipeline.tables import CLEAN_PROBLEMS, GENERATED_TESTS, SOLUTIONS, TESTS
+from ocr_pipeline.steps import LEDGER, Folder, Job, Read, Step
+from ocr_pipeline.tables import CLEAN_PROBLEMS, GENERATED_TESTS, SOLUTIONS, TEST_PROGRAMS, TESTS
+from ocr_pipeline.teacher.ask import Reply
+from ocr_pipeline.teacher.ask import ask as ask_teacher
+from ocr_pipeline.teacher.request import Request
+from ocr_pipeline.teacher.services import SERVER
 
 __all__ = ["GENERATE_TESTS"]
 
@@ -34,10 +40,26 @@ def _generate(job: Job) -> StageCounts:
         job.read(SOLUTIONS).of,
         config=job.options(GeneratingConfig),
         writer=job.writer(GENERATED_TESTS),
+        programs=job.writer(TEST_PROGRAMS),
         finished=job.folder(MADE),
+        ask=_teacher(job) if _asks(job) else None,
         progress=job.progress,
         engine=job.use(CLUSTER),
     )
+
+
+def _asks(job: Job) -> bool:
+    """Whether the teacher is asked: the option says so, or a person names a server on the command line."""
+    return job.options(GeneratingConfig).by_model or (not job.partition and bool(job.options(Connection).urls))
+
+
+def _teacher(job: Job) -> AskTeacher:
+    ledger = job.folder(LEDGER) / f"tests-{job.partition.get('dataset', 'all')}.sqlite"
+
+    def ask(requests: Iterable[Request]) -> Iterator[Reply]:
+        return ask_teacher(requests, server=job.use(SERVER), ledger=ledger, config=job.options(Asking))
+
+    return ask
 
 
 def _shows(job: Job) -> Mapping[str, pa.Table]:
@@ -53,13 +75,14 @@ GENERATE_TESTS: Final = Step(
         Read(TESTS, ("problem_id", "test_id", "input", "expected")),
         Read(SOLUTIONS, ("problem_id", "solution_id", "language", "code", "is_correct")),
     ),
-    writes=(GENERATED_TESTS,),
+    writes=(GENERATED_TESTS, TEST_PROGRAMS),
     options=(GeneratingConfig,),
-    uses=(CLUSTER,),
-    folders=(MADE,),
+    uses=(CLUSTER, SERVER),
+    folders=(MADE, LEDGER),
     partition_by=("dataset",),
     pool="sandbox",
     unit="problems",
+    asks=Asking,
     run=_generate,
     shows=_shows,
 )

@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from ocr_pipeline.generating.grammar import Refusal, refusal
+from ocr_pipeline.generating.by_model import Role, Written
+from ocr_pipeline.generating.grammar import Refusal, unusual
 from ocr_pipeline.generating.making import MadeBy, Maker
 from ocr_pipeline.generating.naming import understand
 from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
 from ocr_pipeline.judge.comparing import rule_for
 from ocr_pipeline.judge.gate import Gate
-from ocr_pipeline.judge.programs import Runner, RunResult, RunStatus
+from ocr_pipeline.judge.programs import Limits, Runner, RunResult, RunStatus, run_program
 from ocr_pipeline.judge.verdicts import (
     Candidate,
     Execution,
@@ -31,7 +33,7 @@ from ocr_pipeline.judge.verdicts import (
     Verdict,
     judge_candidate,
 )
-from ocr_pipeline.tables import IoMode, Language, TestKind
+from ocr_pipeline.tables import CheckerProtocol, IoMode, Language, TestKind
 
 __all__ = ["Fate", "Kept", "Left", "MutantMaker", "Outcome", "Problem", "Program", "work_on"]
 
@@ -46,6 +48,34 @@ SHOWN_CHARACTERS: Final = 2_000
 
 MutantMaker = Callable[[str, str, int, int], Sequence[str]]
 """Gives mutants of a program: code, language, how many, seed."""
+
+
+WAYS: Final = ("random", "extreme", "aimed")
+VALIDATOR_LIMITS: Final = Limits(cpu_s=5.0, memory_mib=1024.0, output_mib=1.0)
+GENERATOR_CPU_S: Final = 5.0
+
+
+class Use(StrEnum):
+    """What became of a program of the teacher's."""
+
+    USED = "used"
+    TEACHER_ERROR = "teacher_error"
+    NO_PROGRAM = "no_program"
+    REFUSES_KNOWN = "refuses_known"
+    """A validator that does not accept every known input, or a checker that does not accept the known outputs."""
+    ACCEPTS_ANYTHING = "accepts_anything"
+    """A validator or checker that accepts what is none."""
+    FAILS = "fails"
+    """A generator that makes no input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A program of the teacher's, what became of it, and how many inputs it made."""
+
+    written: Written
+    use: Use
+    made: int = 0
 
 
 class Left(StrEnum):
@@ -80,6 +110,9 @@ class Fate(StrEnum):
     BOUNDS = "bounds"
     CONSTRAINT = "constraint"
     VALIDATOR = "validator"
+    """The teacher's validator refuses it."""
+    GENERATOR_FAILS = "generator_fails"
+    """The teacher's generator ended with an error, over its time, or printed too much."""
     TOO_LARGE = "too_large"
     RIGHT_FAILS = "right_fails"
     """A right program does not end well on it."""
@@ -110,6 +143,8 @@ class Problem:
     """Known tests, the examples first."""
     right: tuple[Program, ...]
     wrong: tuple[Program, ...]
+    written: tuple[Written, ...] = ()
+    """Programs of the teacher's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +172,7 @@ class Outcome:
     """Wrong programs that pass every test."""
     example: Mapping[str, str] | None = None
     """A wrong program that the known tests let pass, and the test that catches it."""
+    programs: tuple[Used, ...] = ()
 
 
 @dataclass(slots=True)
@@ -218,47 +254,159 @@ def work_on(
         When the sandbox failed.
     """
     problem_id = problem.spec.problem_id
-    left = _left_alone(problem)
-    if left is not None:
-        return Outcome(problem_id, left)
     tests = _consistent(problem.tests)
-    understood = understand(problem.statement, [test.input for test in tests])
-    if understood is None:
-        return Outcome(problem_id, Left.NO_GRAMMAR if tests else Left.NO_TESTS)
-    maker = Maker(understood.grammar, [test.input for test in tests], _seed(problem), int(config.max_test_kib * 1024))
-    if not maker.is_free:
-        return Outcome(problem_id, Left.PROMISES, "\n".join(understood.promises))
-    rule = rule_for(
-        problem.spec.checker, problem.spec.float_tolerance, (test.expected for test in tests), is_function=False
-    )
-    spec = replace(problem.spec, float_tolerance=rule.tolerance) if not problem.spec.checker_code else problem.spec
-    bench = _Bench(runner, gate, spec, judging)
+    model = _ByModel(problem, tests, config, runner)
+    left = _left_alone(problem, has_checker=model.checker is not None)
+    if left is not None:
+        return Outcome(problem_id, left, programs=tuple(model.used))
+    maker, left, detail = _maker(problem, tests, (), config)
+    if maker is None and (left is Left.NO_TESTS or not model.may_make):
+        return Outcome(problem_id, left, detail, programs=tuple(model.used))
+    bench = _Bench(runner, gate, _spec(problem, tests, model.checker), judging)
     shown = _shown(tests)
     right, refused = _right_programs(problem, config, bench, shown)
     if len(right) < AGREEING:
         left = Left.ONE_SOLUTION if right else Left.NO_SOLUTION
-        return Outcome(problem_id, left, notes={"right programs that fail known tests": refused})
+        notes = {"right programs that fail known tests": refused}
+        return Outcome(problem_id, left, notes=notes, programs=tuple(model.used))
     work = _Work(problem, config, bench, right, shown, mutants)
     for round_number in range(config.rounds):
         before = len(work.uncaught)
-        work.catch(work.with_outputs(list(_gated(maker, round_number, config, work))), round_number)
+        cases = [] if maker is None else _gated(maker, model, round_number, config, work)
+        cases += model.cases(maker, work) if round_number == 0 else []
+        work.catch(work.with_outputs(cases), round_number)
         caught_nothing = round_number and len(work.uncaught) == before and not work.has_wrong_survivors
-        if not work.uncaught or caught_nothing or bench.runs >= config.budget_runs:
+        if maker is None or not work.uncaught or caught_nothing or bench.runs >= config.budget_runs:
             break
-        maker = Maker(
-            understood.grammar,
-            [*(test.input for test in tests), *work.catching()],
-            _seed(problem),
-            int(config.max_test_kib * 1024),
+        maker = _maker(problem, tests, work.catching(), config)[0]
+    return replace(work.outcome(round_number + 1, refused), programs=tuple(model.used))
+
+
+def _maker(
+    problem: Problem, tests: Sequence[Test], more: Sequence[str], config: GeneratingConfig
+) -> tuple[Maker | None, Left | None, str]:
+    """Return what makes inputs without a model, or why nothing does."""
+    inputs = [test.input for test in tests]
+    understood = understand(problem.statement, inputs)
+    if understood is None:
+        return None, Left.NO_GRAMMAR if tests else Left.NO_TESTS, ""
+    maker = Maker(understood.grammar, [*inputs, *more], _seed(problem), int(config.max_test_kib * 1024))
+    return (maker, None, "") if maker.is_free else (None, Left.PROMISES, "\n".join(understood.promises))
+
+
+def _spec(problem: Problem, tests: Sequence[Test], checker: str | None) -> ProblemSpec:
+    """Return the problem as the judge takes it: with the tolerance that known outputs ask for, or a checker."""
+    spec = problem.spec
+    if checker is not None:
+        protocol = CheckerProtocol.OPEN_R1.value
+        return replace(spec, checker_language="python", checker_protocol=protocol, checker_code=checker)
+    if spec.checker_code:
+        return spec
+    rule = rule_for(spec.checker, spec.float_tolerance, (test.expected for test in tests), is_function=False)
+    return replace(spec, float_tolerance=rule.tolerance)
+
+
+class _ByModel:
+    """The teacher's programs of one problem, each tried before it is used."""
+
+    def __init__(self, problem: Problem, tests: Sequence[Test], config: GeneratingConfig, runner: Runner) -> None:
+        self._config = config
+        self._runner = runner
+        self._validators: list[str] = []
+        self._generators: list[Written] = []
+        self.checker: str | None = None
+        self.used: list[Used] = []
+        for each in problem.written:
+            if each.failure:
+                self.used.append(Used(each, Use(each.failure)))
+            elif each.role is Role.GENERATOR:
+                self._generators.append(each)
+            elif each.role is Role.VALIDATOR:
+                self._try_validator(each, tests)
+            elif problem.spec.needs_checker:
+                self._try_checker(each, tests)
+
+    @property
+    def may_make(self) -> bool:
+        """Whether inputs can be made without a grammar: there is a generator, and a validator that guards it."""
+        return bool(self._generators and self._validators)
+
+    def _try_validator(self, written: Written, tests: Sequence[Test]) -> None:
+        known = [test.input for test in tests[:KNOWN_TESTS]]
+        said = self._accepts(written.code, [*known, "", "\0 this is no input"])
+        use = (
+            Use.REFUSES_KNOWN
+            if not all(said[:-2]) or not known
+            else Use.ACCEPTS_ANYTHING
+            if any(said[-2:])
+            else Use.USED
         )
-    return work.outcome(round_number + 1, refused)
+        self.used.append(Used(written, use))
+        if use is Use.USED:
+            self._validators.append(written.code)
+
+    def _accepts(self, code: str, inputs: Sequence[str]) -> list[bool]:
+        done = run_program(code, "python", list(inputs), VALIDATOR_LIMITS, runner=self._runner)
+        return [run.status is RunStatus.OK for run in done]
+
+    def _try_checker(self, written: Written, tests: Sequence[Test]) -> None:
+        program = CheckerProgram("python", CheckerProtocol.OPEN_R1.value, written.code)
+        referee = Referee(self._runner, program)
+        try:
+            asked = [
+                (test.input.encode(), test.expected.encode(), output.encode())
+                for test in tests[:KNOWN_TESTS]
+                for output in (test.expected, "", "no output at all")
+            ]
+            said = [referee.accepts(*each) for each in asked]
+            right, wrong = said[::3], [*said[1::3], *said[2::3]]
+            use = Use.REFUSES_KNOWN if not all(right) or not right else Use.ACCEPTS_ANYTHING if any(wrong) else Use.USED
+        except CheckerBroken:
+            use = Use.REFUSES_KNOWN
+        finally:
+            referee.close()
+        self.used.append(Used(written, use))
+        if use is Use.USED:
+            self.checker = written.code
+
+    def refuses(self, texts: Sequence[str]) -> list[bool]:
+        """Say of each input whether a validator refuses it."""
+        refused = [False] * len(texts)
+        for code in self._validators:
+            refused = [was or not accepts for was, accepts in zip(refused, self._accepts(code, texts), strict=True)]
+        return refused
+
+    def cases(self, maker: Maker | None, work: _Work) -> list[_Case]:
+        """Return what the generators make with fixed seeds, as far as the gate lets it pass."""
+        found: list[_Case] = []
+        size_mib = self._config.max_test_kib / 1024
+        limits = Limits(cpu_s=GENERATOR_CPU_S, memory_mib=1024.0, output_mib=size_mib)
+        for written in self._generators:
+            asked = [f"{way} {seed}\n" for seed in range(self._config.inputs_per_seed) for way in WAYS]
+            made = 0
+            for run in run_program(written.code, "python", asked, limits, runner=self._runner):
+                if run.status is not RunStatus.OK or not run.stdout.strip():
+                    work.funnel[Fate.GENERATOR_FAILS] += 1
+                    continue
+                made += 1
+                text = run.stdout.decode("utf-8", "replace").rstrip() + "\n"
+                if work.is_new(text):
+                    found.append(_Case(text, MadeBy.MODEL, request_id=written.request_id))
+            self.used.append(Used(written, Use.USED if made else Use.FAILS, made))
+        return [case for case in self.passed(found, work) if maker is None or work.obeys(case.text, maker)]
+
+    def passed(self, cases: Sequence[_Case], work: _Work) -> list[_Case]:
+        """Return the inputs that no validator refuses; others are counted."""
+        refused = self.refuses([case.text for case in cases]) if self._validators else [False] * len(cases)
+        work.funnel[Fate.VALIDATOR] += sum(refused)
+        return [case for case, is_refused in zip(cases, refused, strict=True) if not is_refused]
 
 
-def _left_alone(problem: Problem) -> Left | None:
+def _left_alone(problem: Problem, *, has_checker: bool) -> Left | None:
     spec = problem.spec
     if spec.io_mode == IoMode.INTERACTIVE:
         return Left.INTERACTIVE
-    if spec.needs_checker:
+    if spec.needs_checker and not has_checker:
         return Left.NEEDS_CHECKER
     if not problem.tests:
         return Left.NO_TESTS
@@ -328,21 +476,14 @@ def _in_turn(programs: Iterable[Program]) -> list[Program]:
     return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
 
 
-def _gated(maker: Maker, round_number: int, config: GeneratingConfig, work: _Work) -> Iterator[_Case]:
-    """Yield inputs that the grammar accepts and nobody has seen; others are counted."""
-    for made in maker.inputs(round_number, config.inputs_per_way):
-        if made.text in work.seen:
-            continue
-        work.seen.add(made.text)
-        refused = refusal(maker.grammar, made.text)
-        if made.text.strip() in work.known:
-            work.funnel[Fate.KNOWN] += 1
-        elif len(made.text) > config.max_test_kib * 1024:
-            work.funnel[Fate.TOO_LARGE] += 1
-        elif refused is not None:
-            work.funnel[{Refusal.SHAPE: Fate.SHAPE, Refusal.BOUNDS: Fate.BOUNDS}.get(refused[0], Fate.CONSTRAINT)] += 1
-        else:
-            yield _Case(made.text, made.made_by)
+def _gated(maker: Maker, model: _ByModel, round_number: int, config: GeneratingConfig, work: _Work) -> list[_Case]:
+    """Return inputs that grammar and validator accept and nobody has seen; others are counted."""
+    found = [
+        _Case(made.text, made.made_by)
+        for made in maker.inputs(round_number, config.inputs_per_way)
+        if work.is_new(made.text) and work.obeys(made.text, maker)
+    ]
+    return model.passed(found, work)
 
 
 class _Work:
@@ -362,8 +503,8 @@ class _Work:
         self._bench = bench
         self._right = right
         self._shown = shown
-        self.known = {test.input.strip() for test in problem.tests}
-        self.seen: set[str] = set()
+        self._known = {test.input.strip() for test in problem.tests}
+        self._seen: set[str] = set()
         self.funnel: Counter[str] = Counter()
         self._agreed: dict[str, _Case] = {}
         self._slowest: dict[str, float] = {}
@@ -373,6 +514,26 @@ class _Work:
         self._opponents += [_Opponent(each, is_mutant=True) for each in _mutants_of(right, config.mutants, mutants)]
         for each in self._opponents:
             self._try_known(each)
+
+    def is_new(self, text: str) -> bool:
+        """Say whether an input was not seen yet; a known one, or one too large, is counted."""
+        if text in self._seen:
+            return False
+        self._seen.add(text)
+        if text.strip() in self._known:
+            self.funnel[Fate.KNOWN] += 1
+        elif len(text) > self._config.max_test_kib * 1024:
+            self.funnel[Fate.TOO_LARGE] += 1
+        else:
+            return True
+        return False
+
+    def obeys(self, text: str, maker: Maker) -> bool:
+        """Say whether the grammar accepts an input; what it refuses is counted."""
+        refused = unusual(maker.grammar, text)
+        if refused is not None:
+            self.funnel[{Refusal.SHAPE: Fate.SHAPE, Refusal.BOUNDS: Fate.BOUNDS}.get(refused[0], Fate.CONSTRAINT)] += 1
+        return refused is None
 
     def _try_known(self, opponent: _Opponent) -> None:
         done = self._bench.judged(opponent.program, self._shown, stops=True, limit_s=self._limit(opponent))

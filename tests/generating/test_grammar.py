@@ -86,7 +86,7 @@ def test_what_is_written_is_read_again(values: list[int]) -> None:
         (["1\n\n2\n", "3\n\n4\n"], [["integer"], [], ["integer"]]),
         (["2\n1 0\n0 1\n", "3\n1 2 3\n4 5 6\n7 8 9\n"], [["integer"], ("repeat", 0, [["integer*"]])]),
         (
-            ["7\n3 2\n1 2\n2 3\n1\n1\n", "9\n4 3\n1 2\n1 3\n1 4\n2\n1\n2\n"],
+            ["7\n3 2\n1 2\n2 3\n", "9\n4 3\n1 2\n1 3\n1 4\n"],
             [
                 ["integer"],
                 ["integer", "integer"],

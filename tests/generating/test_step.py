@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import LocalEngine
+from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.showing import caught_side_by_side
 from ocr_pipeline.generating.step import make_tests
@@ -57,6 +58,8 @@ def made(
     tests: list[tuple[str, str, str, str]] = TESTS,
     programs: list[tuple[str, bool]] | None = None,
     config: GeneratingConfig = CONFIG,
+    ask: AskTeacher | None = None,
+    taken: Rows | None = None,
     **problem: Any,
 ) -> Made:
     """Make the tests of one problem."""
@@ -81,7 +84,9 @@ def made(
         ),
         config=config,
         writer=writer,
+        programs=taken or Rows(),
         finished=folder,
+        ask=ask,
         engine=LocalEngine(0),
     )
     return writer.rows, counts

@@ -14,6 +14,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "prompts.json"
 """Package -> prompt -> SHA-256. These are in fingerprints: who changes a prompt changes them here by hand."""
 PLACES = {
     "ocr_pipeline.teacher": {"statement", "starter_code", "function"},
+    "ocr_pipeline.generating": {"statement", "code", "kib", "generator", "funnel", "programs"},
     "ocr_pipeline.plans": {"statement", "code", "plan"},
     "ocr_pipeline.similarity": {"first", "second"},
     "ocr_pipeline.tasks": {"statement", "starter_code", "format", "plan", "language", "tag", "stub"},

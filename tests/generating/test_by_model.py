@@ -1,0 +1,169 @@
+"""The teacher writes validators, generators and checkers; each is tried before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.teacher.ask import Reply
+from ocr_pipeline.teacher.reply import Usage
+from ocr_pipeline.teacher.request import Identity, Request, request_id
+from tests.generating.test_step import CONFIG, FROM_ZERO, LARGEST, LARGEST_SLOWLY, TESTS, Rows, made
+
+VALIDATOR = """import re, sys
+found = re.fullmatch(r"(\\d+)\\n(-?\\d+(?: -?\\d+)*)\\n", sys.stdin.read())
+sys.exit(0 if found and int(found[1]) == len(found[2].split()) <= 20 and all(abs(int(a)) <= 50 for a in found[2].split()) else 1)
+"""
+GENERATOR = """import random
+way, seed = input().split()
+random.seed(way + seed)
+n = 20 if way == "extreme" else random.randint(1, 20)
+print(n)
+print(*[-random.randint(1, 50) if way == "aimed" else random.randint(-50, 50) for _ in range(n)])
+"""
+UNREADABLE = "Input\n\nSome numbers. It is guaranteed that they are friendly.\n\nOutput\n\nThe largest of them."
+Answers = Mapping[str, str]
+
+
+class Teacher:
+    """Answers by the role that is asked for, and remembers what it was asked."""
+
+    def __init__(self, answers: Answers, error: str | None = None) -> None:
+        """Hold the programs by role."""
+        self.answers = answers
+        self.error = error
+        self.asked: list[Request] = []
+
+    def __call__(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Answer in order."""
+        for request in requests:
+            self.asked.append(request)
+            code = self.answers.get(str(request.subject["role"]), "")
+            yield Reply(
+                request=request,
+                request_id=request_id(request, Identity("m")),
+                text=f"<think>\nwell\n</think>\n\n```python\n{code}```\n" if code else "I cannot.",
+                model="m",
+                finish_reason="stop",
+                stop_reason=None,
+                usage=Usage(1, 2),
+                latency_s=0.1,
+                attempts=1,
+                created_at=datetime(2026, 1, 1, tzinfo=UTC),
+                error=self.error,
+            )
+
+
+def asked(folder: Path, answers: Answers, config: GeneratingConfig = CONFIG, **problem: Any) -> tuple[Any, ...]:
+    """Make the tests of the problem with a teacher; return rows, counts, programs and the teacher."""
+    teacher, programs = Teacher(answers), Rows()
+    rows, counts = made(folder, ask=teacher, taken=programs, config=config, **problem)
+    return rows, counts, {(row["role"], row["verdict"]) for row in programs.rows}, teacher
+
+
+def test_a_generator_guarded_by_a_validator_mends_what_no_grammar_reads(tmp_path: Path) -> None:
+    """Where the statement promises what nobody here understands, the teacher's programs make the tests."""
+    answers = {"validator": VALIDATOR, "generator": GENERATOR}
+    rows, _, programs, _ = asked(tmp_path, answers, statement=UNREADABLE)
+    assert {row["made_by"] for row in rows} == {"model"}
+    assert all(row["request_id"] for row in rows)
+    assert any("s2" in row["catches"] for row in rows)
+    assert programs == {("validator", "used"), ("generator", "used")}
+
+
+def test_the_same_answers_give_the_same_tests(tmp_path: Path) -> None:
+    """Seeds are fixed, so the same bytes come out."""
+    answers = {"validator": VALIDATOR, "generator": GENERATOR}
+    first, second = (asked(tmp_path / name, answers)[0] for name in "ab")
+    assert first == second
+
+
+def test_an_input_that_the_validator_refuses_is_counted(tmp_path: Path) -> None:
+    """A generator that breaks the bounds costs its inputs only."""
+    wild = GENERATOR.replace("random.randint(1, 50)", "random.randint(1, 90)")
+    rows, counts, *_ = asked(tmp_path, {"validator": VALIDATOR, "generator": wild}, statement=UNREADABLE)
+    assert counts.dropped["validator"] > 0
+    assert all(min(map(int, row["input"].split("\n")[1].split())) >= -50 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("import sys\nsys.exit(1)\n", "refuses_known"),
+        ("import sys\nsys.exit(0)\n", "accepts_anything"),
+        ("while True:\n    pass\n", "refuses_known"),
+        ("raise ValueError\n", "refuses_known"),
+        ("", "no_program"),
+    ],
+)
+def test_a_validator_is_tried_on_known_inputs_first(code: str, verdict: str, tmp_path: Path) -> None:
+    """One that refuses known inputs, accepts anything, or never ends is not believed."""
+    one = CONFIG.replaced(inputs_per_way=1, mutants=0)
+    _, _, programs, _ = asked(tmp_path, {"validator": code}, one, tests=TESTS[:1])
+    assert ("validator", verdict) in programs
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('7 ' * (1 << 20) * 500)\n",
+        "while True:\n    print('9' * 1000)\n",
+        "import time\ntime.sleep(100)\n",
+        "raise ValueError\n",
+        "pass\n",
+    ],
+)
+def test_a_generator_that_misbehaves_is_counted(code: str, tmp_path: Path) -> None:
+    """A gigabyte, an endless loop, sleep, an error or nothing at all: a reason each, and no input."""
+    few = CONFIG.replaced(inputs_per_way=1, mutants=0, inputs_per_seed=1, rounds=1, max_test_kib=64)
+    _, counts, programs, _ = asked(tmp_path, {"generator": code}, few)
+    assert counts.dropped["generator_fails"] == 3
+    assert ("generator", "fails") in programs
+
+
+def test_what_survives_goes_back_at_most_twice(tmp_path: Path) -> None:
+    """A wrong program that nothing catches is shown to the teacher, with what became of its inputs."""
+    same = LARGEST.replace("print(", "print((lambda value: value)(") + ")"
+    never_wrong = [(LARGEST, True), (LARGEST_SLOWLY, True), (same.replace("\n)", ")\n"), False)]
+    small = CONFIG.replaced(inputs_per_way=2, mutants=0, inputs_per_seed=1)
+    *_, teacher = asked(tmp_path, {"generator": GENERATOR, "feedback": GENERATOR}, small, programs=never_wrong)
+    told = [request for request in teacher.asked if request.subject["role"] == "feedback"]
+    assert len(told) == 2
+    assert "lambda value: value" in told[0].messages[0].content
+
+
+def test_a_checker_makes_a_problem_with_several_answers_usable(tmp_path: Path) -> None:
+    """Any number of the list is right; the checker decides, after it was tried on known outputs."""
+    checker = (
+        "import sys\nnumbers, _, output = (open(name).read().split() for name in sys.argv[1:])\n"
+        "print(int(len(output) == 1 and output[0] in numbers[1:]))\n"
+    )
+    answers = {"validator": VALIDATOR, "generator": GENERATOR, "checker": checker}
+    last, zero = "input()\nprint(input().split()[-1])\n", "print(0)\n"
+    chosen = [(LARGEST, True), (last, True), (zero, False)]
+    rows, _, programs, _ = asked(tmp_path, answers, checker="special", programs=chosen)
+    assert ("checker", "used") in programs
+    assert any("s2" in row["catches"] for row in rows)
+
+
+@pytest.mark.parametrize(("code", "verdict"), [("print(1)\n", "accepts_anything"), ("print(0)\n", "refuses_known")])
+def test_a_checker_that_cannot_tell_is_not_used(code: str, verdict: str, tmp_path: Path) -> None:
+    """The problem is left alone, as without one."""
+    rows, counts, programs, _ = asked(tmp_path, {"checker": code}, checker="special")
+    assert rows == []
+    assert ("checker", verdict) in programs
+    assert counts.notes["problems left alone: needs_checker"] == 1
+
+
+def test_a_teacher_that_fails_costs_nothing_else(tmp_path: Path) -> None:
+    """Tests are made without its programs."""
+    teacher, programs = Teacher({}, error="timeout: 3600 s"), Rows()
+    rows, _ = made(tmp_path, ask=teacher, taken=programs)
+    assert any("s2" in row["catches"] for row in rows)
+    assert {row["verdict"] for row in programs.rows} == {"teacher_error"}
+    assert FROM_ZERO not in "".join(request.messages[0].content for request in teacher.asked)
