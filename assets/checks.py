@@ -10,8 +10,22 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from assets.materialize import partitions_of
 from ocr_pipeline import duplicates, evidence
 from ocr_pipeline.building import conservation_violations, key_violations, schema_violations
+from ocr_pipeline.generating.checking import refused_right_programs
+from ocr_pipeline.steps import StoreRows
 from ocr_pipeline.store import Manifest, Store, sha256_of
-from ocr_pipeline.tables import DUPLICATE_PAIRS, EXECUTIONS, PROBLEMS, TABLES, TEST_TRUST, TESTS, UNIQUE_PROBLEMS, Table
+from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
+    DUPLICATE_PAIRS,
+    EXECUTIONS,
+    GENERATED_TESTS,
+    PROBLEMS,
+    SOLUTIONS,
+    TABLES,
+    TEST_TRUST,
+    TESTS,
+    UNIQUE_PROBLEMS,
+    Table,
+)
 from resources import StoreResource
 
 __all__ = ["ASSET_TABLES", "build_checks"]
@@ -29,6 +43,7 @@ CHECKED: Final[Mapping[str, tuple[str, Violations]]] = {
     ),
 }
 MOST_SHOWN: Final = 20
+PROBLEMS_ASKED: Final = 5
 BY_PARTITION: Final = "by_partition"
 EVALUATED: Final = frozenset({AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED})
 Found = tuple[str, list[str]]
@@ -45,6 +60,7 @@ def build_checks(tables: Iterable[Table]) -> Iterator[dg.AssetChecksDefinition]:
     yield few_rows_are_rejected
     yield few_programs_were_not_run
     yield few_tests_are_not_trusted
+    yield no_made_test_refuses_a_right_program
 
 
 def _table_checks(table: Table) -> dg.AssetChecksDefinition:
@@ -196,6 +212,20 @@ class UntrustedConfig(dg.Config):
     """How many tests correct solutions may fail before somebody should look."""
 
     most_untrusted_share: float = 0.05
+
+
+@dg.asset_check(asset="generated_tests", additional_deps=["solutions"])
+def no_made_test_refuses_a_right_program(store: StoreResource) -> dg.AssetCheckResult:
+    """Right programs of some problems of each data set pass the tests that were made; they are run again."""
+    opened = store.open()
+    found: list[str] = []
+    for keys in opened.partitions(GENERATED_TESTS):
+        root = {table.name: StoreRows(opened, table, (keys,)) for table in (TESTS, SOLUTIONS, GENERATED_TESTS)}
+        problems = StoreRows(opened, CLEAN_PROBLEMS, ({},), keys["dataset"])
+        found += refused_right_programs(
+            problems.batches(), root["tests"].of, root["generated_tests"].of, root["solutions"].of, most=PROBLEMS_ASKED
+        )
+    return _result(found)
 
 
 @dg.asset_check(asset="test_trust")

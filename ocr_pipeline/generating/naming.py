@@ -345,7 +345,8 @@ def _counted(items: Sequence[Item], names: Mapping[int, Mention], said: Said) ->
     text = " ".join(said.sentences)
     lines, values = set(LINES_OF.findall(text)), set(VALUES_OF.findall(text))
     lengths = {one or other for one, other in LENGTHS_OF.findall(text)}
-    blocks = {names[count.field].name for kind, count in _counts(items) if kind == "block" and count.field in names}
+    counting = [count.field for kind, count in _counts(items) if kind == "block" and count.field is not None]
+    blocks = {names[each].name for each in counting if each in names}
     score = UNCOUNTED * len((lines & {mention.name for mention in said.mentions}) - blocks)
     known = {mention.name for mention in said.mentions}
     wanted = sum(name in known for name in VALUES_OF.findall(text))
@@ -450,9 +451,9 @@ def _spelled(spec: Field, said: Said) -> Field:
     for quoted in re.findall(
         r"(?:consisting of|characters?|letters?|either|symbols?)\s[^.]{0,60}", " ".join(said.sentences)
     ):
-        letters = re.findall(r"(?<!\w)[A-Za-z0-9](?!\w)", quoted)
-        if seen and seen <= set(letters) | characters and set(letters) & seen:
-            characters |= {each for each in letters if each in seen or each not in names_of(said) | {"a"}}
+        single = set(re.findall(r"(?<!\w)[A-Za-z0-9](?!\w)", quoted))
+        if seen and seen <= single | characters and single & seen:
+            characters |= {each for each in single if each in seen or each not in names_of(said) | {"a"}}
     if spec.kind is Kind.TEXT:
         characters |= {" "} if " " in seen else set()
     if seen & set(LOWER) and seen & set(UPPER) and len(seen) > FEW_CHARACTERS:
@@ -577,10 +578,10 @@ def _constrained(grammar: Grammar, names: Mapping[int, Mention], said: Said, inp
             frozen |= set(named) or {each.number for each in fields_of(grammar.items)}
     frozen |= set(_unenforced(grammar, by_name, said))
     for sentence in said.told_elsewhere:
-        named = {each.number for each in listed if each.name and _says(sentence, each.name)}
-        if len(named) > 1:
+        columns_named = {each.number for each in listed if each.name and _says(sentence, each.name)}
+        if len(columns_named) > 1:
             promises.append(sentence)
-            frozen |= named
+            frozen |= columns_named
     habits = tuple(_habits(grammar, inputs))
     return Understood(replace(grammar, frozen=frozenset(frozen), habits=habits), tuple(promises))
 

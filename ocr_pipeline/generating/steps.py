@@ -82,7 +82,6 @@ GENERATE_TESTS: Final = Step(
     partition_by=("dataset",),
     pool="sandbox",
     unit="problems",
-    asks=Asking,
     run=_generate,
     shows=_shows,
 )

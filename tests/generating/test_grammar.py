@@ -91,8 +91,6 @@ def test_what_is_written_is_read_again(values: list[int]) -> None:
                 ["integer"],
                 ["integer", "integer"],
                 ("repeat", 0, [["integer", "integer"]]),
-                ["integer"],
-                ("repeat", 0, [["integer"]]),
             ],
         ),
     ],

@@ -20,6 +20,7 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.generating.by_model import AskTeacher
+from ocr_pipeline.generating.checking import refused_right_programs
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.showing import caught_side_by_side
 from ocr_pipeline.generating.step import make_tests
@@ -273,3 +274,18 @@ def test_a_killed_run_makes_nothing_twice(tmp_path: Path) -> None:
     assert account["notes"]["problems reused"] >= 1
     rows = [pq.read_table(tmp_path / name / "generated_tests.parquet").to_pylist() for name in ("whole", "out")]
     assert rows[0] == rows[1]
+
+
+def test_a_made_test_that_refuses_a_right_program_is_found(once: Made) -> None:
+    """A spoiled expected output shows, and an honest table shows nothing."""
+    problems = pa.table({"problem_id": ["p"]}).to_batches()
+    known = source(
+        [dict(zip(("test_id", "kind", "input", "expected"), test, strict=True), problem_id="p") for test in TESTS]
+    )
+    programs = source(
+        [{"problem_id": "p", "solution_id": "s0", "language": "python", "code": LARGEST, "is_correct": True}]
+    )
+    honest, spoiled = source(once[0]), source([{**row, "expected": "99\n"} for row in once[0]])
+    assert list(refused_right_programs(problems, known, honest, programs, most=5)) == []
+    (line,) = refused_right_programs(problems, known, spoiled, programs, most=5)
+    assert "refuses s0 (wrong_answer)" in line
