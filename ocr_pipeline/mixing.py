@@ -199,7 +199,7 @@ def _facet_with(value: str, values: Mapping[str, Iterable[str]]) -> str:
     if len(found) != 1:
         what = f"several facets have it ({', '.join(found)})" if found else "no row has it"
         message = f"mix: which facet is `{value}`? {what}; write one of {', '.join(values)}, a colon and the value"
-        raise InputError(message)
+        raise OptionError(message)
     return found[0]
 
 

@@ -23,7 +23,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from ocr_pipeline.errors import InputError, OvertakenError
+from ocr_pipeline.errors import InputError, OptionError, OvertakenError
 from ocr_pipeline.evidence.card import data_card
 from ocr_pipeline.store import (
     FileWriter,
@@ -66,7 +66,7 @@ def release(store: Store, table: Table, name: str | None = None, releases: str =
     """
     if name is not None and (not NAME.fullmatch(name) or name == LATEST):
         message = f"a release is named by letters, digits, `.`, `_` and `-`, such as 2026-11, got `{name}`"
-        raise InputError(message)
+        raise OptionError(message)
     references = store.references(table)
     if not references:
         message = f"`{store.root}` holds no {table.name}; materialize it first"

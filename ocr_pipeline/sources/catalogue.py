@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import OptionError
 
 __all__ = ["SOURCES", "Role", "Source", "source_named"]
 
@@ -159,5 +159,5 @@ def source_named(name: str) -> Source:
     """
     if name not in SOURCES:
         message = f"no data set `{name}`; the data sets are {', '.join(SOURCES)}"
-        raise InputError(message)
+        raise OptionError(message)
     return SOURCES[name]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.sources.catalogue import Source
 from ocr_pipeline.sources.folders import file_text
 
@@ -35,7 +35,7 @@ def local_path(source: Source, given: str) -> Path:
     match = ADDRESS.fullmatch(given)
     if match is None:
         message = f"`{given}` is not the address of a data set; write hf://datasets/<owner>/<name>@<revision>"
-        raise InputError(message)
+        raise OptionError(message)
     revision = _pinned(source, match["hub_id"], match["revision"])
     return _download(source, match["hub_id"], revision, None)
 

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.processes import worker_pool
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.sources.blocks import solution_block, test_block
 from ocr_pipeline.sources.catalogue import source_named
 from ocr_pipeline.sources.model import (
@@ -134,7 +134,7 @@ def ingest(
     source_named(dataset)
     if not SPLIT.fullmatch(split):
         message = f"`{split}` is not a name for a split; write letters, digits, `.`, `_` and `-`, such as train"
-        raise InputError(message)
+        raise OptionError(message)
     files = open_parts(dataset, paths, split, columns)
     parts = files.parts
     progress.expect(rows_of(parts))

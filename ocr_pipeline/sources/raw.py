@@ -19,7 +19,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.sources.arrow_parts import ArrowPart, ParquetPart, portions, schema_of_arrow
 from ocr_pipeline.sources.csv_files import CSV_FILES, csv_header
 from ocr_pipeline.sources.folders import ARCHIVES, FolderForm, Package, packages_in
@@ -121,7 +121,7 @@ def _require_columns_once(wanted: _Wanted) -> None:
     repeated = [name for name, times in Counter(wanted.columns.values()).items() if times > 1]
     if repeated:
         message = f"column `{repeated[0]}` is mapped to more than one of ours; name each of theirs once"
-        raise InputError(message)
+        raise OptionError(message)
 
 
 def _require_columns_there(wanted: _Wanted, parts: Sequence[Part]) -> None:
@@ -225,10 +225,10 @@ def column_names(given: Iterable[str]) -> dict[str, str]:
         ours, sign, theirs = (part.strip() for part in each.partition("="))
         if not (ours and sign and theirs):
             message = f"`{each}` does not map a column; write OURS=THEIRS, such as statement=question"
-            raise InputError(message)
+            raise OptionError(message)
         if ours in names:
             message = f"column `{ours}` is mapped to `{names[ours]}` and to `{theirs}`; give one of them"
-            raise InputError(message)
+            raise OptionError(message)
         names[ours] = theirs
     return names
 

@@ -28,7 +28,7 @@ from enum import StrEnum
 from statistics import NormalDist
 from typing import Final, TypeVar
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import OptionError
 from ocr_pipeline.teacher.recordings import number_from
 
 __all__ = ["AnswerFault", "Delay", "Faults", "TransportFault", "parse_faults"]
@@ -137,7 +137,7 @@ def parse_faults(text: str, *, seed: int = 0) -> Faults:
             answer[AnswerFault(name)] = share
     if sum(transport.values()) > 1 or sum(answer.values()) > 1:
         message = f"the shares in `{text}` add up to more than 1"
-        raise InputError(message)
+        raise OptionError(message)
     return Faults(transport, answer, delay, seed)
 
 
@@ -147,7 +147,7 @@ def _name_and_share(part: str) -> tuple[str, float]:
     share = _number(match[2], part) if match else 0.0
     if match is None or match[1] not in known or not 0 <= share <= 1:
         message = f"`{part}` is not a fault; give name:share with a share from 0 to 1 and one of {', '.join(known)}, or delay:lognormal(0.2,1.0)"
-        raise InputError(message)
+        raise OptionError(message)
     return match[1], share
 
 
@@ -156,4 +156,4 @@ def _number(text: str, part: str) -> float:
         return float(text)
     except ValueError:
         message = f"`{text}` in `{part}` is not a number"
-        raise InputError(message) from None
+        raise OptionError(message) from None

@@ -210,3 +210,19 @@ def test_the_launchpad_refuses_in_one_line(asset: str, config: dict[str, Any], m
         )  # fmt: skip
     failure = next(event for event in result.all_events if event.is_step_failure)
     assert message in str(failure.step_failure_data.user_failure_data.description)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", "tacoo", "raw"],
+        ["ingest", "own", "raw", "--columns", "nope"],
+        ["ingest", "own", "raw", "--columns", "statement=a", "--columns", "statement=b"],
+        ["ingest", "taco", "raw", "--split", "a/b"],
+        ["ingest", "taco", "hf://somewhere"],
+    ],
+)
+def test_a_value_that_no_option_takes_is_wrong_usage(arguments: list[str], tmp_path: Path) -> None:
+    """Not the input's failure: the command exits with 2."""
+    result = CliRunner().invoke(build_app([arguments[0], "funnel"]), [*arguments, "--out", str(tmp_path)])
+    assert isinstance(result.exception, OptionError)
