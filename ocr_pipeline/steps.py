@@ -29,7 +29,7 @@ from ocr_pipeline.building import Build
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.options import Options
-from ocr_pipeline.store import InputRef, Store, TableWriter, among, open_files
+from ocr_pipeline.store import InputRef, Manifest, Store, TableWriter, among, open_files
 from ocr_pipeline.tables import Table
 
 __all__ = [
@@ -190,6 +190,21 @@ class StoreRows:
         return any(self.store.manifest(self.table, **keys) is not None for keys in self.partitions)
 
     @property
+    def _made(self) -> Manifest | None:
+        """The manifest of the only partition; nothing where there are none or several."""
+        return self.store.manifest(self.table, **self.partitions[0]) if len(self.partitions) == 1 else None
+
+    @property
+    def is_empty_slice(self) -> bool:
+        """Whether the table is there and holds no row of the data set that is read."""
+        made = self._made
+        return (
+            made is not None
+            and self.dataset is not None
+            and (not made.rows or (bool(made.slices) and self.dataset not in made.slices))
+        )
+
+    @property
     def places(self) -> Sequence[Path]:
         """The data root, where it is a folder."""
         return () if self.store.local_root is None else (self.store.local_root,)
@@ -206,12 +221,12 @@ class StoreRows:
 
     def follow(self, other: Rows) -> bool:
         """Whether the manifest of the only partition names the present rows of the other table."""
-        made = self.store.manifest(self.table, **self.partitions[0])
+        made = self._made
         return made is not None and all(one in made.inputs for one in cast("StoreRows", other).references)
 
     def made_by(self, version: str) -> bool:
         """Whether the manifest of the only partition names the version."""
-        made = self.store.manifest(self.table, **self.partitions[0])
+        made = self._made
         return made is not None and made.code_version == version
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -449,6 +464,9 @@ def stored_rows(
         Says of a data set whether it is for training or a benchmark.
     """
     rows = {read.table.name: _stored(read, store, partition, roles) for read in step.reads}
+    if any(each.is_empty_slice for each in rows.values()):
+        # A data set without problems needs nothing else: it has empty partitions, so that a whole grid can be made.
+        rows = {name: each if each.exist else replace(each, partitions=()) for name, each in rows.items()}
     return rows | {table.name: StoreRows(store, table, (partition,)) for table in step.writes}
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, MissingInputError
 from ocr_pipeline.flow import FLOW
+from ocr_pipeline.judge.steps import JUDGE
 from ocr_pipeline.steps import stored_rows
 from ocr_pipeline.store import InputRef, Store
 from ocr_pipeline.tables import CLEAN_PROBLEMS
@@ -46,3 +47,17 @@ def test_a_new_problem_concerns_its_own_data_set_alone(tmp_path: Path) -> None:
     assert len(read[0]) > 3
     assert read[0] == read[1]
     assert not set(map(str, read[1])) & set(map(str, read[2]))
+
+
+def test_a_data_set_without_problems_needs_nothing_else(tmp_path: Path) -> None:
+    """Its partitions can be built, empty, and are built again when it has problems; before that what is missing is named."""
+    store, keys = Store(tmp_path), {"dataset": "kattis", "language": "python"}
+    before = stored_rows(JUDGE, store, keys, lambda _: "train")
+    with pytest.raises(MissingInputError, match="materialize it first"):
+        list(before["tests"].references)
+    fixture.put(store, CLEAN_PROBLEMS, [fixture.unique(fixture.SUM)])
+    rows = stored_rows(JUDGE, store, keys, lambda _: "train")
+    assert [list(rows[read.table.name].batches()) for read in JUDGE.reads if not read.is_optional] == [[], [], []]
+    references = [one for read in JUDGE.reads for one in rows[read.table.name].references]
+    assert [one.table for one in references] == ["clean_problems"]
+    assert not rows["test_trust"].follow(rows["tests"])
