@@ -32,6 +32,7 @@ FURTHER_COLUMNS: Final = {
     "contest_date": ("contest_date", "date", "release_date"),
     "io_mode": ("io_mode",),
     "checker": ("checker",),
+    "float_tolerance": ("float_tolerance",),
     "time_limit_s": ("time_limit_s",),
     "memory_limit_mib": ("memory_limit_mib",),
     "tags": ("tags",),

@@ -28,6 +28,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "url": None,
     "io_mode": "",
     "checker": "",
+    "float_tolerance": None,
     "time_limit_s": None,
     "memory_limit_mib": None,
     "tags": (),
@@ -55,6 +56,7 @@ class Entry:
     url: str | None = None
     io_mode: str = ""
     checker: str = ""
+    float_tolerance: float | None = None
     time_limit_s: float | None = None
     memory_limit_mib: float | None = None
     tags: Sequence[str] = ()

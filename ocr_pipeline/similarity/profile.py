@@ -184,7 +184,8 @@ def read_profile(facts: Facts, entries: Sequence[Entry], tests: Sequence[Cases] 
         memory_limits=frozenset(one.memory_limit_mib for one in entries if one.memory_limit_mib),
         dates=frozenset(one.contest_date for one in entries if one.contest_date),
         style=facts.style or _style({one.io_mode for one in entries}),
-        one_answer=not (facts.any_answer or facts.is_program) and all(one.checker in ONE_ANSWER for one in entries),
+        one_answer=not (facts.any_answer or facts.is_program)
+        and all(one.checker in ONE_ANSWER and one.float_tolerance is None for one in entries),
     )
 
 

@@ -26,7 +26,7 @@ __all__ = [
     "parse_input_output",
 ]
 
-VERSION: Final = "8"
+VERSION: Final = "9"
 """Changes when the same raw rows give other bytes."""
 
 

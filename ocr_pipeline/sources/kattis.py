@@ -87,10 +87,11 @@ def _checker(row: Reading, validation: str, flags: str) -> tuple[Checker, float 
         return Checker(named), row.number("float_tolerance")
     if "custom" in validation:
         return Checker.SPECIAL, None
-    tolerances = [float(number) for number in TOLERANCE.findall(flags) if number.strip(".")]
-    if tolerances:
-        return Checker.FLOAT, max(tolerances)  # absolute and relative: the validator accepts either
-    return (Checker.TOKENS if "case_sensitive" in flags else Checker.CASE_INSENSITIVE), None
+    # Absolute and relative: the validator accepts either. What is no number is compared as ever.
+    tolerance = max((float(number) for number in TOLERANCE.findall(flags) if number.strip(".")), default=None)
+    if "case_sensitive" not in flags:
+        return Checker.CASE_INSENSITIVE, tolerance
+    return (Checker.TOKENS if tolerance is None else Checker.FLOAT), tolerance
 
 
 def _attach_test(row: Reading) -> Attachment:

@@ -63,6 +63,7 @@ def test_another_answer_counts_only_where_one_answer_is_right() -> None:
     text, other = (f"Example\n{one}" for one in examples)
     assert Sign.OTHER_ANSWERS in signs({}, {}, text, other)
     assert Sign.OTHER_ANSWERS not in signs({"checker": "special"}, {}, text, other)
+    assert Sign.OTHER_ANSWERS not in signs({"checker": "case_insensitive", "float_tolerance": 0.1}, {}, text, other)
     assert Sign.OTHER_ANSWERS not in signs({}, {}, f"print any of them {text}", other)
 
 

@@ -253,7 +253,7 @@ def test_a_problem_package_is_read(tmp_path: Path) -> None:
         result = run(dataset, [tmp_path / "packages"], tmp_path / f"out_{dataset}")
         problem = result.one()
         assert (problem["title"], problem["license"], problem["memory_limit_mib"]) == ("Shelves", "cc-by-sa", 512.0)
-        assert (problem["checker"], problem["float_tolerance"]) == ("float", 1e-6)
+        assert (problem["checker"], problem["float_tolerance"]) == ("case_insensitive", 1e-6)
         assert [(test["kind"], test["input"]) for test in result.rows("tests")] == [
             ("example", "1\n"),
             ("private", "5\n"),
