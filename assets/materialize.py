@@ -19,7 +19,8 @@ from ocr_pipeline.store import Store
 __all__ = ["fails_in_one_line", "for_the_page", "materialize", "partitions_of", "watched"]
 
 Partition = dict[str, str]
-FLAG: Final = re.compile(r"(?<![\w`-])--([a-z][a-z-]*[a-z])")
+FLAG: Final = re.compile(r"`[^`]*`|(?<![\w-])--([a-z][a-z_-]*[a-z])")
+"""An option, or a piece of code, which is left as it is."""
 RETRIES: Final = 1
 RETRY_AFTER_S: Final = 15
 
@@ -113,6 +114,8 @@ def for_the_page(message: str) -> str:
     """Name options as the launchpad does: a message says ``--api-key-env`` where the page has ``api_key_env``."""
 
     def shown(flag: re.Match[str]) -> str:
+        if flag[1] is None:
+            return flag[0]
         name = flag[1].replace("-", "_")
         return f"`{_other_names().get(name, name)}`"
 

@@ -66,7 +66,7 @@ class _Finished:
         yield from ()
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        yield from self.source.to_batches(columns=columns, batch_size=ROWS_AT_ONCE)
+        yield from self.source.to_batches(columns=columns and list(columns), batch_size=ROWS_AT_ONCE)
 
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
         yield from self.source.to_batches(filter=among("problem_id", problem_ids))

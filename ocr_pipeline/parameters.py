@@ -51,9 +51,8 @@ def option_parameters(*models: type[Options]) -> Iterator[inspect.Parameter]:
             names = [f"{one}/--no-{one.removeprefix('--')}" for one in names]
         help_text = field.description
         default = ... if field.is_required() else _default(field)
-        yield keyword(
-            name, annotated(_type(field), typer.Option(*names, help=help_text, rich_help_panel=panel)), default
-        )
+        said = typer.Option(*names, help=help_text, rich_help_panel=panel, **_none(field))
+        yield keyword(name, annotated(_type(field), said), default)
 
 
 def options_given(model: type[Options], given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of the model's type
@@ -97,6 +96,22 @@ def _type(field: FieldInfo) -> Any:  # noqa: ANN401 - a type
     if get_origin(kind) is Mapping or kind is date:
         kind = str
     return kind | None if type(None) in get_args(field.annotation) else kind
+
+
+def _none(field: FieldInfo) -> dict[str, Any]:
+    """Return how ``none`` is read where an option has a number by default and may have none."""
+    kind = plain_type(field.annotation)
+    may_be_none = type(None) in get_args(field.annotation)
+    if kind not in {int, float} or not may_be_none or field.is_required() or _default(field) is None:
+        return {}
+
+    def read(text: str) -> Any:  # noqa: ANN401 - a number of the option's kind
+        try:
+            return None if text == "none" else kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"`{text}` must be a number or none") from None
+
+    return {"parser": read, "metavar": f"<{kind.__name__}|none>"}
 
 
 def _value(name: str, field: FieldInfo, given: Any) -> Any:  # noqa: ANN401 - a value of any type

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ocr_pipeline.engine import usable_cores
-from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.errors import InputError, JudgeError
 from ocr_pipeline.judge.asserting import AssertTest, parse_assert_test, run_assert_test
 from ocr_pipeline.judge.canaries import failing_canary
 from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
@@ -183,6 +183,10 @@ class TrustConfig(JudgeConfig):
     )
 
 
+MOST_S: Final = 86_400
+MOST_MIB: Final = 1 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class ProblemSpec:
     """What the judge needs to know of a problem."""
@@ -201,6 +205,22 @@ class ProblemSpec:
     checker_protocol: str | None = None
     checker_flags: str | None = None
     checker_code: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no program can be given.
+
+        Raises
+        ------
+        InputError
+            With the problem and the value.
+        """
+        for name, value, most in (
+            ("time_limit_s", self.time_limit_s, MOST_S),
+            ("memory_limit_mib", self.memory_limit_mib, MOST_MIB),
+        ):
+            if value is not None and not 0 < value <= most:
+                message = f"problem `{self.problem_id}`: {name} must be above 0 and at most {most:,}, got {value:g}"
+                raise InputError(message)
 
     @property
     def imports(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ocr_pipeline.judge.verdicts import ProblemSpec, Test
+from ocr_pipeline.judge.verdicts import MOST_S, ProblemSpec, Test
 from ocr_pipeline.serving.refusals import Refused
 from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode, Language
 
@@ -115,7 +115,7 @@ class _Metadata(_Body):
     language: Language = Language.PYTHON
     checker: Checker = Checker.TOKENS
     float_tolerance: float | None = None
-    time_limit_s: float | None = Field(default=None, gt=0)
+    time_limit_s: float | None = Field(default=None, gt=0, le=MOST_S)
     memory_limit_mib: float | None = Field(default=None, gt=0)
 
 
@@ -175,7 +175,7 @@ class _Problem(_Body):
     starter_code: str | None = None
     input_file: str | None = None
     output_file: str | None = None
-    time_limit_s: float | None = Field(default=None, gt=0)
+    time_limit_s: float | None = Field(default=None, gt=0, le=MOST_S)
     memory_limit_mib: float | None = Field(default=None, gt=0)
     checker: Checker = Checker.TOKENS
     float_tolerance: float | None = None

@@ -214,7 +214,7 @@ def _json_column(path: Path, name: str, values: list[Any], table: Table) -> pa.A
         if pa.types.is_temporal(kind) and any(isinstance(value, str) for value in values):
             return pa.array(values, pa.string()).cast(kind)
         return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError) as error:
         message = f"`{path}`: column `{name}` of {table.name} must be {kind}: {error}"
         raise InputError(message) from error
 

@@ -24,6 +24,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge, step, tasks
 from ocr_pipeline.judge.checkpoint import FILE
 from ocr_pipeline.judge.spool import Shelf
+from ocr_pipeline.judge.verdicts import ProblemSpec
 from ocr_pipeline.tables import EXECUTIONS
 
 SUM = "print(sum(map(int, input().split())))"
@@ -406,3 +407,14 @@ def test_a_file_of_lines_is_read_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.exit_code == 0, done.output
     assert pq.read_table(tmp_path / "out" / "executions.parquet")["verdict"].to_pylist() == ["accepted"] * 3
     assert [path.name for path in read].count("tests.jsonl") == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [("time_limit_s", -1.0, "got -1"), ("time_limit_s", 0.0, "got 0"), ("time_limit_s", float("nan"), "got nan"),
+     ("memory_limit_mib", 1e15, "got 1e\\+15")],
+)  # fmt: skip
+def test_a_limit_that_no_program_can_have_is_refused_by_name(column: str, value: float, said: str) -> None:
+    """Not blamed on programs, and not a traceback from the sandbox."""
+    with pytest.raises(InputError, match=rf"problem `p`: {column} must be above 0 and at most .*, {said}"):
+        ProblemSpec("p", **{column: value})  # type: ignore[arg-type]

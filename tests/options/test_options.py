@@ -18,6 +18,7 @@ from ocr_pipeline.definitions import defs
 from ocr_pipeline.errors import OptionError
 from ocr_pipeline.flow import COMMANDS, FLOW
 from ocr_pipeline.options import Options, bounds_text, enumeration, option, shown_default
+from ocr_pipeline.parameters import with_options
 from ocr_pipeline.steps import Step
 from resources import RESOURCES
 
@@ -226,3 +227,26 @@ def test_a_value_that_no_option_takes_is_wrong_usage(arguments: list[str], tmp_p
     """Not the input's failure: the command exits with 2."""
     result = CliRunner().invoke(build_app([arguments[0], "funnel"]), [*arguments, "--out", str(tmp_path)])
     assert isinstance(result.exception, OptionError)
+
+
+@pytest.mark.parametrize(("given", "read"), [("none", None), ("7", 7)])
+def test_none_can_be_said_where_the_default_is_a_number(given: str, read: int | None) -> None:
+    """The help says what none means, so the command line takes the word."""
+    found = {}
+
+    class Some(Options):
+        """Options of the test."""
+
+        most: int | None = option(20, "How many; none: all")
+
+    @with_options
+    def command(some: Some) -> None:
+        found.update(some.model_dump())
+
+    app = typer.Typer()
+    app.command()(command)
+    assert CliRunner().invoke(app, ["--most", given]).exit_code == 0
+    assert found == {"most": read}
+    assert CliRunner().invoke(app, []).exit_code == 0
+    assert found == {"most": 20}
+    assert CliRunner().invoke(app, ["--most", "many"]).exit_code == 2

@@ -68,7 +68,7 @@ def test_replay_is_ready_when_entered_and_gone_afterwards(tmp_path: Path) -> Non
 
 def test_a_server_that_cannot_start_says_why() -> None:
     """The last lines of its log stand in the message."""
-    told = pytest.raises(TeacherError, match=r"ended with status 1 before it was ready: .*`428:1` is not a fault")
+    told = pytest.raises(TeacherError, match=r"ended with status 2 before it was ready: .*`428:1` is not a fault")
     with told, Replay(faults="428:1"):
         pass
 
