@@ -206,7 +206,13 @@ class SelectionConfig(Options):
     @property
     def shares(self) -> dict[str, float]:
         """The share of passing samples that stays, by band."""
-        return dict(_read_share(text) for text in self.trust_shares)
+        shares: dict[str, float] = {}
+        for band, share in map(_read_share, self.trust_shares):
+            if band in shares:
+                message = f"trust_shares must be given once for each band, got {band} twice"
+                raise ValueError(message)
+            shares[band] = share
+        return shares
 
 
 def _read_share(text: str) -> tuple[str, float]:
@@ -278,10 +284,9 @@ def select(  # noqa: PLR0913 - the tables of a selection
         few samples for the mix.
     """
     if (config.needs_execution or config.needs_trust) and executions is None:
-        low, high = config.pass_rates
         raise InputError(
-            f"selection: execution={config.execution} with pass rates from {low:g} to {high:g} needs the executions of "
-            "the samples; materialize executions, or give --executions"
+            f"selection: {_asked_of_tests(config)} needs the executions of the samples; materialize executions, or give "
+            "--executions"
         )
     facts = _Problems(problems(), config.text_policy, redistributable)
     outcomes = _Outcomes(executions() if executions else ())
@@ -297,6 +302,15 @@ def select(  # noqa: PLR0913 - the tables of a selection
             trusted.update(_told(one) for one in outcomes.of(rows["sample_id"].to_pylist()) if executions)
         progress.advance(batch.num_rows)
     return count_verdicts(decisions, notes=trusted).require_conserved("sft_dataset")
+
+
+def _asked_of_tests(config: SelectionConfig) -> str:
+    """Name what only executions can answer."""
+    if config.needs_execution:
+        low, high = config.pass_rates
+        return f"execution={config.execution} with pass rates from {low:g} to {high:g}"
+    given = {"min_tnr": config.min_tnr, "min_tpr": config.min_tpr, "trust_shares": ", ".join(config.trust_shares)}
+    return next(f"{name}={value}" for name, value in given.items() if value not in {None, ""})
 
 
 def _told(outcome: _Outcome) -> str:
@@ -381,7 +395,11 @@ def _shares(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
 def _bands(batch: pa.RecordBatch) -> list[int]:
     """Return the place of each band in ``BANDS``."""
     names = batch["tests_band"].to_pylist() if "tests_band" in batch.schema.names else [None] * len(batch)
-    return [BANDS.index(name or UNMEASURED) for name in names]
+    places = {band: place for place, band in enumerate(BANDS)}
+    unknown = next((name for name in names if name and name not in places), None)
+    if unknown is not None:
+        raise InputError(f"executions: tests_band must be {', '.join(BANDS)} or null, got `{unknown}`")
+    return [places[name or UNMEASURED] for name in names]
 
 
 def _hashes(names: Iterable[str | None]) -> Hashes:

@@ -292,10 +292,24 @@ class TestTrust:
             "kept not run, tests unmeasured": 1,
         }
 
-    def test_needs_executions(self, world: World) -> None:
-        """Trust is a matter of verdicts."""
-        with pytest.raises(InputError, match="give --executions"):
-            world.select(min_tnr=0.5)
+    @pytest.mark.parametrize(
+        ("config", "option"),
+        [
+            ({"min_tnr": 0.0}, "min_tnr=0.0"),
+            ({"min_tpr": 0.5}, "min_tpr=0.5"),
+            ({"trust_shares": ("weak=0",)}, "trust_shares=weak=0"),
+        ],
+    )
+    def test_needs_executions(self, world: World, config: dict[str, Any], option: str) -> None:
+        """Trust is a matter of verdicts; the message names the option that asks for it."""
+        with pytest.raises(InputError, match=f"^selection: {option} needs .* give --executions$"):
+            world.select(**config)
+
+    def test_an_unknown_band_is_refused(self, graded: World) -> None:
+        """Executions of somebody else may have other bands: their rows cannot be judged."""
+        graded.executions = rows(EXECUTIONS, [{"sample_id": "r000", "verdict": "accepted", "tests_band": "solid"}])
+        with pytest.raises(InputError, match="tests_band must be strong, fair, weak, unmeasured or null, got `solid`"):
+            graded.select()
 
 
 def test_problems_that_are_not_clean(world: World) -> None:
@@ -323,6 +337,7 @@ def test_tables_of_two_builds(world: World) -> None:
         {"trust_shares": ("solid=1",)},
         {"trust_shares": ("weak=2",)},
         {"trust_shares": ("weak",)},
+        {"trust_shares": ("weak=0.5", "weak=0.5")},
         {"pass_rate_min": float("nan")},
         {"repeated_share_max": float("nan")},
         {"repeated_share_max": 1.5},
