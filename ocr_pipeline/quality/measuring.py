@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.quality.rates import Rate, band_of
@@ -26,6 +27,7 @@ from ocr_pipeline.tables import TEST_QUALITY, TEST_TRUST, Checker, Language
 
 __all__ = [
     "Flag",
+    "LeftOut",
     "LentJudge",
     "Lookup",
     "MeasuredProblem",
@@ -43,6 +45,8 @@ ACCEPTED: Final = "accepted"
 SAYS_NOTHING: Final = frozenset({"not_run", "compile_error"})
 JUDGED_LANGUAGES: Final = frozenset(language.value for language in Language)
 OTHER_LANGUAGE: Final = "language"
+STOPPED: Final = "stopped"
+DUPLICATE_PROBLEM: Final = "duplicate_problem"
 SAMPLES: Final = pa.schema([(name, pa.large_string()) for name in ("sample_id", "problem_id", "language", "code")])
 EVERY_TEST: Final = {"stop_at_first_failure": False, "max_tests": None}
 
@@ -97,6 +101,17 @@ class Flag(StrEnum):
     CONTRADICTORY = "contradictory_tests"
     """Two tests have the same input and other outputs, and no checker that could take both."""
     RIGHT_REFUSED = "right_refused"
+
+
+class LeftOut(StrEnum):
+    """Why a program that was given is not among those that are run."""
+
+    UNKNOWN_PROBLEM = "unknown problem"
+    UNKNOWN_VERDICT = "unknown verdict"
+    CONTRADICTORY_LABEL = "contradictory label"
+    """Its text is given as right and as wrong."""
+    SAME_TEXT = "same text"
+    OVER_THE_LIMIT = "over the limit"
 
 
 class QualityConfig(Options):
@@ -162,6 +177,7 @@ class MeasuredProblem:
     """A checker decides, so that two tests of one input may name other outputs."""
     is_contradictory: bool = False
     programs: list[Program] = field(default_factory=list)
+    left_out: Counter[LeftOut] = field(default_factory=Counter)
     outcomes: list[Outcome] = field(default_factory=list)
     mutants: list[Outcome] = field(default_factory=list)
 
@@ -211,11 +227,17 @@ def measure_tests(  # noqa: PLR0913 - inputs, and options by name
     Returns
     -------
     StageCounts
-        Problems; ``dropped``: those whose tests nobody could measure, by reason. Notes: programs by what became of them.
+        Problems; ``dropped``: those whose tests nobody could measure by any policy, by reason, and rows that repeat a
+        problem. Notes: programs by what became of them.
+
+    Raises
+    ------
+    InputError
+        When a problem has two tests of one id.
     """
     tally = _Tally()
     given = run_programs(
-        problems, tests, generated, programs, judge=judge, trust=trust, config=config, progress=progress
+        tally.once(problems), tests, generated, programs, judge=judge, trust=trust, config=config, progress=progress
     )
     for some in given:
         rows = [row for problem in some for row in tally.add(problem, _rows(problem))]
@@ -286,6 +308,11 @@ def _read_tests(problems: Mapping[str, MeasuredProblem], tests: Lookup, generate
         for row in _rows_of(lookup(list(problems)), ("problem_id", "test_id", "input", "expected"), problems):
             problem = problems[row["problem_id"]]
             given, expected = row["input"] or "", row["expected"] or ""
+            if row["test_id"] in problem.source or row["test_id"] in problem.generated:
+                raise InputError(
+                    f"problem {problem.problem_id} has test {row['test_id']} twice; give each of its tests another "
+                    "test_id, those of generated_tests too"
+                )
             kept = problem.generated if is_made else problem.source
             kept[row["test_id"]] = len(given.encode("utf-8", "replace")) + len(expected.encode("utf-8", "replace"))
             if row["test_id"] not in problem.untrusted and not problem.takes_several:
@@ -296,13 +323,18 @@ def _read_tests(problems: Mapping[str, MeasuredProblem], tests: Lookup, generate
 def _read_programs(problems: Mapping[str, MeasuredProblem], programs: Lookup, config: QualityConfig) -> None:
     columns = ("problem_id", "solution_id", "language", "code", "is_correct")
     for row in _rows_of(programs(list(problems)), columns, problems):
-        if row["is_correct"] is not None:
+        problem = problems[row["problem_id"]]
+        if row["is_correct"] is None:
+            problem.left_out[LeftOut.UNKNOWN_VERDICT] += 1
+        else:
             program = Program(row["solution_id"], row["language"], row["code"] or "", row["is_correct"])
-            problems[row["problem_id"]].programs.append(program)
+            problem.programs.append(program)
     for problem in problems.values():
-        right = _chosen([one for one in problem.programs if one.is_right], config.right_programs)
-        wrong = _chosen([one for one in problem.programs if not one.is_right], config.wrong_programs)
+        once = _each_text_once(problem)
+        right = _chosen([one for one in once if one.is_right], config.right_programs)
+        wrong = _chosen([one for one in once if not one.is_right], config.wrong_programs)
         problem.programs = [*right, *wrong]
+        problem.left_out[LeftOut.OVER_THE_LIMIT] += len(once) - len(problem.programs)
 
 
 def _rows_of(
@@ -314,10 +346,24 @@ def _rows_of(
         yield from batch.select(columns).take(places).to_pylist()
 
 
+def _each_text_once(problem: MeasuredProblem) -> list[Program]:
+    """Return the first program of each text; a text that is given as right and as wrong is neither."""
+    texts: dict[tuple[str, str], list[Program]] = defaultdict(list)
+    for program in problem.programs:
+        texts[program.language, program.code].append(program)
+    once: list[Program] = []
+    for same in texts.values():
+        if len({one.is_right for one in same}) > 1:
+            problem.left_out[LeftOut.CONTRADICTORY_LABEL] += len(same)
+        else:
+            problem.left_out[LeftOut.SAME_TEXT] += len(same) - 1
+            once.append(same[0])
+    return once
+
+
 def _chosen(programs: list[Program], most: int | None) -> list[Program]:
-    """Choose programs that the judge runs, each text once, fairly and always the same."""
-    once = {(one.language, one.code): one for one in reversed(programs)}
-    ordered = sorted(once.values(), key=lambda one: (one.language not in JUDGED_LANGUAGES, _drawn(one), one.name))
+    """Choose programs, first those that the judge runs, fairly and always the same."""
+    ordered = sorted(programs, key=lambda one: (one.language not in JUDGED_LANGUAGES, _drawn(one), one.name))
     return ordered[:most]
 
 
@@ -529,26 +575,43 @@ class _Tally:
     """Counts what became of problems and programs."""
 
     def __init__(self) -> None:
-        self._problems = 0
+        self._rows = 0
+        self._seen: set[str] = set()
         self._reasons: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
 
+    def once(self, problems: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the first row of each problem, and count the others."""
+        for batch in problems:
+            places = []
+            for place, name in enumerate(batch.column("problem_id").to_pylist()):
+                if name not in self._seen:
+                    self._seen.add(name)
+                    places.append(place)
+            self._rows += batch.num_rows
+            self._reasons[DUPLICATE_PROBLEM] += batch.num_rows - len(places)
+            yield batch if len(places) == batch.num_rows else batch.take(pa.array(places, pa.int64()))
+
     def add(self, problem: MeasuredProblem, rows: list[Row]) -> list[Row]:
-        """Count a problem and return its rows."""
-        first = rows[0]
-        self._problems += 1
-        self._reasons.update([first["reason"]] if first["reason"] else [])
+        """Count a problem, by the first policy that could be measured, and return its rows."""
+        first = next((row for row in rows if row["reason"] is None), rows[0])
         self._notes["programs run"] += first["right_run"] + first["wrong_run"]
         self._notes["right programs refused"] += len(first["refused_right"])
         self._notes["wrong programs missed"] += len(first["missed_wrong"])
         self._notes["mutants run"] += len(problem.mutants)
         self._notes["mutants equivalent"] += first["mutants_equivalent"]
-        self._notes.update(f"programs unscored: {one.silence}" for one in problem.outcomes if one.silence)
+        silences = Counter(one.silence for one in problem.outcomes if one.silence)
+        silences[first["reason"] or STOPPED] += first["unscored"] - silences.total()
+        self._notes.update({f"programs unscored: {why}": number for why, number in silences.items() if number})
+        self._notes.update({f"programs left out: {why}": number for why, number in problem.left_out.items() if number})
         self._notes.update(f"problems {flag}" for flag in first["flags"])
-        self._notes[f"problems {first['band'] or 'without a band'}"] += 1
+        if first["reason"]:
+            self._reasons[first["reason"]] += 1
+        else:
+            self._notes[f"problems {first['band'] or 'without a band'}"] += 1
         return rows
 
     def counts(self) -> StageCounts:
         """Return the account."""
-        kept = self._problems - self._reasons.total()
-        return StageCounts(self._problems, kept, dict(self._reasons), dict(self._notes))
+        dropped = {reason: number for reason, number in self._reasons.items() if number}
+        return StageCounts(self._rows, self._rows - sum(dropped.values()), dropped, dict(self._notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -10,9 +11,9 @@ import pyarrow as pa
 from ocr_pipeline import quality
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import Cluster
-from ocr_pipeline.quality.measuring import LentJudge, QualityConfig, measure_tests
+from ocr_pipeline.quality.measuring import LeftOut, LentJudge, QualityConfig, measure_tests
 from ocr_pipeline.quality.summary import summary_lines, summary_of
-from ocr_pipeline.steps import JUDGED, Job, Read, Service, Step
+from ocr_pipeline.steps import JUDGED, Job, Read, Rows, Service, Step
 from ocr_pipeline.tables import CLEAN_PROBLEMS, GENERATED_TESTS, SOLUTIONS, TEST_QUALITY, TEST_TRUST, TESTS
 
 __all__ = ["MEASURE_TESTS"]
@@ -35,7 +36,7 @@ def _measure(job: Job) -> StageCounts:
     job.read(TESTS).check()
     job.read(SOLUTIONS).check()
     trust, generated = job.read(TEST_TRUST), job.read(GENERATED_TESTS)
-    return measure_tests(
+    counts = measure_tests(
         job.read(CLEAN_PROBLEMS).batches(),
         job.read(TESTS).of,
         generated.of if generated.exist else _nothing,
@@ -46,6 +47,20 @@ def _measure(job: Job) -> StageCounts:
         writer=job.writer(TEST_QUALITY),
         progress=job.progress,
     )
+    strangers = _programs_of_other_problems(job)
+    left_out = {f"programs left out: {LeftOut.UNKNOWN_PROBLEM}": strangers} if strangers else {}
+    return replace(counts, notes={**counts.notes, **left_out})
+
+
+def _programs_of_other_problems(job: Job) -> int:
+    """Count programs of problems that are not there; whoever reads problem by problem does not see them."""
+    known = set(_problem_ids(job.read(CLEAN_PROBLEMS)))
+    return sum(name not in known for name in _problem_ids(job.read(SOLUTIONS)))
+
+
+def _problem_ids(rows: Rows) -> Iterator[str]:
+    for batch in rows.batches(("problem_id",)):
+        yield from batch.column("problem_id").to_pylist()
 
 
 def _inspect(job: Job, _: StageCounts) -> Iterator[str]:

@@ -155,6 +155,7 @@ def test_whoever_cannot_be_run_is_in_no_rate(tmp_path: Path) -> None:
     assert (row["tpr"], row["tnr"]) == (1.0, 1.0)
     notes = account["notes"]
     assert (notes["programs unscored: compile_error"], notes["programs unscored: language"]) == (1, 1)
+    assert notes["programs left out: unknown verdict"] == 1
 
 
 def test_problems_that_cannot_be_measured_have_a_reason(tmp_path: Path) -> None:
@@ -195,6 +196,78 @@ def test_programs_are_chosen_fairly_and_counted_once(tmp_path: Path) -> None:
     same, _ = measure(tmp_path, {"p": [("1\n7\n", "3")]}, {"p": [*again, *reversed(wrong)]}, *options)
     assert few["p"]["wrong_run"] == same["p"]["wrong_run"] == 3
     assert few["p"]["wrong_failed"] == same["p"]["wrong_failed"]
+
+
+def test_every_program_is_in_the_account(tmp_path: Path) -> None:
+    """Whoever is not run is left out for a reason, and whoever is in no rate is unscored for one."""
+    programs = {
+        "p": [*PROGRAMS, ("again", "python", SUM, False), ("unknown", "python", MOST, None)],
+        "silent": [("java", "java", "class Main {}", True)],
+        "several": PROGRAMS[:1],
+    }
+    words = written(tmp_path, {"p": ANY, "silent": ANY}, programs, {"several": {"checker": "special"}})
+    with (tmp_path / "tests.jsonl").open("a") as tests:
+        tests.write(json.dumps({"problem_id": "several", "test_id": "0", "input": "1\n1\n", "expected": "2"}) + "\n")
+    with (tmp_path / "programs.jsonl").open("a") as more:
+        stranger = {"problem_id": "other", "program_id": "s", "language": "python", "code": SUM, "is_correct": True}
+        more.write(json.dumps(stranger) + "\n")
+    notes = account_of([*words, "--mutants", "0", "--wrong-programs", "2"])["notes"]
+    assert {name: number for name, number in notes.items() if name.startswith("programs")} == {
+        "programs run": 4,
+        "programs left out: over the limit": 1,
+        "programs left out: same text": 1,
+        "programs left out: unknown problem": 1,
+        "programs left out: unknown verdict": 1,
+        "programs unscored: language": 1,
+        "programs unscored: needs_checker": 1,
+    }
+
+
+def account_of(words: Sequence[str]) -> dict[str, Any]:
+    """Run the command and return its account."""
+    done = CliRunner().invoke(build_app(["test-quality"]), list(words))
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    account: dict[str, Any] = json.loads(done.stdout)
+    return account
+
+
+def test_a_text_of_both_labels_is_on_no_side(tmp_path: Path) -> None:
+    """Nobody knows whether it is right: all its rows are left out."""
+    both = [("both1", "python", LAST, True), ("both2", "python", LAST, False), ("both3", "python", LAST, False)]
+    rows, account = measure(tmp_path, {"p": ANY}, {"p": [PROGRAMS[0], *both]}, "--mutants", "0")
+    assert (rows["p"]["right_run"], rows["p"]["wrong_run"], rows["p"]["unscored"]) == (1, 0, 0)
+    assert account["notes"]["programs left out: contradictory label"] == 3
+
+
+def test_a_problem_that_is_given_twice_is_measured_once(tmp_path: Path) -> None:
+    """Two rows in are one row out and one that is dropped."""
+    words = written(tmp_path, {"p": ANY}, {"p": PROGRAMS})
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text(problems.read_text() * 2)
+    account = account_of([*words, "--mutants", "0"])
+    assert (account["rows_in"], account["kept"], account["dropped"]) == (2, 1, {"duplicate_problem": 1})
+    assert pq.read_table(tmp_path / "out" / "test_quality.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize("name", ["0001", "g0000"])
+def test_two_tests_of_one_id_are_refused(tmp_path: Path, name: str) -> None:
+    """Which of them a program fails could not be told, be they of the source, generated or one of each."""
+    path = generated(tmp_path, ANY[-1])
+    again = {"problem_id": "p", "test_id": name, "input": "1\n7\n", "expected": "7"}
+    path.write_text(f"{path.read_text()}{json.dumps(again)}\n")
+    words = [*written(tmp_path, {"p": RISING}, {"p": PROGRAMS}), "--generated_tests", str(path)]
+    with pytest.raises(InputError, match=f"^problem p has test {name} twice; "):
+        account_of(words)
+
+
+def test_generated_tests_alone_measure_a_problem(tmp_path: Path) -> None:
+    """A problem is dropped only where no policy could be measured; one without measure is in no count of bands."""
+    words = written(tmp_path, {"q": ANY}, {"p": PROGRAMS, "q": []})
+    account = account_of([*words, "--generated_tests", str(generated(tmp_path, *ANY)), "--mutants", "0"])
+    assert (account["rows_in"], account["kept"], account["dropped"]) == (2, 1, {"no_programs": 1})
+    notes = account["notes"]
+    assert (notes["programs run"], notes["problems without a band"]) == (5, 1)
 
 
 def test_nothing_is_judged_twice(tmp_path: Path) -> None:
