@@ -200,7 +200,7 @@ def test_programs_are_chosen_fairly_and_counted_once(tmp_path: Path) -> None:
 
 def test_every_program_is_in_the_account(tmp_path: Path) -> None:
     """Whoever is not run is left out for a reason, and whoever is in no rate is unscored for one."""
-    programs = {
+    programs: dict[str, Sequence[Program]] = {
         "p": [*PROGRAMS, ("again", "python", SUM, False), ("unknown", "python", MOST, None)],
         "silent": [("java", "java", "class Main {}", True)],
         "several": PROGRAMS[:1],
