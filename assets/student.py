@@ -271,18 +271,21 @@ def ablation(
         training, options = StudentOptions.of(config), AblationOptions.of(config)
         tables = [SFT_DATASET, *(selection_table(name) for name in options.selections)]
         problems = {one.problem_id: one for one in step.read_problems(opened.open(CLEAN_PROBLEMS).to_batches())}
-        pool, *more = (list(read_pool(opened.open(table).to_batches(), problems, training.wording)) for table in tables)
+        taught, *more = (
+            list(read_pool(opened.open(table).to_batches(), problems, training.wording, training.languages))
+            for table in tables
+        )
+        trial = options.configured(training, sandbox.options(JudgeConfig), config.benchmark)
     plots: list[bytes] = []
 
     def run(writers: Writers) -> StageCounts:
-        taught = [each for each in pool if not training.languages or each.row.language in training.languages]
         named = {name: [each.row for each in rows] for name, rows in zip(options.selections, more, strict=True)}
         arms = equal_arms(taught, named, wanted=options.arms, size=options.arm_rows, seed=training.recipe.seed)
         benchmark = _ablated(opened, config.benchmark, options, {each.row.problem_id for each in taught})
         found = run_ablation(
             arms,
             benchmark,
-            options.configured(training, sandbox.options(JudgeConfig), config.benchmark),
+            trial,
             store.side_folder("students") / "ablation" / key,
             progress=watched(context, "arms", "students"),
         )
@@ -298,6 +301,8 @@ def ablation(
         "benchmark": config.benchmark,
     }
     settings |= {"prompt_sha256": training.wording.sha256}
+    if options.selections and training.languages:
+        settings |= {"selections_by_language": True}  # once they were not: what was made then is stale
     key = fingerprint(settings, step.VERSION, inputs)[:16]
     build = Build(
         tables=(ABLATION,),

@@ -42,7 +42,8 @@ def compare_patterns(
     patterns
         ``reasoning_patterns``; samples without a labelled sentence take no part.
     executions
-        ``sample_id``, ``problem_id`` and ``verdict``; what was not run takes no part.
+        ``sample_id``, ``problem_id``, ``verdict`` and ``needs_checker``; what was not run takes no part, nor what failed
+        where several outputs are right and nothing checks them: nobody knows whether it is wrong.
     permutations
         How often verdicts are exchanged; the p-value cannot be smaller than one in so many.
     seed
@@ -56,8 +57,8 @@ def compare_patterns(
     verdicts = {
         row["sample_id"]: (row["problem_id"], row["verdict"] == ACCEPTED)
         for batch in executions
-        for row in batch.select(["sample_id", "problem_id", "verdict"]).to_pylist()
-        if row["verdict"] != NOT_RUN
+        for row in batch.select(["sample_id", "problem_id", "verdict", "needs_checker"]).to_pylist()
+        if row["verdict"] == ACCEPTED or (row["verdict"] != NOT_RUN and not row["needs_checker"])
     }
     groups: dict[str, tuple[list[dict[str, float]], list[dict[str, float]]]] = defaultdict(lambda: ([], []))
     for batch in patterns:

@@ -7,7 +7,7 @@ code. Any other selection is an arm of its own. How the arms are trained and com
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -32,7 +32,7 @@ class Arm(StrEnum):
     PASSING = "passing"
     """Answers that pass every test."""
     FAILING = "failing"
-    """Answers that fail a test; what was not run is in neither."""
+    """Answers that fail a test, also for want of a checker; what was not run is in neither."""
     WITH_CPP = "with_cpp"
     """Both languages, mixed as they come."""
     WITHOUT_CPP = "without_cpp"
@@ -78,13 +78,19 @@ class PoolRow:
 
 
 def read_pool(
-    batches: Iterable[pa.RecordBatch], problems: Mapping[str, AskedProblem], wording: Wording
+    batches: Iterable[pa.RecordBatch],
+    problems: Mapping[str, AskedProblem],
+    wording: Wording,
+    languages: Collection[Language] = (),
 ) -> Iterator[PoolRow]:
-    """Read rows of ``sft_dataset`` that have a statement; whether reasoning holds code is read out of the answer."""
+    """Read rows of ``sft_dataset`` that have a statement, of these languages or of all.
+
+    Whether reasoning holds code is read out of the answer.
+    """
     for batch in batches:
         rows = read_rows([batch], problems, wording=wording)
         for row, record in zip(rows, batch.select(["pass_rate"]).to_pylist(), strict=True):
-            if row.is_usable:
+            if row.is_usable and (not languages or row.language in languages):
                 parts = separate_text(row.completion.encode("utf-8", "replace"), row.language, FencePolicy.LAST)
                 yield PoolRow(row, record["pass_rate"], parts.reasoning_has_code)
 

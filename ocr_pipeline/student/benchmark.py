@@ -81,7 +81,9 @@ def read_benchmark(
     asked = tuple(_with_call(problem, calls.get(problem.problem_id)) for problem in read_problems(kept))
     dropped = {reason: count for reason, count in outcomes.items() if count}
     if not asked:
-        raise InputError(f"the benchmark {name} has no problem left {dropped}; give other problems, tests or days")
+        whose = f" of `{name}`" if name else ""
+        why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in dropped.items())
+        raise InputError(f"no problem{whose} is left: {why or 'none is there'}; give other problems, tests or days")
     return Benchmark(name, asked, kept, known, StageCounts(len(asked) + sum(dropped.values()), len(asked), dropped))
 
 

@@ -353,13 +353,14 @@ def ablate(  # noqa: PLR0913 - one parameter per group of options
 ) -> None:
     """Train students on parts of the rows, of equal size, and print the paired differences of what they solve."""
     told = _told(statements or problems)
-    wording, languages = training.wording, frozenset(training.languages)
-    read = read_pool(open_files(rows, SFT_DATASET, required=["sample_id", "input", "output"]), told, wording)
-    pool = [each for each in read if not languages or each.row.language in languages]
-    named = {
-        name: [each.row for each in read_pool(open_files([path], SFT_DATASET, required=["sample_id"]), told, wording)]
+    wording, languages = training.wording, training.languages
+    batches = open_files(rows, SFT_DATASET, required=["sample_id", "input", "output"])
+    pool = list(read_pool(batches, told, wording, languages))
+    selected = {
+        name: open_files([path], SFT_DATASET, required=["sample_id"])
         for name, path in _named_files(options.selections).items()
     }
+    named = {name: [each.row for each in read_pool(of, told, wording, languages)] for name, of in selected.items()}
     arms = equal_arms(pool, named, wanted=options.arms, size=options.arm_rows, seed=training.recipe.seed)
     asked = read_benchmark(
         benchmark,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import field_validator
 
 from ocr_pipeline.asking import Connection
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.options import Options, option, optional
 from ocr_pipeline.student.ablation import AblationConfig
@@ -81,8 +82,22 @@ class AskOptions(Options):
         return None if self.prompt is None else wording(self.prompt)
 
     def languages_of(self, taught: tuple[Language, ...]) -> tuple[Language, ...]:
-        """Return the languages that a student is asked for."""
+        """Return the languages that a student is asked for.
+
+        Raises
+        ------
+        InputError
+            When a language is asked for that the student was not taught.
+        """
+        unknown = _untaught(self.languages, taught)
+        if unknown:
+            raise InputError(f"the student was taught {', '.join(taught)}, not {unknown}; leave --language out")
         return self.languages or taught or (Language.PYTHON,)
+
+
+def _untaught(asked: Collection[Language], taught: Collection[Language]) -> str:
+    """Name what is asked for and was not taught; where nobody knows what was taught, that is nothing."""
+    return ", ".join(each for each in asked if taught and each not in taught)
 
 
 class WindowOptions(Options):
@@ -248,13 +263,23 @@ class AblationOptions(Options):
         return EVALUATIONS[self.evaluation].replaced(k=self.k, **changes)
 
     def configured(self, training: StudentOptions, judge: JudgeConfig, benchmark: str) -> AblationConfig:
-        """Return how every arm is trained and tried."""
-        recipe = self.ablated
+        """Return how every arm is trained and tried.
+
+        Raises
+        ------
+        OptionError
+            When the students are asked for a language that none of them is taught.
+        """
+        recipe, languages = self.ablated, self.asked or (Language.PYTHON,)
+        unknown = _untaught(languages, training.languages)
+        if unknown:
+            message = f"the students are taught {', '.join(training.languages)}, not {unknown}; give --asked"
+            raise OptionError(message)
         return AblationConfig(
             train=training.recipe,
             wording=training.wording,
             assess=recipe.assess(benchmark),
-            languages=self.asked or (Language.PYTHON,),
+            languages=languages,
             judge=judge,
             ks=tuple(recipe.ks),
             training_seeds=self.training_seeds,

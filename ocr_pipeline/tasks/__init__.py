@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.prompts import PLACEHOLDER, Prompt
 from ocr_pipeline.tables import IoMode, Language
 
@@ -27,6 +27,7 @@ CALL_BASED: Final = "Use Call-Based format"
 NAME_LINE: Final = "The function is called `{name}`."
 SPOKEN: Final = {Language.PYTHON: "Python", Language.CPP: "C++"}
 STUBS: Final = {Language.PYTHON: "# Your code here", Language.CPP: "// Your code here"}
+STATEMENT: Final = "statement"
 CODE, GUIDED, PLAN = "code", "code_with_plan", "plan"
 
 
@@ -105,24 +106,39 @@ def wording(name: str) -> Wording:
 
     Raises
     ------
+    OptionError
+        When there is neither.
     InputError
-        When there is neither, or the file is not a wording.
+        When the file is not a wording, or one of its templates does not show the problem.
     """
     if name in WORDINGS:
         return WORDINGS[name]
     file = Path(name)
     if not file.is_file():
-        raise InputError(f"there is no prompt `{name}`; there are {', '.join(WORDINGS)}, or give a file")
-    text = file.read_text(encoding="utf-8")
-    if file.suffix != ".json":
-        return Wording(file.name, {CODE: text})
+        message = f"there is no prompt `{name}`; there are {', '.join(WORDINGS)}, or give a file"
+        raise OptionError(message)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"the prompt `{name}` is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    found = _of_student(name, text) if file.suffix == ".json" else Wording(file.name, {CODE: text})
+    for task, template in found.templates.items():
+        if STATEMENT not in Prompt(f"{found.name}/{task}", template).places:
+            raise InputError(
+                f"the prompt `{name}` ({task}) does not show the problem; write {{statement}} where it goes"
+            )
+    return found
+
+
+def _of_student(name: str, text: str) -> Wording:
     try:
         found = json.loads(text)["wording"]
-        return Wording(found["name"], found["templates"])
+        words, templates = found["name"], dict(found["templates"])
     except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"`{name}` is not the prompt.json of a student; give that, or a text with {{statement}}"
-        ) from None
+        words, templates = None, {}
+    if CODE not in templates or not all(isinstance(each, str) for each in (words, *templates.values())):
+        raise InputError(f"`{name}` is not the prompt.json of a student; give that, or a text with {{statement}}")
+    return Wording(words, templates)
 
 
 def code_prompt(

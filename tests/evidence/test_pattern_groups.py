@@ -34,7 +34,9 @@ def tables(cases: list[Case]) -> tuple[pa.Table, pa.Table]:
             row | {"entropy_bits": bits, "entropy_normalized": None if bits is None else bits / math.log2(7)}
         )
         verdict = "accepted" if passes else "wrong_answer"
-        executions.append({"sample_id": str(index), "problem_id": problem, "verdict": verdict})
+        executions.append(
+            {"sample_id": str(index), "problem_id": problem, "verdict": verdict, "needs_checker": problem == "open"}
+        )
     found = pa.Table.from_pylist(executions)
     return pa.Table.from_pylist(patterns, schema=REASONING_PATTERNS.schema), found
 
@@ -89,6 +91,13 @@ def test_one_group_alone_is_refused() -> None:
     """The message counts both."""
     with pytest.raises(InputError, match="1 passing and 0 failing samples"):
         compared([("p", True, 1, 1), ("p", False, 0, 0)])
+
+
+def test_a_failure_for_want_of_a_checker_is_in_neither_group() -> None:
+    """Where several outputs are right and nothing checks them, a pass is a pass and a failure says nothing."""
+    found = compared([*MIXED, ("open", False, 4, 0), ("open", True, 4, 0)])["self_evaluation"]
+    assert (found["n_passing"], found["n_failing"], found["n_mixed_problems"]) == (4, 2, 1)
+    assert found["failing"] == compared(MIXED)["self_evaluation"]["failing"]
 
 
 def test_the_command_writes_table_and_plot(tmp_path: Path) -> None:

@@ -17,10 +17,13 @@ from typer.testing import CliRunner
 from ocr_pipeline import open_table
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.definitions import build_defs
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
+from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.store import Store
 from ocr_pipeline.student.ablation import ablation_plot, compare_arms
 from ocr_pipeline.student.arms import Arm, PoolRow, equal_arms, read_pool
+from ocr_pipeline.student.config import StudentOptions
+from ocr_pipeline.student.options import AblationOptions
 from ocr_pipeline.student.rows import Task, TrainingRow
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
@@ -52,9 +55,10 @@ def answer(
     return row | {"language": language, "pass_rate": pass_rate}
 
 
-def pool(rows: list[dict[str, Any]]) -> list[PoolRow]:
+def pool(rows: list[dict[str, Any]], *languages: Language) -> list[PoolRow]:
     """Read rows as a pool."""
-    return list(read_pool(pa.Table.from_pylist(rows, schema=SFT_DATASET.schema).to_batches(), {}, CODEPLAN))
+    table = pa.Table.from_pylist(rows, schema=SFT_DATASET.schema)
+    return list(read_pool(table.to_batches(), {}, CODEPLAN, languages))
 
 
 def test_the_parts_of_a_pool() -> None:
@@ -72,6 +76,22 @@ def test_the_parts_of_a_pool() -> None:
     assert found[Arm.WITHOUT_CPP] == ["0python", "2python"]
     assert found[Arm.CODE_IN_REASONING] == ["2python"]
     assert found[Arm.ALL] == found[Arm.WITH_CPP] == ["0python", "1cpp", "2python"]
+
+
+def test_a_pool_of_some_languages() -> None:
+    """Rows in others are left out; without a language all are there."""
+    rows = [answer(0), answer(1, language="cpp")]
+    assert [each.row.row_id for each in pool(rows, Language.CPP)] == ["1cpp"]
+    assert len(pool(rows)) == len(rows)
+
+
+def test_students_are_not_asked_for_what_none_is_taught() -> None:
+    """Not even when nobody says what they are asked for."""
+    training = StudentOptions(languages=("cpp",))
+    assert AblationOptions(asked=("cpp",)).configured(training, JudgeConfig(), "b").languages == (Language.CPP,)
+    for options in (AblationOptions(), AblationOptions(asked=("cpp", "python"))):
+        with pytest.raises(OptionError, match="are taught cpp, not python; give --asked"):
+            options.configured(training, JudgeConfig(), "b")
 
 
 @given(
@@ -162,6 +182,9 @@ def _root(tmp_path: Path) -> Path:
     rows = [answer(number, pass_rate=1.0 if number < 3 else 0.0) for number in range(6)]
     put(store, SFT_DATASET, rows, {"dataset": "taco", "language": "python"})
     put(store, selection_table("trusted"), rows[:3], {"dataset": "taco", "language": "python"})
+    others = [answer(number, language="cpp") for number in range(6, 9)]
+    put(store, selection_table("mixed"), rows[:2], {"dataset": "taco", "language": "python"})
+    put(store, selection_table("mixed"), others, {"dataset": "taco", "language": "cpp"})
     return tmp_path / "data"
 
 
@@ -183,6 +206,32 @@ def test_the_command_writes_one_table_and_one_plot(root: Path, tmp_path: Path) -
     assert ("trusted", "all") in {(row["arm"], row["against"]) for row in rows}
     assert {row["training_rows"] for row in rows} == {3}
     assert (tmp_path / "out" / "ablation.png").read_bytes().startswith(PNG)
+
+
+def test_the_command_filters_a_named_selection_as_the_pool(root: Path, tmp_path: Path) -> None:
+    """Two of its five rows are Python, so that every arm has two."""
+    pytest.importorskip("transformers", reason="needs the extra `train`")
+    arguments = ["student", "ablate", root / "sft_dataset", "--problems", root / "problems", "--tests", root / "tests"]
+    arguments += ["--out", tmp_path / "out", "--selection", f"mixed={root / 'sft_dataset_mixed'}"]
+    arguments += ["--n", 1, "--answer-tokens", 8, "--max-steps", 1, "--arm", "all", "--language", "python"]
+    done = CliRunner().invoke(build_app(["student"]), [str(each) for each in arguments])
+    assert done.exit_code == 0, done.output
+    rows = pq.read_table(tmp_path / "out" / "ablation.parquet").to_pylist()
+    assert {(row["arm"], row["training_rows"]) for row in rows} == {("all", 2), ("mixed", 2)}
+
+
+def test_the_asset_filters_a_named_selection_as_the_pool(root: Path) -> None:
+    """As the command does."""
+    pytest.importorskip("transformers", reason="needs the extra `train`")
+    keys = [dg.AssetKey("ablation")]
+    job = build_defs(store=StoreResource(root=str(root))).resolve_implicit_job_def_def_for_assets(keys)
+    assert job is not None
+    given_options = OPTIONS | {"arms": ["all"], "languages": ["python"], "selections": ["mixed"]}
+    with dg.DagsterInstance.ephemeral() as instance:
+        config = {"ops": {"ablation": {"config": given_options}}}
+        job.execute_in_process(instance=instance, asset_selection=keys, run_config=config)
+    rows = open_table(root, "ablation").to_table().to_pylist()
+    assert {(row["arm"], row["training_rows"]) for row in rows} == {("all", 2), ("mixed", 2)}
 
 
 def test_the_asset_writes_the_same_table(root: Path) -> None:

@@ -45,10 +45,10 @@ def case(problem_id: str, given: str = "1", expected: str = "2", **more: Any) ->
     } | more
 
 
-def benchmark(problems: Rows, tests: Rows, **options: Any) -> Benchmark:
+def benchmark(problems: Rows, tests: Rows, name: str = "own", **options: Any) -> Benchmark:
     """Read rows as a benchmark."""
     return read_benchmark(
-        "own",
+        name,
         pa.Table.from_pylist(problems, schema=PROBLEMS.schema).to_batches(),
         pa.Table.from_pylist(tests, schema=TESTS.schema).to_batches(),
         **options,
@@ -73,8 +73,10 @@ def test_a_window_asks_the_contests_of_its_days() -> None:
 
 def test_an_empty_benchmark_is_refused() -> None:
     """The message counts why nothing is left."""
-    with pytest.raises(InputError, match="'outside_window': 5"):
-        benchmark(DATED, [case("1")], window=Window(date(2025, 1, 1)))
+    with pytest.raises(InputError, match=r"^no problem of `benchmark` is left: 5 outside window; give other"):
+        benchmark(DATED, [case("1")], "benchmark", window=Window(date(2025, 1, 1)))
+    with pytest.raises(InputError, match=r"^no problem is left: 5 no tests; give other"):
+        benchmark(DATED, [], "")
 
 
 FUNCTION = {"io_mode": "function", "function_name": "add_one"}

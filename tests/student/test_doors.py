@@ -161,6 +161,20 @@ def test_other_words_than_those_of_training_are_refused(root: Path, trained: Pat
     assert "not `statement`" in message
 
 
+def test_other_languages_than_those_of_training_are_refused(root: Path, trained: Path, tmp_path: Path) -> None:
+    """The message names both; a student of both may be asked for one."""
+    for file in trained.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    told = json.loads((tmp_path / PROMPT_FILE).read_text())
+    (tmp_path / PROMPT_FILE).write_text(json.dumps(told | {"languages": ["cpp"]}))
+    asked = [*tables(root), "--out", tmp_path / "out", *said(TRIAL), "--language", "python"]
+    message = run("student", "evaluate", tmp_path, *asked, fails=True)
+    assert "the student was taught cpp, not python" in message
+    assert not (tmp_path / "out" / "student_candidates.parquet").exists()
+    run("student", "evaluate", trained, *asked)
+
+
 def test_a_changed_chat_template_is_refused(trained: Path, tmp_path: Path) -> None:
     """Weights that answer one form of chat are not asked in another."""
     for file in trained.iterdir():
