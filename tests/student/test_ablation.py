@@ -226,7 +226,7 @@ def test_the_asset_filters_a_named_selection_as_the_pool(root: Path) -> None:
     keys = [dg.AssetKey("ablation")]
     job = build_defs(store=StoreResource(root=str(root))).resolve_implicit_job_def_def_for_assets(keys)
     assert job is not None
-    given_options = OPTIONS | {"arms": ["all"], "languages": ["python"], "selections": ["mixed"]}
+    given_options = OPTIONS | {"arms": [Arm.ALL.name], "languages": [Language.PYTHON.name], "selections": ["mixed"]}
     with dg.DagsterInstance.ephemeral() as instance:
         config = {"ops": {"ablation": {"config": given_options}}}
         job.execute_in_process(instance=instance, asset_selection=keys, run_config=config)
