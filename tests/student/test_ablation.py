@@ -87,9 +87,9 @@ def test_a_pool_of_some_languages() -> None:
 
 def test_students_are_not_asked_for_what_none_is_taught() -> None:
     """Not even when nobody says what they are asked for."""
-    training = StudentOptions(languages=("cpp",))
-    assert AblationOptions(asked=("cpp",)).configured(training, JudgeConfig(), "b").languages == (Language.CPP,)
-    for options in (AblationOptions(), AblationOptions(asked=("cpp", "python"))):
+    training = StudentOptions(languages=(Language.CPP,))
+    assert AblationOptions(asked=(Language.CPP,)).configured(training, JudgeConfig(), "b").languages == (Language.CPP,)
+    for options in (AblationOptions(), AblationOptions(asked=(Language.CPP, Language.PYTHON))):
         with pytest.raises(OptionError, match="are taught cpp, not python; give --asked"):
             options.configured(training, JudgeConfig(), "b")
 
