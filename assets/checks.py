@@ -11,6 +11,7 @@ from assets.materialize import partitions_of
 from ocr_pipeline import duplicates, evidence
 from ocr_pipeline.building import conservation_violations, key_violations, schema_violations
 from ocr_pipeline.generating.checking import refused_right_programs
+from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.steps import StoreRows
 from ocr_pipeline.store import Manifest, Store, sha256_of
 from ocr_pipeline.tables import (
@@ -216,14 +217,20 @@ class UntrustedConfig(dg.Config):
 
 @dg.asset_check(asset="generated_tests", additional_deps=["solutions"])
 def no_made_test_refuses_a_right_program(store: StoreResource) -> dg.AssetCheckResult:
-    """Right programs of some problems of each data set pass the tests that were made; they are run again."""
+    """Right programs pass the tests made with them: those of 5 problems of each data set run again, judged as then."""
     opened = store.open()
     found: list[str] = []
     for keys in opened.partitions(GENERATED_TESTS):
         root = {table.name: StoreRows(opened, table, (keys,)) for table in (TESTS, SOLUTIONS, GENERATED_TESTS)}
         problems = StoreRows(opened, CLEAN_PROBLEMS, ({},), keys["dataset"])
+        made = opened.manifest(GENERATED_TESTS, **keys)
         found += refused_right_programs(
-            problems.batches(), root["tests"].of, root["generated_tests"].of, root["solutions"].of, most=PROBLEMS_ASKED
+            problems.batches(),
+            root["tests"].of,
+            root["generated_tests"].of,
+            root["solutions"].of,
+            config=JudgeConfig.of({} if made is None else made.config),
+            most=PROBLEMS_ASKED,
         )
     return _result(found)
 

@@ -7,7 +7,6 @@ the organisers' input validators. Only the examples and right submissions are us
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
 import sys
@@ -29,6 +28,7 @@ from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Runner, RunStatus, run_program
 from ocr_pipeline.judge.verdicts import Candidate, JudgeConfig, ProblemSpec, Test, Verdict, judge_candidate
 from ocr_pipeline.quality.mutants import mutants_of
+from ocr_pipeline.quality.rates import Rate
 
 VALID: Final = 42
 """Exit status of a validator that accepts, by the format of problem packages."""
@@ -168,16 +168,6 @@ def measure_grammars(folder: Path) -> None:
     print(dict(total))
 
 
-def interval(good: int, all_: int) -> str:
-    """Return a share with its 95 % Wilson interval."""
-    if not all_:
-        return "-"
-    z, share = 1.96, good / all_
-    middle = (share + z * z / (2 * all_)) / (1 + z * z / all_)
-    half = z * math.sqrt(share * (1 - share) / all_ + z * z / (4 * all_ * all_)) / (1 + z * z / all_)
-    return f"{100 * share:.1f} % ({100 * (middle - half):.1f}-{100 * (middle + half):.1f}), {good}/{all_}"
-
-
 def measure_tests(folder: Path) -> None:
     """Print TPR and TNR of the examples, of all the organisers' tests, and of examples with ours."""
     few = {name: int(value) for name, _, value in (word.partition("=") for word in sys.argv[3:])}
@@ -220,9 +210,9 @@ def measure_tests(folder: Path) -> None:
             for line in told:
                 print(f"    {line}")
     for name in ("examples", "all theirs", "examples and ours"):
-        tpr, tnr = (interval(total[name, f"agreed {side}"], total[name, f"right {side}"]) for side in (True, False))
+        tpr, tnr = (Rate(total[name, f"agreed {side}"], total[name, f"right {side}"]) for side in (True, False))
         print(f"{name:20} TPR {tpr}  TNR {tnr}  tests {total[name, 'tests']}  bytes {total[name, 'bytes']}")
-    print(f"valid {interval(total['ours', 'valid'], total['ours', 'checked'])}")
+    print(f"valid {Rate(total['ours', 'valid'], total['ours', 'checked'])}")
 
 
 def _made(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ocr_pipeline.generating.step import RowSource
+from ocr_pipeline.generating.step import RowSource, right_programs, rows_by_problem
 from ocr_pipeline.judge import JudgeConfig, Verdict, judge
-from ocr_pipeline.tables import Language
 
 __all__ = ["refused_right_programs"]
-
-LANGUAGES = frozenset(language.value for language in Language)
 
 
 class _Kept:
@@ -27,36 +24,53 @@ class _Kept:
 
 
 def refused_right_programs(
-    problems: Iterable[pa.RecordBatch], tests: RowSource, made: RowSource, solutions: RowSource, *, most: int
+    problems: Iterable[pa.RecordBatch],
+    tests: RowSource,
+    made: RowSource,
+    solutions: RowSource,
+    *,
+    config: JudgeConfig,
+    most: int,
 ) -> Iterator[str]:
-    """Yield a line for each right program that passes every known test and fails a made one, of the first problems."""
-    listed = pa.Table.from_batches(islice(problems, 1)).slice(0, most)
-    ids = listed["problem_id"].to_pylist()
-    own = {row["problem_id"] for batch in made(ids) for row in batch.select(["problem_id"]).to_pylist()}
+    """Yield a line for each right program that passes every known test and fails a made one.
+
+    Only the first ``most`` problems that have made tests are asked about, and of each the right programs that its tests
+    were made with.
+    """
+    listed = _with_made(problems, made, most)
+    ids = [row["problem_id"] for batch in listed for row in batch.select(["problem_id"]).to_pylist()]
+    if not ids:
+        return
+    programs = rows_by_problem(solutions(ids), ids, ["problem_id", "solution_id", "language", "code", "is_correct"])
     samples = [
-        {
-            "sample_id": row["solution_id"],
-            "problem_id": row["problem_id"],
-            "language": row["language"],
-            "code": row["code"],
-        }
-        for batch in solutions(ids)
-        for row in batch.to_pylist()
-        if row["is_correct"] and row["problem_id"] in own & set(ids) and row["language"] in LANGUAGES
+        {"sample_id": each.program_id, "problem_id": name, "language": each.language, "code": each.code}
+        for name in ids
+        for each in right_programs(programs[name])
     ]
+    if not samples:
+        return
+    config = config.replaced(workers=0, stop_at_first_failure=True, max_tests=None)
     verdicts = []
     for source in (tests, made):
         kept = _Kept()
-        config = JudgeConfig(workers=0, stop_at_first_failure=True)
-        judge(
-            listed.to_batches(),
-            source,
-            pa.Table.from_pylist(samples).to_batches() if samples else (),
-            config=config,
-            writer=kept,
-        )
+        judge(listed, source, pa.Table.from_pylist(samples).to_batches(), config=config, writer=kept)
         verdicts.append(kept.rows)
     for known, row in zip(*verdicts, strict=True):
         is_refused = row["verdict"] not in {Verdict.ACCEPTED, Verdict.NOT_RUN, Verdict.COMPILE_ERROR}
         if known["verdict"] == Verdict.ACCEPTED and is_refused:
             yield f"{row['problem_id']}: test {row['first_failed_test']} refuses {row['sample_id']} ({row['verdict']})"
+
+
+def _with_made(problems: Iterable[pa.RecordBatch], made: RowSource, most: int) -> list[pa.RecordBatch]:
+    """Return the first problems that have made tests."""
+    found: list[pa.RecordBatch] = []
+    for batch in problems:
+        own = pc.unique(
+            pa.chunked_array([rows["problem_id"] for rows in made(batch["problem_id"].to_pylist())], pa.string())
+        )
+        having = batch.filter(pc.is_in(batch["problem_id"], own))
+        found.append(having.slice(0, most))
+        most -= found[-1].num_rows
+        if not most:
+            break
+    return found

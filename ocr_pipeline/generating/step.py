@@ -39,7 +39,7 @@ from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.store import TableWriter, canonical_json
 from ocr_pipeline.tables import GENERATED_TESTS, TEST_PROGRAMS, Checker, IoMode, Language, TestKind
 
-__all__ = ["RowSource", "make_tests"]
+__all__ = ["RowSource", "make_tests", "right_programs", "rows_by_problem"]
 
 RowSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 """Gives the rows of some problems; other rows are ignored."""
@@ -85,7 +85,7 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
     Parameters
     ----------
     problems
-        Needs ``problem_id`` and ``statement``; takes what the judge takes.
+        Needs ``problem_id`` and ``statement``; takes what the judge takes. Of several with one id the first counts.
     tests, solutions
         Given problem ids, return their tests and solutions.
     config
@@ -119,7 +119,8 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
     engine = engine or LocalEngine(config.processes)
     store = Finished(finished)
     run = _Run(config, store, engine, finished, progress)
-    listed = _problems(problems, tests, solutions, config)
+    repeated: list[str] = []
+    listed = _problems(problems, tests, solutions, config, repeated)
     run.work(listed if ask is None else _with_programs(listed, ask, config))
     for _ in range(config.rounds - 1 if ask is not None else 0):
         run.work(_with_better_generators(run.take_survivors(), ask, config) if ask is not None else ())
@@ -133,6 +134,8 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
             if rows:
                 kept.write(pa.Table.from_pylist(rows, schema=table.schema))
         tally.add(outcome)
+    for problem_id in repeated:
+        tally.add(asdict(Outcome(problem_id, Left.DUPLICATE_PROBLEM)))
     store.close()
     return tally.counts(run.reused).require_conserved("generated_tests")
 
@@ -243,21 +246,34 @@ def _with_better_generators(
 
 
 def _problems(
-    batches: Iterable[pa.RecordBatch], tests: RowSource, solutions: RowSource, config: GeneratingConfig
+    batches: Iterable[pa.RecordBatch],
+    tests: RowSource,
+    solutions: RowSource,
+    config: GeneratingConfig,
+    repeated: list[str],
 ) -> Iterator[Problem]:
+    """Yield the problems with what is known of them; the ids of those whose id was there before go to ``repeated``."""
+    seen: set[str] = set()
     for batch in batches:
         for start in range(0, batch.num_rows, PROBLEMS_AT_ONCE):
             rows = batch.slice(start, PROBLEMS_AT_ONCE).to_pylist()
             ids = [row["problem_id"] for row in rows]
-            known = _by_problem(tests(ids), ids, ["problem_id", "test_id", "kind", "input", "expected"])
-            programs = _by_problem(solutions(ids), ids, ["problem_id", "solution_id", "language", "code", "is_correct"])
+            known = rows_by_problem(tests(ids), ids, ["problem_id", "test_id", "kind", "input", "expected"])
+            programs = rows_by_problem(
+                solutions(ids), ids, ["problem_id", "solution_id", "language", "code", "is_correct"]
+            )
             for row in rows:
+                if row["problem_id"] in seen:
+                    repeated.append(row["problem_id"])
+                    continue
+                seen.add(row["problem_id"])
                 yield _problem(row, known[row["problem_id"]], programs[row["problem_id"]], config)
 
 
-def _by_problem(
+def rows_by_problem(
     batches: Iterable[pa.RecordBatch], ids: Sequence[str], columns: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each problem, other rows left out."""
     found: dict[str, list[dict[str, Any]]] = {problem_id: [] for problem_id in ids}
     for batch in batches:
         names = [name for name in columns if name in batch.schema.names]
@@ -277,10 +293,13 @@ def _problem(row: Row, tests: Sequence[Row], programs: Sequence[Row], config: Ge
         for test in shown
         if len(test["input"] or "") <= LARGEST_KNOWN
     )
-    right, wrong = (_programs(programs, is_correct=is_correct) for is_correct in (True, False))
-    return Problem(
-        ProblemSpec(**given), row["statement"] or "", known, right[:MOST_RIGHT], wrong[: config.wrong_programs]
-    )
+    wrong = _programs(programs, is_correct=False)[: config.wrong_programs]
+    return Problem(ProblemSpec(**given), row["statement"] or "", known, right_programs(programs), wrong)
+
+
+def right_programs(rows: Sequence[Row]) -> tuple[Program, ...]:
+    """Return the right programs of one problem's solutions that its tests are made with: the shortest."""
+    return _programs(rows, is_correct=True)[:MOST_RIGHT]
 
 
 def _programs(rows: Sequence[Row], *, is_correct: bool) -> tuple[Program, ...]:

@@ -73,7 +73,11 @@ GENERATE_TESTS: Final = Step(
     reads=(
         Read(CLEAN_PROBLEMS, ("problem_id", "statement")),
         Read(TESTS, ("problem_id", "test_id", "input", "expected")),
-        Read(SOLUTIONS, ("problem_id", "solution_id", "language", "code", "is_correct")),
+        Read(
+            SOLUTIONS,
+            ("problem_id", "solution_id", "language", "code", "is_correct"),
+            renamed={"program_id": "solution_id"},
+        ),
     ),
     writes=(GENERATED_TESTS, TEST_PROGRAMS),
     options=(GeneratingConfig,),

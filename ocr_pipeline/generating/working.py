@@ -81,6 +81,8 @@ class Used:
 class Left(StrEnum):
     """Why a problem is left alone."""
 
+    DUPLICATE_PROBLEM = "duplicate_problem"
+    """A problem of the same id came before it."""
     INTERACTIVE = "interactive"
     NEEDS_CHECKER = "needs_checker"
     """Several outputs are right, and nothing here can tell."""
@@ -436,10 +438,11 @@ def _shown(tests: Sequence[Test]) -> list[Test]:
     chosen: list[Test] = []
     size = 0
     for test in [*tests[:3], *sorted(tests[3:], key=lambda test: len(test.input))]:
-        size += len(test.input)
-        if len(chosen) == KNOWN_TESTS or size > KNOWN_BYTES:
+        if len(chosen) == KNOWN_TESTS:
             break
-        chosen.append(test)
+        if size + len(test.input) <= KNOWN_BYTES:
+            chosen.append(test)
+            size += len(test.input)
     return chosen
 
 
@@ -669,7 +672,7 @@ class _Work:
         return sorted(chosen, key=lambda case: case.cost)
 
     def _passed(self, program: Program, chosen: Sequence[_Case]) -> list[_Case]:
-        """Return the tests that another right program passes too, if it passes most of them."""
+        """Return the tests that another right program passes too; all of them where it fails a known test it is shown."""
         if self._bench.judged(program, self._shown, stops=True).verdict is not Verdict.ACCEPTED:
             return list(chosen)
         before = Counter(self.funnel)

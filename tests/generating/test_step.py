@@ -276,16 +276,81 @@ def test_a_killed_run_makes_nothing_twice(tmp_path: Path) -> None:
     assert rows[0] == rows[1]
 
 
+def asked_again(
+    once: Made, problems: list[str], programs: list[dict[str, Any]], *, expected: str | None = None
+) -> list[str]:
+    """Ask about the first problem with made tests; another expected output spoils all of these."""
+    made_rows = [row if expected is None else {**row, "expected": expected} for row in once[0]]
+    known = [dict(zip(("test_id", "kind", "input", "expected"), test, strict=True), problem_id="p") for test in TESTS]
+    batches = [pa.record_batch({"problem_id": [problem_id]}) for problem_id in problems]
+    return list(
+        refused_right_programs(
+            batches, source(known), source(made_rows), source(programs), config=JudgeConfig(), most=1
+        )
+    )
+
+
+RIGHT = {"problem_id": "p", "solution_id": "s0", "language": "python", "code": LARGEST, "is_correct": True}
+
+
 def test_a_made_test_that_refuses_a_right_program_is_found(once: Made) -> None:
     """A spoiled expected output shows, and an honest table shows nothing."""
-    problems = pa.table({"problem_id": ["p"]}).to_batches()
-    known = source(
-        [dict(zip(("test_id", "kind", "input", "expected"), test, strict=True), problem_id="p") for test in TESTS]
-    )
-    programs = source(
-        [{"problem_id": "p", "solution_id": "s0", "language": "python", "code": LARGEST, "is_correct": True}]
-    )
-    honest, spoiled = source(once[0]), source([{**row, "expected": "99\n"} for row in once[0]])
-    assert list(refused_right_programs(problems, known, honest, programs, most=5)) == []
-    (line,) = refused_right_programs(problems, known, spoiled, programs, most=5)
+    assert asked_again(once, ["p"], [RIGHT]) == []
+    (line,) = asked_again(once, ["p"], [RIGHT], expected="99\n")
     assert "refuses s0 (wrong_answer)" in line
+
+
+def test_a_data_set_without_problems_has_nothing_to_ask(once: Made) -> None:
+    """Where no problem is left there is no batch at all."""
+    assert asked_again(once, [], [RIGHT]) == []
+
+
+def test_problems_without_made_tests_are_not_those_that_are_asked_about(once: Made) -> None:
+    """The first problem that has made tests may stand in a later batch."""
+    assert len(asked_again(once, ["a", "b", "p"], [RIGHT], expected="99\n")) == 1
+
+
+def test_right_programs_that_made_no_test_are_not_asked(once: Made) -> None:
+    """Longer programs than the twelve shortest took no part."""
+    longer = [{**RIGHT, "solution_id": f"t{number:02}", "code": LARGEST + "#" * number} for number in range(1, 15)]
+    lines = asked_again(once, ["p"], [RIGHT, *longer], expected="99\n")
+    assert sorted(line.split(" refuses ")[1].split()[0] for line in lines) == [
+        "s0",
+        *(f"t{number:02}" for number in range(1, 12)),
+    ]
+
+
+def test_a_large_first_known_test_does_not_hide_the_others(tmp_path: Path) -> None:
+    """Programs are still tried on the small ones: one that fails them agrees with nobody."""
+    large = ("0", "example", "1\n7\n" + " " * 300_000, "7\n")
+    _, counts = made(
+        tmp_path, tests=[large, *TESTS], programs=[("print(7)", True), (LARGEST, True), (LARGEST_SLOWLY, True)]
+    )
+    assert counts.notes["right programs that fail known tests"] == 1
+
+
+def test_a_problem_that_stands_twice_is_made_once_and_counted(tmp_path: Path) -> None:
+    """The second of one id is left alone, and the work of the others is not lost."""
+    arguments = files(tmp_path, 2)
+    problems = tmp_path / "problems.parquet"
+    rows = pq.read_table(problems).to_pylist()
+    pq.write_table(pa.Table.from_pylist([*rows, rows[0]]), problems)
+    done = CliRunner().invoke(build_app(), [*arguments, "--out", str(tmp_path / "out"), "--json"])
+    assert done.exit_code == 0, done.output
+    account = json.loads(done.stdout[done.stdout.index("{") :])
+    assert account["notes"]["problems left alone: duplicate_problem"] == 1
+    tests = pq.read_table(tmp_path / "out" / "generated_tests.parquet").select(["problem_id", "test_id"]).to_pylist()
+    assert {row["problem_id"] for row in tests} == {"p0", "p1"}
+    assert len({tuple(row.values()) for row in tests}) == len(tests)
+
+
+def test_solutions_may_be_called_programs(tmp_path: Path) -> None:
+    """A file with ``program_id`` is taken as one with ``solution_id``, as ``test-quality`` does."""
+    arguments = files(tmp_path, 1)
+    solutions = tmp_path / "solutions.parquet"
+    renamed = pq.read_table(solutions).rename_columns({"solution_id": "program_id"})
+    pq.write_table(renamed, solutions)
+    done = CliRunner().invoke(build_app(), [*arguments, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    tests = pq.read_table(tmp_path / "out" / "generated_tests.parquet").to_pylist()
+    assert any("s2" in row["catches"] for row in tests)
