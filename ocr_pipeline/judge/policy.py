@@ -12,6 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.verdicts import TrustFlag
 from ocr_pipeline.options import Options, option
 
@@ -53,20 +54,35 @@ class TestsOptions(Options):
 def chosen_tests(
     policy: TestsPolicy, tests: TestLookup, generated: TestLookup, trust: Iterable[Mapping[str, Any]]
 ) -> TestLookup:
-    """Return what gives the tests of a policy; those of the source come first."""
+    """Return what gives the tests of a policy; those of the source come first.
+
+    What it returns raises :class:`InputError` where a problem has a generated test of the same id as one of the source.
+    """
     if policy is TestsPolicy.SOURCE:
         return tests
     checked = {row["problem_id"] for row in trust if row["test_id"] is None and row["flag"] in CHECKED}
 
     def lookup(problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
+        names: set[tuple[str, str]] = set()
         for batch in tests(problem_ids):
+            names.update(_names(batch))
             if policy is TestsPolicy.ALL:
                 yield batch
             else:
                 yield batch.filter(pc.is_in(batch.column("problem_id"), pa.array(sorted(checked), pa.string())))
-        yield from generated(problem_ids)
+        for batch in generated(problem_ids):
+            for problem_id, test_id in names.intersection(_names(batch)):
+                message = (
+                    f"problem `{problem_id}` has test `{test_id}` twice; give its generated tests ids of their own"
+                )
+                raise InputError(message)
+            yield batch
 
     return lookup
+
+
+def _names(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
+    yield from zip(batch.column("problem_id").to_pylist(), batch.column("test_id").to_pylist(), strict=True)
 
 
 def quality_of(

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.policy import TestsPolicy, chosen_tests, quality_of
 from ocr_pipeline.tables import TEST_QUALITY, TESTS
 from tests.samples.rows import rows
@@ -42,6 +43,13 @@ def test_a_policy_takes_its_tests(policy: TestsPolicy, taken: list[str]) -> None
     lookup = chosen_tests(policy, given(""), given("g"), TRUST)
     found = [row for batch in lookup(["checked", "unchecked"]) for row in batch.to_pylist()]
     assert [f"{row['problem_id']} {row['test_id']}" for row in found] == taken
+
+
+def test_a_generated_test_of_a_taken_id_is_refused() -> None:
+    """Two results of one name would be mixed up."""
+    lookup = chosen_tests(TestsPolicy.ALL, given(""), given(""), TRUST)
+    with pytest.raises(InputError, match="has test `0000` twice; give its generated tests ids of their own"):
+        list(lookup(["checked", "unchecked"]))
 
 
 @pytest.mark.parametrize(
