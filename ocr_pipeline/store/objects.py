@@ -36,11 +36,12 @@ PROBE: Final = "_conditional-puts"
 CONDITIONAL: Final = ("s3", "gs", "gcs", "abfs", "abfss", "az")
 S3_OPTIONS: Final = {"region", "scheme", "endpoint_override"}
 TRIES: Final = re.compile(r" in [\d.]+[mµn]?s(, after .*?retry_timeout: \w+ *)?")
+ADDRESS: Final = re.compile(r"\w+://[^\s)'\"]+|\d+\.\d+\.\d+\.\d+:\d+|\bport \d+")
 ADVICE: Final = (
-    (r"403|forbidden|access.?denied|invalidaccesskeyid|signaturedoesnotmatch|unauthori[sz]ed|credential",
+    (r"\b403\b|forbidden|access.?denied|invalidaccesskeyid|signaturedoesnotmatch|unauthori[sz]ed|credential",
      "check the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and what they may do"),
     (r"nosuchbucket|no_such_bucket|bucket.*not.*found", "make the bucket, or name another in OCR_PIPELINE_DATA"),
-    (r"503|slow.?down|service.?unavailable|50[024]|internal.?server|timed? ?out|timeout",
+    (r"\b50[0234]\b|slow.?down|service.?unavailable|internal.?server|timed? ?out|timeout",
      "it was asked several times; try again when the storage answers"),
     (r"connect|refused|network|dns|resolve|error sending request", "check the endpoint (AWS_ENDPOINT_URL) and the network"),
 )  # fmt: skip
@@ -90,7 +91,8 @@ def reaching(place: str) -> Iterator[None]:
 def explained(place: str, error: Exception) -> StoreError:
     """Return one line about a failure of a storage: what it said, and what to do."""
     text = _first_line(error)
-    advice = next((say for pattern, say in ADVICE if re.search(pattern, text, re.IGNORECASE)), "try again")
+    said = ADDRESS.sub(" ", text.replace(place, " "))  # a port or a name may hold the digits of a status
+    advice = next((say for pattern, say in ADVICE if re.search(pattern, said, re.IGNORECASE)), "try again")
     return StoreError(f"`{place}` cannot be used: {text}; {advice}")
 
 

@@ -17,8 +17,6 @@ from ocr_pipeline.tables import SFT_DATASET
 from tests.evidence.root import build_root
 from tests.store.s3_server import Fault, Server
 
-pytestmark = pytest.mark.slow  # in a whole run some failed once, in no order that was found; alone they pass
-
 
 @pytest.fixture(name="local")
 def _local(tmp_path: Path) -> Store:

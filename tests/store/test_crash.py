@@ -23,8 +23,6 @@ from ocr_pipeline.tables import TESTS
 from tests.store import child as store_child
 from tests.store.rows import TACO, inputs, test_rows, write
 
-pytestmark = pytest.mark.slow  # in a whole run some failed once, in no order that was found; alone they pass
-
 KILLS = 6
 PATIENCE_S = 60
 
@@ -156,9 +154,8 @@ def test_a_root_that_may_only_be_read_is_one_clear_line(tmp_path: Path) -> None:
     """Reading works; writing says what is wrong and what to do."""
     store_child.write_version(Store(tmp_path), 1)
     for folder in [tmp_path, *tmp_path.parents]:
-        if folder.owner() != "root" or folder.stat().st_mode & 0o005 == 0o005:
-            break
-        folder.chmod(0o755)
+        if folder.owner() == "root" and folder.stat().st_mode & 0o005 != 0o005:
+            folder.chmod(0o755)
     for entry in [tmp_path, *tmp_path.rglob("*")]:
         entry.chmod(0o555 if entry.is_dir() else 0o444)
     with _child("readonly", tmp_path) as reader:

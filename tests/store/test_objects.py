@@ -30,8 +30,6 @@ from tests.store import child as store_child
 from tests.store.rows import TACO, inputs, test_rows, write
 from tests.store.s3_server import Fault, Server
 
-pytestmark = pytest.mark.slow  # in a whole run some failed once, in no order that was found; alone they pass
-
 ROUNDS = 25
 DECISIONS = 6
 KILLS = 6
@@ -268,6 +266,20 @@ def test_storage_that_refuses_is_one_line(
         assert "<" not in str(told.value)
     s3.misbehave()
     assert inputs(Store(root)) == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("HTTP error 503 at http://127.0.0.1:40351/bucket-403/root", "try again when the storage answers"),
+        ("NoSuchBucket at http://127.0.0.1:45031/b503", "make the bucket"),
+        ("connect refused by 127.0.0.1:50023", "check the endpoint"),
+        ("HTTP error 403 at http://127.0.0.1:50321/b", "check the credentials"),
+    ],
+)
+def test_the_digits_of_an_address_are_no_status(said: str, advice: str) -> None:
+    """A port or a bucket may hold 403 or 503 without being refused."""
+    assert advice in str(objects.explained("s3://bucket-403/root", OSError(said)))
 
 
 def test_a_part_that_cannot_be_put_is_one_line(s3: Server, root: str) -> None:
