@@ -112,7 +112,9 @@ def cpu_s(server: int) -> float:
 class Flow:
     """Materializes the assets of a root, one job after the other."""
 
-    def __init__(self, root: Path, raw: Path, url: str, server: int, samples: int, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, root: Path, raw: Path, url: str, server: int, samples: int, instance: dg.DagsterInstance
+    ) -> None:
         """Assemble the definitions."""
         teacher = TeacherResource(urls=[url], model=MODEL, samples=samples, window=64)
         self.root, self.server = root, server

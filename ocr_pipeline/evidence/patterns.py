@@ -12,10 +12,11 @@ The result stands beside the samples, keyed by ``sample_id``; the text is read t
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -120,6 +121,13 @@ CUES: Final[Mapping[Pattern, tuple[str, ...]]] = {
 CUE: Final = re.compile(
     r"\b(?:" + "|".join(f"(?P<{pattern.value}>{'|'.join(CUES[pattern])})" for pattern in LABELLED) + ")"
 )
+LOOKAHEAD: Final = re.compile(r"\(\?![^)]*\)")
+ANY_CUE: Final = (
+    LOOKAHEAD.sub("", r"\b(?:" + "|".join(itertools.chain(*CUES.values())) + ")")
+    .replace(r"\d", r"\p{Nd}")
+    .replace(r"\w", r"[\pL\pN_]")
+)
+"""In RE2, which knows no lookahead and only ASCII words: finds whatever ``CUE`` finds, and a little more."""
 RANK: Final = {pattern.value: rank for rank, pattern in enumerate(LABELLED)}
 SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n+")
 WORD: Final = re.compile(r"[a-z]{2}")
@@ -168,9 +176,21 @@ def label_sentence(sentence: str) -> Pattern:
 
 def count_patterns(reasoning: str) -> PatternCounts:
     """Label every sentence of a reasoning that holds a word; fenced code is not a sentence."""
-    prose = _plain(without_fences(reasoning))
-    sentences = (sentence for sentence in SENTENCE_END.split(prose) if WORD.search(sentence))
-    return PatternCounts(Counter(label_sentence(sentence) for sentence in sentences))
+    return _count_all([reasoning])[0]
+
+
+def _count_all(reasonings: Sequence[str]) -> list[PatternCounts]:
+    """Label the sentences of all at once: Arrow finds those with a cue, one in six, thirty times as fast as ``CUE``."""
+    sentences = [_sentences(reasoning) for reasoning in reasonings]
+    has_cue = iter(pc.match_substring_regex(pa.array(itertools.chain(*sentences), pa.string()), ANY_CUE).to_pylist())
+    return [
+        PatternCounts(Counter(label_sentence(one) if next(has_cue) else Pattern.OTHER for one in own))
+        for own in sentences
+    ]
+
+
+def _sentences(reasoning: str) -> list[str]:
+    return [one for one in SENTENCE_END.split(_plain(without_fences(reasoning))) if WORD.search(one)]
 
 
 def _plain(text: str) -> str:
@@ -263,11 +283,11 @@ def _rows_per_batch(rows: pa.Table) -> int:
 
 
 def _label_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    texts, known = (batch.column(name).to_pylist() for name in ("text", "counts"))
+    counted = iter(_count_all([text.decode(errors="replace") for text in texts if text is not None]))
     found = [
-        PatternCounts({Pattern(name): count for name, count in counts})
-        if counts is not None
-        else count_patterns(text.decode(errors="replace"))
-        for text, counts in zip(batch.column("text").to_pylist(), batch.column("counts").to_pylist(), strict=True)
+        next(counted) if counts is None else PatternCounts({Pattern(name): count for name, count in counts})
+        for counts in known
     ]
     rows = {
         "sample_id": batch.column("sample_id"),

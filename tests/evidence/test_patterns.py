@@ -1,7 +1,9 @@
 """Reasoning patterns: each move has its cue, the entropy is Shannon's, and nothing labelled is not zero."""
 
 import hashlib
+import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -9,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocr_pipeline.answers import without_fences
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.evidence import Pattern, count_patterns, entropy_bits, find_patterns
-from ocr_pipeline.evidence.patterns import KEPT, LABELLED, label_sentence
+from ocr_pipeline.evidence.patterns import KEPT, LABELLED, SENTENCE_END, WORD, label_sentence
 from ocr_pipeline.tables import REASONING_PATTERNS, RESPONSES, SAMPLES
 from tests.evidence import root as fixture
 
@@ -51,6 +54,18 @@ SENTENCES = {
 def test_each_move_has_its_cue(sentence: str, pattern: Pattern) -> None:
     """A sentence that makes one move is labelled with it."""
     assert label_sentence(sentence) is pattern
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(list(itertools.chain(*SENTENCES.values()))), st.text(max_size=20)), max_size=5)
+)
+def test_sentences_together_are_labelled_as_one_by_one(parts: list[str]) -> None:
+    """Finding the sentences that hold a cue first changes no label, whatever stands around a cue."""
+    text = "".join(parts)
+    one_by_one = Counter(
+        label_sentence(one) for one in SENTENCE_END.split(without_fences(text).lower()) if WORD.search(one)
+    )
+    assert count_patterns(text).counts == one_by_one
 
 
 def test_most_specific_move_wins() -> None:
