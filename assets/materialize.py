@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any, Final
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster_shared.error import SerializableErrorInfo
 
 from assets.metadata import materialization_metadata
 from assets.provenance import RECORDED, provenance
@@ -16,7 +18,7 @@ from ocr_pipeline.errors import InputError, MissingInputError, PipelineError, Te
 from ocr_pipeline.flow import FLOW
 from ocr_pipeline.store import Store
 
-__all__ = ["fails_in_one_line", "for_the_page", "materialize", "partitions_of", "watched"]
+__all__ = ["OneLineError", "fails_in_one_line", "for_the_page", "materialize", "partitions_of", "watched"]
 
 Partition = dict[str, str]
 FLAG: Final = re.compile(r"`[^`]*`|(?<![\w-])--([a-z][a-z_-]*[a-z])")
@@ -91,6 +93,20 @@ def materialize(
             yield dg.MaterializeResult(asset_key=each.table.name, metadata=RECORDED)
 
 
+class OneLineError(dg.Failure, DagsterUserCodeProcessError):
+    """A failure whose line is all that a console and the page show.
+
+    A stack of Dagster's own frames would hide it. Of an error that brings its display Dagster shows that instead; it has
+    no public name for such an error.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Store the line for both."""
+        shown = SerializableErrorInfo(f"{message}\n", [], None)
+        DagsterUserCodeProcessError.__init__(self, message, user_code_process_error_infos=[shown])  # type: ignore[no-untyped-call]
+        self.description, self.metadata, self.allow_retries = message, {}, False
+
+
 @contextmanager
 def fails_in_one_line(retries: int = RETRIES) -> Iterator[None]:
     """Turn an error of the pipeline into a Dagster failure with its one line.
@@ -101,13 +117,13 @@ def fails_in_one_line(retries: int = RETRIES) -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        failure = dg.Failure(description=for_the_page(str(error)), allow_retries=False)
+        failure = OneLineError(for_the_page(str(error)))
         if isinstance(error, TeacherError) and retries < RETRIES:
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_AFTER_S) from failure
         raise failure from None
     except OSError as error:  # such as a page whose checksum is wrong
         message = f"a file cannot be read: {error}; if it is a part of the data root, materialize its partition again"
-        raise dg.Failure(description=message, allow_retries=False) from error
+        raise OneLineError(message) from error
 
 
 def for_the_page(message: str) -> str:

@@ -52,3 +52,22 @@ def test_a_teacher_that_cannot_be_reached_is_told_without_flags(
             partition_key="taco|python",
         )
     assert str(failed.value.description).endswith("start the server, or check `urls`")
+
+
+def test_a_failed_step_is_recorded_as_its_line(tmp_path: Path) -> None:
+    """No stack of Dagster's own frames stands around the line on a console or the page."""
+    resources = {name: resource() for name, (resource, _) in RESOURCES.items()}
+    resources |= {"store": StoreResource(root=str(tmp_path))}
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize(
+            [step_asset(GENERATE)],
+            instance=instance,
+            resources=resources,
+            partition_key="taco|python",
+            raise_on_error=False,
+        )
+    (failed,) = run.get_step_failure_events()
+    error = failed.step_failure_data.error
+    assert error is not None
+    assert error.to_string().startswith("no partition clean_problems")
+    assert len(error.to_string().splitlines()) == 1
