@@ -13,7 +13,8 @@
     ├── TeacherError          the server or its configuration; a single refused request is a row, not an error
     ├── BudgetError           a hard cap that leaves no room to start
     ├── JudgeError            the sandbox or the compiler; a candidate that fails is a verdict, not an error
-    └── TrainingError         a training run that cannot start or continue
+    ├── TrainingError         a training run that cannot start or continue
+    └── PublishError          a hub that refuses, or cannot be reached
 
 A bad row, a refused request and a failing candidate are data: they become rows with a reason. Only what stops a
 whole step is raised, and only from this tree. The command line turns it into one line and exit code 1, wrong usage
@@ -30,6 +31,7 @@ __all__ = [
     "OptionError",
     "OvertakenError",
     "PipelineError",
+    "PublishError",
     "StoreError",
     "TeacherError",
     "TrainingError",
@@ -82,3 +84,7 @@ class JudgeError(PipelineError):
 
 class TrainingError(PipelineError):
     """A training run cannot start or continue."""
+
+
+class PublishError(PipelineError):
+    """A release cannot be handed on: the hub refuses it, or cannot be reached."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ocr_pipeline.contamination.steps import CHECK, KEEP_CLEAN
+from ocr_pipeline.critiques.steps import CRITICIZE
 from ocr_pipeline.duplicates.steps import COMPARE, KEEP_ONE
 from ocr_pipeline.evidence.steps import FIND_PATTERNS
 from ocr_pipeline.exports.steps import MEASURE_DIFFICULTY
@@ -38,6 +39,7 @@ FLOW: Final = (
     JUDGE,
     FIND_PATTERNS,
     MEASURE_DIFFICULTY,
+    CRITICIZE,
     SELECT,
     MAKE_PLANS,
     MIX,
@@ -116,6 +118,12 @@ COMMANDS: Final = (
         "Measure how hard each problem is for each model, from what the tests said of its attempts.",
         (MEASURE_DIFFICULTY,),
         MEASURE_DIFFICULTY.reads[0].table,
+    ),
+    Command(
+        "critique",
+        "Ask a critic whether judged programs are right, and why they fail; run the same command again to go on.",
+        (CRITICIZE,),
+        CRITICIZE.reads[0].table,
     ),
     Command("patterns", "Count the moves that each reasoning makes.", (FIND_PATTERNS,), FIND_PATTERNS.reads[0].table),
     Command(

@@ -625,6 +625,34 @@ PROBLEM_DIFFICULTY: Final = Table(
     ),
 )
 
+CRITIQUES: Final = Table(
+    name="critiques",
+    description="What a model says of judged samples: a row per sample and kind, asked or not, each with its reason.",
+    key=("sample_id", "kind"),
+    partition_by=("dataset", "language"),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        _column("sample_id", NAME, "Sample that was judged."),
+        _column("kind", NAME, "critique (is the program right?) or explain (why does it fail the shown test?)."),
+        _column("problem_id", NAME, "Its problem."),
+        _column("language", NAME, "Its programming language."),
+        _column("model", NAME, "Model and revision that was asked; empty where nobody was."),
+        _column("request_id?", NAME, "Request in the ledger; null where nobody was asked."),
+        _column("critique?", TEXT, "Whole answer in normal form, reasoning included; null where none came."),
+        _column("judgement", NAME, "What the critic says of the program: right, wrong, or none."),
+        _column(
+            "agrees?",
+            pa.bool_(),
+            "Whether the judgement is that of the tests, which the critic was not told; null without a judgement.",
+        ),
+        _column("execution", NAME, "What the tests said: the verdict of the sample's execution."),
+        _column("shown_test?", NAME, "test_id of the failure that was shown, of kind explain."),
+        _column("got?", TEXT, "What the program gave for that test, as it was shown; bounded."),
+        _column("verdict", NAME, "kept, or why there is no critique, or none that can be used."),
+        _column("detail?", TEXT, "What the server said in the place of an answer."),
+    ),
+)
+
 SFT_DATASET: Final = Table(
     name="sft_dataset",
     description="What downstream trains on, in the columns of the released OpenCodeReasoning data set.",
@@ -879,6 +907,7 @@ TABLES: Final[dict[str, Table]] = {
         REASONING_PATTERNS,
         PATTERN_GROUPS,
         PROBLEM_DIFFICULTY,
+        CRITIQUES,
         SFT_DATASET,
         PLANS,
         PLAN_SFT_DATASET,

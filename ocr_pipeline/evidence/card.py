@@ -21,6 +21,7 @@ from ocr_pipeline.store import Manifest, Store, canonical_json
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
     CONTAMINATION,
+    CRITIQUES,
     DUPLICATE_PAIRS,
     EXECUTIONS,
     PLAN_SFT_DATASET,
@@ -38,6 +39,7 @@ from ocr_pipeline.tables import (
     TESTS,
     UNIQUE_PROBLEMS,
     Table,
+    table_named,
 )
 
 __all__ = ["data_card", "rebuild_commands"]
@@ -46,7 +48,7 @@ BUILT_TOGETHER: Final = (
     (PROBLEMS, TESTS, SOLUTIONS, REJECTED),
     (DUPLICATE_PAIRS, UNIQUE_PROBLEMS, CONTAMINATION, CLEAN_PROBLEMS),
     (TEST_TRUST, TEST_QUALITY),
-    (RESPONSES, SAMPLES, EXECUTIONS, REASONING_PATTERNS, PROBLEM_DIFFICULTY, SFT_DATASET),
+    (RESPONSES, SAMPLES, EXECUTIONS, REASONING_PATTERNS, PROBLEM_DIFFICULTY, CRITIQUES, SFT_DATASET),
     (PLANS, PLAN_SFT_DATASET),
 )
 """Tables that have the same partitions and are built by one command, in the order of the flow."""
@@ -159,7 +161,7 @@ def _licences(store: Store, released: Sequence[Manifest]) -> list[str]:
     rows: Counter[str] = Counter()
     withheld = 0
     for manifest in released:
-        opened = store.open(SFT_DATASET, **manifest.partition)
+        opened = store.open(table_named(manifest.table), **manifest.partition)
         for batch in opened.to_batches(columns=["license"]):
             rows.update(batch.column("license").to_pylist())
         withheld += opened.count_rows(filter=pc.field("input") == "-")

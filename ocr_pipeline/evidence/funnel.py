@@ -16,6 +16,7 @@ from ocr_pipeline.errors import StoreError
 from ocr_pipeline.store import Manifest, Store
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
+    CRITIQUES,
     EXECUTIONS,
     FUNNEL,
     PLAN_SFT_DATASET,
@@ -43,6 +44,7 @@ FLOW: Final = (
     SFT_DATASET,
     PLANS,
     PLAN_SFT_DATASET,
+    CRITIQUES,
 )
 """The stages in the order of the flow; the problems' account starts at the raw rows."""
 
@@ -56,6 +58,7 @@ RECEIVES: Final = {
     SFT_DATASET.name: "samples",
     PLANS.name: "requests",
     PLAN_SFT_DATASET.name: "rows",
+    CRITIQUES.name: "questions",
 }
 ALL: Final = "*"
 

@@ -51,11 +51,12 @@ def export(  # noqa: PLR0913 - one parameter per file and option
         list[Path] | None, typer.Option(help="What reference solutions said of the tests: test_trust.")
     ] = None,
     difficulty: Annotated[list[Path] | None, typer.Option(help="How hard problems are: problem_difficulty.")] = None,
+    critiques: Annotated[list[Path] | None, typer.Option(help="What critics said, for ocr2: critiques.")] = None,
     options: ExportOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Write the data set, or problems with their tests, in the form that a trainer or an RL stack reads."""
-    inputs = Inputs(paths, problems or (), tests or (), trust or (), difficulty or ())
+    inputs = Inputs(paths, problems or (), tests or (), trust or (), difficulty or (), critiques or ())
     left_out: Counter[str] = Counter()
 
     def shaped() -> Iterator[Outcome]:

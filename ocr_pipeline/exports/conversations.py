@@ -7,20 +7,21 @@ ShareGPT as LLaMA-Factory reads it, and of the two OpenCodeReasoning releases, i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 import pyarrow as pa
 
-from ocr_pipeline.exports.options import ExportOptions, Format, PromptForm
+from ocr_pipeline.exports.options import ExportOptions, Format, PromptForm, Reviewed
 from ocr_pipeline.exports.outcome import Outcome
 from ocr_pipeline.exports.statements import WITHHELD, Statements
 from ocr_pipeline.prompts import Prompt
 from ocr_pipeline.tables import Language, Table
 from ocr_pipeline.teacher.prompts import solve_prompt
 
-__all__ = ["TABLES", "conversations"]
+__all__ = ["TABLES", "Critiques", "Review", "conversations"]
 
 TURN: Final = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 SHARED: Final = (
@@ -52,7 +53,9 @@ RELEASED_2: Final = (
     "index",
     "id",
     "question_id",
+    "agrees",
 )
+"""Those of OpenCodeReasoning-2, and whether the critic's judgement is that of the tests."""
 NOT_RUN: Final = "-1"
 """The pass rate of a row that was not run, as OpenCodeReasoning-2 writes it."""
 
@@ -64,6 +67,22 @@ class Drop(StrEnum):
     NO_OUTPUT = "no_output"
     NO_PROBLEM = "no_problem"
     OTHER_LANGUAGE = "other_language"
+    NO_CRITIQUE = "no_critique"
+    CRITIC_DISAGREES = "critic_disagrees"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a critic said of one sample; all of it empty where none spoke, or none that could be read."""
+
+    critique: str = ""
+    judgement: str = ""
+    agrees: bool | None = None
+
+
+UNREVIEWED: Final = Review()
+Critiques = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Review]]
+"""Gives the reviews of some rows of the data set, by sample."""
 
 
 def _texts(name: str, columns: tuple[str, ...], description: str) -> Table:
@@ -82,7 +101,7 @@ TABLES: Final[Mapping[tuple[str, str], Table]] = {
     ),
     (Format.OCR, "split_0"): _texts("split_0", RELEASED, "The columns of OpenCodeReasoning, with statements."),
     (Format.OCR, "split_1"): _texts("split_1", (*RELEASED, "index"), "The same with statements to be joined by index."),
-    (Format.OCR2, "*"): _texts("ocr2", RELEASED_2, "The columns of OpenCodeReasoning-2."),
+    (Format.OCR2, "*"): _texts("ocr2", RELEASED_2, "The columns of OpenCodeReasoning-2, and agrees."),
 }
 """Formats that are Parquet, by file; any other file of a format has its ``*``."""
 
@@ -93,6 +112,7 @@ def conversations(
     bands: Mapping[str, str],
     options: ExportOptions,
     form: Format,
+    critiques: Critiques = lambda _: {},
 ) -> Iterator[Outcome]:
     """Yield one outcome per row of ``sft_dataset``: what is written, or why it is not.
 
@@ -106,10 +126,15 @@ def conversations(
         The difficulty of problems, where somebody measured it.
     options, form
         What is exported.
+    critiques
+        What critics said, by sample, of the rows that are read together.
     """
     shape = SHAPES[form]
     for batch in batches:
-        for row in batch.to_pylist():
+        rows = batch.to_pylist()
+        said = critiques(rows) if form is Format.OCR2 else {}
+        for row in rows:
+            row["review"] = said.get(row["sample_id"], UNREVIEWED)
             reason, text = _statement(row, statements, options, form)
             if reason is not None:
                 yield Outcome(reason)
@@ -128,12 +153,23 @@ def _statement(
         return Drop.OTHER_LANGUAGE, ""
     if not (row["output"] or "").strip():
         return Drop.NO_OUTPUT, ""
+    if form is Format.OCR2 and (unwanted := _unwanted(row["review"], options.reviewed)):
+        return unwanted, ""
     text = statements.of_row(row)
     if text == WITHHELD and form not in {Format.OCR, Format.OCR2}:
         return statements.why_withheld(row), ""
     if options.prompt is PromptForm.TEACHER and row["problem_id"] not in statements.problems:
         return Drop.NO_PROBLEM, ""
     return (None, text) if text.strip() else (Drop.NO_STATEMENT, "")
+
+
+def _unwanted(review: Review, wanted: Reviewed) -> Drop | None:
+    """Return why a row is left out by what a critic said of it."""
+    if wanted is Reviewed.ANY:
+        return None
+    if not review.critique:
+        return Drop.NO_CRITIQUE
+    return Drop.CRITIC_DISAGREES if wanted is Reviewed.AGREEING and not review.agrees else None
 
 
 def _prompt(row: Mapping[str, Any], statement: str, statements: Statements, options: ExportOptions) -> str:
@@ -195,11 +231,13 @@ def _released(row: Mapping[str, Any], text: str, _: Statements, __: ExportOption
 
 def _released_2(row: Mapping[str, Any], text: str, _: Statements, __: ExportOptions) -> tuple[str, dict[str, Any]]:
     """Put each language into a split of its own; a row that no critic saw has an empty critique and judgement."""
+    review: Review = row["review"]
     values = {name: row[name] or "" for name in RELEASED_2 if name in row} | {
         "question": text,
         "r1_generation": row["output"],
-        "qwq_critique": "",
-        "judgement": "",
+        "qwq_critique": review.critique,
+        "judgement": review.judgement,
+        "agrees": "" if review.agrees is None else str(review.agrees).lower(),
         "pass_rate": NOT_RUN if row["pass_rate"] is None or math.isnan(row["pass_rate"]) else str(row["pass_rate"]),
         "id": row["sample_id"] or row["id"] or "",
         "question_id": row["id"] or "",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from ocr_pipeline.critiques.options import Kind
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.selection import TextPolicy
 from ocr_pipeline.tables import Language
 
-__all__ = ["RL_FORMATS", "ExportOptions", "Format", "PromptForm", "Unchecked"]
+__all__ = ["RL_FORMATS", "ExportOptions", "Format", "PromptForm", "Reviewed", "Unchecked"]
 
 MIB: Final = 1 << 20
 
@@ -49,6 +50,17 @@ class Unchecked(StrEnum):
     KEEP = "keep"
 
 
+class Reviewed(StrEnum):
+    """Which rows are exported, by what a critic said of them."""
+
+    ANY = "any"
+    """Whether a critic saw them or not."""
+    REVIEWED = "reviewed"
+    """Those with a critique."""
+    AGREEING = "agreeing"
+    """Those with a critique whose judgement is that of the tests."""
+
+
 class ExportOptions(Options):
     """What is exported; rows that do not meet a rule are counted under its name."""
 
@@ -62,6 +74,10 @@ class ExportOptions(Options):
         None, "Only rows of this language; of RL rows the language that is asked for, where none is python"
     )
     prompt: PromptForm = option(PromptForm.SHORT, "What a student is asked in rows of supervised training")
+    reviewed: Reviewed = option(Reviewed.ANY, "Which rows ocr2 holds, by the critiques that are given")
+    critique_kind: Kind = option(
+        Kind.CRITIQUE, "Which critiques ocr2 holds: whether a program is right, or why it fails a test"
+    )
     min_tests: int = option(5, "Fewest trusted tests of a problem in RL rows", unit="tests", ge=1)
     test_bytes: int | None = option(
         MIB, "Most bytes of tests per problem in RL rows: examples first, then diverse sizes", unit="bytes", ge=1

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ocr_pipeline.errors import OptionError
-from ocr_pipeline.exports.conversations import conversations
-from ocr_pipeline.exports.options import RL_FORMATS, ExportOptions, Format, PromptForm
+from ocr_pipeline.exports.conversations import Critiques, Review, conversations
+from ocr_pipeline.exports.options import RL_FORMATS, ExportOptions, Format, PromptForm, Reviewed
 from ocr_pipeline.exports.outcome import Outcome
 from ocr_pipeline.exports.rewards import Attempts, Evidence, rewards
 from ocr_pipeline.exports.statements import Statements
@@ -20,6 +20,7 @@ from ocr_pipeline.steps import FileRows, Read
 from ocr_pipeline.store import open_files
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
+    CRITIQUES,
     PROBLEM_DIFFICULTY,
     PROBLEMS,
     SFT_DATASET,
@@ -33,6 +34,8 @@ __all__ = ["Inputs", "inside", "lenient", "outcomes"]
 
 PROBLEMS_AT_ONCE: Final = 32
 """Problems whose tests are in memory together."""
+KEPT: Final = "kept"
+NO_JUDGEMENT: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Inputs:
     tests: Sequence[Path] = ()
     trust: Sequence[Path] = ()
     difficulty: Sequence[Path] = ()
+    critiques: Sequence[Path] = ()
 
 
 def lenient(table: Table) -> Table:
@@ -86,7 +90,33 @@ def outcomes(inputs: Inputs, form: Format, options: ExportOptions, left_out: Cou
     known = open_files(inputs.problems, lenient(CLEAN_PROBLEMS), required=("problem_id", "statement"))
     statements = Statements(options.text_policy, options.redistributable, known)
     bands = {problem_id: str(found.band) for problem_id, found in attempts.items() if found.band}
-    yield from conversations(rows, statements, bands, options, form)
+    yield from conversations(rows, statements, bands, options, form, _critiques(inputs, options))
+
+
+def _critiques(inputs: Inputs, options: ExportOptions) -> Critiques:
+    """Look critiques up where the rows are: they are as long as answers."""
+    critiques = FileRows(
+        tuple(_also(inputs.critiques, inputs.paths, CRITIQUES)),
+        Read(lenient(CRITIQUES), ("sample_id", "kind", "problem_id", "critique", "judgement", "agrees", "verdict")),
+    )
+    if options.reviewed is not Reviewed.ANY and not critiques.exist:
+        message = (
+            f"reviewed is {options.reviewed}, but there are no critiques: give --critiques, or a folder that holds them"
+        )
+        raise OptionError(message)
+
+    def of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Review]:
+        ids = {row["problem_id"] for row in rows if row["problem_id"]}
+        return {
+            row["sample_id"]: Review(
+                row["critique"], "" if row["judgement"] == NO_JUDGEMENT else row["judgement"], row["agrees"]
+            )
+            for batch in (critiques.of(ids) if ids and critiques.exist else ())
+            for row in batch.to_pylist()
+            if row["kind"] == options.critique_kind and row["verdict"] == KEPT
+        }
+
+    return of
 
 
 def _rewards(

@@ -37,7 +37,7 @@ from ocr_pipeline.judge.sandbox import choose_plan
 from ocr_pipeline.judge.verdicts import JudgeConfig, ProblemSpec, Test
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.store import TableWriter, canonical_json
-from ocr_pipeline.tables import GENERATED_TESTS, TEST_PROGRAMS, Checker, IoMode, Language, TestKind
+from ocr_pipeline.tables import GENERATED_TESTS, TEST_PROGRAMS, IoMode, Language, TestKind
 
 __all__ = ["RowSource", "make_tests", "right_programs", "rows_by_problem"]
 
@@ -284,9 +284,6 @@ def rows_by_problem(
 
 
 def _problem(row: Row, tests: Sequence[Row], programs: Sequence[Row], config: GeneratingConfig) -> Problem:
-    given = {name: row[name] for name in ProblemSpec.__dataclass_fields__ if row.get(name) not in (None, "")}
-    given["checker"] = given.get("checker", Checker.TOKENS)
-    given["io_mode"] = given.get("io_mode", IoMode.STDIN)
     shown = sorted(tests, key=lambda test: (SHOWN_FIRST.get(test.get("kind") or "", 2), test["test_id"]))
     known = tuple(
         Test(test["test_id"], test["input"] or "", test["expected"] or "")
@@ -294,7 +291,7 @@ def _problem(row: Row, tests: Sequence[Row], programs: Sequence[Row], config: Ge
         if len(test["input"] or "") <= LARGEST_KNOWN
     )
     wrong = _programs(programs, is_correct=False)[: config.wrong_programs]
-    return Problem(ProblemSpec(**given), row["statement"] or "", known, right_programs(programs), wrong)
+    return Problem(ProblemSpec.of_row(row), row["statement"] or "", known, right_programs(programs), wrong)
 
 
 def right_programs(rows: Sequence[Row]) -> tuple[Program, ...]:

@@ -43,7 +43,7 @@ from ocr_pipeline.judge.verdicts import (
     Verdict,
 )
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import EXECUTIONS, Checker, IoMode, Language
+from ocr_pipeline.tables import EXECUTIONS, Language
 
 __all__ = ["TestSource", "judge"]
 
@@ -168,10 +168,7 @@ def _listed(batch: pa.RecordBatch, config: JudgeConfig) -> Iterator[_Listed]:
     names = [name for name in (*ProblemSpec.__dataclass_fields__, "n_tests") if name in batch.schema.names]
     for row in batch.select(names).to_pylist():
         n_tests = row.pop("n_tests", None) or 1
-        given = {name: value for name, value in row.items() if value not in (None, "")}
-        given["checker"] = given.get("checker", Checker.TOKENS)
-        given["io_mode"] = given.get("io_mode", IoMode.STDIN)
-        spec = ProblemSpec(**given)
+        spec = ProblemSpec.of_row(row)
         yield _Listed(spec, math.frexp(config.limits_for(spec, Language.PYTHON).cpu_s * n_tests)[1])
 
 

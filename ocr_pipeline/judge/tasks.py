@@ -24,7 +24,7 @@ from ocr_pipeline.judge.verdicts import (
     judge_candidate,
 )
 
-__all__ = ["Task", "close_workplaces", "judge_task"]
+__all__ = ["Task", "close_workplaces", "judge_task", "workplace_of"]
 
 CANDIDATES_PER_CANARY: Final = 32
 
@@ -93,7 +93,8 @@ class Workplace:
 _workplaces: dict[Tiers, Workplace] = {}
 
 
-def _workplace(tiers: Tiers) -> Workplace:
+def workplace_of(tiers: Tiers) -> Workplace:
+    """Return what this process keeps, begun when it is first asked for."""
     if tiers not in _workplaces:
         _workplaces[tiers] = Workplace(Runner(tiers), Gate())
     return _workplaces[tiers]
@@ -108,7 +109,7 @@ def close_workplaces() -> None:
 
 def judge_task(task: Task, *, config: JudgeConfig, checkpoint: Path | None) -> tuple[str, Execution]:
     """Judge a candidate; the result is kept at once."""
-    workplace = _workplace(config.tiers)
+    workplace = workplace_of(config.tiers)
     tests = workplace.tests_of(task)
     sickness = workplace.sickness(task.candidate.language)
     if sickness:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 from ocr_pipeline.engine import usable_cores
 from ocr_pipeline.errors import InputError, JudgeError
@@ -221,6 +221,11 @@ class ProblemSpec:
             if value is not None and not 0 < value <= most:
                 message = f"problem `{self.problem_id}`: {name} must be above 0 and at most {most:,}, got {value:g}"
                 raise InputError(message)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read what a row of problems says; what it leaves empty has its default."""
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if row.get(name) not in (None, "")})
 
     @property
     def imports(self) -> str:

@@ -30,5 +30,5 @@ __all__ = [
     "read_plan",
 ]
 
-VERSION: Final = "4"
+VERSION: Final = "5"
 """Changes when the same input gives other bytes."""

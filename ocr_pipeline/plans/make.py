@@ -187,9 +187,8 @@ def _draft(wanted: _Wanted, reply: Reply | None, config: PlanConfig) -> _Drafted
     if reply is None:
         return _Drafted(wanted, reasons=[PlanVerdict.NO_SOLUTION])
     draft = _Drafted(wanted, model=reply.model, request_id=reply.request_id)
-    unusable = _unusable(reply)
-    if unusable is not None:
-        draft.reasons.append(unusable)
+    if reply.unusable is not None:
+        draft.reasons.append(PlanVerdict(reply.unusable))
         return draft
     read = read_plan(reply.text)
     code = wanted.solution.code if wanted.solution else None
@@ -204,15 +203,6 @@ def _draft(wanted: _Wanted, reply: Reply | None, config: PlanConfig) -> _Drafted
     if code is not None and read.steps and not agreement(read.plan, code).agrees:
         draft.reasons.append(PlanVerdict.DISAGREES)
     return draft
-
-
-def _unusable(reply: Reply) -> PlanVerdict | None:
-    """Return why a reply holds no plan that could be read."""
-    if reply.error is not None:
-        return PlanVerdict.TEACHER_ERROR
-    if split_thought(reply.text).answer is None:
-        return PlanVerdict.UNCLOSED_REASONING
-    return PlanVerdict.TRUNCATED if reply.finish_reason == "length" else None
 
 
 def _ask_opinions(

@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
 import orjson
 
+from ocr_pipeline.answers import Ending, ending_of, split_thought
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.errors import BudgetError
@@ -28,10 +30,18 @@ from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import OUTSIDE, Call, Outside, Totals, converse, look_up_model
 from ocr_pipeline.teacher.wanted import Wanted, WantedRow
 
-__all__ = ["Reply", "ask"]
+__all__ = ["Reply", "Unusable", "ask"]
 
 REPLIES_PER_READ = 128
 RESERVE_BYTES_PER_CALL = 48_000  # an answer twice: in SQLite's log and in its file
+
+
+class Unusable(StrEnum):
+    """Why a reply holds no answer that could be read."""
+
+    TEACHER_ERROR = "teacher_error"
+    UNCLOSED_REASONING = "unclosed_reasoning"
+    TRUNCATED = "truncated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,15 @@ class Reply:
     attempts: int
     created_at: datetime
     error: str | None = None
+
+    @property
+    def unusable(self) -> Unusable | None:
+        """Why there is no answer that ended; ``None`` where there is one."""
+        if self.error is not None:
+            return Unusable.TEACHER_ERROR
+        if split_thought(self.text).answer is None:
+            return Unusable.UNCLOSED_REASONING
+        return None if ending_of(self.finish_reason) is Ending.WHOLE else Unusable.TRUNCATED
 
 
 def ask(

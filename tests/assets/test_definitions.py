@@ -76,7 +76,7 @@ def test_every_step_says_what_it_costs_and_where_its_code_stands(defs: dg.Defini
         node = graph.get(dg.AssetKey(step.writes[0].name))
         (reference,) = node.metadata["dagster/code_references"].code_references
         assert f"def {step.run.__name__}(" in Path(reference.file_path).read_text(encoding="utf-8").splitlines()[reference.line_number - 1]  # fmt: skip
-        assert node.tags["costs"] == ("teacher" if step.name in {"responses", "plans"} else "cpu")
+        assert node.tags["costs"] == ("teacher" if step.name in {"responses", "plans", "critiques"} else "cpu")
 
 
 def test_jobs_schedules_and_sensors(defs: dg.Definitions) -> None:

@@ -89,11 +89,17 @@ COMPARED = {EXECUTIONS.name: [name for name in VERDICTS if name != "detail"]}
 """Columns that are compared of a table whose others are measured, or hold words of compilers."""
 
 
+NOT_MADE = {"critiques"}
+"""Steps that the runs here leave out: nobody recorded a critic."""
+
+
 def outputs(root: Path | str) -> dict[str, dict[str, str]]:
     """Return version, inputs and output of every step, as hashes over rows: files may be laid out in another way."""
     seen: dict[str, str] = {}
     found: dict[str, dict[str, str]] = {}
     for step in FLOW:
+        if step.name in NOT_MADE:
+            continue
         read = {read.table.name: seen.get(read.table.name, "") for read in step.reads if not read.is_feedback}
         seen |= {table.name: hash_of_rows(root, table) for table in step.writes}
         found[step.name] = {

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ocr_pipeline.errors import OptionError
-from ocr_pipeline.tables import CLEAN_PROBLEMS
+from ocr_pipeline.tables import CLEAN_PROBLEMS, CRITIQUES
 from tests.exports.tables import OUTPUT, STATEMENT, problem, put, put_sft, run, sft
 
 FORMATS = ("messages", "prompt-completion", "sharegpt", "ocr", "ocr2")
@@ -79,11 +79,76 @@ def test_the_columns_of_the_second_release(tmp_path: Path) -> None:
     python, cpp = (pq.read_table(tmp_path / "out" / f"{name}.parquet") for name in ("python", "cpp"))
     assert python.column_names == [
         "question", "r1_generation", "qwq_critique", "solution", "judgement", "pass_rate", "source", "license", "dataset",
-        "split", "difficulty", "index", "id", "question_id",
+        "split", "difficulty", "index", "id", "question_id", "agrees",
     ]  # fmt: skip
     assert {str(field.type) for field in python.schema} == {"string"}
     assert (python["pass_rate"].to_pylist(), cpp["pass_rate"].to_pylist()) == (["-1"], ["1.0"])
     assert cpp["solution"].to_pylist() == ["int main() {}"]
+
+
+def review(sample: int, kind: str, **values: Any) -> dict[str, Any]:
+    """Return a row of critiques of a sample of the data set."""
+    plain = {
+        "sample_id": f"s{sample:04}",
+        "kind": kind,
+        "problem_id": f"code_contests/train/{sample}",
+        "language": "python",
+        "model": "critic",
+        "judgement": "none",
+        "execution": "accepted",
+        "verdict": "kept",
+    }
+    return plain | values
+
+
+REVIEWS = (
+    review(1, "critique", critique="Good.", judgement="right", agrees=True),
+    review(1, "explain", verdict="not_failed"),
+    review(2, "critique", critique="Bad.", judgement="wrong", agrees=False),
+    review(3, "critique", critique="Hm.", verdict="unreadable_judgement"),
+    review(3, "explain", critique="It adds."),
+)
+
+
+def test_critiques_stand_beside_what_they_review(tmp_path: Path) -> None:
+    """The critic's words, its judgement, and whether the tests agree; rows without a readable one have empty columns."""
+    path = put_sft(tmp_path, *map(sft, range(1, 5)))
+    put(tmp_path, CRITIQUES, list(REVIEWS))
+    account = run("export", tmp_path, "--format", "ocr2", "--out", tmp_path / "out")
+    assert (account["kept"], path.exists()) == (4, True)
+    names = ("qwq_critique", "judgement", "agrees")
+    assert [tuple(row[name] for name in names) for row in read(tmp_path / "out")] == [
+        ("Good.", "right", "true"),
+        ("Bad.", "wrong", "false"),
+        ("", "", ""),
+        ("", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "dropped"),
+    [
+        (["--reviewed", "reviewed"], ["Good.", "Bad."], {"no_critique": 2}),
+        (["--reviewed", "agreeing"], ["Good."], {"critic_disagrees": 1, "no_critique": 2}),
+        (["--reviewed", "reviewed", "--critique-kind", "explain"], ["It adds."], {"no_critique": 3}),
+    ],
+)
+def test_rows_are_chosen_by_their_critiques(
+    options: list[str], kept: list[str], dropped: dict[str, int], tmp_path: Path
+) -> None:
+    """What a critic is trained on: what was reviewed, or only where the tests agree; the others are counted."""
+    path = put_sft(tmp_path, *map(sft, range(1, 5)))
+    critiques = put(tmp_path / "said", CRITIQUES, list(REVIEWS))
+    account = run("export", path, "--critiques", critiques, "--format", "ocr2", *options, "--out", tmp_path / "out")
+    assert [row["qwq_critique"] for row in read(tmp_path / "out")] == kept
+    assert account["dropped"] == dropped
+
+
+def test_choosing_by_critiques_needs_some(tmp_path: Path) -> None:
+    """Without any the wish is refused, in one line."""
+    path = put_sft(tmp_path, sft())
+    with pytest.raises(OptionError, match="--critiques"):
+        run("export", path, "--format", "ocr2", "--reviewed", "agreeing", "--out", tmp_path / "out")
 
 
 @pytest.mark.parametrize("form", ["messages", "prompt-completion", "sharegpt"])

@@ -22,6 +22,7 @@ STEPS = {
     "student",
     "evidence",
 } | {
+    "critiques",
     "quality",
 }
 GROUND = {
@@ -49,8 +50,10 @@ GROUND = {
     "prompts",
     "plots",
 }
-ROOF = {"cli", "commands", "exports", "flow", "serving", "studio", "definitions"}
+ROOF = {"cli", "commands", "exports", "flow", "publishing", "serving", "studio", "definitions"}
 ALLOWED = {
+    ("critiques", "judge"),
+    ("critiques", "teacher"),
     ("generating", "judge"),
     ("generating", "quality"),
     ("generating", "teacher"),
