@@ -1,8 +1,8 @@
 # Two commands do all the set-up: `make demo` and `make test`. Each group of packages is installed into .venv from its lock
 # file in requirements/ when a target first needs it.
 .DEFAULT_GOAL := help
-.PHONY: help install install-ui install-studio install-train install-ray install-judge install-bench install-test \
-	install-docs demo student student-real test test-all test-vllm readme lint ui truth bench docs lock clean
+.PHONY: help install install-ui install-studio install-train install-ray install-postgres install-judge install-bench \
+	install-test install-docs demo student student-real test test-all test-vllm readme lint ui truth bench docs lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,6 +21,7 @@ install-ui: .venv/installed-ui ## Dagster's web page and its command dg
 install-studio: .venv/installed-studio ## The pages for reviewers
 install-train: .venv/installed-train ## What training a student needs
 install-ray: .venv/installed-ray ## Ray, for steps on a cluster
+install-postgres: .venv/installed-postgres ## Postgres, for a team's ledger
 install-judge: .venv/installed-judge ## What contest judges offer to programs
 install-bench: .venv/installed-bench ## The peers of the benchmarks
 install-test: .venv/installed-test ## Everything that tests, lint and types need
@@ -74,7 +75,7 @@ lock: ## Resolve the lock files anew; UPGRADE=--upgrade takes newer releases
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv
 	$(COMPILE) --all-extras --group build --output-file requirements/all.txt $(UPGRADE)
-	for group in ui studio train ray judge bench test docs; do $(COMPILE_GROUP)/$$group.lock --extra $$group || exit 1; done
+	for group in ui studio train postgres ray judge bench test docs; do $(COMPILE_GROUP)/$$group.lock --extra $$group || exit 1; done
 	$(COMPILE_GROUP)/base.lock --extra dagster --group build
 	rm -rf .venv-lock
 

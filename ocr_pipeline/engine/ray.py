@@ -18,6 +18,7 @@ import pyarrow as pa
 from ocr_pipeline.engine.local import MOST_WAITING_BYTES, from_ipc, to_ipc
 from ocr_pipeline.engine.protocol import BatchFunction, Shared, SizedTask
 from ocr_pipeline.errors import PipelineError
+from ocr_pipeline.extras import require
 
 __all__ = ["RayEngine"]
 
@@ -46,6 +47,7 @@ class RayEngine:
         PipelineError
             When the cluster is not reachable, or gives up on a batch because its nodes keep dying.
         """
+        require("ray")
         import ray
 
         with self._connected(ray), self._failing_clearly(ray):
@@ -59,6 +61,7 @@ class RayEngine:
         PipelineError
             As :meth:`map`.
         """
+        require("ray")
         import ray
 
         with self._connected(ray), self._failing_clearly(ray):

@@ -543,7 +543,7 @@ def _require_modules(job: _Job, run: RunResult) -> None:
     name = found[1] if found else ""
     is_missing = job.candidate.language == "python" and name in PACKAGES and name not in package_versions()
     if is_missing and always_imports(job.candidate.code, name):
-        message = f"`{name}` is not installed here; install ocr_pipeline[judge]"
+        message = f"`{name}` is not installed here; run `make install-judge`, or `pip install 'ocr_pipeline[judge]'`"
         raise MissingModuleError(message)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from ocr_pipeline.errors import InputError, StoreError
+from ocr_pipeline.extras import require
 
 if TYPE_CHECKING:
     import psycopg
@@ -84,6 +85,7 @@ class Database:
     def __init__(
         self, url: str, *, schema: str, table: str, lock: str | None = None, lock_timeout_s: float = 60.0
     ) -> None:
+        require("psycopg")
         parts = urlsplit(url)
         self.place = f"postgresql://{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
         self._url = url
@@ -189,11 +191,8 @@ class Database:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        try:
-            import psycopg
-        except ImportError as error:
-            message = "OCR_PIPELINE_LEDGER names Postgres, which needs psycopg: pip install 'ocr_pipeline[postgres]'"
-            raise InputError(message) from error
+        import psycopg
+
         try:
             yield
         except psycopg.Error as error:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import TrainingError
+from ocr_pipeline.extras import require
 from ocr_pipeline.store import atomic_write, canonical_json
 from ocr_pipeline.student.config import Heads, TrainConfig
 from ocr_pipeline.student.encoding import Pack, encode_rows, pack_rows
@@ -79,6 +80,8 @@ def train(
     ModelError
         When the base model cannot be loaded.
     """
+    for package in ("accelerate", *(["peft"] if config.lora_rank is not None else [])):
+        require(package)
     from transformers import set_seed
 
     from ocr_pipeline.student.network import Network

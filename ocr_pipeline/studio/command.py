@@ -7,7 +7,6 @@ import socket
 import sys
 from datetime import UTC, datetime
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +14,7 @@ import typer
 
 from ocr_pipeline.console import report
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.extras import require
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import PROBLEMS
 
@@ -71,9 +71,8 @@ def studio(
     host: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
 ) -> None:
     """Open the web pages: review uncertain pairs, browse rows, see the funnel. Ends with Ctrl-C."""
+    require("streamlit")
     _require_data(data)
-    if find_spec("streamlit") is None:
-        raise InputError("the pages need Streamlit; install it with `pip install 'ocr_pipeline[studio]'`")
     _require_free(host, port)
     if host not in LOOPBACK:
         sys.stderr.write(f"warning: the pages ask for no password, and anybody who reaches {host}:{port} may decide\n")

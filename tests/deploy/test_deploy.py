@@ -78,7 +78,7 @@ def test_values_of_the_chart_have_its_keys() -> None:
     assert values["runLauncher"]["type"] == "K8sRunLauncher"
     assert set(values["runLauncher"]["config"]["k8sRunLauncher"]) <= {"imagePullPolicy", "runK8sConfig"}
     version = next(
-        line for line in (PROJECT / "requirements.lock").read_text().splitlines() if line.startswith("dagster==")
+        line for line in (PROJECT / "requirements" / "all.txt").read_text().splitlines() if line.startswith("dagster==")
     )
     assert f"--version {version.removeprefix('dagster==')}" in (DEPLOY / "values.yaml").read_text()
 

@@ -88,8 +88,12 @@ def fault(command: str) -> str | None:
 
 def _make(arguments: Sequence[str]) -> str | None:
     targets = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    unknown = [word for word in arguments if "=" not in word and word not in targets]
+    unknown = [word for word in arguments if "=" not in word and not _names_one(word, targets)]
     return f"the Makefile has no target {', '.join(unknown)}" if unknown else None
+
+
+def _names_one(word: str, targets: Sequence[str]) -> bool:
+    return any(re.fullmatch(word.replace("VALUE", ".+"), target) for target in targets)
 
 
 def _pytest(arguments: Sequence[str]) -> str | None:

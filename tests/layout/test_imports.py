@@ -36,6 +36,7 @@ GROUND = {
     "store",
     "counts",
     "errors",
+    "extras",
     "console",
     "building",
     "engine",
