@@ -3,6 +3,7 @@
 They run in one process, because most of what each of them would take is its start.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ STEPS: Final = (
     (("problems", "tests", "solutions", "rejected"), BY_DATASET),
     (("duplicate_pairs", "unique_problems", "contamination", "clean_problems"), None),
     (("test_trust",), BY_DATASET),
+    (("generated_tests", "test_programs"), DATASETS[-1]),
+    (("test_quality",), DATASETS[-1]),
     *(
         (
             ("responses", "samples", "executions", "reasoning_patterns", "sft_dataset"),
@@ -30,6 +33,13 @@ STEPS: Final = (
     (("plans", "plan_sft_dataset"), BY_DATASET),
     (("funnel", "data_card"), None),
 )
+CONFIG: Final = {
+    "generated_tests": {
+        "by_model": True, "inputs_per_way": 4, "inputs_per_seed": 2, "mutants": 2, "max_test_kib": 16.0,
+    },
+    "test_quality": {"mutants": 2},
+}  # fmt: skip
+"""Enough for the problems whose tests are weak on purpose; the recorded teacher has programs for two of them."""
 COMMAND: Final = ".venv/bin/ocr-pipeline"
 WIDTH: Final = 108
 LAST_LINES: Final = 30
@@ -75,7 +85,9 @@ def materialize(names: tuple[str, ...], partitions: str | None, screen: int) -> 
     started = time.monotonic()
     sys.argv = ["dagster", "asset", "materialize", "-m", "ocr_pipeline.definitions"]
     sys.argv += ["--select", " or ".join(f"key:{name}" for name in names)]
-    sys.argv += ["--partition-range", partitions] if partitions else []
+    sys.argv += ["--partition-range" if "..." in partitions else "--partition", partitions] if partitions else []
+    config = {name: {"config": CONFIG[name]} for name in names if name in CONFIG}
+    sys.argv += ["--config-json", json.dumps({"ops": config})] if config else []
     (dagster,) = entry_points(group="console_scripts", name="dagster")
     try:
         dagster.load()()

@@ -22,6 +22,7 @@ from ocr_pipeline.tables import (
     PROBLEMS,
     SOLUTIONS,
     TABLES,
+    TEST_PROGRAMS,
     TEST_TRUST,
     TESTS,
     UNIQUE_PROBLEMS,
@@ -221,7 +222,10 @@ def no_made_test_refuses_a_right_program(store: StoreResource) -> dg.AssetCheckR
     opened = store.open()
     found: list[str] = []
     for keys in opened.partitions(GENERATED_TESTS):
-        root = {table.name: StoreRows(opened, table, (keys,)) for table in (TESTS, SOLUTIONS, GENERATED_TESTS)}
+        root = {
+            table.name: StoreRows(opened, table, (keys,))
+            for table in (TESTS, SOLUTIONS, GENERATED_TESTS, TEST_PROGRAMS)
+        }
         problems = StoreRows(opened, CLEAN_PROBLEMS, ({},), keys["dataset"])
         made = opened.manifest(GENERATED_TESTS, **keys)
         found += refused_right_programs(
@@ -231,6 +235,7 @@ def no_made_test_refuses_a_right_program(store: StoreResource) -> dg.AssetCheckR
             root["solutions"].of,
             config=JudgeConfig.of({} if made is None else made.config),
             most=PROBLEMS_ASKED,
+            programs=root["test_programs"].batches(),
         )
     return _result(found)
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.generating.step import RowSource, right_programs, rows_by_problem
 from ocr_pipeline.judge import JudgeConfig, Verdict, judge
+from ocr_pipeline.made_checkers import with_made_checkers
 
 __all__ = ["refused_right_programs"]
 
@@ -31,13 +32,14 @@ def refused_right_programs(
     *,
     config: JudgeConfig,
     most: int,
+    programs: Iterable[pa.RecordBatch] = (),
 ) -> Iterator[str]:
     """Yield a line for each right program that passes every known test and fails a made one.
 
     Only the first ``most`` problems that have made tests are asked about, and of each the right programs that its tests
-    were made with.
+    were made with; ``programs`` are rows of ``test_programs``, whose checkers decide where several outputs are right.
     """
-    listed = _with_made(problems, made, most)
+    listed = _with_made(with_made_checkers(problems, programs), made, most)
     ids = [row["problem_id"] for batch in listed for row in batch.select(["problem_id"]).to_pylist()]
     if not ids:
         return

@@ -62,6 +62,14 @@ def _teacher(job: Job) -> AskTeacher:
     return ask
 
 
+def _inspect(_: Job, counts: StageCounts) -> Iterator[str]:
+    for who, what in (("wrong programs", "wrong"), ("mutants", "mutants")):
+        known, caught, run = (
+            counts.notes.get(name, 0) for name in (f"{what} caught by known tests", f"{what} caught", who)
+        )
+        yield f"{who} that fail a test: {known} of {run} before, {caught} of {run} with the tests that were made"
+
+
 def _shows(job: Job) -> Mapping[str, pa.Table]:
     return {"caught": caught_side_by_side(job.read(GENERATED_TESTS).batches(), job.read(SOLUTIONS).of)}
 
@@ -87,5 +95,6 @@ GENERATE_TESTS: Final = Step(
     pool="sandbox",
     unit="problems",
     run=_generate,
+    inspects=_inspect,
     shows=_shows,
 )

@@ -11,10 +11,19 @@ import pyarrow as pa
 from ocr_pipeline import quality
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import Cluster
+from ocr_pipeline.made_checkers import with_made_checkers
 from ocr_pipeline.quality.measuring import LeftOut, LentJudge, QualityConfig, measure_tests
 from ocr_pipeline.quality.summary import summary_lines, summary_of
 from ocr_pipeline.steps import JUDGED, Job, Read, Rows, Service, Step
-from ocr_pipeline.tables import CLEAN_PROBLEMS, GENERATED_TESTS, SOLUTIONS, TEST_QUALITY, TEST_TRUST, TESTS
+from ocr_pipeline.tables import (
+    CLEAN_PROBLEMS,
+    GENERATED_TESTS,
+    SOLUTIONS,
+    TEST_PROGRAMS,
+    TEST_QUALITY,
+    TEST_TRUST,
+    TESTS,
+)
 
 __all__ = ["MEASURE_TESTS"]
 
@@ -36,8 +45,9 @@ def _measure(job: Job) -> StageCounts:
     job.read(TESTS).check()
     job.read(SOLUTIONS).check()
     trust, generated = job.read(TEST_TRUST), job.read(GENERATED_TESTS)
+    programs = job.read(TEST_PROGRAMS)
     counts = measure_tests(
-        job.read(CLEAN_PROBLEMS).batches(),
+        with_made_checkers(job.read(CLEAN_PROBLEMS).batches(), programs.batches() if programs.exist else ()),
         job.read(TESTS).of,
         generated.of if generated.exist else _nothing,
         job.read(SOLUTIONS).of,
@@ -80,6 +90,7 @@ MEASURE_TESTS: Final = Step(
         Read(TESTS, TESTS_NEEDED),
         Read(GENERATED_TESTS, TESTS_NEEDED, is_optional=True),
         Read(SOLUTIONS, PROGRAMS, option="programs", renamed={"program_id": "solution_id"}),
+        Read(TEST_PROGRAMS, is_optional=True, option="checkers", through=GENERATED_TESTS),
         Read(TEST_TRUST, is_optional=True),
     ),
     writes=(TEST_QUALITY,),

@@ -22,6 +22,7 @@ __all__ = [
     "Row",
     "Solution",
     "Test",
+    "TestProgram",
     "load_malformed",
     "load_problems",
 ]
@@ -46,6 +47,18 @@ class Solution:
     language: str
     code: str
     correct: bool = True
+    passes_tests: bool = False
+    """It is wrong and passes all the same: the problem's tests are weak on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestProgram:
+    """A program about tests that the recorded teacher writes; of one role, the second answers the first one's failure."""
+
+    __test__ = False
+
+    role: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,7 @@ class Problem:
     responses: tuple[Response, ...]
     plans: tuple[str, ...]
     rows: tuple[Row, ...]
+    programs: tuple[TestProgram, ...] = ()
     shows: tuple[str, ...] = ()
     function_name: str = ""
     starter_code: str = ""
@@ -159,6 +173,7 @@ def _problem(slug: str, values: dict[str, Any]) -> Problem:
         responses=tuple(_response(each, codes) for each in values["responses"]),
         plans=tuple(values["plans"]),
         rows=_rows(values),
+        programs=tuple(TestProgram(**each) for each in values.get("programs", ())),
         shows=tuple(values.get("shows", ())),
     )
 

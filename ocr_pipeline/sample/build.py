@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from ocr_pipeline.sample import FOLDER
 from ocr_pipeline.sample.authored import Malformed, Problem, Row, load_malformed, load_problems
-from ocr_pipeline.sample.responses import plan_recordings, solution_recordings
+from ocr_pipeline.sample.responses import plan_recordings, program_recordings, solution_recordings
 
 __all__ = ["build"]
 
@@ -76,7 +76,7 @@ def build(folder: Path) -> None:
         folder / "raw" / "code_contests" / "data", _raw_rows("code_contests", problems, malformed, _code_contests_row)
     )
     _write_apps_folders(folder / "apps_folders" / "train", problems)
-    recordings = [*solution_recordings(problems), *plan_recordings(problems)]
+    recordings = [*solution_recordings(problems), *plan_recordings(problems), *program_recordings(problems)]
     _write_lines(folder / "recordings.jsonl", recordings)
     _write_lines(folder / "benchmarks" / "own_benchmark.jsonl", _benchmark_rows(FOLDER / "benchmark.toml"))
 

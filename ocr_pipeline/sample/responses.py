@@ -13,7 +13,7 @@ from typing import Any, Final
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.sample.authored import Problem, Response
 
-__all__ = ["plan_recordings", "solution_recordings"]
+__all__ = ["ROLES", "plan_recordings", "program_recordings", "solution_recordings"]
 
 PROMPT_WORDS: Final = {"python": "Python", "cpp": "C++"}
 FENCES: Final = {"python": "python", "cpp": "cpp"}
@@ -21,6 +21,13 @@ FIRST_CREATED: Final = 1_767_225_600  # 2026-01-01T00:00:00Z
 CHARACTERS_PER_TOKEN: Final = 3.6
 MILLISECONDS_PER_TOKEN: Final = 21
 LOOP_REPEATS: Final = 160
+ROLES: Final = {
+    "validator": "Read the programming problem that follows and write an input validator for it in Python 3.\n\nThe validator reads",
+    "generator": "Read the programming problem that follows and write a generator of test inputs for it in Python 3.\n\nThe generator",
+    "checker": "Several outputs are right for the programming problem that follows. Write a checker for it in Python 3.\n\nThe checker",
+    "feedback": "You wrote a generator of test inputs for the programming problem that follows. Some wrong programs still pass every test.",
+}
+"""How the prompts about tests begin; longer than the text that finds a solution, so that these are found first."""
 
 
 def solution_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
@@ -48,6 +55,31 @@ def plan_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
                 message = {"role": "assistant", "content": plan}
                 yield _recording(["solution plan", line], sample_index, message, "stop", number)
                 number += 1
+
+
+def program_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
+    """Yield validators, generators and checkers; for all other problems the teacher says that it has none.
+
+    A second generator answers the prompt that shows the first one, a third that which shows the second.
+    """
+    number = 200_000
+    generators = {
+        each.code for problem in problems for each in problem.programs if each.role in {"generator", "feedback"}
+    }
+    for problem in problems:
+        before = ""
+        for program in problem.programs:
+            match = [ROLES[program.role], problem.match]
+            if program.role in {"generator", "feedback"}:
+                match += [before] if before else []
+                before = _own_line(program.code, generators)
+            message = {"role": "assistant", "content": f"```python\n{program.code}```\n"}
+            yield _recording(match, 0, message, "stop", number)
+            number += 1
+    for role in ROLES:
+        message = {"role": "assistant", "content": f"Nobody recorded a {role} for this problem."}
+        yield _recording([ROLES[role]], 0, message, "stop", number)
+        number += 1
 
 
 def _own_line(code: str, codes: set[str]) -> str:

@@ -44,6 +44,7 @@ GROUND = {
     "tasks",
     "sample",
     "listening",
+    "made_checkers",
     "markdown",
     "metrics",
     "mixing",

@@ -19,6 +19,7 @@ from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.sample import path
 from ocr_pipeline.sample.authored import Problem, load_malformed, load_problems
 from ocr_pipeline.sample.build import build
+from ocr_pipeline.sample.responses import ROLES
 from ocr_pipeline.samples import SampleConfig, separate
 from ocr_pipeline.teacher.reply import normal_form
 
@@ -185,7 +186,11 @@ def test_every_solved_problem_has_a_plan_found_by_its_code() -> None:
 
 
 def _responses() -> pa.Table:
-    recordings = [recording for recording in _recordings() if recording["match"][0] != PLAN]
+    recordings = [
+        recording
+        for recording in _recordings()
+        if recording["match"][0] != PLAN and recording["match"][0] not in ROLES.values()
+    ]
     messages = [recording["message"] for recording in recordings]
     thoughts = [message.get("reasoning", message.get("reasoning_content")) for message in messages]
     texts = [normal_form(each.get("content"), thought) for each, thought in zip(messages, thoughts, strict=True)]

@@ -136,10 +136,11 @@ def _solves(problem: Problem, code: str, folder: Path) -> bool:
 
 @pytest.mark.parametrize("problem", TOLD, ids=_by_slug)
 def test_python_solutions_do_what_they_are_said_to_do(problem: Problem, tmp_path: Path) -> None:
-    """A right solution passes every test, a wrong one fails at least one."""
+    """A right solution passes every test, a wrong one fails one, unless the tests are weak on purpose."""
     for solution in problem.solutions:
         if solution.language == "python":
-            assert _solves(problem, solution.code, tmp_path) is solution.correct, solution.name
+            passes = solution.correct or solution.passes_tests
+            assert _solves(problem, solution.code, tmp_path) is passes, solution.name
 
 
 @pytest.mark.slow
