@@ -2,7 +2,7 @@
 # file in requirements/ when a target first needs it.
 .DEFAULT_GOAL := help
 .PHONY: help install install-ui install-studio install-train install-ray install-postgres install-judge install-bench \
-	install-test install-docs demo student student-real test test-all test-vllm readme lint ui truth bench docs lock clean
+	install-test install-docs demo student student-real test test-all test-vllm readme lint ui truth bench picture docs lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -70,6 +70,12 @@ lint: install-test ## Check style, formatting and types
 
 ui: install-ui ## Open the Dagster web page on http://localhost:3000
 	$(BIN)/dagster dev -w workspace.yaml
+
+picture: install ## Draw the picture of the README anew
+	@$(BIN)/python docs/picture.py
+
+docs: install-docs ## Build the documentation as a site into build/site; a broken link fails it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 lock: ## Resolve the lock files anew; UPGRADE=--upgrade takes newer releases
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock

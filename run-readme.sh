@@ -1,18 +1,30 @@
 #!/usr/bin/env bash
 # Run every command that the README shows in a `sh` block, except the make targets, which CI runs by themselves.
+# What it exports holds for the commands below it; what ends in & runs until the end, and is waited for at its --port.
 set -euo pipefail
 cd "$(dirname "$0")"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-awk '/^```sh$/ {inside = 1; next} /^```$/ {inside = 0} inside' README.md | grep -v '^make ' |
-    while IFS= read -r command; do
-        printf '$ %s\n' "$command"
-        case $command in
-        export\ *) ;;
-        *) DAGSTER_HOME=$PWD bash -c "$command" </dev/null >"$log" 2>&1 || {
-            cat "$log"
-            exit 1
-        } ;;
-        esac
-    done
+export DAGSTER_HOME=$PWD
+rm -rf /tmp/ocr-pipeline
+log=$(mktemp) servers=()
+trap 'kill "${servers[@]}" 2>/dev/null || true; rm -f "$log"' EXIT
+
+is_listening() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+mapfile -t commands < <(awk '/^```sh$/ {inside = 1; next} /^```$/ {inside = 0} inside' README.md | grep -v '^make ')
+for command in "${commands[@]}"; do
+    printf '$ %s\n' "$command"
+    case $command in
+    export\ *) eval "$command" ;;
+    *\ \&)
+        bash -c "exec ${command%&}" </dev/null >/dev/null 2>&1 &
+        servers+=($!)
+        port=${command#*--port }
+        for _ in {1..300}; do is_listening "${port%% *}" && break || sleep 0.2; done
+        ;;
+    *) bash -c "$command" </dev/null >"$log" 2>&1 || {
+        cat "$log"
+        exit 1
+    } ;;
+    esac
+done
 echo 'every command of the README ran'

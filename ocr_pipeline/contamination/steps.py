@@ -103,7 +103,8 @@ def _benchmarks(job: Job) -> list[Benchmark]:
 
 def _ingested(problems: Rows) -> Iterator[Benchmark]:
     for part in problems.parts():
-        rows = pa.Table.from_batches(part.batches(COMPARED))
+        schema = pa.schema([PROBLEMS.schema.field(name) for name in COMPARED])
+        rows = pa.Table.from_batches(part.batches(COMPARED), schema)
         yield Benchmark(name=part.name, version=part.version, problems=rows)
 
 

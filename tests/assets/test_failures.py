@@ -7,9 +7,10 @@ import pytest
 
 from assets.flow import step_asset
 from assets.materialize import fails_in_one_line, for_the_page
+from ocr_pipeline.duplicates.steps import COMPARE
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import CLEAN_PROBLEMS
+from ocr_pipeline.tables import CLEAN_PROBLEMS, PROBLEMS
 from ocr_pipeline.teacher.steps import GENERATE
 from resources import RESOURCES, StoreResource
 from tests.evidence import root as fixture
@@ -71,3 +72,12 @@ def test_a_failed_step_is_recorded_as_its_line(tmp_path: Path) -> None:
     assert error is not None
     assert error.to_string().startswith("no partition clean_problems")
     assert len(error.to_string().splitlines()) == 1
+
+
+def test_a_root_in_which_no_two_problems_are_alike_is_no_failure(tmp_path: Path) -> None:
+    """The first run on a few problems of one's own finds no pair at all."""
+    fixture.put(Store(tmp_path), PROBLEMS, [fixture.problem(fixture.SUM)], {"dataset": "taco"})
+    resources = {name: resource() for name, (resource, _) in RESOURCES.items()}
+    resources |= {"store": StoreResource(root=str(tmp_path))}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([step_asset(COMPARE)], instance=instance, resources=resources).success

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,8 +22,9 @@ from ocr_pipeline.tables import TABLES
 
 PROJECT = Path(__file__).parents[2]
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES += sorted((PROJECT / "docs" / "howto").glob("*.md"))
 SOURCES = [path for top in ("ocr_pipeline", "assets", "resources") for path in sorted((PROJECT / top).rglob("*.py"))]
-PROGRAMS = r"(?:\.venv/bin/)?(?:ocr-pipeline|dagster|dg|pytest|make)"
+PROGRAMS = r"(?:\.venv/bin/)?(?:ocr-pipeline|dagster|dg|hf|pytest|make)"
 LINE = re.compile(rf"^(?:\$ )?(?:[A-Z_]+=\S+ )*({PROGRAMS} .+)$")
 SPAN = re.compile(rf"(?<!`)`({PROGRAMS} [^`\n]+)`(?!`)")
 COMMENT = re.compile(r"\s+#\s.*$")
@@ -82,7 +85,7 @@ def fault(command: str) -> str | None:
     first = re.split(r" (?:\|\||&&|>|&)(?: |$)", command)[0]
     words = [word.strip("[]") for word in shlex.split(first.replace("`", ""), comments=True)]
     program, arguments = words[0].removeprefix(".venv/bin/"), [word for word in words[1:] if word]
-    checks = {"make": _make, "pytest": _pytest, "ocr-pipeline": _own, "dagster": _dagster, "dg": _dg}
+    checks = {"make": _make, "pytest": _pytest, "ocr-pipeline": _own, "dagster": _dagster, "dg": _dg, "hf": _hf}
     return checks[program](arguments)
 
 
@@ -121,6 +124,13 @@ def _dg(arguments: Sequence[str]) -> str | None:
     from dagster_dg_cli.cli import create_dg_cli
 
     return _parsed(create_dg_cli(), "dg", arguments) or _assets(arguments, "--assets")
+
+
+def _hf(arguments: Sequence[str]) -> str | None:
+    command = [sys.executable, "-m", "huggingface_hub.cli.hf", arguments[0], "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    unknown = [word for word in arguments if word.startswith("--") and word not in said]
+    return f"`hf` has no option {', '.join(unknown)}" if unknown else None
 
 
 def _assets(arguments: Sequence[str], option: str) -> str | None:

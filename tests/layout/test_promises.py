@@ -1,5 +1,6 @@
 """What is printed is true: commands parse against the real command lines; paths, links and modules exist."""
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_printed_command_is_one_that_the_command_line_takes(printed: Printed) 
 def test_commands_are_found() -> None:
     """The pages and the messages hold commands of every program, so that the test above looks at something."""
     programs = {each.text.split()[0].removeprefix(".venv/bin/") for each in PRINTED}
-    assert programs == {"ocr-pipeline", "dagster", "dg", "make", "pytest"}
+    assert programs == {"ocr-pipeline", "dagster", "dg", "hf", "make", "pytest"}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def test_commands_are_found() -> None:
         ("ocr-pipeline dedup a", "--out"),
         ("ocr-pipeline separate a --out b --fence middle", "middle"),
         ("make everything", "no target"),
+        ("hf download BAAI/TACO --locale-dir raw", "no option"),
         ("pytest tests/test_nothing.py", "does not exist"),
         (
             "dagster asset materialize -m ocr_pipeline.definitions --select '*' --partition 'taco|python'",
@@ -46,6 +48,12 @@ def test_commands_are_found() -> None:
 def test_a_broken_promise_is_noticed(command: str, wrong: str) -> None:
     """Commands that the project once printed, or could."""
     assert wrong in (commands.fault(command) or "")
+
+
+def test_the_picture_of_the_readme_is_the_flow() -> None:
+    """`make picture` refuses an arrow that the flow does not have, and what is committed is what it draws."""
+    drawing = runpy.run_path(str(PROJECT / "docs" / "picture.py"))
+    assert drawing["PICTURE"].read_text(encoding="utf-8") == drawing["picture"]()
 
 
 @pytest.mark.parametrize("link", dict.fromkeys(LINKS), ids=str)
