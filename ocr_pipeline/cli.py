@@ -26,6 +26,7 @@ STEPS: Final = (
     "judge",
     "generate-tests",
     "test-quality",
+    "synthesize",
     "difficulty",
     "critique",
     "patterns",

@@ -20,6 +20,7 @@ from ocr_pipeline.quality.steps import MEASURE_TESTS
 from ocr_pipeline.samples.steps import SELECT, SEPARATE
 from ocr_pipeline.sources.steps import INGEST
 from ocr_pipeline.steps import Step
+from ocr_pipeline.synthesis.steps import SYNTHESIZE
 from ocr_pipeline.tables import Table
 from ocr_pipeline.teacher.steps import GENERATE
 
@@ -43,6 +44,7 @@ FLOW: Final = (
     SELECT,
     MAKE_PLANS,
     MIX,
+    SYNTHESIZE,
 )
 
 
@@ -112,6 +114,12 @@ COMMANDS: Final = (
         "test-quality",
         "Measure how many right programs the tests of each problem refuse, and how many wrong ones they let through.",
         (MEASURE_TESTS,),
+    ),
+    Command(
+        "synthesize",
+        "Let the teacher invent problems from known ones; those whose solutions agree and that are new are kept.",
+        (SYNTHESIZE,),
+        SYNTHESIZE.reads[0].table,
     ),
     Command(
         "difficulty",

@@ -346,6 +346,48 @@ CLEAN_PROBLEMS: Final = Table(
     schema=UNIQUE_PROBLEMS.schema,
 )
 
+SYNTHETIC_PROBLEMS: Final = Table(
+    name="synthetic_problems",
+    description="New problems that the teacher was asked for, kept or dropped for a reason; what is not kept has no statement.",
+    key=("problem_id",),
+    row_group_rows=TEXT_ROW_GROUP_ROWS,
+    schema=_schema(
+        *PROBLEMS.schema,
+        _column("style", NAME, "How it comes from known problems: recombined, constraints or story."),
+        _column("parents", NAMES, "Known problems it was made from."),
+        _column(
+            "verdict",
+            NAME,
+            "kept, or no_seed, teacher_error, no_problem, duplicate, undecided, contaminated, few_solutions, no_inputs, "
+            "disagreement, few_tests, solved_by_parent, not_run.",
+        ),
+        _column("witness?", NAME, "Problem that it is too like, or that has a solution which solves it."),
+        _column("detail?", TEXT, "More about the verdict, such as why no inputs could be made."),
+        _column("draft", TEXT, "What the teacher wrote, kept or not."),
+        _column("model", NAME, "Model and revision that wrote it."),
+        _column("request_id?", NAME, "Answer of the teacher that holds it."),
+        _column("candidates", pa.int32(), "Solutions of the teacher that held a program.", unit="solutions"),
+        _column("inputs_agreed", pa.int32(), "Made inputs on which solutions agree.", unit="inputs"),
+        _column("inputs_disagreed", pa.int32(), "Made inputs on which one differs or fails.", unit="inputs"),
+    ),
+)
+
+SYNTHETIC_TESTS: Final = Table(
+    name="synthetic_tests",
+    description="Tests of the new problems that are kept: their examples, and those that were made.",
+    key=("problem_id", "test_id"),
+    row_group_rows=2_048,
+    schema=TESTS.schema,
+)
+
+SYNTHETIC_SOLUTIONS: Final = Table(
+    name="synthetic_solutions",
+    description="Solutions of the teacher for the new problems that are kept; those that fail a test count as wrong.",
+    key=("problem_id", "solution_id"),
+    row_group_rows=8_192,
+    schema=SOLUTIONS.schema,
+)
+
 REVIEWS: Final = Table(
     name="reviews",
     description="Decisions of people on uncertain pairs, append-only, keyed by content so that they survive re-ingestion.",
@@ -898,6 +940,9 @@ TABLES: Final[dict[str, Table]] = {
         UNIQUE_PROBLEMS,
         CONTAMINATION,
         CLEAN_PROBLEMS,
+        SYNTHETIC_PROBLEMS,
+        SYNTHETIC_TESTS,
+        SYNTHETIC_SOLUTIONS,
         REVIEWS,
         TEST_TRUST,
         TEST_QUALITY,

@@ -20,7 +20,7 @@ from ocr_pipeline.similarity.services import ENCODER, OPINIONS, reviews_of
 from ocr_pipeline.steps import Job, Read, Rows, Step, Whose
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, PROBLEMS, REVIEWS, UNIQUE_PROBLEMS
 
-__all__ = ["CHECK", "KEEP_CLEAN", "BenchmarkOptions"]
+__all__ = ["CHECK", "KEEP_CLEAN", "BenchmarkOptions", "benchmarks_of"]
 
 GROUP: Final = "3_contamination"
 SUFFIXES: Final = frozenset({".jsonl", ".parquet"})
@@ -78,7 +78,7 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _check(job: Job) -> StageCounts:
-    reviews, benchmarks = reviews_of(job.read(REVIEWS)), _benchmarks(job)
+    reviews, benchmarks = reviews_of(job.read(REVIEWS)), benchmarks_of(job)
     if not benchmarks:
         job.services.log("there is no benchmark, so nothing is compared and every problem counts as clean")
     evidence = check(
@@ -95,7 +95,7 @@ def _check(job: Job) -> StageCounts:
     return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows, notes=count_decisions(evidence))
 
 
-def _benchmarks(job: Job) -> list[Benchmark]:
+def benchmarks_of(job: Job) -> list[Benchmark]:
     """Return every benchmark, files and ingested ones, sorted by name."""
     files = [read_benchmark(name, path) for name, path in job.options(BenchmarkOptions).files().items()]
     return sorted([*files, *_ingested(job.read(PROBLEMS))], key=lambda benchmark: benchmark.name)

@@ -77,6 +77,7 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
     programs: TableWriter,
     finished: Path,
     ask: AskTeacher | None = None,
+    told: Callable[[Row], None] | None = None,
     progress: Progress = SILENT,
     engine: Engine | None = None,
 ) -> StageCounts:
@@ -96,6 +97,8 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
         Folder that keeps what is done; the next run takes it from there.
     ask
         Asks the teacher for programs; ``None``: nobody is asked.
+    told
+        Called with what came of each problem, as :class:`~ocr_pipeline.generating.working.Outcome` in plain values.
     progress
         Told of every problem.
     engine
@@ -134,6 +137,8 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
             if rows:
                 kept.write(pa.Table.from_pylist(rows, schema=table.schema))
         tally.add(outcome)
+        if told is not None:
+            told(outcome)
     for problem_id in repeated:
         tally.add(asdict(Outcome(problem_id, Left.DUPLICATE_PROBLEM)))
     store.close()

@@ -16,6 +16,7 @@ from typing import Any
 from ocr_pipeline.errors import InputError
 
 __all__ = [
+    "Draft",
     "Malformed",
     "Problem",
     "Response",
@@ -23,6 +24,7 @@ __all__ = [
     "Solution",
     "Test",
     "TestProgram",
+    "load_drafts",
     "load_malformed",
     "load_problems",
 ]
@@ -136,6 +138,35 @@ class Malformed:
     columns: Mapping[str, Any] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new problem that the recorded teacher invents from bundled ones, with its solutions and programs."""
+
+    style: str
+    parents: tuple[str, ...]
+    shows: str
+    match: str
+    """A piece of its statement that no other draft holds."""
+    text: str
+    solutions: tuple[str, ...]
+    programs: tuple[TestProgram, ...]
+
+
+def load_drafts(file: Path) -> tuple[Draft, ...]:
+    """Return the invented problems in their order."""
+    return tuple(
+        Draft(
+            **{
+                **values,
+                "parents": tuple(values["parents"]),
+                "solutions": tuple(each["code"] for each in values.get("solutions", ())),
+                "programs": tuple(TestProgram(**each) for each in values.get("programs", ())),
+            }
+        )
+        for values in tomllib.loads(file.read_text(encoding="utf-8"))["drafts"]
+    )
 
 
 def load_problems(folder: Path) -> tuple[Problem, ...]:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ocr_pipeline.sample import FOLDER
-from ocr_pipeline.sample.authored import Malformed, Problem, Row, load_malformed, load_problems
+from ocr_pipeline.sample.authored import Malformed, Problem, Row, load_drafts, load_malformed, load_problems
 from ocr_pipeline.sample.responses import plan_recordings, program_recordings, solution_recordings
 
 __all__ = ["build"]
@@ -68,6 +68,7 @@ def build(folder: Path) -> None:
     """Write ``raw``, ``apps_folders``, ``benchmarks`` and ``recordings.jsonl`` below ``folder``."""
     problems = load_problems(FOLDER / "problems")
     malformed = load_malformed(FOLDER / "malformed.toml")
+    drafts = load_drafts(FOLDER / "synthetic.toml")
     for name in ("raw", "apps_folders", "benchmarks"):
         shutil.rmtree(folder / name, ignore_errors=True)
     _write_taco(folder / "raw" / "taco" / "ALL", _raw_rows("taco", problems, malformed, _taco_row))
@@ -76,7 +77,7 @@ def build(folder: Path) -> None:
         folder / "raw" / "code_contests" / "data", _raw_rows("code_contests", problems, malformed, _code_contests_row)
     )
     _write_apps_folders(folder / "apps_folders" / "train", problems)
-    recordings = [*solution_recordings(problems), *plan_recordings(problems), *program_recordings(problems)]
+    recordings = [*solution_recordings(problems), *plan_recordings(problems), *program_recordings(problems, drafts)]
     _write_lines(folder / "recordings.jsonl", recordings)
     _write_lines(folder / "benchmarks" / "own_benchmark.jsonl", _benchmark_rows(FOLDER / "benchmark.toml"))
 

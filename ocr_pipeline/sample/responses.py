@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.sample.authored import Problem, Response
+from ocr_pipeline.sample.authored import Draft, Problem, Response
 
 __all__ = ["ROLES", "plan_recordings", "program_recordings", "solution_recordings"]
 
@@ -26,8 +26,12 @@ ROLES: Final = {
     "generator": "Read the programming problem that follows and write a generator of test inputs for it in Python 3.\n\nThe generator",
     "checker": "Several outputs are right for the programming problem that follows. Write a checker for it in Python 3.\n\nThe checker",
     "feedback": "You wrote a generator of test inputs for the programming problem that follows. Some wrong programs still pass every test.",
+    "recombined": "Two programming problems follow, each with a correct program. Invent a new problem that needs what both of them need",
+    "constraints": "A programming problem follows, with a correct program. Invent a new problem from it by changing its rules",
+    "story": "A programming problem follows, with a correct program. Invent a new problem that is solved with the same technique",
+    "solve": "Write a Python 3 program for the programming problem that follows. It reads standard input and writes standard output.",
 }
-"""How the prompts about tests begin; longer than the text that finds a solution, so that these are found first."""
+"""How the prompts about tests and new problems begin; longer than the text that finds a solution, so that these are found first."""
 
 
 def solution_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
@@ -57,29 +61,37 @@ def plan_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
                 number += 1
 
 
-def program_recordings(problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
-    """Yield validators, generators and checkers; for all other problems the teacher says that it has none.
+def program_recordings(problems: Sequence[Problem], drafts: Sequence[Draft]) -> Iterator[dict[str, Any]]:
+    """Yield validators, generators, checkers, and new problems with theirs; of all else the teacher says that it has none.
 
     A second generator answers the prompt that shows the first one, a third that which shows the second.
     """
     number = 200_000
-    generators = {
-        each.code for problem in problems for each in problem.programs if each.role in {"generator", "feedback"}
-    }
-    for problem in problems:
+    told = [*((one.match, one.programs) for one in problems), *((one.match, one.programs) for one in drafts)]
+    generators = {each.code for _, some in told for each in some if each.role in {"generator", "feedback"}}
+    for own, programs in told:
         before = ""
-        for program in problem.programs:
-            match = [ROLES[program.role], problem.match]
+        for program in programs:
+            match = [ROLES[program.role], own]
             if program.role in {"generator", "feedback"}:
                 match += [before] if before else []
                 before = _own_line(program.code, generators)
-            message = {"role": "assistant", "content": f"```python\n{program.code}```\n"}
-            yield _recording(match, 0, message, "stop", number)
+            yield _recording(match, 0, _said(f"```python\n{program.code}```\n"), "stop", number)
             number += 1
-    for role in ROLES:
-        message = {"role": "assistant", "content": f"Nobody recorded a {role} for this problem."}
-        yield _recording([ROLES[role]], 0, message, "stop", number)
+    matches = {problem.slug: problem.match for problem in problems}
+    for draft in drafts:
+        parents = [matches[slug] for slug in draft.parents]
+        yield _recording([ROLES[draft.style], *parents], 0, _said(draft.text), "stop", number)
+        for place, code in enumerate(draft.solutions):
+            yield _recording([ROLES["solve"], draft.match], place, _said(f"```python\n{code}```\n"), "stop", number)
         number += 1
+    for role in ROLES:
+        yield _recording([ROLES[role]], 0, _said(f"Nothing is recorded here ({role})."), "stop", number)
+        number += 1
+
+
+def _said(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
 
 
 def _own_line(code: str, codes: set[str]) -> str:

@@ -89,8 +89,8 @@ COMPARED = {EXECUTIONS.name: [name for name in VERDICTS if name != "detail"]}
 """Columns that are compared of a table whose others are measured, or hold words of compilers."""
 
 
-NOT_MADE = {"critiques"}
-"""Steps that the runs here leave out: nobody recorded a critic."""
+NOT_MADE = {"critiques", "synthetic_problems"}
+"""Steps that the runs here leave out: nobody recorded a critic, and new problems are asked for only by whoever wants them."""
 
 
 def outputs(root: Path | str) -> dict[str, dict[str, str]]:

@@ -23,6 +23,7 @@ STEPS = {
     "evidence",
 } | {
     "critiques",
+    "synthesis",
     "quality",
 }
 GROUND = {
@@ -63,6 +64,11 @@ ALLOWED = {
     ("plans", "teacher"),
     ("student", "teacher"),
     ("student", "judge"),
+    ("synthesis", "contamination"),
+    ("synthesis", "duplicates"),
+    ("synthesis", "generating"),
+    ("synthesis", "judge"),
+    ("synthesis", "teacher"),
 }
 """The teacher and the judge are also services that other steps ask; tables could not carry that."""
 HEAVY = {"accelerate", "datasets", "matplotlib", "pandas", "peft", "ray", "sentence_transformers", "streamlit"} | {

@@ -1,0 +1,187 @@
+"""New problems of the recorded teacher: one is kept, all others are dropped for a reason each, and nothing is paid twice."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ocr_pipeline.cli import build_app
+from ocr_pipeline.sample import path
+from ocr_pipeline.sample.authored import load_problems
+from ocr_pipeline.similarity import services
+from ocr_pipeline.synthesis.drafting import read_draft
+from ocr_pipeline.tables import SYNTHETIC_PROBLEMS
+from tests.similarity.stub import WordEncoder
+
+PROBLEMS = {problem.slug: problem for problem in load_problems(path("problems"))}
+SEEDS = ("ticket_stamps", "tide_minimum")
+FEW = ("--inputs-per-way", "4", "--inputs-per-seed", "3", "--mutants", "4", "--workers", "0", "--largest", "2")
+SIX = ("--count", "6", "--choice-seed", "0")
+
+
+class Made(NamedTuple):
+    """What one run of the command leaves."""
+
+    out: Path
+    rows: list[dict[str, Any]]
+    counts: dict[str, Any]
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Return the only problem that is kept."""
+        (row,) = (row for row in self.rows if row["verdict"] == "kept")
+        return row
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of another table."""
+        rows: list[dict[str, Any]] = pq.read_table(self.out / f"synthetic_{name}.parquet").to_pylist()
+        return rows
+
+
+def given(folder: Path, *, is_right: bool = True) -> list[str]:
+    """Write two bundled problems with their solutions; return the arguments of the command."""
+    problems = [{"problem_id": f"taco/train/{slug}", "statement": PROBLEMS[slug].statement} for slug in SEEDS]
+    solutions = [
+        {
+            "problem_id": f"taco/train/{slug}",
+            "solution_id": each.name,
+            "language": each.language,
+            "code": each.code,
+            "is_correct": each.correct and is_right,
+        }
+        for slug in SEEDS
+        for each in PROBLEMS[slug].solutions
+    ]
+    for name, rows in (("problems", problems), ("solutions", solutions)):
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
+    return [str(folder / "problems.parquet"), "--solutions", str(folder / "solutions.parquet")]
+
+
+def synthesize(folder: Path, *more: str, name: str = "out", is_right: bool = True) -> Made:
+    """Run the command on the two problems."""
+    out = folder / name
+    arguments = ["synthesize", *given(folder, is_right=is_right), "--out", str(out), *FEW, "--json", *more]
+    done = CliRunner().invoke(build_app(["synthesize"]), arguments)
+    assert done.exit_code == 0, done.output
+    return Made(out, pq.read_table(out / "synthetic_problems.parquet").to_pylist(), json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def six(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Return six problems that were asked for, each style twice, compared by the real encoder."""
+    return synthesize(tmp_path_factory.mktemp("made"), *SIX)
+
+
+def test_every_problem_that_is_asked_for_is_kept_or_has_a_reason(six: Made) -> None:
+    """One is new and agreed; the others retell a parent, a benchmark or another new one, are unclear, or are none."""
+    assert Counter((row["style"], row["verdict"]) for row in six.rows) == {
+        ("recombined", "kept"): 1,
+        ("recombined", "duplicate"): 1,
+        ("constraints", "undecided"): 1,
+        ("constraints", "no_problem"): 1,
+        ("story", "contaminated"): 1,
+        ("story", "disagreement"): 1,
+    }
+    assert six.counts["rows_in"] == six.counts["kept"] + sum(six.counts["dropped"].values()) == 6
+
+
+def test_what_is_too_like_another_names_it(six: Made) -> None:
+    """A witness is the parent, the benchmark's problem, or the new problem that came first."""
+    witnesses = {(row["style"], row["verdict"]): row["witness"] for row in six.rows}
+    assert witnesses["constraints", "undecided"] == "taco/train/tide_minimum"
+    assert witnesses["story", "contaminated"] == "own_benchmark/test/own-5"
+    assert witnesses["recombined", "duplicate"] == six.kept["problem_id"]
+
+
+def test_what_is_kept_has_tests_that_tell_right_from_wrong(six: Made) -> None:
+    """Three programs agree on every test; the greedy one fails some, and is kept as a wrong one."""
+    tests, solutions = six.table("tests"), six.table("solutions")
+    assert {row["problem_id"] for row in (*tests, *solutions)} == {six.kept["problem_id"]}
+    assert [row["is_correct"] for row in solutions] == [True, True, False, True]
+    assert six.kept["n_tests"] == len(tests) >= 5
+    assert (six.kept["n_solutions"], six.kept["candidates"]) == (3, 4)
+    assert len(six.kept["parents"]) == 2
+
+
+def test_what_is_dropped_has_no_statement(six: Made) -> None:
+    """Whoever reads the table as a data set gets only what is kept; the draft is there for people."""
+    assert [bool(row["statement"]) for row in six.rows] == [row["verdict"] == "kept" for row in six.rows]
+    assert all(row["draft"] for row in six.rows)
+
+
+def test_it_is_one_more_data_set_of_the_flow(six: Made, tmp_path: Path) -> None:
+    """The three files are read as own problems: one problem, and five rejected rows without a statement."""
+    files = [str(six.out / f"synthetic_{name}.parquet") for name in ("problems", "tests", "solutions")]
+    done = CliRunner().invoke(build_app(["ingest"]), ["ingest", "own", *files, "--out", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    (problem,) = pq.read_table(tmp_path / "problems.parquet").to_pylist()
+    for name in ("problem_id", "statement", "n_tests", "n_solutions"):
+        assert problem[name] == six.kept[name]
+    rejected = pq.read_table(tmp_path / "rejected.parquet").to_pylist()
+    assert [row["reason"] for row in rejected] == ["empty_statement"] * 5
+
+
+def test_the_next_run_pays_nothing_and_makes_nothing_twice(six: Made) -> None:
+    """With ledger and finished tests of an earlier run the same rows come out, and no answer is added."""
+
+    def content(file: Path) -> list[Any]:
+        with sqlite3.connect(file) as database:
+            return list(database.iterdump())
+
+    files = [six.out / "ledger" / "synthesis.sqlite", six.out / ".generate-tests" / "generated.sqlite"]
+    before = [len(content(file)) for file in files]
+    kept = ("--ledger", str(files[0].parent), "--made", str(files[1].parent))
+    again = synthesize(six.out.parent, *SIX, *kept, name="again")
+    assert again.rows == six.rows
+    assert [len(content(file)) for file in files] == before
+
+
+def test_nothing_is_asked_for_by_default(tmp_path: Path) -> None:
+    """It is off: three empty tables, and no server is looked for."""
+    made = synthesize(tmp_path, "--url", "http://127.0.0.1:9/v1")
+    assert made.rows == []
+    assert pq.read_schema(made.out / "synthetic_problems.parquet").names == SYNTHETIC_PROBLEMS.schema.names
+
+
+def test_known_problems_without_a_right_solution_are_no_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every problem that is asked for says so, and nobody is asked."""
+    monkeypatch.setattr(services, "load_encoder", lambda *_, **__: WordEncoder())
+    made = synthesize(tmp_path, "--count", "3", is_right=False)
+    assert made.counts["dropped"] == {"no_seed": 3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "I cannot.",
+        "### STATEMENT\nPrint it.\n",
+        "### STATEMENT\nPrint it.\n### INPUT\n1\n### OUTPUT\n",
+        "### STATEMENT\nPrint it.\n### INPUT\n1\n### INPUT\n2\n### OUTPUT\n2\n",
+        "### STATEMENT\n\n### INPUT\n1\n### OUTPUT\n1\n",
+        "### STATEMENT\nOne.\n### STATEMENT\nTwo.\n### INPUT\n1\n### OUTPUT\n1\n",
+        "<think>\n### STATEMENT\nPrint it.\n### INPUT\n1\n### OUTPUT\n1\n",
+    ],
+)
+def test_an_answer_without_a_whole_problem_is_none(text: str) -> None:
+    """Statement, inputs and outputs must be there, each input with its output, outside of the reasoning."""
+    assert read_draft(text) is None
+
+
+def test_a_draft_is_read_after_the_reasoning() -> None:
+    """Title, statement and examples are told apart; the examples end the statement."""
+    text = "<think>\nhm\n</think>\n\n### TITLE\nOne\n### STATEMENT\nPrint it.\n### INPUT\n1\n2\n### OUTPUT\n3\n"
+    draft = read_draft(text)
+    assert draft is not None
+    assert (draft.title, draft.story, draft.examples) == ("One", "Print it.", (("1\n2\n", "3\n"),))
+    assert draft.statement == "Print it.\n\nExamples\n\nInput\n\n1\n2\n\nOutput\n\n3\n"
