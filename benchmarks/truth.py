@@ -18,7 +18,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -145,6 +145,7 @@ def page(known: dict[str, Any]) -> str:
         "How often every stage errs, measured against answers that others gave: published verdicts, compilers, reference",
         "implementations, people. The data is public (`OCR_REAL_DATA` names its folder); intervals are Wilson's, of 95 %, and",
         "take rows as independent. `make truth` writes this page; `make truth FAST=--fast` leaves out what takes long.",
+        *_limits(known),
     ]
     for name in STAGES:
         found = known.get(name, {"rows": [], "day": "", "left_out": "not measured yet"})
@@ -156,6 +157,23 @@ def page(known: dict[str, Any]) -> str:
         lines += ["| what | share | 95 % | | compared with |", "|---|---:|---|---|---|", *(row.line() for row in rows)]
         lines += ["", f"Measured on {found['day']}."]
     return "\n".join(lines) + "\n"
+
+
+def _limits(known: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the numbers do not say."""
+    missing = [name for name in STAGES if name not in known or known[name]["left_out"]]
+    yield from (
+        "",
+        "## Limits",
+        "",
+        "- Rows are those that are public and were at hand: a few hundred of each kind, most of them of one contest, site or",
+        "  model. A share of 100 % says what its interval says, and nothing about other kinds.",
+        "- Some rows were looked at while the rules were written; only the log of a stage says which were not.",
+        "- Completions, submissions and mutants of one problem are not independent, so intervals are somewhat too narrow.",
+        "- Published verdicts are taken as true. Where one was read and found wrong, the row still counts against us.",
+        "- Limits of time and memory are those of the machine that ran it; a slower one turns slow programs into wrong ones.",
+        f"- Not measured: {', '.join(missing) if missing else 'nothing of the list below'}; nor is any model's quality as a teacher.",
+    )
 
 
 def _compared(what: str, pairs: Iterable[tuple[str, bool]], against: str) -> Measured:

@@ -103,7 +103,8 @@ def _parameters(command: Command) -> Iterator[inspect.Parameter]:
     for name, read in reads.items():
         if read.table != command.first:
             default = None if _is_optional(command, read) else ...
-            option = typer.Option(f"--{_name(read)}", help=_help(read))
+            spellings = dict.fromkeys((f"--{_name(read).replace('_', '-')}", f"--{_name(read)}"))
+            option = typer.Option(*spellings, help=_help(read))
             yield keyword(f"rows_{name}", annotated(list[Path] | None, option), default)
     for folder in dict.fromkeys(one for step in command.steps for one in step.all_folders):
         where = f" The default is {folder.default} in OUT." if folder.default else ""

@@ -87,7 +87,7 @@ def _judge(job: Job) -> StageCounts:
     flags = [row for batch in (trust.batches(TRUST_COLUMNS) if trust.exist else ()) for row in batch.to_pylist()]
     if policy is not TestsPolicy.SOURCE and not generated.exist:
         raise InputError(
-            f"tests_policy is {policy}, but there are no generated tests; materialize generated_tests, or give --generated_tests"
+            f"tests_policy is {policy}, but there are no generated tests; materialize generated_tests, or give --generated-tests"
         )
     with _by_problem(job, TESTS_READ) as tests:
         return judge_samples(

@@ -26,6 +26,7 @@ from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import TEST_QUALITY, TEST_TRUST, Checker, Language
 
 __all__ = [
+    "EVERY_TEST",
     "Flag",
     "LeftOut",
     "LentJudge",

@@ -11,8 +11,9 @@ import pyarrow as pa
 from ocr_pipeline import quality
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import Cluster
+from ocr_pipeline.errors import OptionError
 from ocr_pipeline.made_checkers import with_made_checkers
-from ocr_pipeline.quality.measuring import LeftOut, LentJudge, QualityConfig, measure_tests
+from ocr_pipeline.quality.measuring import EVERY_TEST, LeftOut, LentJudge, QualityConfig, measure_tests
 from ocr_pipeline.quality.summary import summary_lines, summary_of
 from ocr_pipeline.steps import JUDGED, Job, Read, Rows, Service, Step
 from ocr_pipeline.tables import (
@@ -41,7 +42,17 @@ def _nothing(_: Collection[str]) -> Iterable[pa.RecordBatch]:
     return ()
 
 
+def _refuse_fewer_tests(job: Job) -> None:
+    """Refuse options of the judge that would leave tests out; in a data root they are those of other assets, too."""
+    for model in () if job.partition else MEASURE_TESTS.all_options:
+        given = job.options(model)
+        for name, value in EVERY_TEST.items():
+            if getattr(given, name, value) != value:
+                raise OptionError(f"{name} has no effect on test-quality, which runs every test; leave it out")
+
+
 def _measure(job: Job) -> StageCounts:
+    _refuse_fewer_tests(job)
     job.read(TESTS).check()
     job.read(SOLUTIONS).check()
     trust, generated = job.read(TEST_TRUST), job.read(GENERATED_TESTS)

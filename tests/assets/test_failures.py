@@ -22,7 +22,7 @@ from tests.evidence import root as fixture
         ("check --url and --model", "check `urls` and `model`"),
         ("leave out --api-key-env for it", "leave out `api_key_env` for it"),
         ("`a--b` is -- not an option", "`a--b` is -- not an option"),
-        ("give --generated_tests", "give `generated_tests`"),
+        ("give --generated-tests", "give `generated_tests`"),
         ("run `ocr-pipeline train --out x` or set --url", "run `ocr-pipeline train --out x` or set `urls`"),
     ],
 )

@@ -160,6 +160,19 @@ def test_a_problem_that_cannot_have_tests_is_left_alone_with_a_reason(
     assert counts.notes[f"problems left alone: {reason}"] == 1
 
 
+TEN_MEGABYTES = "2000000\n" + "1234 " * 1_999_999 + "1234\n"
+
+
+def test_a_known_input_of_ten_megabytes_teaches_nothing_and_costs_nothing(tmp_path: Path) -> None:
+    """Beside small ones it is left aside; alone it leaves no known input."""
+    large = ("9", "private", TEN_MEGABYTES, "1234\n")
+    rows, _ = made(tmp_path / "both", tests=[*TESTS, large], config=CONFIG.replaced(inputs_per_way=4, mutants=0))
+    assert rows
+    assert max(len(row["input"]) for row in rows) < 1_000
+    rows, counts = made(tmp_path / "alone", tests=[large])
+    assert (rows, counts.notes["problems left alone: no_tests"]) == ([], 1)
+
+
 def test_one_known_test_is_enough(tmp_path: Path) -> None:
     """The statement gives the bounds, the example the shape."""
     rows, _ = made(tmp_path, tests=TESTS[:1])

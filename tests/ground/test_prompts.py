@@ -17,6 +17,7 @@ PLACES = {
     "ocr_pipeline.generating": {"statement", "code", "kib", "generator", "funnel", "programs"},
     "ocr_pipeline.plans": {"statement", "code", "plan"},
     "ocr_pipeline.similarity": {"first", "second"},
+    "ocr_pipeline.synthesis": {"statement", "code", "other", "other_code"},
     "ocr_pipeline.tasks": {"statement", "starter_code", "format", "plan", "language", "tag", "stub"},
 }
 texts = st.text(max_size=60) | st.sampled_from(["{{a}}", "{b}", "{", "}}", "{0}", "\\1", "\\g<1>", "%s"])

@@ -19,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.quality.measuring import Flag, Unmeasured
 from ocr_pipeline.tables import TEST_QUALITY
 
@@ -183,6 +183,35 @@ def test_problems_that_cannot_be_measured_have_a_reason(tmp_path: Path) -> None:
     assert account["dropped"] == dict.fromkeys(reasons.values(), 1)
     for name in reasons:
         assert (rows[name]["tpr"], rows[name]["tnr"], rows[name]["band"]) == (None, None, None)
+
+
+def test_a_test_of_ten_megabytes_is_measured_as_any_other(tmp_path: Path) -> None:
+    """Its bytes are counted, and it tells right from wrong."""
+    large = "1 " * 5_000_000
+    programs = [
+        ("right", "python", "print(len(input().split()))", True),
+        ("wrong", "python", "print(len(input()[:1000].split()))", False),
+    ]
+    rows, _ = measure(tmp_path, {"p": [("1 1", "2"), (large, "5000000")]}, {"p": programs}, "--mutants", "0")
+    assert (rows["p"]["right_passed"], rows["p"]["wrong_failed"]) == (1, 1)
+    assert rows["p"]["bytes"] > len(large)
+
+
+@pytest.mark.parametrize("words", [["--max-tests", "1"], ["--stop-at-first-failure"]])
+def test_options_that_would_leave_tests_out_are_refused(words: list[str], tmp_path: Path) -> None:
+    """An option of the judge that changes nothing here is not taken in silence."""
+    given = written(tmp_path, {"p": RISING}, {"p": PROGRAMS})
+    done = CliRunner().invoke(build_app(["test-quality"]), [*given, *words])
+    assert isinstance(done.exception, OptionError)
+    assert words[0].removeprefix("--").replace("-", "_") in str(done.exception)
+
+
+@pytest.mark.parametrize("spelling", ["--generated-tests", "--generated_tests"])
+def test_both_spellings_of_a_table_are_taken(spelling: str, tmp_path: Path) -> None:
+    """Options have hyphens; the table's own name is taken, too."""
+    given = written(tmp_path, {"p": RISING}, {"p": PROGRAMS})
+    words = [*given, spelling, str(generated(tmp_path, *ANY)), "--mutants", "0"]
+    assert CliRunner().invoke(build_app(["test-quality"]), words).exit_code == 0
 
 
 def test_programs_are_chosen_fairly_and_counted_once(tmp_path: Path) -> None:
@@ -423,4 +452,4 @@ def test_samples_are_judged_by_the_tests_of_a_policy(tmp_path: Path) -> None:
     assert verdicts == [("accepted", 2), ("wrong_answer", 3), ("wrong_answer", 1)]
     done = CliRunner().invoke(build_app(["judge"]), [*words, "--tests-policy=all"])
     assert isinstance(done.exception, InputError)
-    assert "give --generated_tests" in str(done.exception)
+    assert "give --generated-tests" in str(done.exception)
