@@ -30,12 +30,12 @@ __all__ = ["REWARD_TABLES", "Attempts", "Evidence", "rewards"]
 
 CARRIED: Final[Mapping[str, frozenset[str]]] = {
     Format.VERL: frozenset({Checker.TOKENS, Checker.FLOAT}),
-    Format.RLLM: frozenset({Checker.TOKENS, Checker.FLOAT}),
+    Format.RLLM: frozenset({Checker.TOKENS}),
     Format.NEMO_GYM: frozenset({Checker.TOKENS}),
     Format.PRIME_RL: frozenset({Checker.TOKENS, Checker.FLOAT, Checker.CASE_INSENSITIVE, Checker.UNORDERED}),
 }
-"""What graders compare: NeMo Gym's knows no tolerance (it refuses right answers of float problems), none of the first
-three ignores case or order."""
+"""What graders compare: those of rllm and NeMo Gym know no tolerance (they refuse right answers of float problems), none of
+the first three ignores case or order."""
 VERL_SOURCES: Final = {"code_contests": "codecontests", "apps": "apps", "codeforces": "codeforces", "taco": "taco"}
 """Data sources for which verl grades programs; others take the grader of ``codecontests``, which is the same."""
 RLLM_LISTS: Final = {"taco", "apps", "code_contests"}

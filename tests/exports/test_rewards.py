@@ -190,11 +190,12 @@ def test_what_our_judge_knows_is_carried_to_it(tmp_path: Path) -> None:
 
 
 def test_a_tolerance_is_not_for_every_grader(tmp_path: Path) -> None:
-    """NeMo Gym's grader would refuse right answers of a float problem; verl's has a tolerance."""
+    """The graders of NeMo Gym and rllm would refuse right answers of a float problem; verl's has a tolerance."""
     folder = put_problems(tmp_path, [problem("1", checker="float")], cases_for("1", *sums(5)))
     assert run("export", folder, "--format", "verl", "--out", tmp_path / "out")["kept"] == 1
-    account = run("export", folder, "--format", "nemo-gym", "--out", tmp_path / "out")
-    assert account["dropped"] == {"checker_not_carried": 1}
+    for form in ("nemo-gym", "rllm"):
+        account = run("export", folder, "--format", form, "--out", tmp_path / form)
+        assert account["dropped"] == {"checker_not_carried": 1}
     known = run("export", folder, "--format", "nemo-gym", "--out", tmp_path / "out", "--no-strict-checkers")
     assert known["kept"] == 1
 
