@@ -404,6 +404,22 @@ REVIEWS: Final = Table(
     ),
 )
 
+FINDINGS: Final = replace(
+    REVIEWS,
+    name="findings",
+    description="Decisions of people on programs and tests, append-only: is a program that survives, or a test, wrong?",
+    schema=_schema(
+        _column("pair_key", NAME, "Hash of the kind, the problem and the program or test."),
+        _column("kind", NAME, "survivor (a wrong program that passes every test) or test (right programs fail it)."),
+        _column("decision", NAME, "wrong or right, of the program or the test, or withdrawn."),
+        _column("reviewer", NAME, "Who decided."),
+        _column("reviewed_at", pa.timestamp("ms", tz="UTC"), "When."),
+        _column("left_id?", NAME, "The problem."),
+        _column("right_id?", NAME, "The program (solution_id) or the test (test_id)."),
+        _column("note?", TEXT, "What the reviewer wrote."),
+    ),
+)
+
 RESPONSES: Final = Table(
     name="responses",
     description="What the teacher answered: one row per request, failures included. The long text stands here once.",
@@ -944,6 +960,7 @@ TABLES: Final[dict[str, Table]] = {
         SYNTHETIC_TESTS,
         SYNTHETIC_SOLUTIONS,
         REVIEWS,
+        FINDINGS,
         TEST_TRUST,
         TEST_QUALITY,
         RESPONSES,

@@ -96,11 +96,11 @@ class Reviews:
         return f"`{key}`" + (f" ({' and '.join(ids)})" if ids else "")
 
 
-def read_reviews(source: ReviewSource) -> Reviews:
+def read_reviews(source: ReviewSource, words: type[StrEnum] = ReviewDecision) -> Reviews:
     """Read reviews from Parquet (a file or a folder), JSONL or CSV, or from rows at hand.
 
     Needed columns: ``pair_key`` and ``decision``; ``reviewer`` and ``reviewed_at`` where there are any. Among equal
-    times the later row counts.
+    times the later row counts. ``words`` are the decisions there are.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def read_reviews(source: ReviewSource) -> Reviews:
     problem_ids: dict[str, tuple[str, str]] = {}
     invalid = 0
     for row in ordered:
-        key, decision = _text(row.get("pair_key")), _decision(row.get("decision"))
+        key, decision = _text(row.get("pair_key")), _decision(row.get("decision"), words)
         if not key or decision is None:
             invalid += 1
             continue
@@ -201,9 +201,9 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _decision(value: object) -> ReviewDecision | None:
+def _decision(value: object, words: type[StrEnum]) -> Any:  # noqa: ANN401 - one of the words, or nothing
     word = _text(value).lower()
-    return ReviewDecision(word) if word in set(ReviewDecision) else None
+    return words(word) if word in set(words) else None
 
 
 def _time(value: object) -> datetime:

@@ -11,7 +11,7 @@ Where ``OCR_PIPELINE_LEDGER`` names a database, each row is durable there first,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,12 +26,14 @@ from ocr_pipeline.errors import InputError, OvertakenError
 from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
 from ocr_pipeline.store import Store
 from ocr_pipeline.store.postgres import Database, database_url
-from ocr_pipeline.tables import REVIEWS
+from ocr_pipeline.tables import REVIEWS, Table
 
 __all__ = [
     "Agreement",
+    "Finding",
     "PairKind",
     "Review",
+    "SubjectKind",
     "agreements",
     "append_reviews",
     "last_standing",
@@ -60,13 +62,30 @@ class PairKind(StrEnum):
     CONTAMINATION = "contamination"
 
 
+class SubjectKind(StrEnum):
+    """What else a person decides about; such decisions are in ``findings``."""
+
+    SURVIVOR = "survivor"
+    """A program that its source calls wrong and that passes every test."""
+    TEST = "test"
+    """A test that correct reference solutions fail."""
+
+
+class Finding(StrEnum):
+    """What a person says of a program or a test."""
+
+    WRONG = "wrong"
+    RIGHT = "right"
+    WITHDRAWN = "withdrawn"
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One decision of one person on one pair of texts."""
+    """One decision of one person on one pair of texts, or on a program or test of a problem."""
 
     pair_key: str
-    kind: PairKind
-    decision: ReviewDecision
+    kind: PairKind | SubjectKind
+    decision: ReviewDecision | Finding
     reviewer: str
     reviewed_at: datetime
     left_id: str | None = None
@@ -85,8 +104,8 @@ class Agreement:
     """Cohen's kappa: agreement beyond chance; ``None`` when chance alone explains it all."""
 
 
-def append_reviews(store: Store, reviews: Sequence[Review]) -> None:
-    """Add rows to the table of reviews, all or none, without touching those that are there.
+def append_reviews(store: Store, reviews: Sequence[Review], table: Table = REVIEWS) -> None:
+    """Add rows to the table of reviews, or to that of findings, all or none, without touching those that are there.
 
     Where another machine was faster, they are added to what it wrote.
 
@@ -100,7 +119,7 @@ def append_reviews(store: Store, reviews: Sequence[Review]) -> None:
     added = pa.Table.from_pylist([asdict(review) for review in reviews], schema=REVIEWS.schema)
     for attempt in range(MOST_OVERTAKEN + 1):
         try:
-            _append(store, added)
+            _append(store, added, table)
         except OvertakenError:
             if attempt == MOST_OVERTAKEN:
                 raise
@@ -108,10 +127,10 @@ def append_reviews(store: Store, reviews: Sequence[Review]) -> None:
             return
 
 
-def _append(store: Store, added: pa.Table) -> None:
-    url = database_url()
-    with store.writer(REVIEWS, config={}, code_version=FORMAT) as writer:  # its lock also covers the reading
-        rows = pa.concat_tables([stored_reviews(store), added])
+def _append(store: Store, added: pa.Table, table: Table = REVIEWS) -> None:
+    url = database_url() if table is REVIEWS else None
+    with store.writer(table, config={}, code_version=FORMAT) as writer:  # its lock also covers the reading
+        rows = pa.concat_tables([stored_reviews(store, table), added])
         if url is not None:
             rows = _kept_in_database(url, rows)
         writer.write(rows)
@@ -157,23 +176,26 @@ def _kept_in_database(url: str, rows: pa.Table) -> pa.Table:
     )
 
 
-def stored_reviews(store: Store) -> pa.Table:
+def stored_reviews(store: Store, table: Table = REVIEWS) -> pa.Table:
     """Return every row of the table of reviews, in the order of writing; none when there is no table."""
-    if store.manifest(REVIEWS) is None:
-        return REVIEWS.schema.empty_table()
-    return store.open(REVIEWS).to_table().cast(REVIEWS.schema)
+    if store.manifest(table) is None:
+        return table.schema.empty_table()
+    return store.open(table).to_table().cast(table.schema)
 
 
-def standing(store: Store) -> Reviews:
+def standing(store: Store, table: Table = REVIEWS) -> Reviews:
     """Return the vote of every reviewer that stands now."""
-    return read_reviews(stored_reviews(store).select(VOTE_COLUMNS))
+    words = ReviewDecision if table is REVIEWS else Finding
+    return read_reviews(stored_reviews(store, table).select(VOTE_COLUMNS), words)
 
 
-def last_standing(rows: pa.Table, reviewer: str) -> Review | None:
-    """Return the latest decision of a reviewer that was not taken back."""
+def last_standing(rows: pa.Table, reviewer: str, among: Collection[str] | None = None) -> Review | None:
+    """Return the latest decision of a reviewer that was not taken back, on one of some keys where they are given."""
     latest: dict[str, Review] = {}
     own = rows.filter(pc.equal(rows["reviewer"], reviewer))
     for row in sorted(own.to_pylist(), key=lambda row: row["reviewed_at"]):
+        if among is not None and row["pair_key"] not in among:
+            continue
         latest.pop(row["pair_key"], None)
         if row["decision"] != ReviewDecision.WITHDRAWN:
             latest[row["pair_key"]] = _review(row)
@@ -181,7 +203,10 @@ def last_standing(rows: pa.Table, reviewer: str) -> Review | None:
 
 
 def _review(row: dict[str, Any]) -> Review:
-    return Review(**(row | {"kind": PairKind(row["kind"]), "decision": ReviewDecision(row["decision"])}))
+    is_pair = row["kind"] in set(PairKind)
+    kind = PairKind(row["kind"]) if is_pair else SubjectKind(row["kind"])
+    decision = ReviewDecision(row["decision"]) if is_pair else Finding(row["decision"])
+    return Review(**(row | {"kind": kind, "decision": decision}))
 
 
 def agreements(reviews: Reviews) -> list[Agreement]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from ocr_pipeline.similarity import ReviewDecision, Reviews
 from ocr_pipeline.store import Store
@@ -56,6 +56,17 @@ class Pair:
     """How far the cosine lies from the threshold."""
 
 
+class HasKey(Protocol):
+    """Something that is decided one by one."""
+
+    @property
+    def pair_key(self) -> str:
+        """Hash of its content."""
+
+
+Keyed = TypeVar("Keyed", bound=HasKey)
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far the review has come."""
@@ -75,8 +86,8 @@ def uncertain_pairs(store: Store) -> list[Pair]:
     return list({pair.pair_key: pair for pair in reversed(ordered)}.values())[::-1]
 
 
-def queue_for(reviewer: str, pairs: Iterable[Pair], reviews: Reviews, skipped: Collection[str] = ()) -> list[Pair]:
-    """Return the pairs a reviewer has not decided.
+def queue_for(reviewer: str, pairs: Iterable[Keyed], reviews: Reviews, skipped: Collection[str] = ()) -> list[Keyed]:
+    """Return the pairs, or whatever else is decided one by one, that a reviewer has not decided.
 
     First those on which others disagree, then those nobody decided, then those that want a second opinion; what the
     reviewer skipped comes last.
@@ -85,7 +96,7 @@ def queue_for(reviewer: str, pairs: Iterable[Pair], reviews: Reviews, skipped: C
     order = {key: place for place, key in enumerate(skipped)}
     disputed = reviews.disputed
 
-    def place(pair: Pair) -> tuple[int, int]:
+    def place(pair: Keyed) -> tuple[int, int]:
         if pair.pair_key in order:
             return 3, order[pair.pair_key]
         if pair.pair_key in disputed:
@@ -95,7 +106,7 @@ def queue_for(reviewer: str, pairs: Iterable[Pair], reviews: Reviews, skipped: C
     return sorted(waiting, key=place)
 
 
-def progress_of(reviewer: str, pairs: Sequence[Pair], reviews: Reviews) -> Progress:
+def progress_of(reviewer: str, pairs: Sequence[HasKey], reviews: Reviews) -> Progress:
     """Count the pairs that are decided."""
     votes = [reviews.votes.get(pair.pair_key, {}) for pair in pairs]
     disputed = reviews.disputed

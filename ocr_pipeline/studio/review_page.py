@@ -1,98 +1,72 @@
-"""The review page: one pair at a time, its evidence, the two texts side by side, and a key for each decision.
+"""The review page: some questions ahead with their cards, decisions stored in their order, the last one taken back.
 
-Each button belongs to the pair it was drawn for: a key pressed while the next pair is on its way decides nothing.
+The page in the browser (``static/studio.js``) shows the next card before the server knows of the decision on the last one;
+so every decision names what it is about, and a key pressed twice decides two things that were seen.
 """
 
 from __future__ import annotations
 
 import getpass
-import html
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import quote
 
-from ocr_pipeline.errors import PipelineError
-from ocr_pipeline.similarity import ReviewDecision, Reviews
-from ocr_pipeline.similarity.profile import spoken
-from ocr_pipeline.store import Store
-from ocr_pipeline.studio.decisions import PairKind, Review, agreements, append_reviews, last_standing, stored_reviews
-from ocr_pipeline.studio.difference import side_by_side
-from ocr_pipeline.studio.queue import Pair, progress_of, queue_for
-from ocr_pipeline.studio.session import benchmark_folder, open_store, pairs_of, reviews_of
-from ocr_pipeline.studio.texts import Statement, statements_of
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.studio.decisions import Agreement, Review, agreements, append_reviews, last_standing, stored_reviews
+from ocr_pipeline.studio.markup import Html, escaped, link, page
+from ocr_pipeline.studio.queue import progress_of, queue_for
+from ocr_pipeline.studio.queues import QUEUES, Item, Queue, card_of, word_of
+from ocr_pipeline.studio.root import Root
 
-__all__ = ["review_page"]
+__all__ = ["decide", "next_items", "queue_named", "review_page", "undo"]
 
-STYLE: Final = """<style>
-.statement { white-space: pre-wrap; overflow-wrap: anywhere; font: 0.86rem/1.5 ui-monospace, monospace;
-  border: 1px solid rgba(128, 128, 128, .35); border-radius: .5rem; padding: .8rem 1rem; margin: 0;
-  max-height: 60vh; overflow-y: auto; }
-.statement mark { background: rgba(255, 193, 7, .45); color: inherit; border-radius: .2rem; }
-.stMainBlockContainer { padding-top: 3.5rem; }
-.facts { opacity: .75; font-size: .85rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
-[data-testid="stToastContainer"] { top: auto; bottom: 1rem; }
-</style>"""
+MOST_AHEAD: Final = 100
+MOST_NOTE: Final = 2_000
+LONGEST_NAME: Final = 80
+WITHDRAWN: Final = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """A decision that a key makes."""
+def queue_named(name: str) -> Queue:
+    """Return a queue.
 
-    label: str
-    key: str
-    decision: ReviewDecision
-
-
-CHOICES: Final[Mapping[PairKind, tuple[_Choice, _Choice]]] = {
-    PairKind.DUPLICATE: (
-        _Choice("Duplicate", "D", ReviewDecision.DUPLICATE),
-        _Choice("Distinct", "N", ReviewDecision.DISTINCT),
-    ),
-    PairKind.CONTAMINATION: (
-        _Choice("Contaminated", "D", ReviewDecision.DUPLICATE),
-        _Choice("Clean", "N", ReviewDecision.DISTINCT),
-    ),
-}
-SAID: Final = {"rating": "rating", "n_tests": "tests:", "license": "licence"}
-SKIP_KEY: Final = "S"
-UNDO_KEY: Final = "U"
+    Raises
+    ------
+    InputError
+        When there is none of that name.
+    """
+    if name not in QUEUES:
+        message = f"there is no queue `{name}`; there are {', '.join(QUEUES)}"
+        raise InputError(message)
+    return QUEUES[name]
 
 
-def review_page() -> None:
-    """Show the reviewer's next pair."""
-    import streamlit as st
-
-    store = open_store()
-    st.html(STYLE)
-    pairs, votes = pairs_of(store), reviews_of(store)
-    wide, narrow = st.columns([5, 1], vertical_alignment="bottom")
-    with narrow:
-        reviewer = _ask_reviewer()
-    with wide:
-        _show_progress(pairs, votes, reviewer)
-    if problem := st.session_state.pop("problem", None):
-        st.error(problem)
-    queue = queue_for(reviewer, pairs, votes, st.session_state.get("skipped", ()))
-    if not pairs:
-        st.info("There is no uncertain pair. Materialize `duplicate_pairs` and `contamination`, then reload this page.")
-    elif not queue:
-        st.success("You have decided every pair. Materialize `duplicate_pairs` and `contamination` again to apply it.")
-        _show_buttons(store, None, reviewer)
-    else:
-        _show_pair(store, queue[0], votes, reviewer)
-
-
-def _ask_reviewer() -> str:
-    import streamlit as st
-
-    suggested = st.query_params.get("reviewer") or _user_name()
-    explained = "Your name stands beside each of your decisions. A second reviewer uses another name."
-    name = st.text_input("Reviewer", value=suggested, key="reviewer", max_chars=80, help=explained).strip()
-    if name:
-        st.query_params["reviewer"] = name
-    return name
+def review_page(root: Root, name: str, reviewer: str | None) -> str:
+    """Return the page of a queue; what it asks comes by :func:`next_items`."""
+    sizes = {queue.name: len(root.items(queue)) for queue in QUEUES.values()}
+    queue = queue_named(name or next((each for each, size in sizes.items() if size), "duplicates"))
+    who = _user_name() if reviewer is None else reviewer
+    tabs = "".join(
+        f"<span class='{'here' if each is queue else ''}'>{link('/review', f'{each.title} ({sizes[each.name]:,})', queue=each.name, reviewer=who)}</span>"
+        for each in QUEUES.values()
+    )
+    buttons = "".join(
+        f"<button data-decision='{choice.decision}' data-key='{choice.key}' hidden>{choice.label}<kbd>{choice.key.upper()}</kbd></button>"
+        for choice in queue.choices
+    )
+    finished = "You have decided everything here." if sizes[queue.name] else "There is nothing to ask here."
+    body = f"""<div class='tabs'>{tabs}</div>
+<section id='review' data-queue='{queue.name}'>
+<div class='bar'><span id='progress' class='facts'></span>
+<label>Reviewer <input id='reviewer' value='{escaped(who)}' maxlength='{LONGEST_NAME}' size='12'></label></div>
+<progress id='share' value='0' max='1'></progress><p id='problem' class='problem' role='alert'></p>
+<div id='card'></div>
+<div class='bar'>{buttons}<button id='skip' data-key='s'>Skip<kbd>S</kbd></button>
+<button id='undo' data-key='u'>Undo<kbd>U</kbd></button>
+<input id='note' placeholder='note (optional)' maxlength='{MOST_NOTE}' size='30'><span id='said' class='facts'></span></div>
+<template id='finished'><h1>{finished}</h1><p class='facts'>{escaped(queue.empty)}{" again to apply it" if sizes[queue.name] else ", then reload this page"}.</p></template>
+</section>"""
+    return page("review", queue.title, body)
 
 
 def _user_name() -> str:
@@ -102,152 +76,99 @@ def _user_name() -> str:
         return ""
 
 
-def _show_progress(pairs: list[Pair], votes: Reviews, reviewer: str) -> None:
-    import streamlit as st
-
-    done = progress_of(reviewer, pairs, votes)
-    share = done.decided_by_reviewer / done.pairs if done.pairs else 0.0
-    parts = [f"**{done.decided_by_reviewer:,} of {done.pairs:,}** decided by {reviewer or 'you'}"]
-    parts.append(f"{done.decided_by_anyone:,} by anyone")
-    if done.disputed:
-        parts.append(f"{done.disputed:,} disputed")
-    parts += [
-        f"{' and '.join(one.reviewers)} agree on {one.agreed:,} of {one.pairs:,}"
-        + ("" if one.kappa is None else f" (κ {one.kappa:.2f})")
-        for one in agreements(votes)
-    ]
-    st.progress(share, text=" · ".join(parts))
+def next_items(root: Root, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the next items of a reviewer, without those that the page has, with their cards."""
+    queue, reviewer = queue_named(body["queue"]), _reviewer(body)
+    votes = root.votes(queue)
+    have = set(body.get("have") or ())
+    waiting = queue_for(reviewer, root.items(queue), votes, tuple(body.get("skipped") or ()))
+    limit = min(int(body.get("limit") or MOST_AHEAD), MOST_AHEAD)
+    chosen = [item for item in waiting if item.pair_key not in have][:limit]
+    return {
+        "items": [_shown(root, queue, item, reviewer) for item in chosen],
+        "progress": _progress(root, queue, reviewer),
+    }
 
 
-def _show_pair(store: Store, pair: Pair, votes: Reviews, reviewer: str) -> None:
-    import streamlit as st
+def decide(root: Root, body: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
+    """Store decisions, all or none.
 
-    if pair.kind is PairKind.DUPLICATE:
-        st.subheader("Are these the same problem?", anchor=False)
-    else:
-        st.subheader(f"Is the problem on the left in {pair.benchmark}?", anchor=False)
-    _show_evidence(pair, votes, reviewer)
-    _show_buttons(store, pair, reviewer)
-    left, right = statements_of(store, pair, benchmark_folder())
-    marked = side_by_side(left.text, right.text) if left and right else (_plain(left), _plain(right))
-    columns = st.columns(2)
-    for column, name, statement, text in zip(
-        columns, (pair.left_id, pair.right_id), (left, right), marked, strict=True
-    ):
-        with column:
-            st.html(_statement_html(name, statement, text))
-
-
-def _show_evidence(pair: Pair, votes: Reviews, reviewer: str) -> None:
-    import streamlit as st
-
-    tests = {True: "the same", False: "different, or none in common", None: "not comparable"}[pair.tests_equal]
-    by = (
-        f" (by {pair.decided_by} `{pair.rule}`)" if pair.rule else f" (by {pair.decided_by})" if pair.decided_by else ""
-    )
-    compared = [f"known answers **{tests}**"] if pair.kind is PairKind.DUPLICATE else []
-    facts = [
-        f"cosine **{pair.cosine:.4f}**",
-        f"lexical similarity **{pair.lexical:.2f}**",
-        *compared,
-        f"the pipeline says **{_word(pair, pair.decision) if pair.decision else 'undecided'}**{by}",
-    ]
-    others = {who: vote for who, vote in votes.votes.get(pair.pair_key, {}).items() if who != reviewer}
-    if len(set(others.values())) > 1:  # one other opinion is kept back, so that the second one is independent
-        facts.append("**other reviewers disagree**")
-    st.markdown(" · ".join(facts))
-    if pair.evidence:
-        st.html(f"<p class='facts'>Evidence: {html.escape(spoken(pair.evidence))}</p>")
-    if pair.span:
-        st.html(f"<p class='facts'>Both say: <q>{html.escape(pair.span)}</q></p>")
+    Raises
+    ------
+    InputError
+        When one is not of this queue, or nobody says who decides.
+    StoreError
+        When the data root cannot be written.
+    """
+    queue, reviewer = queue_named(body["queue"]), _reviewer(body)
+    if not reviewer:
+        raise InputError("nobody says who decides; give a name")
+    known = {item.pair_key: item for item in root.items(queue)}
+    moment = now or datetime.now(UTC)
+    reviews = [_review(queue, known, reviewer, moment, one) for one in body.get("decisions") or ()]
+    append_reviews(root.store, reviews, queue.table)
+    return {"progress": _progress(root, queue, reviewer)}
 
 
-def _word(pair: Pair, decision: ReviewDecision) -> str:
-    labels = {choice.decision: choice.label.lower() for choice in CHOICES[pair.kind]}
-    return labels.get(decision, decision.value)
+def _review(queue: Queue, known: Mapping[str, Item], reviewer: str, moment: datetime, one: Mapping[str, Any]) -> Review:
+    words = {choice.decision.value: choice.decision for choice in queue.choices}
+    item, decision = known.get(str(one.get("key"))), words.get(str(one.get("decision")))
+    if item is None or decision is None:
+        message = (
+            f"`{one.get('decision')}` on `{one.get('key')}` is not a decision of {queue.title.lower()}; reload the page"
+        )
+        raise InputError(message)
+    note = str(one.get("note") or "").strip()[:MOST_NOTE] or None
+    return Review(item.pair_key, item.kind, decision, reviewer, moment, item.left_id, item.right_id, note)
 
 
-def _show_buttons(store: Store, pair: Pair | None, reviewer: str) -> None:
-    import streamlit as st
-
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if pair is not None:
-            for choice in CHOICES[pair.kind]:
-                st.button(
-                    choice.label,
-                    key=f"{choice.decision}-{pair.pair_key}",
-                    shortcut=choice.key,
-                    disabled=not reviewer,
-                    on_click=_decide,
-                    args=(store, pair, choice.decision, reviewer),
-                )
-            st.button("Skip", key=f"skip-{pair.pair_key}", shortcut=SKIP_KEY, on_click=_skip, args=(pair,))
-        st.button("Undo", key="undo", shortcut=UNDO_KEY, on_click=_undo, args=(store, reviewer))
-        if pair is not None:
-            st.text_input(
-                "Note", key=f"note-{pair.pair_key}", placeholder="note (optional)", label_visibility="collapsed"
-            )
-
-
-def _decide(store: Store, pair: Pair, decision: ReviewDecision, reviewer: str) -> None:
-    import streamlit as st
-
-    note = st.session_state.get(f"note-{pair.pair_key}", "").strip() or None
-    review = Review(pair.pair_key, pair.kind, decision, reviewer, datetime.now(UTC), pair.left_id, pair.right_id, note)
-    _store(store, review, f"{_word(pair, decision).capitalize()}: {pair.left_id} and {pair.right_id}")
-
-
-def _skip(pair: Pair) -> None:
-    import streamlit as st
-
-    skipped = [key for key in st.session_state.get("skipped", ()) if key != pair.pair_key]
-    st.session_state["skipped"] = [*skipped, pair.pair_key]
-
-
-def _undo(store: Store, reviewer: str) -> None:
-    """Take back the reviewer's latest standing decision, of this visit or an earlier one."""
-    import streamlit as st
-
-    last = last_standing(stored_reviews(store), reviewer)
+def undo(root: Root, body: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
+    """Take back the reviewer's latest standing decision of this queue, of this visit or an earlier one."""
+    queue, reviewer = queue_named(body["queue"]), _reviewer(body)
+    items = {item.pair_key: item for item in root.items(queue)}
+    stored = stored_reviews(root.store, queue.table)
+    last = last_standing(stored, reviewer, among=items.keys())
     if last is None:
-        st.toast("There is nothing to undo.")
-        return
+        return {"item": None, "said": "There is nothing to undo.", "progress": _progress(root, queue, reviewer)}
+    words = type(last.decision)
     withdrawn = Review(
         last.pair_key,
         last.kind,
-        ReviewDecision.WITHDRAWN,
+        words(WITHDRAWN),
         reviewer,
-        datetime.now(UTC),
+        now or datetime.now(UTC),
         last.left_id,
         last.right_id,
     )
-    _store(store, withdrawn, f"Taken back: {last.decision} on {last.left_id} and {last.right_id}")
-    st.session_state["skipped"] = [key for key in st.session_state.get("skipped", ()) if key != last.pair_key]
+    append_reviews(root.store, [withdrawn], queue.table)
+    item = items[last.pair_key]
+    said = f"Taken back: {word_of(queue, last.decision)} on {last.left_id} and {last.right_id}"
+    return {
+        "item": _shown(root, queue, item, reviewer),
+        "said": said,
+        "progress": _progress(root, queue, reviewer),
+    }
 
 
-def _store(store: Store, review: Review, message: str) -> None:
-    import streamlit as st
-
-    try:
-        append_reviews(store, [review])
-    except PipelineError as error:
-        st.session_state["problem"] = f"Not stored: {error}"
-        return
-    st.toast(message)
+def _reviewer(body: Mapping[str, Any]) -> str:
+    return str(body.get("reviewer") or "").strip()[:LONGEST_NAME]
 
 
-def _statement_html(name: str, statement: Statement | None, marked: str) -> str:
-    if statement is None:
-        return f"<p class='facts'><b>{html.escape(name)}</b> · its statement is not in this data root</p>"
-    shown = html.escape(name)  # only what was ingested has a history
-    history = f"<a href='browse?id={quote(name)}' target='_blank'>{shown}</a>" if statement.facts else shown
-    facts = " · ".join([f"<b>{history}</b>", *(_fact(fact, value) for fact, value in statement.facts.items())])
-    return f"<p class='facts'>{facts}</p><div class='statement'>{marked}</div>"
+def _shown(root: Root, queue: Queue, item: Item, reviewer: str) -> dict[str, Any]:
+    card: Html = card_of(root.store, root.benchmarks, queue, item, root.votes(queue), reviewer)
+    return {
+        "key": item.pair_key,
+        "html": card,
+        "choices": [[choice.label, choice.decision.value] for choice in queue.choices],
+    }
 
 
-def _plain(statement: Statement | None) -> str:
-    return html.escape(statement.text) if statement else ""
+def _progress(root: Root, queue: Queue, reviewer: str) -> dict[str, Any]:
+    votes = root.votes(queue)
+    told = [_agreement(one) for one in agreements(votes)]
+    return asdict(progress_of(reviewer, root.items(queue), votes)) | {"agreements": told}
 
 
-def _fact(name: str, value: Any) -> str:  # noqa: ANN401 - any scalar of the table
-    return html.escape(f"{SAID.get(name, '')} {value}".strip())
+def _agreement(one: Agreement) -> str:
+    chance = "" if one.kappa is None else f" (κ {one.kappa:.2f})"
+    return f"{' and '.join(one.reviewers)} agree on {one.agreed:,} of {one.pairs:,}{chance}"
