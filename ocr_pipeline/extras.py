@@ -12,7 +12,6 @@ EXTRAS: Final = {
     "peft": "train",
     "psycopg": "postgres",
     "ray": "ray",
-    "streamlit": "studio",
 }
 """Each package and the extra of pyproject.toml that brings it."""
 

@@ -31,9 +31,7 @@ __all__ = ["LOOPBACK", "build_app"]
 Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 STATIC: Final = {"studio.css": "text/css", "studio.js": "text/javascript"}
-POLICY: Final = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
+POLICY: Final = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 """No script but our own runs, whatever a statement holds."""
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,

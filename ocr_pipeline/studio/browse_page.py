@@ -16,6 +16,7 @@ from ocr_pipeline.events import Event
 from ocr_pipeline.evidence import explain
 from ocr_pipeline.judge.sandbox import require_hidden
 from ocr_pipeline.judge.showing import Showing, shown_output
+from ocr_pipeline.judge.tasks import close_workplaces
 from ocr_pipeline.judge.verdicts import Candidate, JudgeConfig, ProblemSpec, Test
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio.catalogue import LISTS, PAGE_ROWS, Listing, listing, partitions_of
@@ -269,11 +270,13 @@ def got_html(store: Store, sample_id: str) -> Html:
         raise InputError(message)
     spec, candidate, config = ProblemSpec.of_row(problem), Candidate(row["language"], row["code"]), JudgeConfig()
     rows = []
-    for name in [one for one in failed if one in found][:MOST_RUN]:
-        test = found[name]
-        given = Test(name, test["input"] or "", test["expected"] or "")
-        _, got = shown_output(Showing(name, spec, candidate, given), config=config)
-        rows.append([name, _clipped(given.input), _clipped(given.expected), pre(got)])
+    try:
+        for name in [one for one in failed if one in found][:MOST_RUN]:
+            given = Test(name, found[name]["input"] or "", found[name]["expected"] or "")
+            _, got = shown_output(Showing(name, spec, candidate, given), config=config)
+            rows.append([name, _clipped(given.input), _clipped(given.expected), pre(got)])
+    finally:
+        close_workplaces()  # the next question may come in another thread
     return table(("test", "input", "expected", "got"), rows)
 
 

@@ -8,13 +8,14 @@ from functools import cache
 from typing import Final
 from urllib.parse import quote, urlencode
 
-__all__ = ["Html", "code", "escaped", "link", "page", "pre", "table", "word"]
+__all__ = ["Html", "code", "code_style", "escaped", "link", "options", "page", "pre", "table", "word"]
 
 PAGES: Final = (("review", "Review"), ("browse", "Browse"), ("funnel", "Funnel"))
-GOOD: Final = frozenset({"accepted", "kept", "ok", "clean", "trusted", "strong", "unique", "right"})
-WARM: Final = frozenset({"not_run", "undecided", "unchecked", "fair", "no_test_to_show", "not_drawn", "one_sided"})
+GOOD: Final = frozenset({"accepted", "answered", "kept", "ok", "clean", "trusted", "strong", "unique", "right"})
+WARM: Final = frozenset(
+    {"not_run", "undecided", "unchecked", "fair", "no_test_to_show", "not_drawn", "one_sided", "unlabelled"}
+)
 LANGUAGES: Final = {"python": "python", "python2": "python", "cpp": "cpp", "java": "java"}
-STYLES: Final = {"default": "", "github-dark": "@media (prefers-color-scheme: dark)"}
 
 
 class Html(str):
@@ -99,7 +100,7 @@ def page(here: str, title: str, body: str) -> str:
     links = "".join(f"<a href='/{path}' class='{'here' if path == here else ''}'>{label}</a>" for path, label in PAGES)
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
+        "<meta name='viewport' content='width=device-width'><link rel='icon' href='data:,'>"
         f"<title>{html.escape(title)} · ocr-pipeline studio</title>"
         "<link rel='stylesheet' href='/static/studio.css'><link rel='stylesheet' href='/static/code.css'>"
         "<script src='/static/studio.js' defer></script></head>"

@@ -60,10 +60,10 @@ def review_page(root: Root, name: str, reviewer: str | None) -> str:
 <div class='bar'><span id='progress' class='facts'></span>
 <label>Reviewer <input id='reviewer' value='{escaped(who)}' maxlength='{LONGEST_NAME}' size='12'></label></div>
 <progress id='share' value='0' max='1'></progress><p id='problem' class='problem' role='alert'></p>
-<div id='card'></div>
 <div class='bar'>{buttons}<button id='skip' data-key='s'>Skip<kbd>S</kbd></button>
 <button id='undo' data-key='u'>Undo<kbd>U</kbd></button>
 <input id='note' placeholder='note (optional)' maxlength='{MOST_NOTE}' size='30'><span id='said' class='facts'></span></div>
+<div id='card'></div>
 <template id='finished'><h1>{finished}</h1><p class='facts'>{escaped(queue.empty)}{" again to apply it" if sizes[queue.name] else ", then reload this page"}.</p></template>
 </section>"""
     return page("review", queue.title, body)

@@ -12,7 +12,7 @@ from ocr_pipeline.definitions import build_defs
 from ocr_pipeline.flow import FLOW
 from ocr_pipeline.tables import TABLES
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "ray", "streamlit", "trl", "matplotlib")
+HEAVY = ("torch", "transformers", "sentence_transformers", "ray", "trl", "matplotlib")
 NOT_ASSETS = {"reviews"}
 
 

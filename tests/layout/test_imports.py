@@ -71,7 +71,7 @@ ALLOWED = {
     ("synthesis", "teacher"),
 }
 """The teacher and the judge are also services that other steps ask; tables could not carry that."""
-HEAVY = {"accelerate", "datasets", "matplotlib", "pandas", "peft", "ray", "sentence_transformers", "streamlit"} | {
+HEAVY = {"accelerate", "datasets", "matplotlib", "pandas", "peft", "ray", "sentence_transformers"} | {
     "torch",
     "transformers",
     "trl",

@@ -45,6 +45,23 @@ def contaminated() -> dict[str, Any]:
     return row | decided | {"span": "letters of a word", "pair_key": pair_key(STATEMENTS[left], STATEMENTS[right])}
 
 
+def build_many(root: Path, texts: dict[str, str]) -> Store:
+    """Write problems of two data sets with the same numbers, and an uncertain pair for each number."""
+    store = Store(root)
+    for dataset in ("apps", "taco"):
+        rows = [problem(name, statement=text) for name, text in texts.items() if name.startswith(dataset)]
+        put(store, PROBLEMS, rows, {"dataset": dataset})
+    names = [name for name in texts if name.startswith("apps")]
+    pairs = [(name, name.replace("apps", "taco")) for name in names]
+    rows = [
+        {"left_id": left, "right_id": right, "pair_key": pair_key(texts[left], texts[right]), "cosine": 0.8}
+        | {"decision": "duplicate", "decided_by": "threshold", "lexical": 0.6}
+        for left, right in pairs
+    ]
+    put(store, DUPLICATE_PAIRS, rows, config={"threshold": THRESHOLD})
+    return store
+
+
 def build_root(root: Path, *pairs: dict[str, Any]) -> Store:
     """Write problems, pairs (all four when none are given) and one suspected contamination."""
     store = Store(root)

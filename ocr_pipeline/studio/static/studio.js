@@ -4,7 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const review = $("review");
 if (review) {
-  const queue = review.dataset.queue, AHEAD = 24, LOW = 12;
+  const queue = review.dataset.queue, AHEAD = 40, LOW = 30;
   let items = [], outbox = [], skipped = [], done = null, isLoading = false, isSending = false, isAtEnd = false, failure = "";
   const reviewer = () => $("reviewer").value.trim();
 
