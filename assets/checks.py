@@ -50,7 +50,7 @@ BY_PARTITION: Final = "by_partition"
 EVALUATED: Final = frozenset({AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED})
 Found = tuple[str, list[str]]
 """The version of a partition, and what is wrong with it."""
-ASSET_TABLES: Final = tuple(table for name, table in TABLES.items() if name != "reviews")
+ASSET_TABLES: Final = tuple(table for name, table in TABLES.items() if name not in {"reviews", "findings"})
 
 
 def build_checks(tables: Iterable[Table]) -> Iterator[dg.AssetChecksDefinition]:

@@ -13,7 +13,7 @@ from ocr_pipeline.flow import FLOW
 from ocr_pipeline.tables import TABLES
 
 HEAVY = ("torch", "transformers", "sentence_transformers", "ray", "trl", "matplotlib")
-NOT_ASSETS = {"reviews"}
+NOT_ASSETS = {"reviews", "findings"}
 
 
 @pytest.fixture(scope="module")
