@@ -38,6 +38,15 @@ SOURCES: Final = ("protocol.h", "sandbox.c", "forkserver.c", "threads.c", "drive
 CPP_FLAGS: Final = ("-O2", "-w", "-DONLINE_JUDGE", "-fno-allocation-dce")
 """As contest judges compile; but memory that a program asks for and never reads is asked for."""
 HEADER: Final = "bits/stdc++.h"
+KEPT_FROM_MACROS: Final = ("any", "sstream")
+"""The headers of g++'s library that break after `#define private public`, which contest programs write to reach a container."""
+KEEPING: Final = """\
+#pragma GCC system_header
+#pragma push_macro("private")
+#undef private
+#include_next <{name}>
+#pragma pop_macro("private")
+"""
 FREESTANDING: Final = (
     "-O2", "-Wall", "-ffreestanding", "-fno-builtin", "-fno-tree-loop-distribute-patterns", "-fno-stack-protector",
     "-fcf-protection=none" if platform.machine() == "x86_64" else "-mbranch-protection=none", "-fno-pic", "-fno-pie",
@@ -202,11 +211,14 @@ def precompiled_headers(dialect: str) -> Path:
     if compiler is None:
         message = "there is no g++; ask cpp_compiler() first"
         raise JudgeError(message)
-    target = headers_folder() / f"{_hash(compiler[1].encode(), ' '.join(CPP_FLAGS).encode())}-{dialect}"
+    parts = compiler[1], " ".join(CPP_FLAGS), *KEPT_FROM_MACROS, KEEPING
+    target = headers_folder() / f"{_hash(*(part.encode() for part in parts))}-{dialect}"
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as name:
             work = Path(name)
             (work / "bits").mkdir()
+            for header in KEPT_FROM_MACROS:
+                (work / header).write_text(KEEPING.format(name=header), encoding="utf-8")
             (work / "all.h").write_text(f"#include <{HEADER}>\n", encoding="utf-8")
             flags = [*CPP_FLAGS, f"-std={dialect}"]
             _compile([compiler[0], *flags, "-x", "c++-header", "all.h", "-o", f"{HEADER}.gch"], work)
