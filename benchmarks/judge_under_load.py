@@ -1,6 +1,6 @@
 """Whether the machine's load changes a verdict: submissions of contest packages, as the machine is and while others spin.
 
-    python benchmarks/judge_under_load.py DATA [--spinners 2] [--workers 2] [--only test_quality]
+    python benchmarks/judge_under_load.py DATA [--spinners 2] [--workers 2] [--only test_quality] [--without PROBLEM…]
 
 DATA is the folder of the public test data (``OCR_REAL_DATA`` of the tests). As its packages want it, the time limit of a problem
 is a multiple of the slowest accepted submission in whole seconds, for each language by itself, because the Python programs
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,6 +69,11 @@ class Packages:
         samples = pa.Table.from_pylist(list(submissions))
         judge(table.to_batches(), lambda _: self.tests.to_batches(), samples.to_batches(), config=config, writer=rows)
         return rows.rows
+
+    def without(self, names: Sequence[str]) -> Packages:
+        """Return the packages but for the problems whose ids end with one of these names."""
+        kept = [row for row in self.submissions if not row["problem_id"].endswith(tuple(f"/{name}" for name in names))]
+        return replace(self, submissions=kept)
 
     def of_language(self, language: str) -> list[Row]:
         """Return the submissions in a language."""
@@ -169,11 +174,14 @@ def main() -> None:
     parser.add_argument("--spinners", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", choices=list(READERS))
+    parser.add_argument(
+        "--without", nargs="*", default=[], help="problems to leave out, such as those of slow programs"
+    )
     options = parser.parse_args()
     config = MEASURING.replaced(workers=options.workers)
     failed = False
     for name in [options.only] if options.only else READERS:
-        packages = READERS[name](options.data)
+        packages = READERS[name](options.data).without(options.without)
         limits = packages.limits(config)
         passes = []
         for spinners in (0, options.spinners):

@@ -37,6 +37,14 @@ class Language(StrEnum):
     CPP = "cpp"
 
 
+JUDGED_LANGUAGES: Final = tuple(language.value for language in Language)
+"""What reference programs can be written in to be run here."""
+
+PYPY: Final = ("pypy", "pypy3")
+"""How a program asks for PyPy, whose speed some contest programs are made for."""
+
+PYTHONS: Final = ("python", *PYPY)
+
 CPP_DIALECTS: Final = ("gnu++17", "gnu++20", "gnu++23", "gnu++14")
 """What a C++ program may be written in: one that compiles in one of them compiles. Most contest code is C++17; C++20 and
 23 add headers, C++14 keeps what 17 removed."""

@@ -28,7 +28,6 @@ FEWEST_BITS: Final = 12
 MOST_SOLUTIONS: Final = 2
 """Of each problem: a solution marked as correct may be wrong."""
 BOTH_WAYS: Final = 2
-LANGUAGES: Final = ("cpp", "python")
 ACCEPTED: Final = "accepted"
 WRONG_ANSWER: Final = "wrong_answer"
 
@@ -113,7 +112,7 @@ def _solutions(batches: Iterable[pa.RecordBatch], wanted: Collection[str]) -> di
     for batch in batches:
         columns = (batch.column(name).to_pylist() for name in ("problem_id", "language", "code", "is_correct"))
         for problem_id, language, code, is_correct in zip(*columns, strict=True):
-            if problem_id in wanted and is_correct and language in LANGUAGES and code:
+            if problem_id in wanted and is_correct and language in JUDGED_LANGUAGES and code:
                 found[problem_id].append((language, code))
     return {problem_id: _first(programs) for problem_id, programs in found.items()}
 

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.generating.step import RowSource, right_programs, rows_by_problem
 from ocr_pipeline.judge import JudgeConfig, Verdict, judge
+from ocr_pipeline.judge.lending import KeptRows
 from ocr_pipeline.made_checkers import with_made_checkers
 
 __all__ = ["refused_right_programs"]
-
-
-class _Kept:
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Take rows as a table's writer does."""
-        self.rows += rows.to_pylist()
 
 
 def refused_right_programs(
@@ -54,9 +45,9 @@ def refused_right_programs(
     config = config.replaced(workers=0, stop_at_first_failure=True, max_tests=None)
     verdicts = []
     for source in (tests, made):
-        kept = _Kept()
+        kept = KeptRows()
         judge(listed, source, pa.Table.from_pylist(samples).to_batches(), config=config, writer=kept)
-        verdicts.append(kept.rows)
+        verdicts.append(kept.table.to_pylist())
     for known, row in zip(*verdicts, strict=True):
         is_refused = row["verdict"] not in {Verdict.ACCEPTED, Verdict.NOT_RUN, Verdict.COMPILE_ERROR}
         if known["verdict"] == Verdict.ACCEPTED and is_refused:

@@ -37,7 +37,7 @@ from ocr_pipeline.judge.sandbox import choose_plan
 from ocr_pipeline.judge.verdicts import JudgeConfig, ProblemSpec, Test
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.store import TableWriter, canonical_json
-from ocr_pipeline.tables import GENERATED_TESTS, TEST_PROGRAMS, IoMode, Language, TestKind
+from ocr_pipeline.tables import GENERATED_TESTS, JUDGED_LANGUAGES, TEST_PROGRAMS, IoMode, Language, TestKind
 
 __all__ = ["RowSource", "make_tests", "right_programs", "rows_by_problem"]
 
@@ -48,7 +48,6 @@ PROBLEMS_AT_ONCE: Final = 32
 LARGEST_KNOWN: Final = 1 << 20
 """Characters of a known input that is read: larger ones teach no grammar."""
 MOST_RIGHT: Final = 12
-LANGUAGES: Final = frozenset(language.value for language in Language)
 SHOWN_FIRST: Final = {TestKind.EXAMPLE.value: 0, TestKind.PUBLIC.value: 1}
 Row = Mapping[str, Any]
 
@@ -308,7 +307,7 @@ def _programs(rows: Sequence[Row], *, is_correct: bool) -> tuple[Program, ...]:
     chosen = [
         Program(row["solution_id"], row["language"], row["code"] or "")
         for row in rows
-        if row["is_correct"] is is_correct and row["language"] in LANGUAGES and (row["code"] or "").strip()
+        if row["is_correct"] is is_correct and row["language"] in JUDGED_LANGUAGES and (row["code"] or "").strip()
     ]
     return tuple(sorted(chosen, key=lambda each: (len(each.code), each.program_id)))
 

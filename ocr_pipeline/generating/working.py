@@ -33,7 +33,7 @@ from ocr_pipeline.judge.verdicts import (
     Verdict,
     judge_candidate,
 )
-from ocr_pipeline.tables import CheckerProtocol, IoMode, Language, TestKind
+from ocr_pipeline.tables import JUDGED_LANGUAGES, CheckerProtocol, IoMode, TestKind
 
 __all__ = ["Fate", "Kept", "Left", "MutantMaker", "Outcome", "Problem", "Program", "work_on"]
 
@@ -42,7 +42,6 @@ KNOWN_TESTS: Final = 30
 KNOWN_BYTES: Final = 256 << 10
 FASTEST_MUTANT_S: Final = 1.0
 SLOWER_THAN_RIGHT: Final = 5.0
-LANGUAGES: Final = tuple(language.value for language in Language)
 AGREEING: Final = 2
 SHOWN_CHARACTERS: Final = 2_000
 
@@ -467,14 +466,14 @@ def _in_turn(programs: Iterable[Program]) -> list[Program]:
     """Return programs of different text, the shortest first, languages in turn."""
     texts: dict[str, Program] = {}
     for program in programs:
-        if program.language in LANGUAGES and program.code.strip():
+        if program.language in JUDGED_LANGUAGES and program.code.strip():
             texts.setdefault(" ".join(program.code.split()), program)
     shelves = [
         sorted(
             (each for each in texts.values() if each.language == language),
             key=lambda each: (len(each.code), each.program_id),
         )
-        for language in LANGUAGES
+        for language in JUDGED_LANGUAGES
     ]
     return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
 
@@ -722,8 +721,8 @@ def _test_id(text: str) -> str:
 
 def _mutants_of(right: Sequence[Program], number: int, mutants: MutantMaker) -> list[Program]:
     """Return mutants of the first right program of each language: seven eighths of Python, which costs no compiler."""
-    first = {language: next((each for each in right if each.language == language), None) for language in LANGUAGES}
-    languages = [language for language in LANGUAGES if first[language] is not None]
+    first = {language: next((each for each in right if each.language == language), None) for language in JUDGED_LANGUAGES}
+    languages = [language for language in JUDGED_LANGUAGES if first[language] is not None]
     shares = {"python": 7, "cpp": 1}
     total = sum(shares[language] for language in languages)
     made: list[Program] = []

@@ -119,7 +119,7 @@ def _calling_check(program: str) -> str:
     return f"{program}\ncheck(__entry_point__)\n" if defines and not calls else program
 
 
-def run_assert_test(runner: Runner, code: str, test: AssertTest, limits: Limits) -> AssertOutcome:
+def run_assert_test(runner: Runner, code: str, language: str, test: AssertTest, limits: Limits) -> AssertOutcome:
     """Run the asserts against a candidate.
 
     Raises
@@ -128,9 +128,9 @@ def run_assert_test(runner: Runner, code: str, test: AssertTest, limits: Limits)
         When the sandbox failed.
     """
     if test.one_process:
-        return _run_together(runner, code, test, limits)
+        return _run_together(runner, code, language, test, limits)
     shared: dict[str, object] = {"prelude": test.prelude, "entry_point": test.entry_point}
-    candidate = runner.open(code, "python", limits, {"do": "objects", **shared})
+    candidate = runner.open(code, language, limits, {"do": "objects", **shared})
     if isinstance(candidate, RunResult):
         return AssertOutcome(candidate)
     with candidate, runner.trusted({"do": "check", "usual_names": True, **shared}, test.program, limits) as checker:
@@ -163,10 +163,10 @@ def _outcome(run: RunResult, check: RunResult) -> AssertOutcome:
     return AssertOutcome(replace(run, stderr=check.stderr), passed, check.exit_code == AssertExit.LEANING)
 
 
-def _run_together(runner: Runner, code: str, test: AssertTest, limits: Limits) -> AssertOutcome:
+def _run_together(runner: Runner, code: str, language: str, test: AssertTest, limits: Limits) -> AssertOutcome:
     job: dict[str, object] = {"do": "together", "prelude": test.prelude, "entry_point": test.entry_point,
                               "program": test.program}  # fmt: skip
-    program = runner.open(code, "python", limits, job)
+    program = runner.open(code, language, limits, job)
     if isinstance(program, RunResult):
         return AssertOutcome(program, trusts_candidate=True)
     with program:

@@ -6,6 +6,7 @@ from typing import Final
 
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.programs import Limits, Runner, RunStatus, run_program
+from ocr_pipeline.tables import PYTHONS
 
 __all__ = ["failing_canary"]
 
@@ -27,11 +28,12 @@ def failing_canary(runner: Runner, language: str) -> str | None:
 
     A language that has no canary, or no compiler here, is not sick: its candidates say so themselves.
     """
-    if language not in GOOD:
+    written_in = "python" if language in PYTHONS else language
+    if written_in not in GOOD:
         return None
     try:
-        good = run_program(GOOD[language], language, [INPUT], LIMITS, runner=runner)[0]
-        bad = run_program(BAD[language], language, [INPUT], LIMITS, runner=runner)[0]
+        good = run_program(GOOD[written_in], language, [INPUT], LIMITS, runner=runner)[0]
+        bad = run_program(BAD[written_in], language, [INPUT], LIMITS, runner=runner)[0]
     except JudgeError as error:
         return f"canary: {error}"
     if good.status is RunStatus.NOT_RUN:

@@ -14,12 +14,11 @@ from typing import Final
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus
 from ocr_pipeline.judge.sandbox import JailFiles
-from ocr_pipeline.tables import CheckerProtocol
+from ocr_pipeline.tables import JUDGED_LANGUAGES, CheckerProtocol
 
 __all__ = ["CheckerBroken", "CheckerProgram", "Referee", "why_it_does_not_compile", "with_headers"]
 
 LIMITS: Final = Limits(cpu_s=10.0, memory_mib=1024.0, output_mib=1.0)
-LANGUAGES: Final = ("python", "cpp")
 INPUT, ANSWER, OUTPUT = (
     "/proc/self/fd/4",
     "/proc/self/fd/5",
@@ -89,7 +88,7 @@ class Referee:
 
     def _open(self) -> Program:
         checker = self._checker
-        if checker.language not in LANGUAGES or checker.protocol not in set(CheckerProtocol):
+        if checker.language not in JUDGED_LANGUAGES or checker.protocol not in set(CheckerProtocol):
             message = f"no checkers are run in `{checker.language}` with the protocol `{checker.protocol}`"
             raise CheckerBroken(message)
         job: dict[str, object] = {"do": "run", "arguments": checker.arguments()}

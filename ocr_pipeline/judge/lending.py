@@ -19,7 +19,7 @@ from ocr_pipeline.judge.verdicts import Isolation, JudgeConfig
 from ocr_pipeline.steps import JUDGED, Services
 from ocr_pipeline.tables import EXECUTIONS
 
-__all__ = ["MOST_TESTS", "LentJudge", "judge_of_pairs", "lend_judge", "open_judge", "open_judge_of_pairs"]
+__all__ = ["MOST_TESTS", "KeptRows", "LentJudge", "judge_of_pairs", "lend_judge", "open_judge", "open_judge_of_pairs"]
 
 MOST_TESTS: Final = 20
 """Tests of one problem that a solution of another one is run on: more cost time and say no more."""
@@ -51,13 +51,20 @@ def open_judge(services: Services) -> Iterator[Callable[..., StageCounts]]:
     yield run
 
 
-class _Kept:
+class KeptRows:
+    """A writer of executions that keeps them in memory."""
+
     def __init__(self) -> None:
-        self.rows: list[pa.RecordBatch] = []
+        self._batches: list[pa.RecordBatch] = []
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Take rows as a table's writer does."""
-        self.rows += rows.to_batches() if isinstance(rows, pa.Table) else [rows]
+        self._batches += rows.to_batches() if isinstance(rows, pa.Table) else [rows]
+
+    @property
+    def table(self) -> pa.Table:
+        """All rows."""
+        return pa.Table.from_batches(self._batches, schema=EXECUTIONS.schema)
 
 
 @contextmanager
@@ -85,8 +92,8 @@ def lend_judge(config: JudgeConfig, checkpoint: Path) -> LentJudge | None:
             return None
 
     def run(problems: Iterable[pa.RecordBatch], tests: TestSource, samples: Iterable[pa.RecordBatch]) -> pa.Table:
-        kept = _Kept()
+        kept = KeptRows()
         judge(problems, tests, samples, config=config, writer=kept, checkpoint=checkpoint)
-        return pa.Table.from_batches(kept.rows, schema=EXECUTIONS.schema)
+        return kept.table
 
     return run

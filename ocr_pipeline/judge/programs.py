@@ -37,13 +37,14 @@ from ocr_pipeline.judge.sandbox import (
     building,
     memory_file,
     package_versions,
+    pypy_plan,
 )
 from ocr_pipeline.judge.sandbox.probing import choose_plan
 from ocr_pipeline.judge.sandbox.protocol import JailKind, Stop
 from ocr_pipeline.store import atomic_write
-from ocr_pipeline.tables import CPP_DIALECTS
+from ocr_pipeline.tables import CPP_DIALECTS, PYPY, PYTHONS
 
-__all__ = ["CompileResult", "Limits", "Program", "RunResult", "RunStatus", "Runner", "Tiers", "run_program"]
+__all__ = ["CompileResult", "Limits", "Program", "RunResult", "RunStatus", "Runner", "Tiers", "plan_for", "run_program"]
 
 STDERR_BYTES: Final = 4_096
 COMPILE_LIMITS: Final = JailLimits(
@@ -294,8 +295,16 @@ def runtime_of(plan: SandboxPlan, language: str) -> str:
     if language == "cpp":
         compiler = building.cpp_compiler()
         return compiler[1] if compiler else ""
-    packages = ", ".join(f"{name} {number}" for name, number in package_versions().items())
-    return "; ".join(filter(None, (building.version_of(plan.python), packages)))
+    own = plan_for(plan, language)
+    if isinstance(own, str):
+        return ""
+    packages = ", ".join(f"{name} {number}" for name, number in package_versions(own.python).items())
+    return "; ".join(filter(None, (building.version_of(own.python), packages)))
+
+
+def plan_for(plan: SandboxPlan, language: str) -> SandboxPlan | str:
+    """Return the plan with the interpreter that a language asks for, or why there is none."""
+    return pypy_plan(plan) if language in PYPY else plan
 
 
 class Runner:
@@ -304,6 +313,8 @@ class Runner:
     def __init__(self, tiers: Tiers = Tiers.AUTO) -> None:
         self.plan = choose_plan(str(tiers))
         self._sandbox = Sandbox(self.plan)
+        self._others: dict[SandboxPlan, Sandbox] = {}
+        """Of other interpreters, made when the first program asks for one."""
 
     @property
     def tier(self) -> str:
@@ -316,12 +327,14 @@ class Runner:
 
     def restart(self) -> None:
         """Replace the sandbox after a failure of its own."""
-        self._sandbox.close()
+        self.close()
         self._sandbox = Sandbox(self.plan)
 
     def close(self) -> None:
         """End the sandbox."""
-        self._sandbox.close()
+        for sandbox in (self._sandbox, *self._others.values()):
+            sandbox.close()
+        self._others.clear()
 
     def __enter__(self) -> Self:
         """Return the runner."""
@@ -352,33 +365,29 @@ class Runner:
                 if job and job["do"] == "call"
                 else self._compile_cpp(code)
             )
-            kind = JailKind.BINARY
-        elif language == "python":
-            compiled = self._compile_python(code, _with_usual_names(code, job) if job else {"do": "run"}, limits)
-            kind = JailKind.PYTHON
-        else:
-            compiled = CompileResult(None, RunStatus.NOT_RUN, f"the judge runs python and cpp, not `{language}`")
-            kind = JailKind.PYTHON
-        if compiled.program is None:
-            return RunResult(compiled.status, stderr=compiled.message)
-        return Program(self._sandbox, kind, compiled.program, limits, files)
+            return _program(self._sandbox, JailKind.BINARY, compiled, limits, files)
+        if language not in PYTHONS:
+            message = f"the judge runs {', '.join(PYTHONS)} and cpp, not `{language}`"
+            return RunResult(RunStatus.NOT_RUN, stderr=message)
+        sandbox = self._sandbox_for(language)
+        if isinstance(sandbox, str):
+            return RunResult(RunStatus.NOT_RUN, stderr=sandbox)
+        compiled = _compile_python(sandbox, code, _with_usual_names(code, job) if job else {"do": "run"}, limits)
+        return _program(sandbox, JailKind.PYTHON, compiled, limits, files)
+
+    def _sandbox_for(self, language: str) -> Sandbox | str:
+        """Return the sandbox of an interpreter, or why there is none."""
+        plan = plan_for(self.plan, language)
+        if isinstance(plan, str) or plan == self.plan:
+            return plan if isinstance(plan, str) else self._sandbox
+        if plan not in self._others:
+            self._others[plan] = Sandbox(plan)
+        return self._others[plan]
 
     def trusted(self, header: dict[str, object], source: str, limits: Limits) -> Program:
         """Return a program of the data set's own, such as a checker, in a jail of its own."""
         body = json.dumps(header).encode() + b"\n" + source.encode("utf-8", "surrogatepass")
         return Program(self._sandbox, JailKind.PYTHON, memory_file(body, name="program"), limits)
-
-    def _compile_python(self, code: str, job: dict[str, object], limits: Limits) -> CompileResult:
-        """Compile once, in a jail, to marshalled code: its tests then only load it."""
-        source = memory_file(b'{"do":"compile"}\n' + code.encode("utf-8", "surrogatepass"))
-        with Program(self._sandbox, JailKind.PYTHON, source, limits) as program:
-            done = program.run(b"", replace(limits, cpu_s=max(limits.cpu_s, 10.0)))
-        if done.status is not RunStatus.OK:
-            last = (done.stderr.strip().splitlines() or [f"the compiler ended with {done.status}"])[-1]
-            newer = newer_syntax(code, done.stderr)
-            note = f"; {newer}, and {building.version_of(self.plan.python)} runs here" if newer else ""
-            return CompileResult(None, RunStatus.COMPILE_ERROR, last + note)
-        return CompileResult(memory_file(json.dumps(job).encode() + b"\n" + done.result, name="program"))
 
     def _compile_cpp_call(self, code: str, function: str, *, mappings: bool) -> CompileResult:
         """Compile a function with what calls it.
@@ -439,6 +448,27 @@ class Runner:
             raise DisturbedError(message)
         message = done.stderr.replace("<stdin>", "main.cpp").strip() or f"the compiler ended with {done.status}"
         return CompileResult(None, RunStatus.COMPILE_ERROR, message)
+
+
+def _program(
+    sandbox: Sandbox, kind: JailKind, compiled: CompileResult, limits: Limits, files: JailFiles
+) -> Program | RunResult:
+    if compiled.program is None:
+        return RunResult(compiled.status, stderr=compiled.message)
+    return Program(sandbox, kind, compiled.program, limits, files)
+
+
+def _compile_python(sandbox: Sandbox, code: str, job: dict[str, object], limits: Limits) -> CompileResult:
+    """Compile once, in a jail, to marshalled code: its tests then only load it."""
+    source = memory_file(b'{"do":"compile"}\n' + code.encode("utf-8", "surrogatepass"))
+    with Program(sandbox, JailKind.PYTHON, source, limits) as program:
+        done = program.run(b"", replace(limits, cpu_s=max(limits.cpu_s, 10.0)))
+    if done.status is not RunStatus.OK:
+        last = (done.stderr.strip().splitlines() or [f"the compiler ended with {done.status}"])[-1]
+        newer = newer_syntax(code, done.stderr)
+        note = f"; {newer}, and {building.version_of(sandbox.plan.python)} runs here" if newer else ""
+        return CompileResult(None, RunStatus.COMPILE_ERROR, last + note)
+    return CompileResult(memory_file(json.dumps(job).encode() + b"\n" + done.result, name="program"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ocr_pipeline.engine import Engine
 from ocr_pipeline.judge.step import TestSource, judge
 from ocr_pipeline.judge.verdicts import TrustConfig, TrustFlag, Verdict
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import EXECUTIONS, TEST_TRUST, Language
+from ocr_pipeline.tables import EXECUTIONS, JUDGED_LANGUAGES, TEST_TRUST
 
 __all__ = ["SolutionSource", "check_tests"]
 
@@ -29,7 +29,6 @@ SolutionSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 """Gives the solutions of some problems: problem_id, solution_id, language, code, is_correct; others are ignored."""
 
 PROBLEMS_AT_ONCE: Final = 256
-JUDGED_LANGUAGES: Final = tuple(language.value for language in Language)
 NOT_JUDGED: Final = (Verdict.NOT_RUN, Verdict.COMPILE_ERROR)
 SAMPLE_SCHEMA: Final = pa.schema([EXECUTIONS.schema.field(name) for name in ("sample_id", "problem_id", "language")]).append(
     pa.field("code", pa.large_string())

@@ -32,7 +32,7 @@ from ocr_pipeline.judge.comparing import (
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.interacting import ASLEEP_SHARE, Interactor, InteractorBroken
 from ocr_pipeline.judge.newer import always_imports
-from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers
+from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers, plan_for
 from ocr_pipeline.judge.sandbox import (
     NO_FILES,
     PACKAGES,
@@ -43,7 +43,7 @@ from ocr_pipeline.judge.sandbox import (
     package_versions,
 )
 from ocr_pipeline.options import Options, option
-from ocr_pipeline.tables import Checker, CheckerProtocol, IoMode
+from ocr_pipeline.tables import PYPY, PYTHONS, Checker, CheckerProtocol, IoMode
 
 __all__ = [
     "Candidate",
@@ -63,6 +63,7 @@ DETAIL_CHARACTERS: Final = 2_000
 NEAR_LIMIT: Final = 1.5
 ASSERTS_TIME_FACTOR: Final = 3.0  # one program holds up to a hundred cases, all in one process
 ASSERTS_MEMORY_FACTOR: Final = 4.0  # and its caches grow from case to case
+PYPY_OWN_MIB: Final = 64.0  # what it holds before a program begins, which for other languages is nothing to speak of
 IMPORT_LINE: Final = re.compile(r"^(?:import|from)[ \t]++(?!__future__)[^\n]+$", re.MULTILINE)
 MISSING_MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 EXACT: Final = Rule()
@@ -90,6 +91,7 @@ class Reason(StrEnum):
     NO_TESTS = "no_tests"
     UNTRUSTED_TESTS = "untrusted_tests"
     INTERACTIVE = "interactive"
+    NO_FUNCTION = "no_function"
     LANGUAGE = "language"
     MODULE = "module"
     NO_FILES = "no_files"
@@ -165,13 +167,14 @@ class JudgeConfig(Isolation):
 
     def time_factor(self, language: str) -> float:
         """Return what a problem's own limit is multiplied by in a language."""
-        return {"python": self.python_time_factor, "cpp": self.cpp_time_factor}.get(language, 1.0)
+        return self.python_time_factor if language in PYTHONS else self.cpp_time_factor
 
     def limits_for(self, problem: ProblemSpec, language: str) -> Limits:
         """Return the limits of a problem in a language."""
         given = problem.time_limit_s
         seconds = self.default_time_limit_s if given is None else given * self.time_factor(language)
         memory = max(problem.memory_limit_mib or self.default_memory_mib, self.least_memory_mib)
+        memory += PYPY_OWN_MIB if language in PYPY else 0.0
         return Limits(cpu_s=seconds, memory_mib=memory, output_mib=self.output_mib)
 
 
@@ -207,13 +210,17 @@ class ProblemSpec:
     checker_code: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse limits that no program can be given.
+        """Refuse ways of judging that nobody knows, and limits that no program can be given.
 
         Raises
         ------
         InputError
             With the problem and the value.
         """
+        for name, word, known in (("io_mode", self.io_mode, IoMode), ("checker", self.checker, Checker)):
+            if word not in set(known):
+                message = f"problem `{self.problem_id}`: {name} must be one of {', '.join(known)}, got `{word}`"
+                raise InputError(message)
         for name, value, most in (
             ("time_limit_s", self.time_limit_s, MOST_S),
             ("memory_limit_mib", self.memory_limit_mib, MOST_MIB),
@@ -418,6 +425,9 @@ def _refusal(runner: Runner, problem: ProblemSpec, tests: Sequence[Test], candid
         return Execution.not_run(Reason.INTERACTIVE, "interactive problems need their interactor", len(tests))
     if not candidate.code.strip():
         return Execution.not_run(Reason.NO_CODE, "the sample has no code", len(tests))
+    plan = plan_for(runner.plan, candidate.language)
+    if isinstance(plan, str):
+        return Execution.not_run(Reason.LANGUAGE, plan, len(tests))
     if problem.io_mode == IoMode.FILE:
         return _refusal_of_files(runner, problem, len(tests))
     return None
@@ -435,12 +445,15 @@ def _refusal_of_files(runner: Runner, problem: ProblemSpec, tests_total: int) ->
 
 def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
     asserts = _assert_tests(job, tests)
-    if asserts is not None and job.candidate.language != "python":
+    if asserts is not None and job.candidate.language not in PYTHONS:
         return Execution.not_run(Reason.LANGUAGE, "tests that are asserts are written in Python", len(tests))
     if asserts is not None:
         results = [_assert_result(job, test, parsed) for test, parsed in zip(tests, asserts, strict=True)]
         return _summary(results, len(tests))
     files, call = job.problem.files, job.problem.call
+    if call and not (job.problem.function_name or "").isidentifier():
+        name = f"`{job.problem.function_name}` is not one" if job.problem.function_name else "it has none"
+        return Execution.not_run(Reason.NO_FUNCTION, f"function problems need the name of a function; {name}", len(tests))
     if call:
         call["mappings"] = any(_has_mapping(test) for test in tests)
     with job.gate.alone() if job.alone else nullcontext():
@@ -541,9 +554,12 @@ def _require_modules(job: _Job, run: RunResult) -> None:
     last = run.stderr.strip().rpartition("\n")[2] if run.status is RunStatus.RUNTIME_ERROR else ""
     found = MISSING_MODULE.match(last)
     name = found[1] if found else ""
-    is_missing = job.candidate.language == "python" and name in PACKAGES and name not in package_versions()
-    if is_missing and always_imports(job.candidate.code, name):
-        message = f"`{name}` is not installed here; run `make install-judge`, or `pip install 'ocr_pipeline[judge]'`"
+    plan = plan_for(job.runner.plan, job.candidate.language)
+    if job.candidate.language not in PYTHONS or isinstance(plan, str) or name not in PACKAGES:
+        return
+    if name not in package_versions(plan.python) and always_imports(job.candidate.code, name):
+        hint = "here; run `make install-judge`, or `pip install 'ocr_pipeline[judge]'`"
+        message = f"`{name}` is not installed {'for PyPy' if job.candidate.language in PYPY else hint}"
         raise MissingModuleError(message)
 
 
@@ -580,7 +596,7 @@ def _compared_result(job: _Job, test: Test, result: bytes) -> Verdict:
     if not result:
         return Verdict.RUNTIME_ERROR
     try:
-        value = read_result(result, test.expected, is_table=job.candidate.language == "python")  # C++ writes JSON
+        value = read_result(result, test.expected, is_table=job.candidate.language in PYTHONS)  # C++ writes JSON
     except ValueError:
         return Verdict.WRONG_ANSWER
     return Verdict.ACCEPTED if same_value(value, expected_value(test.expected), job.rule) else Verdict.WRONG_ANSWER
@@ -612,12 +628,13 @@ def _assert_result(job: _Job, test: Test, parsed: AssertTest) -> TestResult:
         cpu_s=ASSERTS_TIME_FACTOR * job.limits.cpu_s,
         memory_mib=ASSERTS_MEMORY_FACTOR * job.limits.memory_mib,
     )
+    code, language = job.candidate.code, job.candidate.language
     try:
         with job.gate.shared():
-            outcome = run_assert_test(job.runner, job.candidate.code, parsed, wider)
+            outcome = run_assert_test(job.runner, code, language, parsed, wider)
     except DisturbedError:
         with job.gate.alone():
-            outcome = run_assert_test(job.runner, job.candidate.code, parsed, wider)
+            outcome = run_assert_test(job.runner, code, language, parsed, wider)
     run = outcome.run
     _require_modules(job, run)
     if run.status is not RunStatus.OK:

@@ -18,15 +18,14 @@ from ocr_pipeline.serving.refusals import NotRun, Refused
 from ocr_pipeline.serving.requests import JudgeBatch, JudgeOne, JudgeTests, RunCode, Submit, Verify
 from ocr_pipeline.serving.work import Judging, Ran, Running, judge_program, run_code
 from ocr_pipeline.student.generation import extract_code
-from ocr_pipeline.tables import IoMode, Language
+from ocr_pipeline.tables import JUDGED_LANGUAGES, IoMode, Language
 
 __all__ = ["Service"]
 
 DEFAULT_MEMORY_MIB: Final = 1_024.0
 """Where a request to run code names no limit: what verl asks for."""
 DEFAULT_RUN_S: Final = 10.0  # SandboxFusion's
-RUN_LANGUAGES: Final = frozenset(Language)
-ASKED_WRONGLY: Final = frozenset({Reason.INTERACTIVE, Reason.NO_FILES})
+ASKED_WRONGLY: Final = frozenset({Reason.INTERACTIVE, Reason.NO_FILES, Reason.NO_FUNCTION})
 """Why a program was not run, where asking again cannot help."""
 
 
@@ -55,7 +54,7 @@ class Service:
         """Run a program once, as SandboxFusion does."""
         if body.files or body.fetch_files:
             raise Refused(422, "files and fetch_files must be empty: programs here have no files")
-        if body.language not in RUN_LANGUAGES:
+        if body.language not in JUDGED_LANGUAGES:
             return replies.sandbox_error(f"the judge runs python and cpp, not `{body.language}`")
         seconds = min(DEFAULT_RUN_S, self.options.longest_run) if body.run_timeout is None else body.run_timeout
         self._require_time(seconds, "run_timeout")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from ocr_pipeline.judge import Limits, Runner, RunStatus, run_program
@@ -25,7 +27,7 @@ USES = {
 @pytest.mark.parametrize("name", USES)
 def test_a_package_works(runner: Runner, name: str) -> None:
     """Also what a program keeps in a cache beside its file, which it has none of here."""
-    if name not in package_versions():
+    if name not in package_versions(sys.executable):
         pytest.skip(f"{name} is not installed; it is in the extra judge")
     (result,) = run_program(USES[name], "python", [""], Limits(memory_mib=512), runner=runner)
     assert (result.status, result.stdout.strip()) == (RunStatus.OK, b"6"), result.stderr

@@ -21,7 +21,7 @@ from ocr_pipeline.judge.sandbox.jails import (
     Tier,
     memory_file,
 )
-from ocr_pipeline.judge.sandbox.probing import TierReport, choose_plan, probe
+from ocr_pipeline.judge.sandbox.probing import TierReport, choose_plan, probe, pypy_plan
 from ocr_pipeline.judge.sandbox.visible import PACKAGES, package_versions, require_hidden
 
 __all__ = [
@@ -43,5 +43,6 @@ __all__ = [
     "memory_file",
     "package_versions",
     "probe",
+    "pypy_plan",
     "require_hidden",
 ]

@@ -228,11 +228,12 @@ def precompiled_headers(dialect: str) -> Path:
 
 @cache
 def version_of(program: str | None) -> str:
-    """Return the first line of what a compiler or an interpreter says of its version; empty for none."""
+    """Return the first line of what a compiler or an interpreter says of its version, and PyPy's second; empty for none."""
     if program is None:
         return ""
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0]
+    first, _, rest = done.stdout.partition("\n")
+    return f"{first} {rest.strip()}" if rest.startswith("[PyPy") else first
 
 
 def _hash(*parts: bytes) -> str:

@@ -49,8 +49,9 @@ from ocr_pipeline.judge.sandbox.visible import (
     HOST_FOLDERS,
     compiler_files,
     interpreter_files,
+    is_pypy,
     package_folders,
-    packages,
+    packages_of,
     without_packages,
 )
 
@@ -76,6 +77,9 @@ UIDS: Final = 2_000  # so that two rows of them stay below 65,536, where contain
 WORK_PREFIX: Final = "ocr-judge-"
 ABANDONED_AFTER_S: Final = 3_600.0  # a folder without a lock: somebody is making it, or died while removing it
 TASKS_OF_ITS_OWN: Final = 1_024  # threads beside what an ordinary user already runs, in tier B
+PYPY_ROOM_BYTES: Final = (
+    1 << 30
+)  # it reserves 1.3 kB per thread and frame of the recursion limit, and touches few of them
 PACKAGES_INSIDE: Final = "/packages"
 PARTS_INSIDE: Final = "/judge"
 HEADERS_INSIDE: Final = "/headers"
@@ -287,7 +291,7 @@ class Sandbox:
         empty = os.memfd_create("empty", os.MFD_CLOEXEC)
         try:
             return subprocess.Popen(
-                [self.plan.python, "-S", "-s", "-P", "-B", driver, "enter", json.dumps(plan)],
+                [self.plan.python, "-S", "-s", "-B", driver, "enter", json.dumps(plan)],
                 stdin=empty,
                 stdout=self._messages,
                 stderr=self._messages,
@@ -321,8 +325,9 @@ class Sandbox:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         processes = limits.processes if self.plan.tier is Tier.A or os.geteuid() == 0 else self._processes
+        space = limits.address_space_bytes + (PYPY_ROOM_BYTES if is_pypy(self.plan.python) else 0)
         request = JAIL_REQUEST.pack(
-            kind, limits.address_space_bytes, limits.file_bytes, limits.cpu_s, limits.scratch_bytes, limits.stack_bytes,
+            kind, space, limits.file_bytes, limits.cpu_s, limits.scratch_bytes, limits.stack_bytes,
             processes, *files.packed,
         )  # fmt: skip
         try:
@@ -385,12 +390,12 @@ def _template_plan(
     binds = [(path, path) for path in (*HOST_FOLDERS, *HOST_DEVICES, *own, *compiler)]
     binds += [(str(empty), path) for path in masked]
     binds += [(str(parts.folder), PARTS_INSIDE), (str(building.headers_folder()), HEADERS_INSIDE)]
-    binds += [(path, f"{PACKAGES_INSIDE}/{Path(path).name}") for path in packages()]
+    binds += [(path, f"{PACKAGES_INSIDE}/{Path(path).name}") for path in packages_of(plan.python)]
     readable = [*HOST_FOLDERS, *HOST_DEVICES, *without_packages(own), *compiler, str(parts.folder),
-                str(building.headers_folder()), *packages(), f"+{work / 'packages'}"]  # fmt: skip
+                str(building.headers_folder()), *packages_of(plan.python), f"+{work / 'packages'}"]  # fmt: skip
     if not inside:  # a folder that holds only them: where they are installed, nobody may look around
         (work / "packages").mkdir(mode=0o755)
-        for path in packages():
+        for path in packages_of(plan.python):
             (work / "packages" / Path(path).name).symlink_to(path)
     return {
         "tier": str(plan.tier),

@@ -6,11 +6,12 @@ A tier is accepted when a known program runs in it and a hostile one is stopped 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from ocr_pipeline.judge.sandbox import building
 from ocr_pipeline.judge.sandbox.jails import MIB, JailLimits, Sandbox, SandboxPlan, Tier, memory_file
 from ocr_pipeline.judge.sandbox.protocol import JailKind
 
-__all__ = ["TierReport", "choose_plan", "probe"]
+__all__ = ["TierReport", "choose_plan", "probe", "pypy_plan"]
 
 PROBE_LIMITS: Final = JailLimits(address_space_bytes=512 * MIB, file_bytes=MIB, cpu_s=5)
 PROBE: Final = """
@@ -108,6 +109,17 @@ def choose_plan(tiers: str) -> SandboxPlan:
         "Landlock, or run without isolation by choice: --unsandboxed"
     )
     raise JudgeError(message)
+
+
+@cache
+def pypy_plan(plan: SandboxPlan) -> SandboxPlan | str:
+    """Return the same isolation for PyPy, or why there is none here."""
+    found = shutil.which("pypy3")
+    if found is None:
+        return "there is no pypy3; install it (Debian: apt install pypy3)"
+    same = replace(plan, python=os.path.realpath(found))
+    failure = failure_of(same) if plan.tier is not Tier.UNSANDBOXED else None
+    return f"`{found}` does not run in the sandbox: {failure}" if failure else same
 
 
 def _plans() -> Iterator[SandboxPlan]:

@@ -23,9 +23,10 @@ __all__ = [
     "PACKAGES",
     "compiler_files",
     "interpreter_files",
+    "is_pypy",
     "package_folders",
     "package_versions",
-    "packages",
+    "packages_of",
     "require_hidden",
     "without_packages",
 ]
@@ -42,6 +43,8 @@ PACKAGES: Final = (
     "sortedcontainers",
 )  # fmt: skip
 """What contest judges offer beside the standard library; the extra `judge` installs them."""
+PURE_PACKAGES: Final = ("sortedcontainers", "atcoder")
+"""Those of them that PyPy can import too: in Python alone, for every version of it."""
 NEEDED_BY_PACKAGES: Final = (
     "numpy.libs", "scipy.libs", "llvmlite", "llvmlite.libs", "mpmath", "gmpy2.libs", "pandas.libs", "dateutil", "pytz",
     "tzdata", "six.py",
@@ -52,12 +55,17 @@ DISTRIBUTIONS: Final = {"atcoder": "ac_library_python"}
 """Where a distribution is not called as its package."""
 
 
+def is_pypy(python: str) -> bool:
+    """Say whether an interpreter is PyPy."""
+    return Path(python).name.startswith("pypy")
+
+
 @cache
-def packages() -> tuple[str, ...]:
-    """Return where those of the packages lie that are installed, what they need, and what says their versions."""
+def packages_of(python: str) -> tuple[str, ...]:
+    """Return where those of the packages lie that an interpreter can import, what they need, and what says their versions."""
     found: dict[str, str] = {}
     for folder in (Path(each) for each in sys.path if each.endswith("-packages")):
-        for name in (*PACKAGES, *NEEDED_BY_PACKAGES):
+        for name in PURE_PACKAGES if is_pypy(python) else (*PACKAGES, *NEEDED_BY_PACKAGES):
             path = folder / name
             if name not in found and path.exists():
                 found[name] = str(path)
@@ -67,9 +75,9 @@ def packages() -> tuple[str, ...]:
 
 
 @cache
-def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that programs can import here."""
-    here = {Path(path).name for path in packages()}
+def package_versions(python: str) -> dict[str, str]:
+    """Return the versions of the packages that programs can import with an interpreter."""
+    here = {Path(path).name for path in packages_of(python)}
     versions: dict[str, str] = {}
     for name in PACKAGES:
         if name in here:
@@ -84,9 +92,14 @@ def interpreter_files(python: str) -> list[str]:
     prefix = own.parent.parent
     if prefix == Path("/usr"):
         return []
-    library = prefix / "lib" / f"python3.{own.name.rpartition('.')[2]}"
-    shared = sorted((prefix / "lib").glob("libpython3*.so*"))
-    return [str(path) for path in (own, library, *shared) if path.exists()]
+    library = prefix / "lib" / own.name
+    libraries = prefix / "lib"
+    shared = (
+        [*own.parent.glob("libpypy*.so*"), *libraries.glob("lib*.so*")]  # it brings its own libraries
+        if is_pypy(own.name)
+        else libraries.glob("libpython3*.so*")
+    )
+    return [str(path) for path in (own, library, *sorted(shared)) if path.exists()]
 
 
 def package_folders(own: Iterable[str]) -> list[str]:
@@ -121,7 +134,8 @@ def require_hidden(paths: Iterable[Path]) -> None:
     JudgeError
         When a path is below one that is readable in the sandbox.
     """
-    readable = [Path(each) for each in (*HOST_FOLDERS, *interpreter_files(sys.executable), *packages())]
+    own = sys.executable
+    readable = [Path(each) for each in (*HOST_FOLDERS, *interpreter_files(own), *packages_of(own))]
     for path in paths:
         below = next((folder for folder in readable if path.resolve().is_relative_to(folder.resolve())), None)
         if below is not None:

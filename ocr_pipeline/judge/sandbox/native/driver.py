@@ -66,6 +66,9 @@ USUAL_IMPORTS = (
 USUAL_STARS = (string, re, datetime, collections, heapq, bisect, copy, random, statistics, itertools, functools,
                operator, typing, math)  # fmt: skip
 
+# What PyPy lacks: a library that keeps its lock, and garbage that need not be looked at again.
+LIBRARY, FREEZE = getattr(ctypes, "PyDLL", ctypes.CDLL), getattr(gc, "freeze", gc.collect)
+
 NODE_NAMES = ("ListNode", "TreeNode")
 ELEMENTS = re.compile(r"[Ll]ist\[(.*)\]")  # of a list of something
 
@@ -95,7 +98,7 @@ class TreeNode:
 
 def enter(plan):
     """Move into the root of the plan, then start again as an empty interpreter that serves."""
-    sandbox = ctypes.PyDLL(plan["library"])
+    sandbox = LIBRARY(plan["library"])
     hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
     soft = STACK_BYTES if hard == resource.RLIM_INFINITY else min(STACK_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
@@ -110,7 +113,7 @@ def enter(plan):
     if error:
         sys.exit(f"cannot enter tier {plan['tier']}: {os.strerror(error)}")
     os.chdir("/")
-    flags = ["-S", "-s", "-P", "-B", "-X", "utf8"]
+    flags = ["-S", "-s", "-B", "-X", "utf8"]
     arguments = [plan["python"], *flags, plan["driver"], "serve", json.dumps(plan["serve"])]
     os.execve(plan["python"], arguments, {"PYTHONHASHSEED": "0"})
 
@@ -118,7 +121,7 @@ def enter(plan):
 def serve(plan):
     """Fork jails and tests until the supervisor is gone; a test process runs its program and never returns."""
     globals().update(plan["constants"])  # RESULT and the exit statuses of asserts, from protocol.py
-    sandbox = ctypes.PyDLL(plan["library"])
+    sandbox = LIBRARY(plan["library"])
     sandbox.configure(plan["namespaces"], plan["confined"], plan["net_namespace"], plan["candidate_uid"],
                       os.fsencode(plan["scratch"]))  # fmt: skip
     readable = _strings(plan["readable"])
@@ -128,17 +131,30 @@ def serve(plan):
             sys.exit(f"cannot prepare Landlock: {os.strerror(error)}")
     site.setquit()
     site.setcopyright()
-    sys.set_int_max_str_digits(0)
+    if hasattr(sys, "set_int_max_str_digits"):  # older PyPy has no limit
+        sys.set_int_max_str_digits(0)
     sys.argv[:] = ["main.py"]
     sys.path[:] = [path for path in sys.path if path.startswith((sys.base_prefix, "/usr/"))] + plan["packages"]
     os.environ.clear()
+    if sys.implementation.name == "pypy":
+        _bound_recursion(sys.setrecursionlimit)
     gc.collect()
-    gc.freeze()
+    FREEZE()
     if sandbox.serve(plan["control"]) == 1:
         prepared = prepare(sandbox.program_file())
-        gc.freeze()
+        FREEZE()
         sandbox.serve_jail()
         run_test(prepared)
+
+
+def _bound_recursion(set_limit):
+    """Keep PyPy from reserving 1.3 kB per frame and thread for a recursion that the stack has no room for."""
+
+    def bounded(limit):
+        stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+        set_limit(min(limit, stack >> 10) if stack > 0 else limit)
+
+    sys.setrecursionlimit = bounded
 
 
 def _strings(items):
