@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.similarity.cases import answer_bits
 from ocr_pipeline.similarity.evidence import canonical_example
+from ocr_pipeline.tables import JUDGED_LANGUAGES
 
 __all__ = ["Execution", "PairJudge", "run_on_each_other"]
 

@@ -721,7 +721,9 @@ def _test_id(text: str) -> str:
 
 def _mutants_of(right: Sequence[Program], number: int, mutants: MutantMaker) -> list[Program]:
     """Return mutants of the first right program of each language: seven eighths of Python, which costs no compiler."""
-    first = {language: next((each for each in right if each.language == language), None) for language in JUDGED_LANGUAGES}
+    first = {
+        language: next((each for each in right if each.language == language), None) for language in JUDGED_LANGUAGES
+    }
     languages = [language for language in JUDGED_LANGUAGES if first[language] is not None]
     shares = {"python": 7, "cpp": 1}
     total = sum(shares[language] for language in languages)

@@ -6,7 +6,7 @@
 
 from typing import Final
 
-VERSION: Final = "7"
+VERSION: Final = "8"
 
 from ocr_pipeline.judge.asserting import AssertProblem, assert_tests  # noqa: E402 - the step needs the version
 from ocr_pipeline.judge.programs import Limits, Runner, RunResult, RunStatus, Tiers, run_program  # noqa: E402

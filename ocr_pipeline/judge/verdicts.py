@@ -453,7 +453,9 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
     files, call = job.problem.files, job.problem.call
     if call and not (job.problem.function_name or "").isidentifier():
         name = f"`{job.problem.function_name}` is not one" if job.problem.function_name else "it has none"
-        return Execution.not_run(Reason.NO_FUNCTION, f"function problems need the name of a function; {name}", len(tests))
+        return Execution.not_run(
+            Reason.NO_FUNCTION, f"function problems need the name of a function; {name}", len(tests)
+        )
     if call:
         call["mappings"] = any(_has_mapping(test) for test in tests)
     with job.gate.alone() if job.alone else nullcontext():

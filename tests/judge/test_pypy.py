@@ -22,7 +22,13 @@ FUNCTION = {"io_mode": "function", "function_name": "add"}
 
 
 def judged(
-    runner: Runner, gate: Gate, code: str, given: str = "", expected: str = "6\n", language: str = "pypy", **problem: str
+    runner: Runner,
+    gate: Gate,
+    code: str,
+    given: str = "",
+    expected: str = "6\n",
+    language: str = "pypy",
+    **problem: str,
 ) -> Execution:
     """Judge a program that asks for PyPy by one test."""
     candidate = Candidate(language, PYPY_ONLY + code)

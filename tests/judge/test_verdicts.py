@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ocr_pipeline.errors import JudgeError
+from ocr_pipeline.errors import InputError, JudgeError
 from ocr_pipeline.judge import JudgeConfig, Limits, Runner, RunStatus, Tiers, probe, programs, run_program
 from ocr_pipeline.judge.asserting import parse_assert_test, run_assert_test
 from ocr_pipeline.judge.canaries import failing_canary
@@ -228,7 +228,7 @@ def test_a_candidate_cannot_read_the_asserts(runner: Runner) -> None:
     code = "import gc\ndef add(a, b):\n    needle = bytes.fromhex('5345435245542d4558').decode()\n    return 42 if needle in str(gc.get_objects()) else 0"
     parsed = parse_assert_test("assert add(1, 2) != 'SECRET-EXPECTED' and add(1, 2) == 42", "add")
     assert parsed is not None
-    outcome = run_assert_test(runner, code, parsed, Limits())
+    outcome = run_assert_test(runner, code, "python", parsed, Limits())
     assert outcome.run.status is RunStatus.OK
     assert not outcome.passed
 
@@ -469,3 +469,21 @@ def test_limits_follow_problem_and_language() -> None:
     assert config.limits_for(ProblemSpec("p", time_limit_s=2.0), "cpp").cpu_s == 2.0
     assert config.limits_for(ProblemSpec("p"), "python").cpu_s == 10.0
     assert config.limits_for(ProblemSpec("p", memory_limit_mib=16.0), "cpp").memory_mib == 64.0
+
+
+@pytest.mark.parametrize(("column", "word"), [("io_mode", "stdio"), ("checker", "exact")])
+def test_a_way_of_judging_that_nobody_knows_is_refused_by_name(column: str, word: str) -> None:
+    """It is not taken for the usual one in silence."""
+    with pytest.raises(InputError, match=rf"problem `p`: {column} must be one of .*, got `{word}`"):
+        ProblemSpec("p", **{column: word})
+
+
+@pytest.mark.parametrize("name", [None, "two words"])
+@pytest.mark.parametrize("language", ["python", "cpp"])
+def test_a_function_without_a_name_is_nobodys_failure(
+    runner: Runner, gate: Gate, name: str | None, language: str
+) -> None:
+    """The data set failed to say what to call."""
+    problem, candidate = ProblemSpec("p", "function", name), Candidate(language, "def f(x): return x")
+    found = judge_candidate(runner, problem, [Test("0", "[1]", "1")], candidate, JudgeConfig(), gate)
+    assert (found.verdict, found.reason) == (Verdict.NOT_RUN, Reason.NO_FUNCTION)
