@@ -389,7 +389,7 @@ def test_streams_of_the_programs_own_are_flushed_while_its_globals_live(runner: 
         (ProblemSpec("p"), "python", " \n", 1, Reason.NO_CODE),
         (ProblemSpec("p"), "python", SUM, 0, Reason.NO_TESTS),
         (ProblemSpec("p", io_mode="interactive"), "python", SUM, 1, Reason.INTERACTIVE),
-        (ProblemSpec("p", io_mode="function"), "cpp", "int f();", 1, Reason.LANGUAGE),
+        (ProblemSpec("p", io_mode="function"), "cpp", "int f();", 1, Reason.NO_FUNCTION),
         (ProblemSpec("p"), "java", "class A {}", 1, Reason.LANGUAGE),
     ],
 )
