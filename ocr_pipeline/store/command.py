@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ocr_pipeline.errors import InputError
+from ocr_pipeline.errors import OptionError
 from ocr_pipeline.store.root import Store
 
 __all__ = ["storage"]
@@ -38,7 +38,7 @@ def sweep(
         message = (
             f"`{data}` is a folder, where the next writer removes what a killed one left; there is nothing to sweep"
         )
-        raise InputError(message)
+        raise OptionError(message)
     found = list(store.unnamed(older_than_s=older_than_h * S_PER_HOUR))
     if delete:
         store.sweep([path for path, _ in found])

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
-from ocr_pipeline.errors import InputError, StoreError
+from ocr_pipeline.errors import OptionError, StoreError
 from ocr_pipeline.extras import require
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def database_url() -> str | None:
 
     Raises
     ------
-    InputError
+    OptionError
         When it names something else.
     """
     url = os.environ.get("OCR_PIPELINE_LEDGER", "")
     if url and not is_database(url):
         message = f"OCR_PIPELINE_LEDGER must be postgresql://user@host/database, got `{url}`; for files leave it unset"
-        raise InputError(message)
+        raise OptionError(message)
     return url or None
 
 

@@ -33,7 +33,7 @@ import tenacity
 
 from ocr_pipeline.answers import Ending, ending_of
 from ocr_pipeline.asking import Asking
-from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.errors import OptionError, TeacherError
 from ocr_pipeline.teacher.bodies import error_in
 from ocr_pipeline.teacher.refusals import is_account, is_moderated, kind_of_refusal
 from ocr_pipeline.teacher.replicas import Replica, Replicas
@@ -359,7 +359,7 @@ def base_url(url: str) -> str:
 
     Raises
     ------
-    TeacherError
+    OptionError
         When it is not an HTTP address.
     """
     from urllib.parse import urlsplit
@@ -371,7 +371,7 @@ def base_url(url: str) -> str:
         usable = False
     if not usable:
         message = f"`{url}` is not an address of a server; give one such as http://localhost:8000/v1"
-        raise TeacherError(message)
+        raise OptionError(message)
     stripped = url.strip().rstrip("/").removesuffix("/chat/completions")
     return stripped if urlsplit(stripped).path else f"{stripped}/v1"
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from ocr_pipeline.errors import TeacherError
+from ocr_pipeline.errors import OptionError, TeacherError
 from ocr_pipeline.teacher import records, reply
 from ocr_pipeline.teacher.client import authorization, base_url
 from ocr_pipeline.teacher.replay import Planned, Replayer
@@ -277,7 +277,7 @@ def test_urls_are_taken_as_people_write_them(url: str, base: str) -> None:
 @pytest.mark.parametrize("url", ["", "host:8000", "ftp://host", "http://", "http://host:port"])
 def test_what_is_no_url_is_said_so(url: str) -> None:
     """The message shows one that works."""
-    with pytest.raises(TeacherError, match="is not an address of a server; give one such as"):
+    with pytest.raises(OptionError, match="is not an address of a server; give one such as"):
         base_url(url)
 
 

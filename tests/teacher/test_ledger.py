@@ -22,7 +22,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr_pipeline.errors import InputError, StoreError
+from ocr_pipeline.errors import InputError, OptionError, StoreError
 from ocr_pipeline.teacher.book import Book
 from ocr_pipeline.teacher.ledger import Ledger
 from ocr_pipeline.teacher.ledger_postgres import PostgresLedger
@@ -281,7 +281,7 @@ def test_an_environment_that_names_no_database_is_one_line(tmp_path: Path, monke
     """A folder there would be paid for and never found again."""
     monkeypatch.setenv("OCR_PIPELINE_LEDGER", "/data/ledger")
     with pytest.raises(
-        InputError, match="OCR_PIPELINE_LEDGER must be postgresql://user@host/database, got `/data/ledger`"
+        OptionError, match="OCR_PIPELINE_LEDGER must be postgresql://user@host/database, got `/data/ledger`"
     ):
         open_ledger(tmp_path / "taco-cpp.sqlite")
 
