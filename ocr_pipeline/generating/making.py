@@ -22,6 +22,7 @@ from ocr_pipeline.generating.grammar import (
     Kind,
     Line,
     Order,
+    Refusal,
     RefusedError,
     Rows,
     Series,
@@ -29,6 +30,7 @@ from ocr_pipeline.generating.grammar import (
     fields_of,
     is_prime,
     read,
+    unusual,
     write,
 )
 
@@ -135,6 +137,11 @@ class Maker:
     def is_free(self) -> bool:
         """Whether anything may be changed at all."""
         return len(self._frozen) < len(self._fields)
+
+    def refusal(self, text: str) -> Refusal | None:
+        """Return why a text is not an input, or not one as the known ones are."""
+        refused = unusual(self._grammar, text)
+        return None if refused is None else refused[0]
 
     def inputs(self, round_number: int, number: int) -> Iterator[Made]:
         """Yield inputs of one round, each once, those of all ways in turn; about so many of each way."""

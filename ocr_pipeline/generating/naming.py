@@ -40,7 +40,7 @@ from ocr_pipeline.generating.grammar import (
 from ocr_pipeline.generating.inferring import Inferred, infer
 from ocr_pipeline.generating.statement import PLAIN_NAME, End, Interval, Mention, Said, Sort, read_statement
 
-__all__ = ["Understood", "understand"]
+__all__ = ["PROMISES", "Understood", "understand"]
 
 PAIR, SORT_AGREES, SHAPE_AGREES, BOUNDED, UNNAMED, LEFT_OUT, LEFT_OUT_BOUNDED = 1.0, 0.3, 0.4, 0.5, -0.3, -0.1, -0.7
 COUNTED: Final = 0.8

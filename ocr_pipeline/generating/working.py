@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from ocr_pipeline.generating.by_model import Role, Written
-from ocr_pipeline.generating.grammar import Refusal, unusual
+from ocr_pipeline.generating.calls import CallMaker, call_maker
+from ocr_pipeline.generating.grammar import Refusal
 from ocr_pipeline.generating.making import MadeBy, Maker
-from ocr_pipeline.generating.naming import understand
+from ocr_pipeline.generating.naming import PROMISES, understand
 from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.statement import read_statement
 from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
-from ocr_pipeline.judge.comparing import rule_for
+from ocr_pipeline.judge.comparing import ResultTooLargeError, expected_value, read_result, rule_for
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Runner, RunResult, RunStatus, run_program
 from ocr_pipeline.judge.verdicts import (
@@ -66,6 +70,9 @@ class Use(StrEnum):
     """A validator or checker that accepts what is none."""
     FAILS = "fails"
     """A generator that makes no input."""
+
+
+AnyMaker = Maker | CallMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,14 +292,25 @@ def work_on(
 
 def _maker(
     problem: Problem, tests: Sequence[Test], more: Sequence[str], config: GeneratingConfig
-) -> tuple[Maker | None, Left | None, str]:
+) -> tuple[AnyMaker | None, Left | None, str]:
     """Return what makes inputs without a model, or why nothing does."""
     inputs = [test.input for test in tests]
+    if problem.spec.io_mode == IoMode.FUNCTION:
+        return _maker_of_calls(problem, [*inputs, *more])
     understood = understand(problem.statement, inputs)
     if understood is None:
         return None, Left.NO_GRAMMAR if tests else Left.NO_TESTS, ""
     maker = Maker(understood.grammar, [*inputs, *more], _seed(problem), int(config.max_test_kib * 1024))
     return (maker, None, "") if maker.is_free else (None, Left.PROMISES, "\n".join(understood.promises))
+
+
+def _maker_of_calls(problem: Problem, inputs: Sequence[str]) -> tuple[AnyMaker | None, Left | None, str]:
+    """Return what makes calls of a function; where the statement promises something of its arguments, nothing does."""
+    promises = [each for each in read_statement(problem.statement).sentences if PROMISES.search(each.lower())]
+    maker = call_maker(problem.statement, problem.spec.starter_code or "", inputs, _seed(problem))
+    if maker is None or not maker.is_free:
+        return None, Left.NO_GRAMMAR if inputs else Left.NO_TESTS, ""
+    return (None, Left.PROMISES, "\n".join(promises)) if promises else (maker, None, "")
 
 
 def _spec(problem: Problem, tests: Sequence[Test], checker: str | None) -> ProblemSpec:
@@ -377,7 +395,7 @@ class _ByModel:
             refused = [was or not accepts for was, accepts in zip(refused, self._accepts(code, texts), strict=True)]
         return refused
 
-    def cases(self, maker: Maker | None, work: _Work) -> list[_Case]:
+    def cases(self, maker: AnyMaker | None, work: _Work) -> list[_Case]:
         """Return what the generators make with fixed seeds, as far as the gate lets it pass."""
         found: list[_Case] = []
         size_mib = self._config.max_test_kib / 1024
@@ -411,8 +429,6 @@ def _left_alone(problem: Problem, *, has_checker: bool) -> Left | None:
         return Left.NEEDS_CHECKER
     if not problem.tests:
         return Left.NO_TESTS
-    if spec.io_mode == IoMode.FUNCTION:
-        return Left.NO_GRAMMAR
     return None if problem.right else Left.NO_SOLUTION
 
 
@@ -478,7 +494,7 @@ def _in_turn(programs: Iterable[Program]) -> list[Program]:
     return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
 
 
-def _gated(maker: Maker, model: _ByModel, round_number: int, config: GeneratingConfig, work: _Work) -> list[_Case]:
+def _gated(maker: AnyMaker, model: _ByModel, round_number: int, config: GeneratingConfig, work: _Work) -> list[_Case]:
     """Return inputs that grammar and validator accept and nobody has seen; others are counted."""
     found = [
         _Case(made.text, made.made_by)
@@ -530,11 +546,11 @@ class _Work:
             return True
         return False
 
-    def obeys(self, text: str, maker: Maker) -> bool:
+    def obeys(self, text: str, maker: AnyMaker) -> bool:
         """Say whether the grammar accepts an input; what it refuses is counted."""
-        refused = unusual(maker.grammar, text)
+        refused = maker.refusal(text)
         if refused is not None:
-            self.funnel[{Refusal.SHAPE: Fate.SHAPE, Refusal.BOUNDS: Fate.BOUNDS}.get(refused[0], Fate.CONSTRAINT)] += 1
+            self.funnel[{Refusal.SHAPE: Fate.SHAPE, Refusal.BOUNDS: Fate.BOUNDS}.get(refused, Fate.CONSTRAINT)] += 1
         return refused is None
 
     def _try_known(self, opponent: _Opponent) -> None:
@@ -553,8 +569,7 @@ class _Work:
         answered: list[_Case] = []
         first = self._right[0]
         for case, done in zip(ordered, self._bench.outputs(first, [case.text for case in ordered]), strict=True):
-            output = done.result if self._bench.spec.io_mode == IoMode.FILE and done.result else done.stdout
-            case.expected = output.decode("utf-8", "replace")
+            case.expected = self._printed(done)
             if done.status is not RunStatus.OK:
                 self.funnel[Fate.RIGHT_FAILS] += 1
             elif not case.expected.strip():
@@ -564,6 +579,31 @@ class _Work:
         for program in (*self._right[1:], first):
             answered = self._agreeing(program, answered)
         return answered
+
+    def _printed(self, done: RunResult) -> str:
+        """Return what a right program gave: what it printed or wrote, or what the function returned, as JSON."""
+        mode = self._bench.spec.io_mode
+        if mode != IoMode.FUNCTION:
+            output = done.result if mode == IoMode.FILE and done.result else done.stdout
+            return output.decode("utf-8", "replace")
+        value = self._returned(done)
+        return "" if value is None else json.dumps([value] if self._is_wrapped else value, ensure_ascii=False)
+
+    def _returned(self, done: RunResult) -> object:
+        """Return a plain value; ``None`` for what JSON cannot say: a set, a node, nothing at all."""
+        try:
+            value = read_result(done.result, "", is_table=self._right[0].language == "python")
+            json.dumps(value)
+        except (TypeError, ValueError, RecursionError, ResultTooLargeError):
+            return None
+        return value
+
+    @cached_property
+    def _is_wrapped(self) -> bool:
+        """Whether known tests expect a list of the one result, as some sources write it."""
+        done = next(iter(self._bench.outputs(self._right[0], [self._shown[0].input])))
+        expected = expected_value(self._shown[0].expected)
+        return isinstance(expected, list) and expected == [self._returned(done)]
 
     def _agreeing(self, program: Program, cases: Sequence[_Case]) -> list[_Case]:
         """Return the inputs on which a program gives the outputs that are there."""
