@@ -56,8 +56,9 @@ def test_a_program_is_run_by_pypy_and_its_row_says_so(runner: Runner, gate: Gate
         (DEEP + "threading.stack_size(1 << 27)\nt = threading.Thread(target=lambda: print(f(100_000)))\n"
          "t.start()\nt.join()", "", "100000\n", {}),
         ("print(1)", "", "1\n", {"memory_limit_mib": 64}),
+        ("out = open(1, 'w', closefd=False)\nout.write('1')", "", "1", {}),
     ],
-    ids=["function", "asserts", "deep recursion", "deep recursion in a thread", "small memory limit"],
+    ids=["function", "asserts", "deep recursion", "deep recursion in a thread", "small memory limit", "a file that nobody closes"],
 )  # fmt: skip
 def test_what_works_elsewhere_works_in_pypy(
     runner: Runner, gate: Gate, code: str, given: str, expected: str, problem: dict[str, str]

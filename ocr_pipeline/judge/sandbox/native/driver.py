@@ -66,6 +66,7 @@ USUAL_IMPORTS = (
 USUAL_STARS = (string, re, datetime, collections, heapq, bisect, copy, random, statistics, itertools, functools,
                operator, typing, math)  # fmt: skip
 
+IS_PYPY = sys.implementation.name == "pypy"
 # What PyPy lacks: a library that keeps its lock, and garbage that need not be looked at again.
 LIBRARY, FREEZE = getattr(ctypes, "PyDLL", ctypes.CDLL), getattr(gc, "freeze", gc.collect)
 
@@ -136,7 +137,7 @@ def serve(plan):
     sys.argv[:] = ["main.py"]
     sys.path[:] = [path for path in sys.path if path.startswith((sys.base_prefix, "/usr/"))] + plan["packages"]
     os.environ.clear()
-    if sys.implementation.name == "pypy":
+    if IS_PYPY:
         _bound_recursion(sys.setrecursionlimit)
     gc.collect()
     FREEZE()
@@ -177,6 +178,7 @@ def prepare(program):
             main.__dict__.update(usual_names())
         code = body if job["do"] in ("compile", "check") else _unmarshal(body)
         job["uses_numba"] = b"numba" in body
+        job["opens_files"] = b"open" in body
         return JOBS[job["do"]], main, job, code
     except Exception as error:  # noqa: BLE001 - the test reports it, as if it had read the program itself
         return _fail, types.ModuleType("__main__"), error, b""
@@ -193,6 +195,8 @@ def run_test(prepared):
         main = sys.modules["__main__"] = prepared[1]
         status = _guarded(*prepared)
         status = _shut_down(main, status)
+        if IS_PYPY and getattr(prepared[2], "get", {}.get)("opens_files"):
+            gc.collect()  # it writes what is left in files that nobody closed
     finally:
         _exit(status)
 
@@ -238,6 +242,8 @@ def _shut_down(main, status):
     failed = _guarded(_join_threads)
     _guarded(atexit._run_exitfuncs)
     failed = _flush(sys.stdout, sys.stderr) or failed  # while the program's own streams can still use its globals
+    if IS_PYPY:  # it keeps the values of a cleared module
+        main.__dict__.update(dict.fromkeys(main.__dict__))
     main.__dict__.clear()
     failed = _flush(sys.__stdout__, sys.__stderr__) or failed
     return status or (120 if failed else 0)
