@@ -3,11 +3,11 @@
 Statements of CodeContests (165) and TACO (1,000) are ingested, checked against each other, and a server on loopback
 answers with reasoning traces and programs of real models, so that samples have their real length. Then one problem is
 added to CodeContests and everything is materialized again. The programs belong to other problems, so nearly all fail;
-TACO's rows have no tests. CPU is user and system time of the process and of its workers, without the server's.
+TACO's rows have no tests, so only the four samples of each problem of CodeContests are judged, with short limits. CPU is user and system time of the process and of its workers, without the server's.
 
     python benchmarks/incremental.py --data FOLDER [--samples 9]
 
-``--data`` is a folder of public rows (OCR_REAL_DATA of the tests); ``--samples`` is per problem and language.
+``--data`` is a folder of public rows (OCR_REAL_DATA of the tests); ``--samples`` is per problem of TACO and language.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ ASSETS: Final = {
     "sft_dataset": [f"{dataset}|{language}" for dataset in DATASETS for language in LANGUAGES],
     "funnel": (None,),
 }
+JUDGED_SAMPLES: Final = 4
+"""Of CodeContests, whose samples alone are judged: nearly all are wrong, and many only end at the time limit."""
+JUDGE: Final = {"python_time_factor": 0.1, "cpp_time_factor": 0.1, "give_up_after_time_limits": 1, "max_tests": 3}
 NEW_STATEMENT: Final = """A gardener waters {n} beds in a row. Bed i needs a_i litres, and a can holds c litres. She fills the can
 only at the well at the left end, and a bed is watered in one go. Print how many times she fills the can."""
 
@@ -129,9 +132,14 @@ class Flow:
     def run(self, names: str, partition: str | None) -> None:
         """Materialize one partition with its checks."""
         keys = [dg.AssetKey(name) for name in names.split(", ")]
+        config: dict[str, object] = {}
+        if names == "responses" and str(partition).startswith("code_contests"):
+            config = {"resources": {"teacher": {"config": {"samples": JUDGED_SAMPLES}}}}
+        elif names == "executions":
+            config = {"ops": {names: {"config": JUDGE}}}
         job = self.defs.resolve_implicit_job_def_def_for_assets(keys)
         assert job is not None
-        job.execute_in_process(instance=self.instance, asset_selection=keys, partition_key=partition)
+        job.execute_in_process(instance=self.instance, asset_selection=keys, partition_key=partition, run_config=config)
 
     def versions(self, names: str) -> dict[str, str]:
         """Return the content of every partition."""
