@@ -18,11 +18,13 @@ PAID: Final = [table.name for step in FLOW if step.asks is not None for table in
 PARTITIONED: Final = {table.name for step in FLOW if step.partition_by for table in step.writes}
 
 
-def condition(step: Step) -> dg.AutomationCondition[Any]:
-    """Return when a step is due: something it reads has changed, and everything it needs is there.
+def condition(step: Step) -> dg.AutomationCondition[Any] | None:
+    """Return when a step is due: something it reads has changed, and everything it needs is there; ``None``: never.
 
     A step over all data sets does not wait for those that nobody ingested.
     """
+    if step.by_hand:
+        return None
     absent_is_fine = {read.table.name for read in step.reads if read.is_optional} | {
         *step.outside,
         *(("raw",) if step.reads_raw else ()),

@@ -30,6 +30,7 @@ STEPS: Final = (
     "difficulty",
     "critique",
     "patterns",
+    "label-patterns",
     "select",
     "plan",
 )

@@ -11,7 +11,7 @@ from typing import Final
 from ocr_pipeline.contamination.steps import CHECK, KEEP_CLEAN
 from ocr_pipeline.critiques.steps import CRITICIZE
 from ocr_pipeline.duplicates.steps import COMPARE, KEEP_ONE
-from ocr_pipeline.evidence.steps import FIND_PATTERNS
+from ocr_pipeline.evidence.steps import FIND_PATTERNS, LABEL_PATTERNS
 from ocr_pipeline.exports.steps import MEASURE_DIFFICULTY
 from ocr_pipeline.generating.steps import GENERATE_TESTS
 from ocr_pipeline.judge.steps import CHECK_TESTS, JUDGE
@@ -39,6 +39,7 @@ FLOW: Final = (
     MEASURE_TESTS,
     JUDGE,
     FIND_PATTERNS,
+    LABEL_PATTERNS,
     MEASURE_DIFFICULTY,
     CRITICIZE,
     SELECT,
@@ -134,6 +135,12 @@ COMMANDS: Final = (
         CRITICIZE.reads[0].table,
     ),
     Command("patterns", "Count the moves that each reasoning makes.", (FIND_PATTERNS,), FIND_PATTERNS.reads[0].table),
+    Command(
+        "label-patterns",
+        "Let a model label the sentences of some reasonings, twice, and hold the rules against it.",
+        (LABEL_PATTERNS,),
+        LABEL_PATTERNS.reads[0].table,
+    ),
     Command(
         "select",
         "Select from separated and judged samples what downstream trains on; nothing is asked or judged again.",

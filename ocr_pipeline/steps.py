@@ -428,6 +428,8 @@ class Step:
     """What its progress counts."""
     asks: type[Options] | None = None
     """Options whose ``model`` and ``revision`` name who was asked, for the manifest."""
+    by_hand: bool = False
+    """Nothing of the flow waits for it: it is made when a person asks for it, and never by itself."""
     repeat_for: frozenset[str] = frozenset()
     """Reasons that may be gone next time: rows dropped for one make the partition built again."""
     foretells: Callable[[Job], Iterable[str]] | None = None

@@ -803,6 +803,22 @@ REASONING_PATTERNS: Final = Table(
     ),
 )
 
+PATTERN_LABELS: Final = Table(
+    name="pattern_labels",
+    description="Moves that a model finds in the sentences of some reasonings, labelled twice, beside the rule's.",
+    key=("sample_id", "segment"),
+    partition_by=("dataset", "language"),
+    schema=_schema(
+        _column("sample_id", NAME, "Sample whose reasoning was labelled."),
+        _column("segment", pa.int32(), "Number of the sentence, from 0."),
+        _column("sentence", TEXT, "The sentence."),
+        _column("rule", NAME, "Move that the rules find."),
+        _column("first?", NAME, "Move of the first labelling; null when there is none."),
+        _column("second?", NAME, "Move of the second one: in reverse order of the moves, or by another model."),
+        _column("verdict", NAME, "kept where both agree; differs, no_label, truncated or teacher_error."),
+    ),
+)
+
 PATTERN_GROUPS: Final = Table(
     name="pattern_groups",
     description="How passing samples reason beside failing ones: shares of the moves, entropy, and a test by problem.",
@@ -975,6 +991,7 @@ TABLES: Final[dict[str, Table]] = {
         SAMPLES,
         EXECUTIONS,
         REASONING_PATTERNS,
+        PATTERN_LABELS,
         PATTERN_GROUPS,
         PROBLEM_DIFFICULTY,
         CRITIQUES,

@@ -73,6 +73,7 @@ CRITICIZE: Final = Step(
     pool="teacher",
     unit="critiques",
     asks=Asking,
+    by_hand=True,
     repeat_for=frozenset({"teacher_error"}),
     run=_criticize,
 )

@@ -69,6 +69,9 @@ def test_every_asset_shows_its_columns_and_owner(defs: dg.Definitions) -> None:
         assert all(column.description for column in columns)
 
 
+ASK_THE_TEACHER = {"responses", "plans", "critiques", "pattern_labels"}
+
+
 def test_every_step_says_what_it_costs_and_where_its_code_stands(defs: dg.Definitions) -> None:
     """The page links the function that does the work; the teacher's are told apart from what costs CPU only."""
     graph = defs.resolve_asset_graph()
@@ -76,7 +79,7 @@ def test_every_step_says_what_it_costs_and_where_its_code_stands(defs: dg.Defini
         node = graph.get(dg.AssetKey(step.writes[0].name))
         (reference,) = node.metadata["dagster/code_references"].code_references
         assert f"def {step.run.__name__}(" in Path(reference.file_path).read_text(encoding="utf-8").splitlines()[reference.line_number - 1]  # fmt: skip
-        assert node.tags["costs"] == ("teacher" if step.name in {"responses", "plans", "critiques"} else "cpu")
+        assert node.tags["costs"] == ("teacher" if step.name in ASK_THE_TEACHER else "cpu")
 
 
 def test_jobs_schedules_and_sensors(defs: dg.Definitions) -> None:

@@ -57,6 +57,7 @@ ROOF = {"cli", "commands", "exports", "flow", "publishing", "serving", "studio",
 ALLOWED = {
     ("critiques", "judge"),
     ("critiques", "teacher"),
+    ("evidence", "teacher"),
     ("generating", "judge"),
     ("generating", "quality"),
     ("generating", "teacher"),
