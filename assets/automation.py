@@ -14,6 +14,7 @@ from ocr_pipeline.steps import Step
 __all__ = ["SENSORS", "condition", "of_report"]
 
 SECONDS: Final = 30
+LABEL: Final = "what it is made from changed"
 PAID: Final = [table.name for step in FLOW if step.asks is not None for table in step.writes]
 PARTITIONED: Final = {table.name for step in FLOW if step.partition_by for table in step.writes}
 
@@ -29,25 +30,37 @@ def condition(step: Step) -> dg.AutomationCondition[Any] | None:
         *step.outside,
         *(("raw",) if step.reads_raw else ()),
     }
-    if not step.partition_by:
-        absent_is_fine |= PARTITIONED
-    return _changed(dg.AssetSelection.assets(*sorted(absent_is_fine)) if absent_is_fine else None)
+    whole = set() if step.partition_by else PARTITIONED & {read.table.name for read in step.reads}
+    due = _changed(absent_is_fine | whole)
+    if not whole:
+        return due
+    when, parts = dg.AutomationCondition, dg.AssetSelection.assets(*sorted(whole))
+    something_is_there = when.any_deps_match(~when.missing()).allow(parts)
+    nothing_comes = ~when.any_deps_match(when.will_be_requested()).allow(parts)  # in another run, so it is waited for
+    return (due & something_is_there & nothing_comes).with_label(LABEL)
 
 
 def of_report() -> dg.AutomationCondition[Any]:
     """Return when a report is due: whenever something it tells about changed."""
-    return _changed(dg.AssetSelection.all())
+    return _changed(None)
 
 
-def _changed(absent_is_fine: dg.AssetSelection | None) -> dg.AutomationCondition[Any]:
+def _changed(absent_is_fine: set[str] | None) -> dg.AutomationCondition[Any]:
+    """Return that something changed and everything but ``absent_is_fine`` (``None``: all) is there.
+
+    What changes in the tick after a request came too late for its run: it is not taken as handled.
+    """
     when = dg.AutomationCondition
+    changed = when.any_deps_updated()
+    handled = when.initial_evaluation() | ((when.newly_requested() | when.newly_updated()) & ~changed)
     missing = when.any_deps_missing()
+    if absent_is_fine is None:
+        missing = missing.ignore(dg.AssetSelection.all())
+    elif absent_is_fine:
+        missing = missing.ignore(dg.AssetSelection.assets(*sorted(absent_is_fine)))
     return (
-        (when.newly_missing() | when.any_deps_updated()).since_last_handled()
-        & ~(missing.ignore(absent_is_fine) if absent_is_fine is not None else missing)
-        & ~when.any_deps_in_progress()
-        & ~when.in_progress()
-    ).with_label("what it is made from changed")
+        (when.newly_missing() | changed).since(handled) & ~missing & ~when.any_deps_in_progress() & ~when.in_progress()
+    ).with_label(LABEL)
 
 
 SENSORS: Final = (

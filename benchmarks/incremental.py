@@ -3,7 +3,7 @@
 Statements of CodeContests (165) and TACO (1,000) are ingested, checked against each other, and a server on loopback
 answers with reasoning traces and programs of real models, so that samples have their real length. Then one problem is
 added to CodeContests and everything is materialized again. The programs belong to other problems, so nearly all fail;
-TACO's rows have no tests, so only the four samples of each problem of CodeContests are judged, with short limits. CPU is user and system time of the process and of its workers, without the server's.
+only the four samples of each problem of CodeContests are judged, with short limits. CPU is user and system time of the process and of its workers, without the server's.
 
     python benchmarks/incremental.py --data FOLDER [--samples 9]
 
@@ -48,7 +48,7 @@ ASSETS: Final = {
     "responses": [f"{dataset}|{language}" for dataset in DATASETS for language in LANGUAGES],
     "samples": [f"{dataset}|{language}" for dataset in DATASETS for language in LANGUAGES],
     "test_trust": DATASETS,
-    "executions": [f"{dataset}|{language}" for dataset in DATASETS for language in LANGUAGES],
+    "executions": [f"code_contests|{language}" for language in LANGUAGES],
     "reasoning_patterns": [f"{dataset}|{language}" for dataset in DATASETS for language in LANGUAGES],
     "sft_dataset": [f"{dataset}|{language}" for dataset in DATASETS for language in LANGUAGES],
     "funnel": (None,),
@@ -119,27 +119,27 @@ class Flow:
         self, root: Path, raw: Path, url: str, server: int, samples: int, instance: dg.DagsterInstance
     ) -> None:
         """Assemble the definitions."""
-        teacher = TeacherResource(urls=[url], model=MODEL, samples=samples, window=64)
         self.root, self.server = root, server
-        self.defs = build_defs(
-            store=StoreResource(root=str(root)),
-            raw_files=RawResource(root=str(raw)),
-            teacher=teacher,
-            sandbox=SandboxResource(),
-        )
+        self.defs = {
+            count: build_defs(
+                store=StoreResource(root=str(root)),
+                raw_files=RawResource(root=str(raw)),
+                teacher=TeacherResource(urls=[url], model=MODEL, samples=count, window=64),
+                sandbox=SandboxResource(**JUDGE),
+            )
+            for count in (samples, JUDGED_SAMPLES)
+        }
+        self.samples = samples
         self.instance = instance
 
     def run(self, names: str, partition: str | None) -> None:
         """Materialize one partition with its checks."""
         keys = [dg.AssetKey(name) for name in names.split(", ")]
-        config: dict[str, object] = {}
-        if names == "responses" and str(partition).startswith("code_contests"):
-            config = {"resources": {"teacher": {"config": {"samples": JUDGED_SAMPLES}}}}
-        elif names == "executions":
-            config = {"ops": {names: {"config": JUDGE}}}
-        job = self.defs.resolve_implicit_job_def_def_for_assets(keys)
+        is_judged = str(partition).startswith("code_contests")
+        defs = self.defs[JUDGED_SAMPLES if is_judged else self.samples]
+        job = defs.resolve_implicit_job_def_def_for_assets(keys)
         assert job is not None
-        job.execute_in_process(instance=self.instance, asset_selection=keys, partition_key=partition, run_config=config)
+        job.execute_in_process(instance=self.instance, asset_selection=keys, partition_key=partition)
 
     def versions(self, names: str) -> dict[str, str]:
         """Return the content of every partition."""

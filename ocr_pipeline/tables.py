@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -104,6 +105,10 @@ class Table:
     row_group_rows: int = NARROW_ROW_GROUP_ROWS
     sliced_by: str | None = None
     """A column whose values are read apart: the manifest holds a hash of the rows of each."""
+
+    def schema_of(self, columns: Iterable[str]) -> pa.Schema:
+        """Return the schema of some columns."""
+        return pa.schema([self.schema.field(name) for name in columns])
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -103,8 +103,7 @@ def benchmarks_of(job: Job) -> list[Benchmark]:
 
 def _ingested(problems: Rows) -> Iterator[Benchmark]:
     for part in problems.parts():
-        schema = pa.schema([PROBLEMS.schema.field(name) for name in COMPARED])
-        rows = pa.Table.from_batches(part.batches(COMPARED), schema)
+        rows = pa.Table.from_batches(part.batches(COMPARED), PROBLEMS.schema_of(COMPARED))
         yield Benchmark(name=part.name, version=part.version, problems=rows)
 
 

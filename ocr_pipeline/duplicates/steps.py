@@ -98,8 +98,8 @@ def _shows(job: Job) -> Mapping[str, pa.Table]:
         undecided=job.options(DuplicateConfig).undecided,
     )
     columns = ["left_id", "right_id", "cosine", "lexical", "decision"]
-    schema = pa.schema([DUPLICATE_PAIRS.schema.field(name) for name in columns])  # without a pair there is no batch
-    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(columns), schema)
+    # Without a pair there is no batch.
+    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(columns), DUPLICATE_PAIRS.schema_of(columns))
     distance = pc.abs(pc.subtract(pairs["cosine"].cast(pa.float64()), job.options(DuplicateConfig).threshold))
     nearest = pairs.append_column("distance", distance).sort_by("distance").drop_columns("distance").slice(0, NEAREST)
     return {"threshold_curve": curve, "pairs_near_the_threshold": nearest}

@@ -238,7 +238,7 @@ def find_patterns(
         (``no_response``).
     """
     spans, rows_in = reasoning_spans(samples)
-    known = pa.Table.from_batches(earlier, pa.schema([REASONING_PATTERNS.schema.field(name) for name in KEPT]))
+    known = pa.Table.from_batches(earlier, REASONING_PATTERNS.schema_of(KEPT))
     written = unlabelled = 0
     with_reasoning = len(spans)
     for batch in engine.map(_label_batch, _reasonings(responses, spans, known.combine_chunks())):

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-import pyarrow as pa
-
 from ocr_pipeline import judge
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import CLUSTER
@@ -59,7 +57,7 @@ def _by_problem(job: Job, read: Read) -> Iterator[TestSource]:
         rows.check()
         yield rows.of
         return
-    with Shelf(pa.schema([read.table.schema.field(name) for name in read.needed])) as shelf:
+    with Shelf(read.table.schema_of(read.needed)) as shelf:
         for batch in rows.batches(read.needed):
             shelf.add(batch)
         yield shelf.of

@@ -30,7 +30,7 @@ SolutionSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 
 PROBLEMS_AT_ONCE: Final = 256
 NOT_JUDGED: Final = (Verdict.NOT_RUN, Verdict.COMPILE_ERROR)
-SAMPLE_SCHEMA: Final = pa.schema([EXECUTIONS.schema.field(name) for name in ("sample_id", "problem_id", "language")]).append(
+SAMPLE_SCHEMA: Final = EXECUTIONS.schema_of(("sample_id", "problem_id", "language")).append(
     pa.field("code", pa.large_string())
 )  # fmt: skip
 

@@ -107,3 +107,48 @@ def test_a_new_raw_file_becomes_rows_of_the_data_set(tmp_path: Path) -> None:
         page.finish(run, "FAILURE")
         told = until(lambda: [one for one in received if one["run_id"] == run])
         assert "no partition tests/dataset=apps" in told[0]["text"]
+
+
+class Ticks:
+    """The conditions of all assets, evaluated one tick after the other."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        """Start before the first tick."""
+        self.instance = instance
+        self.defs = build_defs()
+        self.cursor: Any = None
+
+    def built(self, name: str, partition: str | None = None) -> None:
+        """Record a materialization."""
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))
+
+    def asked_for(self, name: str) -> bool:
+        """Evaluate a tick; return whether it asks for an asset."""
+        result = dg.evaluate_automation_conditions(self.defs, instance=self.instance, cursor=self.cursor)
+        self.cursor = result.cursor
+        return result.get_num_requested(dg.AssetKey(name)) > 0
+
+
+@pytest.fixture(name="ticks")
+def _ticks() -> Iterator[Ticks]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Ticks(instance)
+
+
+def test_nothing_is_compared_before_something_is_ingested(ticks: Ticks) -> None:
+    """Reviews that somebody looks at in an empty instance start no empty comparison; the first problems do."""
+    assert not ticks.asked_for("duplicate_pairs")
+    ticks.instance.report_runless_asset_event(dg.AssetObservation("reviews", tags={"dagster/data_version": "1"}))
+    assert not ticks.asked_for("duplicate_pairs")
+    ticks.built("problems", "taco")
+    assert ticks.asked_for("duplicate_pairs")
+
+
+def test_a_change_in_the_tick_after_a_request_is_not_lost(ticks: Ticks) -> None:
+    """It came too late for the run that was asked for, so another is."""
+    ticks.asked_for("duplicate_pairs")
+    ticks.built("problems", "taco")
+    assert ticks.asked_for("duplicate_pairs")
+    ticks.built("problems", "apps")
+    assert ticks.asked_for("duplicate_pairs")
+    assert not ticks.asked_for("duplicate_pairs")

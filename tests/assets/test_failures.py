@@ -7,10 +7,10 @@ import pytest
 
 from assets.flow import step_asset
 from assets.materialize import fails_in_one_line, for_the_page
-from ocr_pipeline.duplicates.steps import COMPARE
+from ocr_pipeline.duplicates.steps import COMPARE, KEEP_ONE
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import CLEAN_PROBLEMS, PROBLEMS
+from ocr_pipeline.tables import CLEAN_PROBLEMS, PROBLEMS, UNIQUE_PROBLEMS
 from ocr_pipeline.teacher.steps import GENERATE
 from resources import RESOURCES, StoreResource
 from tests.evidence import root as fixture
@@ -81,3 +81,12 @@ def test_a_root_in_which_no_two_problems_are_alike_is_no_failure(tmp_path: Path)
     resources |= {"store": StoreResource(root=str(tmp_path))}
     with dg.DagsterInstance.ephemeral() as instance:
         assert dg.materialize([step_asset(COMPARE)], instance=instance, resources=resources).success
+
+
+def test_nothing_is_compared_in_an_empty_root(tmp_path: Path) -> None:
+    """The page shows empty tables, as it does of a root in which every problem was rejected."""
+    resources = {name: resource() for name, (resource, _) in RESOURCES.items()}
+    resources |= {"store": StoreResource(root=str(tmp_path))}
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize([step_asset(COMPARE), step_asset(KEEP_ONE)], instance=instance, resources=resources)
+    assert Store(tmp_path).open(UNIQUE_PROBLEMS).count_rows() == 0
