@@ -26,18 +26,25 @@ def condition(step: Step) -> dg.AutomationCondition[Any] | None:
     """
     if step.by_hand:
         return None
+    when = dg.AutomationCondition
     absent_is_fine = {read.table.name for read in step.reads if read.is_optional} | {
         *step.outside,
         *(("raw",) if step.reads_raw else ()),
     }
-    whole = set() if step.partition_by else PARTITIONED & {read.table.name for read in step.reads}
-    due = _changed(absent_is_fine | whole)
-    if not whole:
+    if step.partition_by:
+        return _changed(absent_is_fine)
+    by_partition = PARTITIONED & {read.table.name for read in step.reads}
+    due = _changed(absent_is_fine | by_partition)
+    if not by_partition:
         return due
-    when, parts = dg.AutomationCondition, dg.AssetSelection.assets(*sorted(whole))
-    something_is_there = when.any_deps_match(~when.missing()).allow(parts)
-    nothing_comes = ~when.any_deps_match(when.will_be_requested()).allow(parts)  # in another run, so it is waited for
-    return (due & something_is_there & nothing_comes).with_label(LABEL)
+    parts = dg.AssetSelection.assets(*sorted(by_partition))
+    # Parts that are asked for in the same tick come in runs of their own, so they are waited for.
+    due &= ~when.any_deps_match(when.will_be_requested()).allow(parts)
+    if {
+        read.table.name for read in step.reads
+    } <= absent_is_fine | by_partition:  # nothing else tells that it can begin
+        due &= when.any_deps_match(~when.missing()).allow(parts)
+    return due.with_label(LABEL)
 
 
 def of_report() -> dg.AutomationCondition[Any]:
