@@ -85,6 +85,8 @@ SYNTHESIZE: Final = Step(
     outside=("benchmarks",),
     pool="sandbox",
     unit="problems",
+    asks=Asking,
+    by_hand=True,
     repeat_for=frozenset({"teacher_error", "not_run"}),
     run=_synthesize,
 )

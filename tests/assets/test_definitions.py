@@ -69,7 +69,7 @@ def test_every_asset_shows_its_columns_and_owner(defs: dg.Definitions) -> None:
         assert all(column.description for column in columns)
 
 
-ASK_THE_TEACHER = {"responses", "plans", "critiques", "pattern_labels"}
+ASK_THE_TEACHER = {"responses", "plans", "critiques", "pattern_labels", "synthetic_problems"}
 
 
 def test_every_step_says_what_it_costs_and_where_its_code_stands(defs: dg.Definitions) -> None:
