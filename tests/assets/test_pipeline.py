@@ -89,16 +89,12 @@ COMPARED = {EXECUTIONS.name: [name for name in VERDICTS if name != "detail"]}
 """Columns that are compared of a table whose others are measured, or hold words of compilers."""
 
 
-NOT_MADE = {"critiques", "synthetic_problems"}
-"""Steps that the runs here leave out: nobody recorded a critic, and new problems are asked for only by whoever wants them."""
-
-
 def outputs(root: Path | str) -> dict[str, dict[str, str]]:
     """Return version, inputs and output of every step, as hashes over rows: files may be laid out in another way."""
     seen: dict[str, str] = {}
     found: dict[str, dict[str, str]] = {}
     for step in FLOW:
-        if step.name in NOT_MADE:
+        if step.by_hand:  # nobody recorded a critic, or who labels
             continue
         read = {read.table.name: seen.get(read.table.name, "") for read in step.reads if not read.is_feedback}
         seen |= {table.name: hash_of_rows(root, table) for table in step.writes}
