@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from ocr_pipeline.answers import FencePolicy, extract_code
 from ocr_pipeline.generating.options import GeneratingConfig
@@ -18,7 +18,16 @@ from ocr_pipeline.tables import Language
 from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.request import Message, Request
 
-__all__ = ["AskTeacher", "Role", "Written", "feedback_request", "first_requests", "prompt_hashes", "written"]
+__all__ = [
+    "AskTeacher",
+    "Role",
+    "Written",
+    "feedback_request",
+    "first_requests",
+    "prompt_hashes",
+    "written",
+    "written_before",
+]
 
 AskTeacher = Callable[[Iterable[Request]], Iterator[Reply]]
 """Gives one reply for each request, in their order."""
@@ -93,3 +102,9 @@ def written(role: Role, reply: Reply) -> Written:
         return Written(role, "", reply.request_id, reply.model, "teacher_error")
     code = extract_code(reply.text, FencePolicy.LAST, Language.PYTHON)
     return Written(role, code or "", reply.request_id, reply.model, "" if code else "no_program")
+
+
+def written_before(row: Mapping[str, Any]) -> Written:
+    """Read a row of ``test_programs``; one without code keeps the reason it has."""
+    code = row["code"] or ""
+    return Written(Role(row["role"]), code, row["request_id"], row["model"], "" if code else row["verdict"])

@@ -27,6 +27,7 @@ from ocr_pipeline.generating.by_model import (
     feedback_request,
     first_requests,
     written,
+    written_before,
 )
 from ocr_pipeline.generating.finished import Finished
 from ocr_pipeline.generating.options import GeneratingConfig
@@ -76,6 +77,7 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
     programs: TableWriter,
     finished: Path,
     ask: AskTeacher | None = None,
+    earlier: RowSource | None = None,
     told: Callable[[Row], None] | None = None,
     progress: Progress = SILENT,
     engine: Engine | None = None,
@@ -96,6 +98,8 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
         Folder that keeps what is done; the next run takes it from there.
     ask
         Asks the teacher for programs; ``None``: nobody is asked.
+    earlier
+        Given problem ids, returns rows of ``test_programs`` that an earlier run paid for; used where nobody is asked.
     told
         Called with what came of each problem, as :class:`~ocr_pipeline.generating.working.Outcome` in plain values.
     progress
@@ -123,7 +127,11 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
     run = _Run(config, store, engine, finished, progress)
     repeated: list[str] = []
     listed = _problems(problems, tests, solutions, config, repeated)
-    run.work(listed if ask is None else _with_programs(listed, ask, config))
+    if ask is not None:
+        listed = _with_programs(listed, ask, config)
+    elif earlier is not None:
+        listed = _with_earlier_programs(listed, earlier)
+    run.work(listed)
     for _ in range(config.rounds - 1 if ask is not None else 0):
         run.work(_with_better_generators(run.take_survivors(), ask, config) if ask is not None else ())
     close_workplaces()
@@ -224,6 +232,17 @@ def _with_programs(problems: Iterable[Problem], ask: AskTeacher, config: Generat
             given.setdefault(place, []).append(written(role, reply))
         for place, problem in enumerate(some):
             yield replace(problem, written=tuple(given.get(place, ())))
+
+
+def _with_earlier_programs(problems: Iterable[Problem], earlier: RowSource) -> Iterator[Problem]:
+    """Yield problems with the programs that an earlier run paid for; they are tried again like new ones."""
+    stream = iter(problems)
+    columns = ["problem_id", "role", "code", "model", "request_id", "verdict"]
+    while some := list(itertools.islice(stream, PROBLEMS_AT_ONCE)):
+        ids = [problem.spec.problem_id for problem in some]
+        rows = rows_by_problem(earlier(ids), ids, columns)
+        for problem in some:
+            yield replace(problem, written=tuple(map(written_before, rows[problem.spec.problem_id])))
 
 
 def _with_better_generators(

@@ -34,6 +34,7 @@ def _generate(job: Job) -> StageCounts:
     require_hidden(job.places)
     job.read(TESTS).check()
     job.read(SOLUTIONS).check()
+    earlier = job.read(TEST_PROGRAMS)
     return make_tests(
         job.read(CLEAN_PROBLEMS).batches(),
         job.read(TESTS).of,
@@ -43,6 +44,8 @@ def _generate(job: Job) -> StageCounts:
         programs=job.writer(TEST_PROGRAMS),
         finished=job.folder(MADE),
         ask=_teacher(job) if _asks(job) else None,
+        # A run that asks nobody, such as one that the sensor starts, keeps the programs that an earlier one paid for.
+        earlier=earlier.of if earlier.exist else None,
         progress=job.progress,
         engine=job.use(CLUSTER),
     )

@@ -7,12 +7,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from ocr_pipeline import tables
+from ocr_pipeline.building import build_unless_current
+from ocr_pipeline.generating import steps
 from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.steps import GENERATE_TESTS
+from ocr_pipeline.options import Options
+from ocr_pipeline.steps import Job, Services, build_of, stored_rows
+from ocr_pipeline.store import Store
+from ocr_pipeline.tables import CLEAN_PROBLEMS, SOLUTIONS
 from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.reply import Usage
 from ocr_pipeline.teacher.request import Identity, Request, request_id
+from tests.evidence import root
+from tests.evidence.root import SUM
 from tests.generating.test_step import CONFIG, FROM_ZERO, LARGEST, LARGEST_SLOWLY, TESTS, Rows, made
 
 VALIDATOR = """import re, sys
@@ -167,3 +178,61 @@ def test_a_teacher_that_fails_costs_nothing_else(tmp_path: Path) -> None:
     assert any("s2" in row["catches"] for row in rows)
     assert {row["verdict"] for row in programs.rows} == {"teacher_error"}
     assert FROM_ZERO not in "".join(request.messages[0].content for request in teacher.asked)
+
+
+def build(folder: Path, config: GeneratingConfig) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Build the step's partition in a data root; return its tests and programs."""
+    store, keys = Store(folder), {"dataset": "taco"}
+
+    def given(model: type[Options]) -> Options:
+        return config if model is GeneratingConfig else model()
+
+    with Services(given, lambda side: folder / "_side" / side.name, print) as services:
+        rows = stored_rows(GENERATE_TESTS, store, keys, lambda _: "train")
+        build_unless_current(store, build_of(GENERATE_TESTS, Job(keys, rows, services, given)))
+    found = [
+        pa.Table.from_batches(store.batches(table, **keys), table.schema).to_pylist() for table in GENERATE_TESTS.writes
+    ]
+    return found[0], found[1]
+
+
+def test_a_default_run_keeps_what_was_paid_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests and programs of a run that asked the teacher stay when a run asks nobody, also after a known test changed."""
+    teacher = Teacher({"validator": VALIDATOR, "generator": GENERATOR})
+    monkeypatch.setattr(steps, "ask_teacher", lambda requests, **_: teacher(requests))
+    monkeypatch.setattr(Job, "use", lambda *_: None)
+    keys = {"dataset": "taco"}
+    ids = {"problem_id": SUM}
+    solutions = [(LARGEST, True), (LARGEST_SLOWLY, True), (FROM_ZERO, False)]
+    root.put(Store(tmp_path), CLEAN_PROBLEMS, [root.unique(SUM) | {"statement": UNREADABLE, "checker": "tokens"}])
+    made_of = [
+        ids | {"solution_id": f"s{number}", "language": "python", "code": code, "is_correct": right}
+        for number, (code, right) in enumerate(solutions)
+    ]
+    root.put(Store(tmp_path), SOLUTIONS, made_of, keys)
+    known = [ids | dict(zip(("test_id", "kind", "input", "expected"), test, strict=True)) for test in TESTS]
+    root.put(Store(tmp_path), tables.TESTS, known, keys)
+    paid = build(tmp_path, CONFIG.replaced(by_model=True))
+    asked_once = len(teacher.asked)
+    assert {row["made_by"] for row in paid[0]} == {"model"}
+    assert {row["verdict"] for row in paid[1]} == {"used"}
+    assert build(tmp_path, CONFIG) == paid
+    root.put(
+        Store(tmp_path),
+        tables.TESTS,
+        [*known, known[-1] | {"test_id": "3", "input": "2\n4 3\n", "expected": "4\n"}],
+        keys,
+    )
+    later = build(tmp_path, CONFIG)
+    assert later[1] == paid[1]
+    assert {row["made_by"] for row in later[0]} == {"model"}
+    assert len(teacher.asked) == asked_once
+
+
+def test_an_answer_that_held_no_program_is_kept_with_its_reason(tmp_path: Path) -> None:
+    """The next run that asks nobody says of every answer what the first said."""
+    first, second = Rows(), Rows()
+    made(tmp_path / "a", ask=Teacher({"generator": GENERATOR}), taken=first)
+    made(tmp_path / "b", earlier=lambda _: pa.Table.from_pylist(first.rows).to_batches(), taken=second)
+    assert ("validator", "no_program") in {(row["role"], row["verdict"]) for row in first.rows}
+    assert second.rows == first.rows

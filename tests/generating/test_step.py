@@ -23,7 +23,7 @@ from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.generating.checking import refused_right_programs
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.showing import caught_side_by_side
-from ocr_pipeline.generating.step import make_tests
+from ocr_pipeline.generating.step import RowSource, make_tests
 from ocr_pipeline.judge import JudgeConfig, judge
 from ocr_pipeline.tables import EXECUTIONS, GENERATED_TESTS
 
@@ -61,6 +61,7 @@ def made(
     config: GeneratingConfig = CONFIG,
     ask: AskTeacher | None = None,
     taken: Rows | None = None,
+    earlier: RowSource | None = None,
     **problem: Any,
 ) -> Made:
     """Make the tests of one problem."""
@@ -88,6 +89,7 @@ def made(
         programs=taken or Rows(),
         finished=folder,
         ask=ask,
+        earlier=earlier,
         engine=LocalEngine(0),
     )
     return writer.rows, counts
