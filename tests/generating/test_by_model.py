@@ -190,9 +190,7 @@ def build(folder: Path, config: GeneratingConfig) -> tuple[list[dict[str, Any]],
     with Services(given, lambda side: folder / "_side" / side.name, print) as services:
         rows = stored_rows(GENERATE_TESTS, store, keys, lambda _: "train")
         build_unless_current(store, build_of(GENERATE_TESTS, Job(keys, rows, services, given)))
-    found = [
-        pa.Table.from_batches(store.batches(table, **keys), table.schema).to_pylist() for table in GENERATE_TESTS.writes
-    ]
+    found = [store.open(table, **keys).to_table().to_pylist() for table in GENERATE_TESTS.writes]
     return found[0], found[1]
 
 
