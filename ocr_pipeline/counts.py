@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ocr_pipeline.errors import ConservationError
 
-__all__ = ["StageCounts", "count_verdicts"]
+__all__ = ["StageCounts", "cohen_kappa", "count_verdicts"]
 
 KEPT = "kept"
 
@@ -67,3 +67,12 @@ def count_verdicts(verdicts: Iterable[str], *, notes: Mapping[str, int] | None =
 
 def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
     return {key: left.get(key, 0) + right.get(key, 0) for key in sorted({*left, *right})}
+
+
+def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Return Cohen's kappa (1960), agreement beyond chance; ``None`` where chance alone would agree always."""
+    total = len(pairs)
+    left, right = (Counter(pair[side] for pair in pairs) for side in (0, 1))
+    by_chance = sum(left[label] * right[label] for label in left) / total**2 if total else 1.0
+    seen = sum(one == other for one, other in pairs) / total if total else 0.0
+    return None if by_chance == 1.0 else (seen - by_chance) / (1.0 - by_chance)

@@ -10,7 +10,7 @@ import hashlib
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow as pa
 from ocr_pipeline.answers import split_thought
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
-from ocr_pipeline.counts import KEPT, StageCounts, count_verdicts
+from ocr_pipeline.counts import KEPT, StageCounts, cohen_kappa, count_verdicts
 from ocr_pipeline.evidence.patterns import LABELLED, Pattern, label_sentence, reasoning_spans, sentences_of
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.prompts import Prompt
@@ -31,8 +31,9 @@ from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
+from ocr_pipeline.teacher.session import Totals
 
-__all__ = ["AGREEMENT", "LabelConfig", "agreement_of", "cohen_kappa", "label_patterns", "read_labels"]
+__all__ = ["AGREEMENT", "LabelConfig", "agreement_of", "label_patterns", "read_labels"]
 
 MEANINGS: Final[Mapping[Pattern, str]] = {
     Pattern.BACKTRACKING: "gives up what was said or tried before",
@@ -45,7 +46,7 @@ MEANINGS: Final[Mapping[Pattern, str]] = {
     Pattern.SELF_EVALUATION: "doubts or trusts its own thought",
     Pattern.OTHER: "none of these: it computes, concludes, or tells about the program",
 }
-LINE: Final = re.compile(r"^\W*(\d+)\W+([A-Za-z]+(?:[ _-][A-Za-z]+)*)\W*$", re.MULTILINE)
+LINE: Final = re.compile(r"[^\w\n]*(\d{1,6})[^\w\n]+([A-Za-z]+(?:[ _-][A-Za-z]+)*)[^\w\n]*")
 SHOWN_CHARACTERS: Final = 1_000
 """Of one sentence: an enumeration of numbers may be pages long."""
 BATCH_ROWS: Final = 4_096
@@ -57,9 +58,10 @@ AGREEMENT: Final = pa.schema(
         ("by_both", pa.int64()),
         ("precision", pa.float64()),
         ("recall", pa.float64()),
+        ("kappa", pa.float64()),
     ]
 )
-"""Of the rules, where both labellings of the model agree; two rows more hold Cohen's kappa as ``precision``."""
+"""Of the rules, where both labellings of the model agree; two rows more hold Cohen's kappa."""
 
 
 class LabelConfig(Options):
@@ -98,7 +100,14 @@ class Ask(Protocol):
     """The teacher's general door; tests bring one without a server."""
 
     def __call__(
-        self, requests: Iterable[Request], *, server: Server, ledger: Path, config: Asking, progress: Progress
+        self,
+        requests: Iterable[Request],
+        *,
+        server: Server,
+        ledger: Path,
+        config: Asking,
+        progress: Progress,
+        on_totals: Callable[[Totals], None],
     ) -> Iterator[Reply]:
         """Yield one reply per request, in order."""
 
@@ -152,25 +161,27 @@ def label_patterns(  # noqa: PLR0913 - a step with a teacher needs all of it
     texts = _texts(responses, {name: spans[name] for name in chosen})
     chunks = [chunk for name in sorted(texts) for chunk in _chunks(name, texts[name], config)]
     other = asking if config.second_model is None else asking.replaced(model=config.second_model, revision=None)
-    orders = tuple(MEANINGS), tuple(MEANINGS) if config.second_model else tuple(MEANINGS)[::-1]
+    moves = tuple(MEANINGS)
+    orders = moves, moves[::-1] if other.model == asking.model else moves  # the same request twice is one answer
+    totals: list[Totals] = []
     for which, order in zip((asking, other), orders, strict=True):
         requests = (_request(chunk, order, config) for chunk in chunks)
-        replies = ask(requests, server=server, ledger=ledger, config=which, progress=progress)
-        for chunk, reply in zip(chunks, replies, strict=True):
+        replies = ask(requests, server=server, ledger=ledger, config=which, progress=progress, on_totals=totals.append)
+        for chunk, reply in zip(chunks, replies if chunks else (), strict=True):
             failure = _failure(reply)
             chunk.labels.append({} if failure else read_labels(split_thought(reply.text).answer or ""))
             chunk.failures += [failure] if failure else []
     rows = [row for chunk in chunks for row in _rows(chunk)]
     for start in range(0, len(rows), BATCH_ROWS):
         writer.write(pa.RecordBatch.from_pylist(rows[start : start + BATCH_ROWS], schema=PATTERN_LABELS.schema))
-    notes = {"traces": len(texts), "requests": 2 * len(chunks)}
+    notes = {"traces": len(texts), "requests": 2 * len(chunks), "asked": sum(each.done for each in totals)}
     return count_verdicts((row["verdict"] for row in rows), notes=notes).require_conserved(PATTERN_LABELS.name)
 
 
 def read_labels(answer: str) -> dict[int, Pattern]:
     """Read lines such as ``3: verification``; a number that is given two moves, or a move that is none, is left out."""
     found: dict[int, set[str]] = {}
-    for match in LINE.finditer(answer):
+    for match in filter(None, map(LINE.fullmatch, answer.splitlines())):
         found.setdefault(int(match[1]), set()).add(re.sub(r"[ -]", "_", match[2].lower()))
     known = {pattern.value for pattern in MEANINGS}
     return {number: Pattern(next(iter(names))) for number, names in found.items() if len(names) == 1 and names <= known}
@@ -197,20 +208,11 @@ def agreement_of(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         for pattern in (*LABELLED, Pattern.SIMPLER_PROBLEM, Pattern.OTHER)
     ]
     for name, pairs in (
-        ("kappa of both labellings", [(row["first"], row["second"]) for row in labelled]),
-        ("kappa of rules and labels", [(row["rule"], row["first"]) for row in agreed]),
+        ("both labellings", [(row["first"], row["second"]) for row in labelled]),
+        ("rules and labels", [(row["rule"], row["first"]) for row in agreed]),
     ):
-        table.append({"label": name, "sentences": len(pairs), "precision": cohen_kappa(pairs)})
+        table.append({"label": name, "sentences": len(pairs), "kappa": cohen_kappa(pairs)})
     return pa.Table.from_pylist(table, AGREEMENT)
-
-
-def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Return Cohen's kappa (1960), agreement beyond chance; ``None`` where chance alone would agree always."""
-    total = len(pairs)
-    left, right = (Counter(pair[side] for pair in pairs) for side in (0, 1))
-    by_chance = sum(left[label] * right[label] for label in left) / total**2 if total else 1.0
-    seen = sum(one == other for one, other in pairs) / total if total else 0.0
-    return None if by_chance == 1.0 else (seen - by_chance) / (1.0 - by_chance)
 
 
 def _prompt() -> Prompt:

@@ -10,8 +10,7 @@ Where ``OCR_PIPELINE_LEDGER`` names a database, each row is durable there first,
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +20,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.counts import StageCounts, cohen_kappa
 from ocr_pipeline.errors import InputError, OvertakenError
 from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
 from ocr_pipeline.store import Store
@@ -221,16 +220,4 @@ def agreements(reviews: Reviews) -> list[Agreement]:
 
 def _agreement(reviewers: tuple[str, str], decisions: Sequence[tuple[str, str]]) -> Agreement:
     agreed = sum(left == right for left, right in decisions)
-    return Agreement(reviewers, len(decisions), agreed, _kappa(decisions, agreed / len(decisions)))
-
-
-def _kappa(decisions: Sequence[tuple[str, str]], observed: float) -> float | None:
-    """Cohen's kappa of two raters (Cohen 1960)."""
-    left, right = (_shares(decision[side] for decision in decisions) for side in (0, 1))
-    expected = sum(share * right.get(word, 0.0) for word, share in left.items())
-    return None if expected == 1.0 else (observed - expected) / (1.0 - expected)
-
-
-def _shares(words: Iterable[str]) -> dict[str, float]:
-    counted = Counter(words)
-    return {word: rows / counted.total() for word, rows in counted.items()}
+    return Agreement(reviewers, len(decisions), agreed, cohen_kappa(decisions))

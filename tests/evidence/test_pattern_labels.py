@@ -18,12 +18,11 @@ from typer.testing import CliRunner
 
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.cli import build_app
-from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.counts import StageCounts, cohen_kappa
 from ocr_pipeline.evidence.pattern_labels import (
     MEANINGS,
     LabelConfig,
     agreement_of,
-    cohen_kappa,
     label_patterns,
     read_labels,
 )
@@ -90,6 +89,13 @@ def test_second_labelling_names_the_moves_in_reverse_order(tmp_path: Path) -> No
     assert counts.dropped == {"differs": 3}
 
 
+def test_same_model_under_its_name_gets_the_reverse_order(tmp_path: Path) -> None:
+    """Otherwise the two requests would be one, and one answer would agree with itself."""
+    teacher = Teacher(lambda *_: answer(MOVES))
+    label(tmp_path, teacher, "a", second_model="m")
+    assert teacher.asked[0].messages != teacher.asked[1].messages
+
+
 def test_second_model_is_asked_in_the_same_words(tmp_path: Path) -> None:
     """Two models differ by themselves, so the order stays."""
     teacher = Teacher(lambda _, asking: answer(["other" if asking.model == "n" else "verification"] * 3))
@@ -144,6 +150,8 @@ def test_long_reasonings_are_asked_in_parts(tmp_path: Path) -> None:
         ("[4]: `other`", {4: "other"}),
         ("1: other\n1: verification\n2: other", {2: "other"}),
         ("Sentence one is a verification.", {}),
+        ("1" * 5_000 + ": other", {}),
+        ("\n" * 200_000 + "1: other", {1: "other"}),
     ],
 )
 def test_lines_are_read_as_models_write_them(said: str, read: dict[int, str]) -> None:
@@ -183,8 +191,8 @@ def test_rules_are_measured_where_both_labellings_agree() -> None:
     assert (found["sentences"], found["by_rule"], found["by_both"]) == (2, 2, 1)
     assert (found["precision"], found["recall"]) == (0.5, 0.5)
     assert table["backtracking"]["precision"] is None
-    assert table["kappa of both labellings"]["precision"] == pytest.approx(0.5)
-    assert table["kappa of rules and labels"]["sentences"] == 3
+    assert table["both labellings"]["kappa"] == pytest.approx(0.5)
+    assert table["rules and labels"]["sentences"] == 3
 
 
 class Labeller(BaseHTTPRequestHandler):
@@ -254,4 +262,4 @@ def test_command_labels_through_a_server(tmp_path: Path, url: str) -> None:
     rows = pq.read_table(tmp_path / "out/pattern_labels.parquet").to_pylist()
     assert [row["first"] for row in rows] == ["other", "verification", "other"] * 2
     agreement = pq.read_table(tmp_path / "out/agreement.parquet").to_pylist()
-    assert {row["label"]: row["precision"] for row in agreement}["kappa of both labellings"] == 1.0
+    assert {row["label"]: row["kappa"] for row in agreement}["both labellings"] == 1.0
