@@ -121,8 +121,12 @@ def fails_in_one_line(retries: int = RETRIES) -> Iterator[None]:
         if isinstance(error, TeacherError) and retries < RETRIES:
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_AFTER_S) from failure
         raise failure from None
-    except OSError as error:  # such as a page whose checksum is wrong
-        message = f"a file cannot be read: {error}; if it is a part of the data root, materialize its partition again"
+    except OSError as error:
+        message = f"the machine refused: {error}"
+        if error.errno is None:  # Arrow's, such as a page whose checksum is wrong
+            message = (
+                f"a file cannot be read: {error}; if it is a part of the data root, materialize its partition again"
+            )
         raise OneLineError(message) from error
 
 
@@ -130,19 +134,19 @@ def for_the_page(message: str) -> str:
     """Name options as the launchpad does: a message says ``--api-key-env`` where the page has ``api_key_env``."""
 
     def shown(flag: re.Match[str]) -> str:
-        if flag[1] is None:
-            return flag[0]
-        name = flag[1].replace("-", "_")
-        return f"`{_other_names().get(name, name)}`"
+        name = _names().get((flag[1] or "").replace("-", "_"))
+        return f"`{name}`" if name else flag[0]
 
     return FLAG.sub(shown, message)
 
 
 @cache
-def _other_names() -> dict[str, str]:
-    """Return the names that some options have on the command line, and those they have everywhere."""
+def _names() -> dict[str, str]:
+    """Return the names of options and tables on the command line, and those they have on the page; others are foreign."""
     models = {model for step in FLOW for model in step.all_options}
-    return {field.alias: name for model in models for name, field in model.model_fields.items() if field.alias}
+    options = [(field.alias, name) for model in models for name, field in model.model_fields.items()]
+    tables = [(read.table.name, read.table.name) for step in FLOW for read in step.reads]
+    return dict([*tables, *((name, name) for _, name in options), *((alias, name) for alias, name in options if alias)])
 
 
 def watched(context: dg.AssetExecutionContext, description: str, unit: str) -> Progress:

@@ -180,12 +180,12 @@ class Store:
         wanted = list(opened.schema.names if columns is None else columns)
 
         def row_groups() -> Iterator[ds.Fragment]:
-            with reaching(self.root):
+            with self._reading(table, partition):
                 for fragment in opened.get_fragments(where):
                     yield from fragment.split_by_row_group(where, schema=opened.schema)
 
         def read(group: ds.Fragment) -> pa.Table:
-            with reaching(self.root):
+            with self._reading(table, partition):
                 return group.to_table(opened.schema, columns=wanted, filter=where, use_threads=False)
 
         groups = row_groups()
@@ -195,6 +195,19 @@ class Store:
                 rows = ahead.popleft().result()
                 ahead.extend(pool.submit(read, group) for group in itertools.islice(groups, 1))
                 yield from rows.to_batches()
+
+    @contextmanager
+    def _reading(self, table: Table, partition: Mapping[str, str]) -> Iterator[None]:
+        """Turn what a storage, or a damaged file, says into one line."""
+        try:
+            with reaching(self.root):
+                yield
+        except pa.ArrowInvalid as error:
+            name = "/".join([table.name, *partition.values()])
+            message = (
+                f"a part of {name} under `{self.root}` is no Parquet file: {error}; materialize the partition again"
+            )
+            raise StoreError(message) from error
 
     def _fragments(self, table: Table, keys: dict[str, str], extra: Sequence[str]) -> Iterator[ds.Fragment]:
         guarantee = pc.scalar(True)  # noqa: FBT003 - an Arrow literal

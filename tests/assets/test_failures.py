@@ -21,6 +21,7 @@ from tests.evidence import root as fixture
     [
         ("check --url and --model", "check `urls` and `model`"),
         ("leave out --api-key-env for it", "leave out `api_key_env` for it"),
+        ("pip install --no-deps x", "pip install --no-deps x"),
         ("`a--b` is -- not an option", "`a--b` is -- not an option"),
         ("give --generated-tests", "give `generated_tests`"),
         ("run `ocr-pipeline train --out x` or set --url", "run `ocr-pipeline train --out x` or set `urls`"),
@@ -53,6 +54,23 @@ def test_a_teacher_that_cannot_be_reached_is_told_without_flags(
             partition_key="taco|python",
         )
     assert str(failed.value.description).endswith("start the server, or check `urls`")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "the machine refused: [Errno 28] No space left on device"),
+        (
+            OSError("CRC checksum verification failed"),
+            "a file cannot be read: CRC checksum verification failed; if it is",
+        ),
+    ],
+)
+def test_a_full_disk_is_no_damaged_file(error: OSError, said: str) -> None:
+    """Only what cannot be read has to be made again."""
+    with pytest.raises(dg.Failure) as failure, fails_in_one_line():
+        raise error
+    assert str(failure.value.description).startswith(said)
 
 
 def test_a_failed_step_is_recorded_as_its_line(tmp_path: Path) -> None:

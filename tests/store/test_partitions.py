@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -418,3 +419,16 @@ def test_a_stream_of_a_missing_partition_says_what_there_is(tmp_path: Path) -> N
     """The same line as opening it."""
     with pytest.raises(InputError, match="no partition tests/dataset=taco"):
         next(Store(tmp_path).batches(TESTS, **TACO))
+
+
+@pytest.mark.parametrize("size", [0, 4, 300])
+def test_a_truncated_part_is_one_line(tmp_path: Path, size: int) -> None:
+    """It names the partition, wherever the file was cut."""
+    store = Store(tmp_path)
+    write(store, test_rows(["a", "b", "c"]))
+    (part,) = (tmp_path / "tests/dataset=taco").glob("*.parquet")
+    os.truncate(part, size)
+    with pytest.raises(
+        StoreError, match="materialize the partition"
+    ):
+        list(store.batches(TESTS, **TACO))
