@@ -255,10 +255,11 @@ def few_tests_are_not_trusted(config: UntrustedConfig, store: StoreResource) -> 
 def _untrusted_shares(store: Store, keys: Mapping[str, str]) -> dict[str, float]:
     """Return the share of flagged tests among all, and of problems that no solution passes among the checked ones."""
     rows = store.open(TEST_TRUST, **keys).to_table(columns=["test_id", "flag"])
+    tests = store.manifest(TESTS, **keys)  # none where nobody ingested the data set
     problems = rows.filter(pc.is_null(rows["test_id"]))["flag"]
     checked = pc.sum(pc.not_equal(problems, "unchecked")).as_py() or 0
     useless = pc.sum(pc.equal(problems, "no_solution_passes")).as_py() or 0
     return {
-        "tests": (rows.num_rows - len(problems)) / max(store.open(TESTS, **keys).count_rows(), 1),
+        "tests": (rows.num_rows - len(problems)) / max(tests.rows if tests else 0, 1),
         "problems": useless / max(checked, 1),
     }

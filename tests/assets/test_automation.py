@@ -103,10 +103,10 @@ def test_a_new_raw_file_becomes_rows_of_the_data_set(tmp_path: Path) -> None:
         assert until(rows, 1_200) > 0
         [tags] = run_requests(page, "nightly_judge_samples")
         assert tags["dagster/asset_partition_range_start"] == "taco|python"
-        run = page.launch(["test_trust"], {"dagster/partition": "apps"})
+        run = page.launch(["problems", "tests", "solutions", "rejected"], {"dagster/partition": "apps"})
         page.finish(run, "FAILURE")
         told = until(lambda: [one for one in received if one["run_id"] == run])
-        assert "no partition tests/dataset=apps" in told[0]["text"]
+        assert "no raw files for `apps`" in told[0]["text"]
 
 
 class Ticks:

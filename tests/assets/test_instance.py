@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,19 +76,22 @@ def answers(url: str) -> int:
     return sum(int(line.rsplit(" ", 1)[1]) for line in lines if '"answers"' in line)
 
 
-@pytest.fixture(name="teacher", scope="module")
-def _teacher() -> Iterator[str]:
-    with Replay(strict=True, faults="delay:lognormal(0.7,0.1)") as server:
-        yield server.urls[0]
+@contextmanager
+def chosen(base: Path) -> Iterator[tuple[Instance, str]]:
+    """Yield the page of an instance in which two data sets came as far as clean problems, and its slow teacher."""
+    with (
+        Replay(strict=True, faults="delay:lognormal(0.7,0.1)") as server,
+        serving(base / "home", base / "data", daemon=True, OCR_PIPELINE_TEACHER_URL=server.urls[0]) as page,
+    ):
+        page.finish(page.launch(INGEST, span("taco", "apps")))
+        page.finish(page.launch(CHOSEN, {}))
+        yield page, server.urls[0]
 
 
 @pytest.fixture(name="page", scope="module")
-def _page(tmp_path_factory: pytest.TempPathFactory, teacher: str) -> Iterator[Instance]:
-    """Return the page of an instance in which two data sets came as far as clean problems."""
-    base = tmp_path_factory.mktemp("instance")
-    with serving(base / "home", base / "data", daemon=True, OCR_PIPELINE_TEACHER_URL=teacher) as page:
-        page.finish(page.launch(INGEST, span("taco", "apps")))
-        page.finish(page.launch(CHOSEN, {}))
+def _page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """Return a page that the tests share, in any order."""
+    with chosen(tmp_path_factory.mktemp("instance")) as (page, _):
         yield page
 
 
@@ -96,8 +100,16 @@ def data_root(page: Instance) -> Path:
     return page.home.parent / "data"
 
 
-def test_terminate_stops_paying_and_a_later_run_goes_on(page: Instance, teacher: str) -> None:
+@pytest.fixture(name="unasked")
+def _unasked(tmp_path: Path) -> Iterator[tuple[Instance, str]]:
+    """Return a page of its own, whose teacher nobody asked yet."""
+    with chosen(tmp_path) as found:
+        yield found
+
+
+def test_terminate_stops_paying_and_a_later_run_goes_on(unasked: tuple[Instance, str]) -> None:
     """No request a second after Terminate; the next run pays for the rest only."""
+    page, teacher = unasked
     slow = {"resources": {"teacher": {"config": {"window": 1}}}}
     run = page.launch(["responses"], key("taco", "python"), slow)
     before = until(lambda: answers(teacher))
@@ -119,7 +131,7 @@ def test_terminate_stops_paying_and_a_later_run_goes_on(page: Instance, teacher:
 
 def test_one_event_per_partition_with_its_own_content(page: Instance) -> None:
     """After a range and a single run of unchanged data, each run recorded each partition once, and nothing is stale."""
-    before = stale(page)  # the tests of this file share one instance, in any order
+    before = stale(page)
     page.finish(page.launch(INGEST, span("taco", "apps")))
     page.finish(page.launch(INGEST, {"dagster/partition": "taco"}))
     for name in INGEST:

@@ -75,3 +75,20 @@ def test_flagged_tests_reach_rows_metadata_and_a_check(store: Store, tmp_path: P
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert check.metadata["untrusted_shares"].value == {"taco": {"tests": pytest.approx(1 / 3), "problems": 0.5}}
     assert all(each.passed for name, each in evaluations.items() if name != "few_tests_are_not_trusted")
+
+
+@pytest.mark.parametrize(
+    ("name", "partition"),
+    [
+        ("test_trust", "apps"),
+        ("generated_tests", "apps"),
+        ("test_quality", "apps"),
+        ("plans", "apps"),
+        ("plan_sft_dataset", "apps"),
+        ("executions", "apps|python"),
+    ],
+)
+def test_a_data_set_that_nobody_ingested_is_empty_and_checked(store: Store, name: str, partition: str) -> None:
+    """So that a whole grid can be made: neither the step nor a check misses its tables."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert materialize(Path(store.root), name, partition, instance).success

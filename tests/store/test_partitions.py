@@ -428,7 +428,5 @@ def test_a_truncated_part_is_one_line(tmp_path: Path, size: int) -> None:
     write(store, test_rows(["a", "b", "c"]))
     (part,) = (tmp_path / "tests/dataset=taco").glob("*.parquet")
     os.truncate(part, size)
-    with pytest.raises(
-        StoreError, match="materialize the partition"
-    ):
+    with pytest.raises(StoreError, match="materialize the partition"):
         list(store.batches(TESTS, **TACO))
