@@ -115,7 +115,7 @@ def test_the_bundled_recordings_answer_the_bundled_problems() -> None:
     """Each match text together with its language's prompt finds its own recordings."""
     server = Replayer(load_recordings(), faults=Faults(), is_strict=True)
     for match, group in server._recordings._by_match.items():
-        language = {"Python": Language.PYTHON, "C++": Language.CPP}.get(match[1])
+        language = {"Python": Language.PYTHON, "C++": Language.CPP}.get(match[-1])
         prompt = solve_prompt(match[0], language) if language else " ".join(match)
         assert server._recordings.matching(prompt, 0) == group[0]
 
