@@ -1,4 +1,4 @@
-"""Sends a publication to a Hugging Face hub: one commit with every file, then a tag that never moves."""
+"""Sends a publication to a Hugging Face hub: one commit with its files and no others, then a tag that never moves."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["push"]
 
 DATASET: Final = "dataset"
+OF_THE_HUB: Final = ".gitattributes"
+"""The file that the hub makes itself."""
 
 
 def push(publication: Publication, repo: str, options: PublishOptions) -> str:
@@ -27,7 +29,7 @@ def push(publication: Publication, repo: str, options: PublishOptions) -> str:
     Raises
     ------
     OptionError
-        When the environment holds no token.
+        When the environment holds no token, or a text that cannot be one.
     InputError
         When the tag is there with other files.
     PublishError
@@ -37,7 +39,10 @@ def push(publication: Publication, repo: str, options: PublishOptions) -> str:
     if not token:
         message = f"{options.token_env} is not set; put a token that may write to `{repo}` there, or name another variable with --token-env"
         raise OptionError(message)
-    from huggingface_hub import CommitOperationAdd, HfApi
+    if not (token.isascii() and token.isprintable() and " " not in token):  # the client would show it in its error
+        message = f"{options.token_env} holds no token: one is printable ASCII without spaces"
+        raise OptionError(message)
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi(endpoint=options.endpoint, token=token)
     with _one_line(repo, token):
@@ -47,7 +52,12 @@ def push(publication: Publication, repo: str, options: PublishOptions) -> str:
         if known is not None:
             _require_equal(api, publication, repo)
             return known
-        operations = [CommitOperationAdd(name, content) for name, content in publication.files.items()]
+        files = publication.files
+        earlier = set(api.list_repo_files(repo, repo_type=DATASET)) - files.keys() - {OF_THE_HUB}
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            *(CommitOperationAdd(name, content) for name, content in files.items()),
+            *(CommitOperationDelete(name, is_folder=False) for name in sorted(earlier)),
+        ]
         title = f"Release {publication.revision}"
         commit = api.create_commit(repo, operations, commit_message=title, repo_type=DATASET)
         api.create_tag(repo, tag=publication.revision, revision=commit.oid, repo_type=DATASET)

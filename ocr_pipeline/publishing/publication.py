@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.exports.statements import WITHHELD, Statements
 from ocr_pipeline.samples.selection import TextPolicy
+from ocr_pipeline.sources.parts import first_line
 
 __all__ = ["Publication", "read_release"]
 
@@ -58,7 +60,7 @@ class Publication:
             size = len(content) if isinstance(content, bytes) else content.stat().st_size
             yield f"  {size:14,} bytes  {name}"
         yield f"configurations: {_counted(self.rows)}"
-        yield f"licences: {_counted(self.licences)}"
+        yield f"licences: {_counted(Counter({name.replace(', ', ' + '): count for name, count in self.licences.items()}))}"
         yield f"withheld: the statements of {self.withheld:,} of {self.rows.total():,} rows, which their licence forbids to copy"
 
 
@@ -75,7 +77,7 @@ def read_release(folder: Path, redistributable: Iterable[str] | None = None) -> 
     InputError
         When it is not a release, or holds statements that may not be handed on.
     StoreError
-        When a file is not what its checksum says.
+        When a file is not what its checksum says, or not what a release holds.
     """
     if not (folder / SUMS).is_file():
         message = f"`{folder}` is not a release; write one with `ocr-pipeline release NAME`"
@@ -85,13 +87,12 @@ def read_release(folder: Path, redistributable: Iterable[str] | None = None) -> 
     rows, licences, forbidden = Counter[str](), Counter[str](), Counter[str]()
     withheld = 0
     for path in sorted(folder.glob("data/*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(columns=list(COLUMNS)):
-            for row in batch.to_pylist():
-                rows[row["language"]] += 1
-                licences[row["license"] or ""] += 1
-                withheld += row["input"] == WITHHELD
-                if row["input"] != WITHHELD and not statements.may_be_handed_on(row):
-                    forbidden[statements.dataset_of(row)] += 1
+        for row in _rows(path):
+            rows[row["language"]] += 1
+            licences[row["license"] or ""] += 1
+            withheld += row["input"] == WITHHELD
+            if row["input"] != WITHHELD and not statements.may_be_handed_on(row):
+                forbidden[statements.dataset_of(row)] += 1
     if forbidden:
         held = ", ".join(f"{dataset} in {count:,} rows" for dataset, count in sorted(forbidden.items()))
         message = (
@@ -99,7 +100,7 @@ def read_release(folder: Path, redistributable: Iterable[str] | None = None) -> 
             "release a selection with text_policy placeholder, or name a data set that you may hand on with --redistributable"
         )
         raise InputError(message)
-    card = _with_licences((folder / CARD).read_text(encoding="utf-8"), licences).encode()
+    card = _with_licences(_text(folder / CARD), licences).encode()
     sums[CARD] = hashlib.sha256(card).hexdigest()
     made = {CARD: card, SUMS: "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())).encode()}
     return Publication(folder, folder.resolve().name, rows, licences, withheld, made)
@@ -107,18 +108,41 @@ def read_release(folder: Path, redistributable: Iterable[str] | None = None) -> 
 
 def _checked(folder: Path) -> dict[str, str]:
     """Return the checksums of a release by file, after every file was compared with its own."""
-    sums = {
-        name: digest
-        for digest, _, name in (
-            line.partition("  ") for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()
-        )
-    }
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in _text(folder / SUMS).splitlines())}
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {SUMS}
+    there.add(CARD)  # no release is without one
     wrong = sorted(there ^ sums.keys()) or [name for name in sorted(sums) if _sha256(folder / name) != sums[name]]
     if wrong:
         message = f"`{folder / wrong[0]}` is not what {SUMS} says; a release never changes, so write it again under another name"
         raise StoreError(message)
     return sums
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the rows of a file of data, whose checksum says nothing about what wrote it."""
+    try:
+        file = pq.ParquetFile(path)
+        types = {field.name: field.type for field in file.schema_arrow}
+        wrong = [name for name in COLUMNS if types.get(name) not in {pa.string(), pa.large_string()}]
+        if wrong:
+            message = f"`{path}` does not hold the rows of a release: it has no text in `{wrong[0]}`"
+            raise StoreError(message)
+        for batch in file.iter_batches(columns=list(COLUMNS)):
+            if batch["language"].null_count:
+                message = f"`{path}` holds a row without a language"
+                raise StoreError(message)
+            yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        message = f"`{path}` cannot be read as Parquet: {first_line(error)}"
+        raise StoreError(message) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        message = f"`{path}` is not UTF-8 text"
+        raise StoreError(message) from None
 
 
 def _sha256(path: Path) -> str:

@@ -94,6 +94,9 @@ class Handler(BaseHTTPRequestHandler):
                 {"name": name, "ref": f"refs/tags/{name}", "targetCommit": of} for name, of in self.server.tags.items()
             ]
             self._answer({"branches": [], "converts": [], "tags": tags})
+        elif "/tree/" in path:
+            files = self.server.commits.get(self.server.head, {})
+            self._answer([{"type": "file", "path": name, "size": len(files[name]), "oid": name} for name in files])
         elif "/resolve/" in path:
             _, _, rest = path.partition("/resolve/")
             revision, _, name = rest.partition("/")
@@ -131,6 +134,8 @@ class Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.server.blobs[value["oid"]]
+            elif line["key"] == "deletedFile":
+                del files[value["path"]]
         self.server.head = hashlib.sha1(body, usedforsecurity=False).hexdigest()
         self.server.commits[self.server.head] = files
         url = f"{self.server.url}/datasets/{next(iter(self.server.repos))}/commit/{self.server.head}"

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.evidence.release import release
+from ocr_pipeline.publishing.publication import Publication
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import SFT_DATASET
 from tests.evidence.root import build_root, rows_of
@@ -96,6 +102,21 @@ def test_what_was_published_loads_with_plain_defaults(folder: Path, hub: Hub, tm
     assert loaded["train"].num_rows == Store(tmp_path / "data").open(SFT_DATASET).count_rows()
 
 
+def test_a_later_release_keeps_no_file_of_an_earlier_one(folder: Path, hub: Hub) -> None:
+    """A language that is gone is gone under the new tag, and stays under the old one."""
+    hub.head, hub.commits["start"] = "start", {".gitattributes": b"*.parquet filter=lfs\n"}
+    first = pushed(folder, hub)["commit"]
+    gone = sealed(folder, **{"data/taco-cpp.parquet": (folder / "data/taco-python.parquet").read_bytes()})
+    middle = pushed(gone.rename(gone.parent / "2026-12"), hub)["commit"]
+    later = folder.parent / "2027-01"
+    shutil.copytree(gone.parent / "2026-12", later)
+    (later / "data/taco-cpp.parquet").unlink()
+    last = pushed(sealed(later), hub)["commit"]
+    assert "data/taco-cpp.parquet" in hub.commits[middle]
+    assert hub.commits[last].keys() == hub.commits[first].keys()
+    assert ".gitattributes" in hub.commits[last]
+
+
 def test_publishing_again_changes_nothing(folder: Path, hub: Hub) -> None:
     """The same rows under the same name are the same commit."""
     first = pushed(folder, hub)
@@ -124,6 +145,16 @@ def test_a_token_that_does_not_open_is_one_line(folder: Path, hub: Hub, token: s
     assert said in done.stderr
     assert not token or token not in done.stderr
     assert not hub.commits
+
+
+@pytest.mark.parametrize("token", ["hf_a\nb", "hf_a b", "hf_ä", "hf_a\x1bb"])
+def test_what_cannot_be_a_token_is_refused_unseen(folder: Path, hub: Hub, token: str) -> None:
+    """A client would show it in its error."""
+    done = publish(folder, "--push", hub=hub, token=token)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "HF_TOKEN holds no token" in done.stderr
+    assert "hf_a" not in done.stderr
+    assert "ä" not in done.stderr
 
 
 def test_a_hub_that_refuses_or_is_away_is_one_line(folder: Path, hub: Hub) -> None:
@@ -161,6 +192,61 @@ def test_a_release_that_was_changed_is_refused(folder: Path) -> None:
     done = publish(folder)
     assert done.returncode == 1
     assert "LICENSES.tsv" in done.stderr
+
+
+def sealed(folder: Path, **files: bytes) -> Path:
+    """Change files of a release, and write its checksums anew."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    lines = [f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in found]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+    return folder
+
+
+def parquet(**columns: object) -> bytes:
+    """Return a file of data."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return bytes(sink.getvalue())
+
+
+TEXTS: Final[dict[str, object]] = {name: ["-"] for name in ("input", "license", "dataset", "problem_id", "language")}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data/taco-python.parquet", b"not Parquet"),
+        ("data/taco-python.parquet", parquet(**TEXTS)[:-20]),
+        ("data/taco-python.parquet", parquet(**TEXTS | {"language": pa.array([None], pa.string())})),
+        ("data/taco-python.parquet", parquet(**TEXTS | {"license": [5]})),
+        ("data/taco-python.parquet", parquet(input=["-"])),
+        ("README.md", b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_file_whose_checksum_fits_is_named(folder: Path, name: str, content: bytes) -> None:
+    """No Parquet, no text, a column or a language that is not there."""
+    done = publish(sealed(folder, **{name: content}))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert name in done.stderr
+
+
+@pytest.mark.parametrize(("sums", "named"), [(b"", "README.md"), (b"\xff\xfe\x00", "SHA256SUMS")])
+def test_checksums_that_say_nothing_are_one_line(tmp_path: Path, sums: bytes, named: str) -> None:
+    """An empty list of an empty folder, and one that is not text."""
+    (tmp_path / "SHA256SUMS").write_bytes(sums)
+    done = publish(tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert named in done.stderr
+
+
+def test_licences_of_one_combination_are_told_together(tmp_path: Path) -> None:
+    """A comma is between combinations alone."""
+    publication = Publication(tmp_path, "x", Counter(), Counter({"mit, odc-by": 2, "mit": 1}), 0, {})
+    assert "licences: mit (1 rows), mit + odc-by (2 rows)" in publication.lines()
 
 
 @pytest.mark.parametrize(
