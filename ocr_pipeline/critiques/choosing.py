@@ -13,9 +13,12 @@ from typing import Any, Final
 
 from ocr_pipeline.critiques.judgement import Judgement
 from ocr_pipeline.critiques.options import CritiqueConfig, Kind
+from ocr_pipeline.tables import PYTHONS, Language
 
-__all__ = ["Judged", "Verdict", "choose", "judged_of"]
+__all__ = ["LANGUAGES", "Judged", "Verdict", "choose", "judged_of"]
 
+LANGUAGES: Final[Mapping[str, str]] = dict.fromkeys(PYTHONS, "Python 3") | {Language.CPP: "C++17"}
+"""What a critic is asked about, in its words."""
 ACCEPTED: Final = "accepted"
 NOT_RUN: Final = "not_run"
 
@@ -27,6 +30,8 @@ class Verdict(StrEnum):
     NOT_RUN = "not_run"
     NEEDS_CHECKER = "needs_checker"
     """Several outputs are right, and nothing could tell: it may not be wrong."""
+    OTHER_LANGUAGE = "other_language"
+    """No critic is asked about programs of that language."""
     TRUSTS_CANDIDATE = "trusts_candidate"
     """Its tests believed it more than its results: it may not be right."""
     DUPLICATE = "duplicate"
@@ -73,6 +78,8 @@ def judged_of(row: Mapping[str, Any], *, duplicates: Collection[str], known: Col
     reason = None
     if row["verdict"] == NOT_RUN:
         reason = Verdict.NOT_RUN
+    elif row["language"] not in LANGUAGES:
+        reason = Verdict.OTHER_LANGUAGE
     elif row["sample_id"] in duplicates:
         reason = Verdict.DUPLICATE
     elif row["problem_id"] not in known:

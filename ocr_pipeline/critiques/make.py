@@ -19,14 +19,14 @@ from ocr_pipeline.answers import split_thought
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
-from ocr_pipeline.critiques.choosing import Judged, Verdict, choose, judged_of
+from ocr_pipeline.critiques.choosing import LANGUAGES, Judged, Verdict, choose, judged_of
 from ocr_pipeline.critiques.judgement import Judgement, read_judgement
 from ocr_pipeline.critiques.options import CritiqueConfig, Kind
 from ocr_pipeline.judge.showing import Showing
 from ocr_pipeline.judge.verdicts import Candidate, ProblemSpec, Test
 from ocr_pipeline.steps import Rows
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import CRITIQUES, Language
+from ocr_pipeline.tables import CRITIQUES
 from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
 from ocr_pipeline.teacher.request import Message, Request
@@ -39,7 +39,6 @@ BATCH_ROWS: Final = 256
 PROBLEMS_AT_ONCE: Final = 256
 """Problems whose tests are in memory together."""
 NARROW: Final = ("sample_id", "problem_id", "language", "verdict", "needs_checker", "trusts_candidate")
-LANGUAGES: Final = {Language.PYTHON: "Python 3", Language.CPP: "C++17"}
 ACCEPTED: Final = "accepted"
 
 Show = Callable[[Iterable[Showing]], Iterator[tuple[str, str]]]
@@ -236,7 +235,7 @@ def _request(
     judged, prompt = asked.judged, asked.kind.prompt
     shown = {} if asked.test is None else {"input": asked.test.input, "expected": asked.test.expected}
     values = {
-        "language": LANGUAGES.get(Language(judged.language), judged.language),
+        "language": LANGUAGES[judged.language],
         "statement": statements[judged.problem_id]["statement"],
         "code": codes[judged.sample_id],
         "got": asked.got or "",

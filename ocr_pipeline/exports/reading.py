@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from ocr_pipeline.critiques.options import Kind
 from ocr_pipeline.errors import OptionError
 from ocr_pipeline.exports.conversations import Critiques, Review, conversations
 from ocr_pipeline.exports.options import RL_FORMATS, ExportOptions, Format, PromptForm, Reviewed
@@ -78,8 +79,9 @@ def outcomes(inputs: Inputs, form: Format, options: ExportOptions, left_out: Cou
     InputError
         When a file cannot be read or lacks a column.
     OptionError
-        When the format needs something that was not given.
+        When the format needs something that was not given, or critiques are wanted that it does not hold.
     """
+    _require_critiques(form, options)
     attempts = _attempts(_also(inputs.difficulty, inputs.paths, PROBLEM_DIFFICULTY), options.difficulty_model)
     if form in RL_FORMATS:
         yield from _rewards(inputs, attempts, form, options, left_out)
@@ -91,6 +93,16 @@ def outcomes(inputs: Inputs, form: Format, options: ExportOptions, left_out: Cou
     statements = Statements(options.text_policy, options.redistributable, known)
     bands = {problem_id: str(found.band) for problem_id, found in attempts.items() if found.band}
     yield from conversations(rows, statements, bands, options, form, _critiques(inputs, options))
+
+
+def _require_critiques(form: Format, options: ExportOptions) -> None:
+    """Refuse options about critiques that would do nothing, or leave nothing."""
+    if form is not Format.OCR2 and (options.reviewed is not Reviewed.ANY or options.critique_kind is not Kind.CRITIQUE):
+        option = "critique_kind" if options.reviewed is Reviewed.ANY else "reviewed"
+        message = f"{option} is for ocr2, the only format that holds critiques; the format is {form}"
+        raise OptionError(message)
+    if options.reviewed is Reviewed.AGREEING and options.critique_kind is Kind.EXPLAIN:
+        raise OptionError("reviewed must be any or reviewed for explain, which judges nothing, got `agreeing`")
 
 
 def _critiques(inputs: Inputs, options: ExportOptions) -> Critiques:

@@ -118,6 +118,15 @@ def test_agreement_is_told(scene: Scene) -> None:
     assert (counts["notes"]["agrees"], counts["notes"]["disagrees"]) == (1, 1)
 
 
+def test_programs_of_other_languages_have_a_row(scene: Scene) -> None:
+    """Nobody is asked about them, and the others are reviewed."""
+    others = [execution(name, "accepted", language="haskell") for name in "cd"]
+    counts, rows = scene.critique([*PAIR, *others], CODES | {"c": "main = x", "d": "main = y"}, REVIEWS)
+    assert {rows[name, kind]["verdict"] for name in "cd" for kind in ("critique", "explain")} == {"other_language"}
+    assert rows["a", "critique"]["verdict"] == "kept"
+    assert counts["dropped"]["other_language"] == 4
+
+
 def test_nothing_is_paid_twice(scene: Scene) -> None:
     """The same command again takes every answer from the ledger and writes the same bytes."""
     scene.critique(PAIR, CODES, REVIEWS)
@@ -211,6 +220,9 @@ def test_as_many_right_as_wrong_are_drawn(rows: list[tuple[str, str]], per_probl
         ({"trusts_candidate": True}, "accepted", Verdict.TRUSTS_CANDIDATE),
         ({"trusts_candidate": True}, "wrong_answer", None),
         ({}, "not_run", Verdict.NOT_RUN),
+        ({"language": "haskell"}, "accepted", Verdict.OTHER_LANGUAGE),
+        ({"language": "pypy3"}, "accepted", None),
+        ({"language": "python2"}, "wrong_answer", Verdict.OTHER_LANGUAGE),
     ],
 )
 def test_what_the_tests_cannot_tell_is_neither(more: dict[str, Any], verdict: str, reason: Verdict | None) -> None:

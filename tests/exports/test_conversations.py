@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ocr_pipeline.errors import OptionError
+from ocr_pipeline.exports.options import Format
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CRITIQUES
 from tests.exports.tables import OUTPUT, STATEMENT, problem, put, put_sft, run, sft
 
@@ -149,6 +150,27 @@ def test_choosing_by_critiques_needs_some(tmp_path: Path) -> None:
     path = put_sft(tmp_path, sft())
     with pytest.raises(OptionError, match="--critiques"):
         run("export", path, "--format", "ocr2", "--reviewed", "agreeing", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("form", sorted(set(Format) - {Format.OCR2}))
+@pytest.mark.parametrize(
+    "options", [["--reviewed", "reviewed"], ["--reviewed", "agreeing"], ["--critique-kind", "explain"]]
+)
+def test_only_one_format_holds_critiques(form: str, options: list[str], tmp_path: Path) -> None:
+    """A wish that would do nothing is wrong usage."""
+    path = put_sft(tmp_path, sft())
+    critiques = put(tmp_path / "said", CRITIQUES, list(REVIEWS))
+    with pytest.raises(OptionError, match="ocr2"):
+        run("export", path, "--critiques", critiques, "--format", form, *options, "--out", tmp_path / "out")
+
+
+def test_explanations_cannot_agree(tmp_path: Path) -> None:
+    """They judge nothing, so that no row would be left."""
+    path = put_sft(tmp_path, sft())
+    critiques = put(tmp_path / "said", CRITIQUES, list(REVIEWS))
+    given = ("--format", "ocr2", "--reviewed", "agreeing", "--critique-kind", "explain", "--out", tmp_path / "out")
+    with pytest.raises(OptionError, match="agreeing"):
+        run("export", path, "--critiques", critiques, *given)
 
 
 @pytest.mark.parametrize("form", ["messages", "prompt-completion", "sharegpt"])

@@ -569,6 +569,55 @@ def test_what_could_not_be_stored_waits(store: Store) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_what_waits_keeps_its_reviewer(store: Store) -> None:
+    """A name that is changed meanwhile changes nothing of it; undo tries again instead of waiting for ever."""
+    from playwright.sync_api import expect
+
+    with running_studio(store.root) as address, browser_page(f"{address}/review?queue=duplicates&reviewer=ann") as tab:
+        expect(tab.locator("#card h1")).to_be_visible()
+        tab.route("**/api/decide", lambda route: route.abort())
+        tab.keyboard.press("n")
+        expect(tab.locator("#problem")).to_contain_text("1 decisions wait")
+        tab.get_by_label("Reviewer").fill("bob")
+        tab.keyboard.press("Tab")
+        expect(tab.locator("#progress")).to_contain_text("0 of 4 decided by bob")
+        expect(tab.locator("#problem")).to_contain_text("1 decisions wait")
+        tab.unroute("**/api/decide")
+        tab.locator("#undo").click()
+        expect(tab.locator("#said")).to_contain_text("nothing to undo")
+        expect(tab.locator("#problem")).to_be_empty()
+        press_key(tab, "d", "1 of 4 decided by bob")
+    assert [(row["reviewer"], row["decision"]) for row in stored(store, 2)] == [
+        ("ann", "distinct"),
+        ("bob", "duplicate"),
+    ]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_name_changed_while_the_page_loads_is_asked_for(store: Store) -> None:
+    """What came for the other name is not shown, and what comes for this one is; an answer that is no JSON is told."""
+    from playwright.sync_api import expect
+
+    held: list[Any] = []
+    with running_studio(store.root) as address, browser_page(f"{address}/review?queue=duplicates&reviewer=ann") as tab:
+        expect(tab.locator("#card h1")).to_be_visible()
+        tab.route("**/api/next", lambda route: held.append(route))  # noqa: PLW0108 - it marks what it is given
+        with tab.expect_request("**/api/next"):
+            tab.reload()
+        tab.get_by_label("Reviewer").fill("bob")
+        tab.keyboard.press("Tab")
+        tab.unroute("**/api/next")
+        held[0].continue_()
+        expect(tab.locator("#progress")).to_contain_text("0 of 4 decided by bob")
+        expect(tab.locator("#card h1")).to_be_visible()
+        tab.route("**/api/decide", lambda route: route.fulfill(status=502, body="the proxy is away"))
+        tab.keyboard.press("n")
+        expect(tab.locator("#problem")).to_contain_text("the proxy is away")
+
+
+@pytest.mark.browser
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_next_materialization_follows_the_browser(store: Store) -> None:

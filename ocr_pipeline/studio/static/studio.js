@@ -1,19 +1,23 @@
 // The review page: what is shown next is here before it is needed, so that a key only changes what is on the screen.
-// A decision belongs to what was shown when the key went down. Decisions are sent in their order; none is thrown away.
+// A decision belongs to what was shown, and to who was named, when the key went down. Decisions are sent in their order; none is thrown away.
 "use strict";
 const $ = (id) => document.getElementById(id);
 const review = $("review");
+async function post(path, body, timeout_ms) {
+  const signal = timeout_ms ? AbortSignal.timeout(timeout_ms) : undefined;
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+  const text = await answer.text();
+  let said = {};
+  try { said = JSON.parse(text); } catch { throw new Error(text || answer.statusText); }
+  if (!answer.ok) throw new Error(said.error || answer.statusText);
+  return said;
+}
 if (review) {
-  const queue = review.dataset.queue, AHEAD = 40, LOW = 30;
-  let items = [], outbox = [], skipped = [], done = null, isLoading = false, isSending = false, isAtEnd = false, failure = "";
+  const queue = review.dataset.queue, AHEAD = 40, LOW = 30, LONGEST_WAIT_MS = 60000;
+  let items = [], outbox = [], skipped = [], done = null, isLoading = false, sending = null, isAtEnd = false, failure = "";
   const reviewer = () => $("reviewer").value.trim();
-
-  async function ask(path, body) {
-    const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ queue, reviewer: reviewer(), ...body }) });
-    const said = await answer.json();
-    if (!answer.ok) throw new Error(said.error || answer.statusText);
-    return said;
-  }
+  const ask = (path, who, body) => post(path, { queue, reviewer: who, ...body }, LONGEST_WAIT_MS);
+  const waiting = (who) => outbox.filter((one) => one.reviewer === who);
 
   function show() {
     const item = items[0];
@@ -28,7 +32,7 @@ if (review) {
     $("skip").disabled = !item;
     review.dataset.key = item ? item.key : "";
     if (done) {
-      const own = done.decided_by_reviewer + outbox.length;
+      const own = done.decided_by_reviewer + waiting(reviewer()).length;
       $("share").max = Math.max(done.pairs, 1); $("share").value = own;
       const parts = [`${own.toLocaleString("en")} of ${done.pairs.toLocaleString("en")} decided by ${reviewer() || "you"}`, `${(done.decided_by_anyone).toLocaleString("en")} by anyone`];
       if (done.disputed) parts.push(`${done.disputed} disputed`);
@@ -39,37 +43,46 @@ if (review) {
   async function load() {
     if (isLoading || isAtEnd) return;
     isLoading = true;
+    const who = reviewer();
     try {
-      const who = reviewer();
-      const have = items.map((item) => item.key).concat(outbox.map((one) => one.key));
-      const said = await ask("api/next", { have, skipped, limit: AHEAD });
-      if (who !== reviewer()) return;
-      done = said.progress;
-      items = items.concat(said.items);
-      isAtEnd = said.items.length === 0;
-    } catch (error) { failure = `Not loaded: ${error.message}`; }
-    finally { isLoading = false; show(); }
+      const have = items.map((item) => item.key).concat(waiting(who).map((one) => one.key));
+      const said = await ask("api/next", who, { have, skipped, limit: AHEAD });
+      if (who === reviewer()) {
+        done = said.progress;
+        items = items.concat(said.items);
+        isAtEnd = said.items.length === 0;
+      }
+    } catch (error) { if (who === reviewer()) failure = `Not loaded: ${error.message}`; }
+    isLoading = false;
+    show();
+    if (who !== reviewer()) load();
   }
 
-  async function send() {
-    if (isSending || !outbox.length) return;
-    isSending = true;
-    const sent = outbox.slice();
+  function send() {
+    sending ??= deliver().finally(() => { sending = null; });
+    return sending;
+  }
+
+  async function deliver() {
     try {
-      const said = await ask("api/decide", { decisions: sent.map(({ key, decision, note }) => ({ key, decision, note })) });
-      outbox = outbox.slice(sent.length);
-      done = said.progress;
-      failure = "";
+      while (outbox.length) {
+        const who = outbox[0].reviewer, next = outbox.findIndex((one) => one.reviewer !== who);
+        const sent = outbox.slice(0, next < 0 ? outbox.length : next);
+        const said = await ask("api/decide", who, { decisions: sent.map(({ key, decision, note }) => ({ key, decision, note })) });
+        outbox = outbox.slice(sent.length);
+        if (who === reviewer()) done = said.progress;
+        failure = "";
+        show();
+      }
     } catch (error) { failure = `Not stored: ${error.message}; ${outbox.length} decisions wait, press R to try again`; }
-    finally { isSending = false; show(); }
-    if (!failure && outbox.length) send();
+    show();
   }
 
   function decide(decision) {
     if (!items.length || !decision || !reviewer() || failure) return;
     const item = items.shift(), note = $("note").value.trim();
     $("note").value = "";
-    outbox.push({ key: item.key, decision, note });
+    outbox.push({ key: item.key, decision, note, reviewer: reviewer() });
     show(); send();
     if (items.length < LOW) load();
   }
@@ -84,9 +97,12 @@ if (review) {
   }
 
   async function undo() {
-    while (isSending || (outbox.length && !failure)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await send();
+    if (outbox.length) return; // the last decision is not stored, and the page says so
+    const who = reviewer();
     try {
-      const said = await ask("api/undo", {});
+      const said = await ask("api/undo", who, {});
+      if (who !== reviewer()) return;
       done = said.progress;
       if (said.item) { skipped = skipped.filter((key) => key !== said.item.key); items = [said.item, ...items.filter((item) => item.key !== said.item.key)]; }
       $("said").textContent = said.said;
@@ -94,7 +110,7 @@ if (review) {
     show();
   }
 
-  function restart() { items = []; isAtEnd = false; done = null; failure = ""; load(); }
+  function restart() { items = []; isAtEnd = false; done = null; if (!outbox.length) failure = ""; show(); load(); }
 
   document.addEventListener("keydown", (event) => {
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
@@ -113,9 +129,7 @@ if (review) {
 document.querySelectorAll("form.filters select").forEach((one) => one.addEventListener("change", () => one.form.submit()));
 document.querySelectorAll("button[data-fetch]").forEach((button) => button.addEventListener("click", async () => {
   button.disabled = true;
-  const answer = await fetch(button.dataset.fetch, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
-  const said = await answer.json();
-  $(button.dataset.into).innerHTML = answer.ok ? said.html : "";
-  if (!answer.ok) $(button.dataset.into).textContent = said.error;
+  try { $(button.dataset.into).innerHTML = (await post(button.dataset.fetch, {})).html; }
+  catch (error) { $(button.dataset.into).textContent = error.message; }
   button.disabled = false;
 }));
