@@ -7,20 +7,22 @@ loopback, is answered, and only the pages themselves may store anything, so that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import SplitResult, quote, urlsplit
 
 import orjson
+from pydantic import BaseModel, ValidationError
 
-from ocr_pipeline.errors import InputError, PipelineError
+from ocr_pipeline.errors import InputError, OptionError, PipelineError
 from ocr_pipeline.store import Store
 from ocr_pipeline.studio.browse_page import browse_page, got_html, problem_page, sample_page
 from ocr_pipeline.studio.funnel_page import account_html, funnel_page
 from ocr_pipeline.studio.markup import code_style, escaped, page
-from ocr_pipeline.studio.review_page import decide, next_items, review_page, undo
+from ocr_pipeline.studio.review_page import Asked, Decided, Named, decide, next_items, review_page, undo
 from ocr_pipeline.studio.root import Root
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LOOPBACK", "build_app"]
 
+Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 STATIC: Final = {"studio.css": "text/css", "studio.js": "text/javascript"}
@@ -53,10 +56,11 @@ def build_app(data: str, benchmarks: Path, host: str = "127.0.0.1") -> web.Appli
     from aiohttp import web
 
     root = Root(Store(data), benchmarks)
-    writing = asyncio.Lock()
+    writing = asyncio.Lock()  # one after the other: each append writes the table anew
+    running = asyncio.Lock()  # programs, for as long as they take
     app = web.Application(middlewares=[_guard(host)])
     app.router.add_get("/", _redirect(lambda _: "/review"))
-    app.router.add_get("/find", _redirect(lambda asked: f"/sample/{asked.query.get('id', '').strip()}"))
+    app.router.add_get("/find", _redirect(lambda asked: f"/sample/{quote(asked.query.get('id', '').strip())}"))
     app.router.add_get("/health", _text("ok", "text/plain"))
     pages: dict[str, Callable[[web.Request], str]] = {
         "/review": lambda asked: review_page(root, asked.query.get("queue", ""), asked.query.get("reviewer")),
@@ -68,15 +72,15 @@ def build_app(data: str, benchmarks: Path, host: str = "127.0.0.1") -> web.Appli
     }
     for path, draw in pages.items():
         app.router.add_get(path, _page(draw))
-    answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-        "/api/next": lambda body: next_items(root, body),
-        "/api/decide": lambda body: decide(root, body),
-        "/api/undo": lambda body: undo(root, body),
-        "/api/account": lambda _: {"html": account_html(root.store)},
-        "/api/got/{name}": lambda body: {"html": got_html(root.store, body["name"])},
+    answers: dict[str, Handler] = {
+        "/api/next": _answer(Asked, lambda body, _: next_items(root, body)),
+        "/api/decide": _answer(Decided, lambda body, _: decide(root, body), writing),
+        "/api/undo": _answer(Named, lambda body, _: undo(root, body), writing),
+        "/api/account": _answer(Named, lambda _, __: {"html": account_html(root.store)}),
+        "/api/got/{name:.+}": _answer(Named, lambda _, name: {"html": got_html(root.store, name)}, running),
     }
-    for path, answer in answers.items():
-        app.router.add_post(path, _answer(answer, writing))
+    for path, handler in answers.items():
+        app.router.add_post(path, handler)
     for name, kind in STATIC.items():
         text = (files("ocr_pipeline.studio") / "static" / name).read_text(encoding="utf-8")
         app.router.add_get(f"/static/{name}", _text(text, kind))
@@ -92,13 +96,13 @@ def _guard(host: str) -> Any:  # noqa: ANN401 - a middleware of aiohttp
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         refusal = _refusal(request, host)
         if refusal:
-            return web.json_response({"error": refusal}, status=403)
+            return web.json_response({"error": refusal}, status=403, headers=HEADERS)
         try:
             response = await handler(request)
         except PipelineError as error:
-            status = 404 if isinstance(error, InputError) else 500
+            status = 400 if isinstance(error, OptionError) else 404 if isinstance(error, InputError) else 500
             if request.method == "POST":
-                return web.json_response({"error": str(error)}, status=status)
+                return web.json_response({"error": str(error)}, status=status, headers=HEADERS)
             body = page("", "not found", f"<p class='problem' role='alert'>{escaped(str(error))}</p>")
             response = web.Response(text=body, content_type="text/html", status=status)
         response.headers.update(HEADERS)
@@ -116,13 +120,18 @@ def _page(draw: Callable[[web.Request], str]) -> Handler:
     return handle
 
 
-def _answer(answer: Callable[[Mapping[str, Any]], dict[str, Any]], writing: asyncio.Lock) -> Handler:
+def _answer(
+    model: type[Body],
+    answer: Callable[[Body, str], dict[str, Any]],
+    turn: AbstractAsyncContextManager[None] | None = None,
+) -> Handler:
+    """Answer a body and the name in the address, in turn with whatever has the same lock."""
     from aiohttp import web
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        body = _read(await request.read())
-        async with writing:  # one after the other: each append writes the table anew
-            said = await asyncio.to_thread(answer, body | dict(request.match_info))
+        body = _read(model, await request.read())
+        async with turn or nullcontext():
+            said = await asyncio.to_thread(answer, body, request.match_info.get("name", ""))
         return web.Response(body=orjson.dumps(said), content_type="application/json")
 
     return handle
@@ -148,23 +157,30 @@ def _redirect(target: Callable[[web.Request], str]) -> Handler:
 
 def _refusal(request: web.Request, host: str) -> str:
     """Return why a request is not answered, or nothing."""
-    asked = urlsplit(f"//{request.host}").hostname or ""
+    asked = _split(f"//{request.host}").hostname or ""
     if host in LOOPBACK and asked not in LOOPBACK:
         return f"this server answers to {host}, not to `{asked}`"
     if request.method != "POST":
         return ""
     origin = request.headers.get("Origin")
-    if origin and urlsplit(origin).netloc != request.host:
+    if origin and _split(origin).netloc != request.host:
         return f"only the pages of this server may store anything, not `{origin}`"
     return "" if request.content_type == "application/json" else "the body must be JSON"
 
 
-def _read(body: bytes) -> dict[str, Any]:
+def _split(address: str) -> SplitResult:
+    """Return the parts of an address; none of one that is malformed."""
     try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        message = f"the body is not JSON: {error}"
-        raise InputError(message) from None
-    if not isinstance(found, dict):
-        raise InputError("the body must be a JSON object")
-    return {"queue": ""} | found
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
+def _read(model: type[Body], body: bytes) -> Body:
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "body"
+        message = f"{place} of the question cannot be used: {first['msg']}"
+        raise OptionError(message) from None

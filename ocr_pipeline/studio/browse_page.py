@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import pyarrow.compute as pc
 
@@ -39,6 +40,8 @@ MOST_TESTS: Final = 30
 MOST_SHOWN_SOLUTIONS: Final = 3
 MOST_CHARACTERS: Final = 2_000
 MOST_RUN: Final = 8
+LONGEST_NUMBER: Final = 15
+"""Digits of a place in a list: more rows has none."""
 VERDICTS: Final = frozenset({"verdict", "execution", "separation", "syntax", "fate", "reason"})
 NUMBERS: Final = ("reasoning_tokens", "rating", "n_tests", "n_solutions")
 ACCEPTED: Final = "accepted"
@@ -67,7 +70,7 @@ def browse_page(store: Store, what: str, query: Mapping[str, str]) -> str:
     if name not in partitions:
         message = f"there is no partition `{name}` of {what}; there are {', '.join(partitions)}"
         raise InputError(message)
-    first = max(int(query["first"]), 0) if query.get("first", "").isdecimal() else 0
+    first = int(query["first"][:LONGEST_NUMBER]) if query.get("first", "").isdecimal() else 0
     found = listing(store, what, partitions[name], query.get("words", ""), query, first)
     return page(
         "browse",
@@ -238,7 +241,7 @@ def _results(store: Store, row: Mapping[str, Any], judged: Mapping[str, Any] | N
     )
     failed = any(one["verdict"] != ACCEPTED for one in results)
     run = (
-        f"<button data-fetch='/api/got/{row['sample_id']}' data-into='got'>Run the failed tests again</button><div id='got'></div>"
+        f"<button data-fetch='/api/got/{escaped(quote(row['sample_id'], safe=''))}' data-into='got'>Run the failed tests again</button><div id='got'></div>"
         if failed
         else ""
     )

@@ -70,7 +70,7 @@ def code_style() -> str:
 def link(path: str, text: object, **query: object) -> Html:
     """Return a link to another page; what is empty is left out of its query."""
     given = {name: value for name, value in query.items() if value not in (None, "")}
-    target = quote(path, safe="/?=&") + (f"?{urlencode(given)}" if given else "")
+    target = quote(path, safe="/") + (f"?{urlencode(given)}" if given else "")
     return Html(f"<a href='{html.escape(target)}'>{escaped(text)}</a>")
 
 

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.studio.decisions import Agreement, Review, agreements, append_reviews, last_standing, stored_reviews
 from ocr_pipeline.studio.markup import Html, escaped, link, page
@@ -19,12 +21,50 @@ from ocr_pipeline.studio.queue import progress_of, queue_for
 from ocr_pipeline.studio.queues import QUEUES, Item, Queue, card_of, word_of
 from ocr_pipeline.studio.root import Root
 
-__all__ = ["decide", "next_items", "queue_named", "review_page", "undo"]
+__all__ = ["Asked", "Decided", "Named", "decide", "next_items", "queue_named", "review_page", "undo"]
 
 MOST_AHEAD: Final = 100
 MOST_NOTE: Final = 2_000
 LONGEST_NAME: Final = 80
 WITHDRAWN: Final = "withdrawn"
+
+
+class Named(BaseModel):
+    """What every question of the page says; what nobody asked for is left aside."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    queue: str = ""
+    reviewer: str = ""
+
+    @property
+    def who(self) -> str:
+        """The reviewer, as it is stored."""
+        return self.reviewer.strip()[:LONGEST_NAME]
+
+
+class Asked(Named):
+    """Which items are to come."""
+
+    have: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    limit: int = Field(MOST_AHEAD, ge=1)
+
+
+class Decision(BaseModel):
+    """One decision."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    key: str
+    decision: str
+    note: str | None = None
+
+
+class Decided(Named):
+    """Decisions, in their order."""
+
+    decisions: tuple[Decision, ...] = ()
 
 
 def queue_named(name: str) -> Queue:
@@ -76,21 +116,20 @@ def _user_name() -> str:
         return ""
 
 
-def next_items(root: Root, body: Mapping[str, Any]) -> dict[str, Any]:
+def next_items(root: Root, body: Asked) -> dict[str, Any]:
     """Return the next items of a reviewer, without those that the page has, with their cards."""
-    queue, reviewer = queue_named(body["queue"]), _reviewer(body)
+    queue, reviewer = queue_named(body.queue), body.who
     votes = root.votes(queue)
-    have = set(body.get("have") or ())
-    waiting = queue_for(reviewer, root.items(queue), votes, tuple(body.get("skipped") or ()))
-    limit = min(int(body.get("limit") or MOST_AHEAD), MOST_AHEAD)
-    chosen = [item for item in waiting if item.pair_key not in have][:limit]
+    have = set(body.have)
+    waiting = queue_for(reviewer, root.items(queue), votes, body.skipped)
+    chosen = [item for item in waiting if item.pair_key not in have][: min(body.limit, MOST_AHEAD)]
     return {
         "items": [_shown(root, queue, item, reviewer) for item in chosen],
         "progress": _progress(root, queue, reviewer),
     }
 
 
-def decide(root: Root, body: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
+def decide(root: Root, body: Decided, now: datetime | None = None) -> dict[str, Any]:
     """Store decisions, all or none.
 
     Raises
@@ -100,31 +139,29 @@ def decide(root: Root, body: Mapping[str, Any], now: datetime | None = None) -> 
     StoreError
         When the data root cannot be written.
     """
-    queue, reviewer = queue_named(body["queue"]), _reviewer(body)
+    queue, reviewer = queue_named(body.queue), body.who
     if not reviewer:
         raise InputError("nobody says who decides; give a name")
     known = {item.pair_key: item for item in root.items(queue)}
     moment = now or datetime.now(UTC)
-    reviews = [_review(queue, known, reviewer, moment, one) for one in body.get("decisions") or ()]
+    reviews = [_review(queue, known, reviewer, moment, one) for one in body.decisions]
     append_reviews(root.store, reviews, queue.table)
     return {"progress": _progress(root, queue, reviewer)}
 
 
-def _review(queue: Queue, known: Mapping[str, Item], reviewer: str, moment: datetime, one: Mapping[str, Any]) -> Review:
+def _review(queue: Queue, known: Mapping[str, Item], reviewer: str, moment: datetime, one: Decision) -> Review:
     words = {choice.decision.value: choice.decision for choice in queue.choices}
-    item, decision = known.get(str(one.get("key"))), words.get(str(one.get("decision")))
+    item, decision = known.get(one.key), words.get(one.decision)
     if item is None or decision is None:
-        message = (
-            f"`{one.get('decision')}` on `{one.get('key')}` is not a decision of {queue.title.lower()}; reload the page"
-        )
+        message = f"`{one.decision}` on `{one.key}` is not a decision of {queue.title.lower()}; reload the page"
         raise InputError(message)
-    note = str(one.get("note") or "").strip()[:MOST_NOTE] or None
+    note = (one.note or "").strip()[:MOST_NOTE] or None
     return Review(item.pair_key, item.kind, decision, reviewer, moment, item.left_id, item.right_id, note)
 
 
-def undo(root: Root, body: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
+def undo(root: Root, body: Named, now: datetime | None = None) -> dict[str, Any]:
     """Take back the reviewer's latest standing decision of this queue, of this visit or an earlier one."""
-    queue, reviewer = queue_named(body["queue"]), _reviewer(body)
+    queue, reviewer = queue_named(body.queue), body.who
     items = {item.pair_key: item for item in root.items(queue)}
     stored = stored_reviews(root.store, queue.table)
     last = last_standing(stored, reviewer, among=items.keys())
@@ -148,10 +185,6 @@ def undo(root: Root, body: Mapping[str, Any], now: datetime | None = None) -> di
         "said": said,
         "progress": _progress(root, queue, reviewer),
     }
-
-
-def _reviewer(body: Mapping[str, Any]) -> str:
-    return str(body.get("reviewer") or "").strip()[:LONGEST_NAME]
 
 
 def _shown(root: Root, queue: Queue, item: Item, reviewer: str) -> dict[str, Any]:

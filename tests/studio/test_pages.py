@@ -1,23 +1,27 @@
 """The pages as functions, over HTTP and in a real browser: keys decide, undo takes back, the decisions are on disk."""
 
 import asyncio
+import html
 import json
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import dagster as dg
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
+from yarl import URL
 
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.definitions import build_defs
@@ -25,11 +29,13 @@ from ocr_pipeline.duplicates import DuplicateConfig, find_pairs
 from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
 from ocr_pipeline.store import Store
+from ocr_pipeline.studio import review_page as reviewing
 from ocr_pipeline.studio import standing, stored_reviews
 from ocr_pipeline.studio.app import build_app as build_pages
 from ocr_pipeline.studio.browse_page import browse_page, got_html, problem_page, sample_page
 from ocr_pipeline.studio.funnel_page import account_html, funnel_page
-from ocr_pipeline.studio.review_page import decide, next_items, review_page, undo
+from ocr_pipeline.studio.markup import link
+from ocr_pipeline.studio.review_page import Asked, Decided, Named, review_page
 from ocr_pipeline.studio.root import Root
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
@@ -69,6 +75,21 @@ def store(tmp_path: Path) -> Store:
 def root(store: Store, tmp_path: Path) -> Root:
     """Return what the pages read of it; there are no files of benchmarks."""
     return Root(store, tmp_path / "benchmarks")
+
+
+def next_items(root: Root, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask as the page does."""
+    return reviewing.next_items(root, Asked.model_validate(body))
+
+
+def decide(root: Root, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Decide as the page does."""
+    return reviewing.decide(root, Decided.model_validate(body))
+
+
+def undo(root: Root, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Take back as the page does."""
+    return reviewing.undo(root, Named.model_validate(body))
 
 
 def decided(root: Root, decision: str, place: int = 0, **more: Any) -> dict[str, Any]:
@@ -356,12 +377,12 @@ def test_pages_of_an_empty_root_say_so(page: str, tmp_path: Path) -> None:
 # ---- over HTTP ----
 
 
-def asked(store: Store, method: str, path: str, **options: Any) -> tuple[int, str]:
+def asked(store: Store, method: str, path: str, *, encoded: bool = False, **options: Any) -> tuple[int, str]:
     """Ask the application once; return status and text."""
 
     async def run() -> tuple[int, str]:
         async with TestServer(build_pages(store.root, Path(store.root))) as server, ClientSession() as session:
-            address = server.make_url(path)
+            address = URL(f"{server.make_url('/')}{path.removeprefix('/')}", encoded=encoded)
             async with session.request(method, address, **options) as answer:
                 return answer.status, await answer.text()
 
@@ -395,8 +416,6 @@ def test_no_other_site_may_store_anything(store: Store, options: dict[str, Any])
         ("GET", "/browse/moon", {}),
         ("GET", "/sample/nothing-like-it", {}),
         ("GET", "/review?queue=moon", {}),
-        ("POST", "/api/next", {"data": "{", "headers": {"Content-Type": "application/json"}}),
-        ("POST", "/api/next", {"json": []}),
         ("POST", "/api/got/none", {"json": {}}),
     ],
 )
@@ -405,6 +424,87 @@ def test_what_is_not_there_is_a_line(store: Store, method: str, path: str, optio
     status, text = asked(store, method, path, **options)
     assert status == 404
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("next", "{"),
+        ("next", b"\xff"),
+        ("next", "[]"),
+        ("next", "5"),
+        ("next", '{"limit": "x"}'),
+        ("next", '{"limit": -1}'),
+        ("next", '{"limit": 1e400}'),
+        ("next", '{"have": 5}'),
+        ("next", '{"have": [[]]}'),
+        ("next", '{"skipped": [[]]}'),
+        ("next", '{"queue": ["x"]}'),
+        ("next", '{"reviewer": {}}'),
+        ("decide", '{"decisions": ["x"]}'),
+        ("decide", '{"decisions": 5}'),
+        ("decide", '{"decisions": [{"key": "x", "decision": []}]}'),
+        ("undo", '{"reviewer": 5}'),
+        ("account", "null"),
+    ],
+)
+def test_a_body_of_another_shape_is_a_line(store: Store, path: str, body: str | bytes) -> None:
+    """Whatever a program sends, it is told which part cannot be used."""
+    status, text = asked(store, "POST", f"/api/{path}", data=body, headers={"Content-Type": "application/json"})
+    assert status == 400
+    assert "\n" not in json.loads(text)["error"]
+
+
+@pytest.mark.parametrize("headers", [{"Host": "["}, {"Host": "[::1"}, {"Origin": "http://["}])
+def test_a_malformed_address_is_refused(store: Store, headers: dict[str, str]) -> None:
+    """It is nobody's."""
+    assert asked(store, "POST", "/api/next", json={}, headers=headers)[0] == 403
+
+
+@pytest.mark.parametrize("first", ["9" * 5000, "9" * 30, "-1", "x"])
+def test_a_place_that_no_list_has_is_a_page(store: Store, first: str) -> None:
+    """It shows nothing, or the start."""
+    assert asked(store, "GET", f"/browse/problems?partition=apps&first={first}")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["apps/train/what?", "apps/train/a=b&c", "apps/train/50%25", "apps/train/#1"])
+def test_any_id_has_a_page(tmp_path: Path, name: str) -> None:
+    """Links and the search field lead there, whatever an id holds."""
+    store = Store(tmp_path)
+    evidence_root.put(store, PROBLEMS, [evidence_root.problem(name, statement="What is asked.")], {"dataset": "apps"})
+    for page in (browse_page(store, "problems", {}), str(link(f"/problem/{name}", name))):
+        target = html.unescape(page.partition("<a href='/problem/")[2].partition("'")[0])
+        status, text = asked(store, "GET", f"/problem/{target}", encoded=True)
+        assert (status, "What is asked." in text) == (200, True)
+    status, text = asked(store, "GET", f"/find?id={quote(name)}", encoded=True)
+    assert (status, "What is asked." in text) == (200, True)
+
+
+def test_running_programs_stops_no_reviewer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While failed tests are run again, decisions are stored."""
+    started, may_end = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> str:
+        started.set()
+        assert may_end.wait(STOP_TIMEOUT_S)
+        return ""
+
+    monkeypatch.setattr("ocr_pipeline.studio.app.got_html", slow)
+    first = keys(next_items(Root(store, Path(store.root)), ANN))[0]
+
+    async def run() -> int:
+        async with TestServer(build_pages(store.root, Path(store.root))) as server, ClientSession() as session:
+            got = asyncio.create_task(session.post(server.make_url("/api/got/x"), json={}))
+            await asyncio.to_thread(started.wait, STOP_TIMEOUT_S)
+            body = ANN | {"decisions": [{"key": first, "decision": "distinct"}]}
+            try:
+                async with asyncio.timeout(STEP_TIMEOUT_MS / 1000):
+                    return (await session.post(server.make_url("/api/decide"), json=body)).status
+            finally:
+                may_end.set()
+                await got
+
+    assert asyncio.run(run()) == 200
 
 
 def test_command_needs_data(tmp_path: Path) -> None:
