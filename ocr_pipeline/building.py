@@ -39,6 +39,8 @@ class Build:
     model: str | None = None
     repeat_for: frozenset[str] = frozenset()
     """Reasons that may be gone next time: rows dropped for one make the partition built again though nothing changed."""
+    keeps: bool = False
+    """Whether rows that are there stay, whatever changed: nothing is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ def build_unless_current(store: Store, build: Build) -> list[Built]:
     ConservationError
         When the step's account does not balance; nothing is published then.
     """
+    kept = [store.manifest(table, **build.partition) for table in build.tables] if build.keeps else []
+    there = [manifest for manifest in kept if manifest is not None]
+    if len(there) == len(build.tables) and any(manifest.rows for manifest in there):
+        return [Built(table, manifest, reused=True) for table, manifest in zip(build.tables, there, strict=True)]
     current = [
         store.current(table, build.partition, config=build.config, code_version=build.code_version, inputs=build.inputs)
         for table in build.tables

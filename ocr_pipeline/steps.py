@@ -432,6 +432,8 @@ class Step:
     """Nothing of the flow waits for it: it is made when a person asks for it, and never by itself."""
     repeat_for: frozenset[str] = frozenset()
     """Reasons that may be gone next time: rows dropped for one make the partition built again."""
+    keeps: Callable[[Job], bool] | None = None
+    """Whether these options ask for nothing, so that rows that are there stay whatever else changed."""
     foretells: Callable[[Job], Iterable[str]] | None = None
     """What doing it would ask and cost, in lines, without doing it; a command then has ``--dry-run``."""
     inspects: Callable[[Job, StageCounts], Iterable[str]] | None = None
@@ -495,6 +497,7 @@ def build_of(step: Step, job: Job) -> Build:
         run=lambda writers: step.run(replace(job, writers=writers)),
         model=getattr(job.options(step.asks), "model", None) if step.asks else None,
         repeat_for=step.repeat_for,
+        keeps=step.keeps is not None and step.keeps(job),
     )
 
 

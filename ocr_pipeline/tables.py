@@ -371,8 +371,8 @@ SYNTHETIC_PROBLEMS: Final = Table(
         _column(
             "verdict",
             NAME,
-            "kept, or no_seed, teacher_error, no_problem, duplicate, undecided, contaminated, few_solutions, no_inputs, "
-            "disagreement, few_tests, solved_by_parent, not_run.",
+            "kept, or no_seed, teacher_error, unclosed_reasoning, truncated, no_problem, duplicate, undecided, "
+            "contaminated, few_solutions, no_inputs, disagreement, few_tests, solved_by_parent, not_run.",
         ),
         _column("witness?", NAME, "Problem that it is too like, or that has a solution which solves it."),
         _column("detail?", TEXT, "More about the verdict, such as why no inputs could be made."),

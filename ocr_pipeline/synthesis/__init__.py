@@ -6,4 +6,4 @@ benchmarks of :mod:`ocr_pipeline.contamination`, tests of :mod:`ocr_pipeline.gen
 
 from typing import Final
 
-VERSION: Final = "1"
+VERSION: Final = "2"

@@ -110,5 +110,5 @@ def read_draft(text: str) -> Draft | None:
 
 
 def code_of(reply: Reply) -> str:
-    """Return the program of an answer, or nothing."""
-    return "" if reply.error else extract_code(reply.text, FencePolicy.LAST, Language.PYTHON) or ""
+    """Return the program of an answer, or nothing where it did not end: half a program may run, too."""
+    return "" if reply.unusable else extract_code(reply.text, FencePolicy.LAST, Language.PYTHON) or ""

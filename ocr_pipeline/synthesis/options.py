@@ -31,7 +31,7 @@ class Style(StrEnum):
 class SynthesisConfig(Options):
     """What is asked for, and what a new problem needs to stay."""
 
-    count: int = option(0, "New problems that are asked for; 0: none", unit="problems", ge=0)
+    count: int = option(0, "New problems that are asked for; 0: none", unit="problems", ge=0, le=100_000)
     styles: tuple[str, ...] = option(
         tuple(style.value for style in Style),
         "How they come from known problems, in turn: recombined, constraints, story",

@@ -24,7 +24,7 @@ from ocr_pipeline.engine import Engine
 from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.step import RowSource, make_tests
-from ocr_pipeline.generating.working import Fate, Left
+from ocr_pipeline.generating.working import Fate, Left, Use
 from ocr_pipeline.judge import JudgeConfig, Verdict, judge
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.synthesis.drafting import Asked, Draft, Seed, code_of, draft_request, read_draft, solution_requests
@@ -58,6 +58,10 @@ class Reason(StrEnum):
     NO_SEED = "no_seed"
     """There are too few known problems with a right solution."""
     TEACHER_ERROR = "teacher_error"
+    """The server failed, for the draft or for so many other answers that too little is there."""
+    UNCLOSED_REASONING = "unclosed_reasoning"
+    TRUNCATED = "truncated"
+    """The draft was cut off."""
     NO_PROBLEM = "no_problem"
     """The answer holds no statement with examples."""
     DUPLICATE = "duplicate"
@@ -74,6 +78,10 @@ class Reason(StrEnum):
     SOLVED_BY_PARENT = "solved_by_parent"
     """A right solution of a parent passes all tests: it is the parent in other words."""
     NOT_RUN = "not_run"
+
+
+WANTS_ANSWERS: Final = frozenset({Reason.FEW_SOLUTIONS, Reason.NO_INPUTS, Reason.FEW_TESTS})
+"""Reasons that more answers of the teacher might have spared a problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,8 @@ class _New:
     tests: list[Row] = field(default_factory=list)
     passes: dict[str, bool | None] = field(default_factory=dict)
     """What the tests say of solutions, by their names."""
+    failure: str | None = None
+    """What the server said where an answer after the draft is missing."""
     agreed: int = 0
     disagreed: int = 0
 
@@ -113,7 +123,9 @@ class _New:
         return self.verdict is Reason.KEPT
 
     def drop(self, verdict: Reason, *, witness: str | None = None, detail: str | None = None) -> None:
-        """Say why it does not stay."""
+        """Say why it does not stay; what answers are missing for is the server's fault, not the problem's."""
+        if self.failure is not None and verdict in WANTS_ANSWERS:
+            verdict, detail = Reason.TEACHER_ERROR, f"{verdict}: {self.failure}"
         self.verdict, self.witness, self.detail = verdict, witness, detail
 
 
@@ -166,11 +178,12 @@ def synthesize(  # noqa: PLR0913 - a step with a teacher needs all of it
     wanted = [_New(asked) for asked in _wanted(known.problems(), solutions, config)]
     _draft(wanted, ask, config, making)
     _compare(wanted, known)
-    progress.advance(sum(not one.is_in for one in wanted))
+    early = sum(not one.is_in for one in wanted)
+    progress.advance(early)
     _solve(wanted, ask, config, making)
     _make(wanted, ask, config, making, finished, engine)
     _judge(wanted, making, engine)
-    progress.advance(sum(one.verdict in LATE for one in wanted))
+    progress.advance(len(wanted) - early)
     for writer, table, rows in (
         (writers.problems, SYNTHETIC_PROBLEMS, [_problem_row(one) for one in wanted]),
         (writers.tests, SYNTHETIC_TESTS, [row for one in wanted if one.is_in for row in one.tests]),
@@ -183,16 +196,6 @@ def synthesize(  # noqa: PLR0913 - a step with a teacher needs all of it
         f"asked {style}": sum(one.asked.style == style for one in wanted) for style in dict.fromkeys(config.styles)
     }
     return count_verdicts((one.verdict for one in wanted), notes=notes).require_conserved("synthetic_problems")
-
-
-LATE: Final = frozenset(Reason) - {
-    Reason.NO_SEED,
-    Reason.TEACHER_ERROR,
-    Reason.NO_PROBLEM,
-    Reason.DUPLICATE,
-    Reason.UNDECIDED,
-    Reason.CONTAMINATED,
-}
 
 
 # ---- what is asked for ----
@@ -248,9 +251,9 @@ def _draft(wanted: Sequence[_New], ask: AskTeacher, config: SynthesisConfig, mak
     requests = (draft_request(one.asked, config.drafting_temperature, making.max_tokens) for one in asked)
     for one, reply in zip(asked, ask(requests), strict=True):
         one.text, one.model, one.request_id = reply.text, reply.model, reply.request_id
-        one.draft = None if reply.error else read_draft(reply.text)
-        if reply.error:
-            one.drop(Reason.TEACHER_ERROR, detail=reply.error)
+        one.draft = None if reply.unusable else read_draft(reply.text)
+        if reply.unusable:
+            one.drop(Reason(reply.unusable), detail=reply.error)
         elif one.draft is None:
             one.drop(Reason.NO_PROBLEM)
 
@@ -279,8 +282,9 @@ def _solve(wanted: Sequence[_New], ask: AskTeacher, config: SynthesisConfig, mak
     ]
     replies = iter(ask(requests) if requests else ())
     for one in asked:
-        codes = [code_of(reply) for reply in islice(replies, config.candidates)]
-        one.codes = [code for code in dict.fromkeys(codes) if code.strip()]
+        answers = list(islice(replies, config.candidates))
+        one.failure = next((reply.error for reply in answers if reply.error is not None), None)
+        one.codes = [code for code in dict.fromkeys(map(code_of, answers)) if code.strip()]
         if len(one.codes) < AGREEING:
             one.drop(Reason.FEW_SOLUTIONS, detail=f"{len(one.codes)} programs of different text")
     next(replies, None)  # lets the ledger go
@@ -331,6 +335,8 @@ def _weigh(one: _New, outcome: Row, config: SynthesisConfig) -> None:
     funnel = outcome["funnel"]
     one.agreed = sum(funnel.get(fate, 0) for fate in (Fate.KEPT, Fate.CATCHES_NOTHING, Fate.OVER_CAP))
     one.disagreed = sum(funnel.get(fate, 0) for fate in (Fate.DISAGREEMENT, Fate.RIGHT_FAILS))
+    if one.failure is None and any(used["use"] == Use.TEACHER_ERROR for used in outcome["programs"]):
+        one.failure = "a program that makes tests is missing"
     left = outcome["left"]
     if left == Left.NOT_RUN:
         one.drop(Reason.NOT_RUN, detail=outcome["detail"])

@@ -83,10 +83,11 @@ SYNTHESIZE: Final = Step(
     uses=(CLUSTER, SERVER, ENCODER),
     folders=(MADE, LEDGER),
     outside=("benchmarks",),
-    pool="sandbox",
+    pool="teacher",
     unit="problems",
     asks=Asking,
     by_hand=True,
+    keeps=lambda job: not job.options(SynthesisConfig).count,
     repeat_for=frozenset({"teacher_error", "not_run"}),
     run=_synthesize,
 )

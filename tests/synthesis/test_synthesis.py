@@ -5,20 +5,40 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from ocr_pipeline.building import build_unless_current
 from ocr_pipeline.cli import build_app
+from ocr_pipeline.engine import LocalEngine
+from ocr_pipeline.errors import OptionError
+from ocr_pipeline.flow import FLOW
+from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.sample import path
 from ocr_pipeline.sample.authored import load_problems
-from ocr_pipeline.similarity import services
+from ocr_pipeline.similarity import Reviews, services
+from ocr_pipeline.steps import Job, Services, build_of, stored_rows
+from ocr_pipeline.store import Store, TableWriter
+from ocr_pipeline.synthesis import step
 from ocr_pipeline.synthesis.drafting import read_draft
-from ocr_pipeline.tables import SYNTHETIC_PROBLEMS
+from ocr_pipeline.synthesis.novelty import Known
+from ocr_pipeline.synthesis.options import SynthesisConfig
+from ocr_pipeline.synthesis.steps import SYNTHESIZE
+from ocr_pipeline.tables import CLEAN_PROBLEMS, SOLUTIONS, SYNTHETIC_PROBLEMS
+from ocr_pipeline.tables import PROBLEMS as PROBLEMS_TABLE
+from ocr_pipeline.teacher.ask import Reply
+from ocr_pipeline.teacher.reply import Usage
+from ocr_pipeline.teacher.request import Identity, Request, request_id
+from tests.evidence import root
+from tests.evidence.root import SUM
+from tests.generating.test_step import CONFIG, LARGEST, LARGEST_SLOWLY, STATEMENT, Rows
 from tests.similarity.stub import WordEncoder
 
 PROBLEMS = {problem.slug: problem for problem in load_problems(path("problems"))}
@@ -185,3 +205,109 @@ def test_a_draft_is_read_after_the_reasoning() -> None:
     assert draft is not None
     assert (draft.title, draft.story, draft.examples) == ("One", "Print it.", (("1\n2\n", "3\n"),))
     assert draft.statement == "Print it.\n\nExamples\n\nInput\n\n1\n2\n\nOutput\n\n3\n"
+
+
+DRAFT = f"### TITLE\nTop\n### STATEMENT\n{STATEMENT}\n### INPUT\n3\n1 5 2\n### OUTPUT\n5\n"
+SOLUTIONS_OF_DRAFT = (LARGEST, LARGEST_SLOWLY)
+
+
+def answers(changed: Callable[[str, int], dict[str, Any]]) -> AskTeacher:
+    """Return a teacher that has a draft and two solutions, but for what is changed by role and place among the seeds."""
+
+    def ask(requests: Iterable[Request]) -> Iterator[Reply]:
+        for request in requests:
+            role, seed = str(request.subject["role"]), int(str(request.params["seed"]))
+            code = SOLUTIONS_OF_DRAFT[seed % 2] if role == "solve" else ""
+            yield Reply(
+                **{
+                    "request": request,
+                    "request_id": request_id(request, Identity("m")),
+                    "text": DRAFT if role == "story" else f"```python\n{code}```\n",
+                    "model": "m",
+                    "finish_reason": "stop",
+                    "stop_reason": None,
+                    "usage": Usage(1, 2),
+                    "latency_s": 0.1,
+                    "attempts": 1,
+                    "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+                }
+                | changed(role, seed)
+            )
+
+    return ask
+
+
+def told(folder: Path, changed: Callable[[str, int], dict[str, Any]], **options: Any) -> dict[str, Any]:
+    """Ask for one problem; return its row."""
+    parent = root.problem(SUM, statement="Read two words and say which one is longer.")
+    solution = {"problem_id": SUM, "solution_id": "1", "language": "python", "code": "pass", "is_correct": True}
+    problems, tests, solutions = Rows(), Rows(), Rows()
+    step.synthesize(
+        Known(lambda: root.rows_of(PROBLEMS_TABLE, [parent]).to_batches(), [], WordEncoder(), Reviews(), 0.99),
+        lambda _: root.rows_of(SOLUTIONS, [solution]).to_batches(),
+        config=SynthesisConfig(count=1, styles=("story",), **options),
+        making=CONFIG,
+        ask=answers(changed),
+        writers=step.Writers(*(cast("TableWriter", each) for each in (problems, tests, solutions))),
+        finished=folder,
+        engine=LocalEngine(0),
+    )
+    (row,) = problems.rows
+    return row
+
+
+def fails(role: str, *seeds: int, **how: Any) -> Callable[[str, int], dict[str, Any]]:
+    """Return what changes some answers to a role."""
+    return lambda asked, seed: how if asked == role and seed in seeds else {}
+
+
+ERROR = {"error": "timeout: 3600 s", "text": ""}
+CUT_OFF = {"finish_reason": "length"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "verdict"),
+    [
+        (fails("solve", 1, 2, 3, **ERROR), {}, "teacher_error"),
+        (fails("solve", 0, 1, 2, 3, **ERROR), {}, "teacher_error"),
+        (fails("solve", 1, 3, text="I cannot."), {}, "few_solutions"),
+        (fails("solve", 1, 3, **CUT_OFF), {}, "few_solutions"),
+        (fails("story", 0, **CUT_OFF), {}, "truncated"),
+        (fails("story", 0, text="<think>\nwell"), {}, "unclosed_reasoning"),
+        (fails("story", 0, **ERROR), {}, "teacher_error"),
+        (fails("generator", 0, **ERROR), {"least_tests": 999}, "teacher_error"),
+        (fails("generator", 9), {"least_tests": 999}, "few_tests"),
+    ],
+)
+def test_an_answer_that_is_missing_is_not_the_problems_fault(
+    changed: Callable[[str, int], dict[str, Any]], options: dict[str, Any], verdict: str, tmp_path: Path
+) -> None:
+    """What failed on the server is asked again; what was cut off is no answer, and says so."""
+    assert told(tmp_path, changed, **options)["verdict"] == verdict
+
+
+def test_a_run_that_asks_for_nothing_keeps_what_was_paid_for(tmp_path: Path) -> None:
+    """With defaults a data root's new problems stay as they are, also after a known problem changed."""
+    store = Store(tmp_path)
+    root.put(store, CLEAN_PROBLEMS, [root.unique(SUM)])
+    root.put(store, SOLUTIONS, [], {"dataset": "taco"})
+    paid = root.problem("own/train/synthetic-1") | {"verdict": "kept"}
+    for table, rows in zip(SYNTHESIZE.writes, ([paid], [], []), strict=True):
+        root.put(store, table, rows, config={"count": 6}, model="paid")
+    before = [store.manifest(table) for table in SYNTHESIZE.writes]
+    with Services(lambda model: model(), lambda _: None, print) as services:
+        rows_read = stored_rows(SYNTHESIZE, store, {}, lambda _: "train")
+        built = build_unless_current(store, build_of(SYNTHESIZE, Job({}, rows_read, services, lambda model: model())))
+    assert [store.manifest(table) for table in SYNTHESIZE.writes] == before
+    assert all(one.reused for one in built)
+
+
+def test_a_count_that_nobody_means_is_refused() -> None:
+    """It would work for minutes before anything is said."""
+    with pytest.raises(OptionError, match="count"):
+        SynthesisConfig(count=100_000_000)
+
+
+def test_it_takes_turns_with_others_that_ask_the_teacher() -> None:
+    """Every step of the flow that asks a model holds the one place in the teacher's pool."""
+    assert {one.name: one.pool for one in FLOW if one.asks is not None and one.pool != "teacher"} == {}
