@@ -362,6 +362,19 @@ def test_got_is_what_the_program_gives_now(tmp_path: Path) -> None:
     assert "<pre>43</pre></td><td><pre>(nothing)</pre>" in got_html(store, evidence_root.KEPT_SAMPLE)
 
 
+def test_the_button_that_runs_a_sample_names_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its id holds, it is neither markup nor part of an address."""
+    name = "it's/one?<b>"
+    monkeypatch.setattr(evidence_root, "KEPT_SAMPLE", name)
+    store = evidence_root.build_root(tmp_path)
+    result = {"test_id": "t1", "verdict": "wrong_answer", "cpu_time_s": 0.0, "peak_memory_mib": 1.0}
+    judged = {"sample_id": name, "problem_id": evidence_root.SUM, "verdict": "wrong_answer", "results": [result]}
+    python = {"dataset": "taco", "language": "python"}
+    evidence_root.put(store, EXECUTIONS, [judged | {"language": "python"}], python)
+    fetched = sample_page(store, name).partition("data-fetch='/api/got/")[2].partition("'")[0]
+    assert fetched == quote(name, safe="")
+
+
 @pytest.mark.parametrize("page", ["review", "browse", "funnel"])
 def test_pages_of_an_empty_root_say_so(page: str, tmp_path: Path) -> None:
     """Nothing materialized is a sentence, not an error."""
