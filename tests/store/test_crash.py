@@ -167,13 +167,15 @@ def test_a_root_that_may_only_be_read_is_one_clear_line(tmp_path: Path) -> None:
     assert said.endswith("check its owner or set OCR_PIPELINE_DATA")
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """Let no file grow above 100 kB, as a full disk would."""
+    """Let no file grow above 100 kB, as a full disk would; not even the log that the tests may be written to."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _incompressible(rows: int) -> pa.Table:
@@ -181,23 +183,23 @@ def _incompressible(rows: int) -> pa.Table:
     return test_rows([noise.randbytes(1_000).hex() for _ in range(rows)])
 
 
-@pytest.mark.usefixtures("small_files")
 @pytest.mark.parametrize("rows", [300, 9_000], ids=["at the end", "in the middle"])
 def test_a_full_disk_is_one_clear_line(tmp_path: Path, rows: int) -> None:
     """The partition that cannot be written is named, the old one stays, nothing is left behind."""
     store = Store(tmp_path)
     write(store, test_rows(["old"]))
-    with pytest.raises(StoreError, match=r"dataset=taco/part-00000.parquet` cannot be written: .*free some space"):
+    full = r"dataset=taco/part-00000.parquet` cannot be written: .*free some space"
+    with pytest.raises(StoreError, match=full), small_files():
         write(store, _incompressible(rows))
     assert inputs(store) == ["old"]
     assert not any((tmp_path / "_staging").iterdir())
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
     """The same for the single file of a command."""
     target = tmp_path / "tests.parquet"
-    with pytest.raises(StoreError, match=r"tests.parquet` cannot be written"), FileWriter(target, TESTS) as writer:
+    full = r"tests.parquet` cannot be written"
+    with pytest.raises(StoreError, match=full), small_files(), FileWriter(target, TESTS) as writer:
         writer.write(_incompressible(300))
     assert list(tmp_path.iterdir()) == []
 
