@@ -124,9 +124,13 @@ class Ticks:
 
     def asked_for(self, name: str) -> bool:
         """Evaluate a tick; return whether it asks for an asset."""
+        return self.requested(name) > 0
+
+    def requested(self, name: str) -> int:
+        """Evaluate a tick; return how many partitions of an asset it asks for."""
         result = dg.evaluate_automation_conditions(self.defs, instance=self.instance, cursor=self.cursor)
         self.cursor = result.cursor
-        return result.get_num_requested(dg.AssetKey(name)) > 0
+        return result.get_num_requested(dg.AssetKey(name))
 
 
 @pytest.fixture(name="ticks")
@@ -152,3 +156,20 @@ def test_a_change_in_the_tick_after_a_request_is_not_lost(ticks: Ticks) -> None:
     ticks.built("problems", "apps")
     assert ticks.asked_for("duplicate_pairs")
     assert not ticks.asked_for("duplicate_pairs")
+
+
+def test_files_that_were_there_before_are_ingested_once(ticks: Ticks) -> None:
+    """Whoever turns the sensor on need not touch them; a data set without files is not asked for."""
+    ticks.instance.report_runless_asset_event(
+        dg.AssetObservation("raw", partition="taco", tags={"dagster/data_version": "1"})
+    )
+    assert ticks.requested("problems") == 1
+    assert ticks.requested("problems") == 0
+
+
+def test_nobody_pays_for_what_was_there_before(ticks: Ticks) -> None:
+    """Turning the teacher's sensor on asks nothing until problems change."""
+    ticks.built("clean_problems")
+    assert ticks.requested("responses") == 0
+    ticks.built("clean_problems")
+    assert ticks.requested("responses") > 0
