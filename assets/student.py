@@ -27,13 +27,13 @@ from ocr_pipeline.student.arms import equal_arms, read_pool
 from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.config import StudentOptions
-from ocr_pipeline.student.evaluation import NOT_RUN
 from ocr_pipeline.student.options import AblationOptions, EvaluationOptions, JointStudentOptions, StudentServer
 from ocr_pipeline.student.trial import summarize_trial
 from ocr_pipeline.tables import (
     ABLATION,
     CLEAN_PROBLEMS,
     EVALUATION_SUMMARY,
+    NOT_RUN,
     PLAN_SFT_DATASET,
     PROBLEMS,
     SFT_DATASET,

@@ -41,6 +41,11 @@ class Language(StrEnum):
 JUDGED_LANGUAGES: Final = tuple(language.value for language in Language)
 """What reference programs can be written in to be run here."""
 
+ACCEPTED: Final = "accepted"
+"""Verdict of a program that passes every test."""
+NOT_RUN: Final = "not_run"
+"""Verdict of a program that the judge says nothing about: it is neither right nor wrong."""
+
 PYPY: Final = ("pypy", "pypy3")
 """How a program asks for PyPy, whose speed some contest programs are made for."""
 

@@ -13,14 +13,12 @@ from typing import Any, Final
 
 from ocr_pipeline.critiques.judgement import Judgement
 from ocr_pipeline.critiques.options import CritiqueConfig, Kind
-from ocr_pipeline.tables import PYTHONS, Language
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN, PYTHONS, Language
 
 __all__ = ["LANGUAGES", "Judged", "Verdict", "choose", "judged_of"]
 
 LANGUAGES: Final[Mapping[str, str]] = dict.fromkeys(PYTHONS, "Python 3") | {Language.CPP: "C++17"}
 """What a critic is asked about, in its words."""
-ACCEPTED: Final = "accepted"
-NOT_RUN: Final = "not_run"
 
 
 class Verdict(StrEnum):

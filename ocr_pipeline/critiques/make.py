@@ -22,11 +22,12 @@ from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.critiques.choosing import LANGUAGES, Judged, Verdict, choose, judged_of
 from ocr_pipeline.critiques.judgement import Judgement, read_judgement
 from ocr_pipeline.critiques.options import CritiqueConfig, Kind
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.showing import Showing
 from ocr_pipeline.judge.verdicts import Candidate, ProblemSpec, Test
 from ocr_pipeline.steps import Rows
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import CRITIQUES
+from ocr_pipeline.tables import ACCEPTED, CRITIQUES
 from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
 from ocr_pipeline.teacher.request import Message, Request
@@ -39,7 +40,6 @@ BATCH_ROWS: Final = 256
 PROBLEMS_AT_ONCE: Final = 256
 """Problems whose tests are in memory together."""
 NARROW: Final = ("sample_id", "problem_id", "language", "verdict", "needs_checker", "trusts_candidate")
-ACCEPTED: Final = "accepted"
 
 Show = Callable[[Iterable[Showing]], Iterator[tuple[str, str]]]
 """Runs programs on one test each, and gives the text that each of them gave, by key, in any order."""
@@ -111,6 +111,7 @@ def make_critiques(  # noqa: PLR0913 - a step with a teacher needs all of it
     judged = sorted(
         judged_of(row, duplicates=duplicates, known=statements) for row in _rows(inputs.executions.batches(NARROW))
     )
+    _require_once(judged)
     reasons = choose(judged, config)
     wanted = {sample_id for (sample_id, _), reason in reasons.items() if reason is None}
     codes = {
@@ -245,6 +246,14 @@ def _request(
     subject = {"problem_id": judged.problem_id, "sample_id": judged.sample_id, "kind": asked.kind.value}
     text = prompt.fill(**{name: value for name, value in values.items() if name in prompt.places})
     return Request((Message("user", text),), params, subject=subject)
+
+
+def _require_once(judged: Sequence[Judged]) -> None:
+    """Refuse a file that is given twice: its samples would be asked about, and paid for, twice."""
+    for one, following in itertools.pairwise(sorted(each.sample_id for each in judged)):
+        if one == following:
+            message = f"executions name the sample `{one}` twice; give each file once"
+            raise InputError(message)
 
 
 def _row(asked: _Asked, reply: Reply | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.similarity.cases import answer_bits
 from ocr_pipeline.similarity.evidence import canonical_example
-from ocr_pipeline.tables import JUDGED_LANGUAGES
+from ocr_pipeline.tables import ACCEPTED, JUDGED_LANGUAGES
 
 __all__ = ["Execution", "PairJudge", "run_on_each_other"]
 
@@ -29,7 +29,6 @@ FEWEST_BITS: Final = 12
 MOST_SOLUTIONS: Final = 2
 """Of each problem: a solution marked as correct may be wrong."""
 BOTH_WAYS: Final = 2
-ACCEPTED: Final = "accepted"
 WRONG_ANSWER: Final = "wrong_answer"
 
 Lookup: TypeAlias = "Callable[[Collection[str]], Iterable[pa.RecordBatch]]"

@@ -17,12 +17,10 @@ import pyarrow as pa
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.evidence.patterns import LABELLED
 from ocr_pipeline.plots import Interval, interval_plot
-from ocr_pipeline.tables import PATTERN_GROUPS
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN, PATTERN_GROUPS
 
 __all__ = ["compare_patterns", "pattern_plot"]
 
-ACCEPTED: Final = "accepted"
-NOT_RUN: Final = "not_run"
 ENTROPIES: Final = ("entropy_bits", "entropy_nats", "entropy_normalized")
 Groups = Mapping[str, tuple[list[dict[str, float]], list[dict[str, float]]]]
 """Problem -> measures of its passing and of its failing samples."""

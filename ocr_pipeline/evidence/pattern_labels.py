@@ -10,11 +10,11 @@ import hashlib
 import heapq
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -27,7 +27,7 @@ from ocr_pipeline.options import Options, option
 from ocr_pipeline.prompts import Prompt
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import PATTERN_LABELS
-from ocr_pipeline.teacher.ask import Reply
+from ocr_pipeline.teacher.ask import Ask, Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
@@ -94,22 +94,6 @@ class LabelVerdict(StrEnum):
     """An answer lacks the sentence, names a move that does not exist, or names two."""
     TRUNCATED = "truncated"
     TEACHER_ERROR = "teacher_error"
-
-
-class Ask(Protocol):
-    """The teacher's general door; tests bring one without a server."""
-
-    def __call__(
-        self,
-        requests: Iterable[Request],
-        *,
-        server: Server,
-        ledger: Path,
-        config: Asking,
-        progress: Progress,
-        on_totals: Callable[[Totals], None],
-    ) -> Iterator[Reply]:
-        """Yield one reply per request, in order."""
 
 
 @dataclass(slots=True)

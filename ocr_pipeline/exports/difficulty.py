@@ -16,12 +16,10 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import PROBLEM_DIFFICULTY
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN, PROBLEM_DIFFICULTY
 
 __all__ = ["LEAST_FOR_A_BAND", "POOL_WEIGHTS", "Band", "band_of", "measure", "standard_error"]
 
-ACCEPTED: Final = "accepted"
-NOT_RUN: Final = "not_run"
 NEEDS_CHECKER: Final = "needs_checker"
 UNKNOWN_MODEL: Final = "unknown"
 NO_CODE: Final = "no_code"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 import pyarrow as pa
 
@@ -25,33 +25,17 @@ from ocr_pipeline.plans.config import PlanConfig, Policy, load_prompt
 from ocr_pipeline.plans.verdicts import PlanVerdict, plan_defects, read_plan
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import PLANS
-from ocr_pipeline.teacher.ask import Reply
+from ocr_pipeline.teacher.ask import Ask, Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import Totals
 
-__all__ = ["Ask", "make_plans"]
+__all__ = ["make_plans"]
 
 BATCH_ROWS: Final = 512
 OPINION: Final = re.compile(r"\b(DIS)?AGREES\b")
 OPINION_MAX_TOKENS: Final = 2_048
-
-
-class Ask(Protocol):
-    """The teacher's general door; tests bring one without a server."""
-
-    def __call__(
-        self,
-        requests: Iterable[Request],
-        *,
-        server: Server,
-        ledger: Path,
-        config: Asking,
-        progress: Progress,
-        on_totals: Any,  # noqa: ANN401 - the teacher's callback
-    ) -> Iterator[Reply]:
-        """Yield one reply per request, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["push"]
 
 DATASET: Final = "dataset"
+MAIN: Final = "main"
 OF_THE_HUB: Final = ".gitattributes"
 """The file that the hub makes itself."""
 
@@ -59,7 +60,9 @@ def push(publication: Publication, repo: str, options: PublishOptions) -> str:
             *(CommitOperationDelete(name, is_folder=False) for name in sorted(earlier)),
         ]
         title = f"Release {publication.revision}"
-        commit = api.create_commit(repo, operations, commit_message=title, repo_type=DATASET)
+        # Whoever published in between has other files there than those that were listed: the hub refuses then.
+        head = next((branch.target_commit for branch in refs.branches if branch.name == MAIN), None)
+        commit = api.create_commit(repo, operations, commit_message=title, repo_type=DATASET, parent_commit=head)
         api.create_tag(repo, tag=publication.revision, revision=commit.oid, repo_type=DATASET)
     return str(commit.oid)
 

@@ -23,7 +23,7 @@ from ocr_pipeline.options import Options, option
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.quality.rates import Rate, band_of
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import JUDGED_LANGUAGES, TEST_QUALITY, TEST_TRUST, Checker, Language
+from ocr_pipeline.tables import ACCEPTED, JUDGED_LANGUAGES, TEST_QUALITY, TEST_TRUST, Checker, Language
 
 __all__ = [
     "EVERY_TEST",
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 PROBLEMS_AT_ONCE: Final = 64
-ACCEPTED: Final = "accepted"
 SAYS_NOTHING: Final = frozenset({"not_run", "compile_error"})
 OTHER_LANGUAGE: Final = "language"
 STOPPED: Final = "stopped"

@@ -30,14 +30,13 @@ from ocr_pipeline.mixing import Draw, read_weights
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.verdicts import KEPT
 from ocr_pipeline.store import TableWriter
-from ocr_pipeline.tables import SFT_DATASET
+from ocr_pipeline.tables import ACCEPTED, SFT_DATASET
 
 __all__ = ["Execution", "SelectionConfig", "TextPolicy", "select"]
 
 Batches = Callable[[], Iterable[pa.RecordBatch]]
 PLACEHOLDER: Final = "-"
 ID_DIGITS: Final = 32  # as many as the released data set's ids have
-ACCEPTED: Final = "accepted"
 UNMEASURED: Final = "unmeasured"
 BANDS: Final = ("strong", "fair", "weak", UNMEASURED)
 MOST_ROWS: Final = 256

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.benchmark import Benchmark
-from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
+from ocr_pipeline.student.evaluation import Method
 from ocr_pipeline.student.examine import Examiner
 from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, best_of_first, sample_with_plans
@@ -23,7 +23,7 @@ from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram, train_ranker
 from ocr_pipeline.student.sampling import Candidate, sample_codes
 from ocr_pipeline.student.selection import evaluate_selections, mean_tokens
-from ocr_pipeline.tables import STUDENT_CANDIDATES, STUDENT_EVALUATION, Language
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN, STUDENT_CANDIDATES, STUDENT_EVALUATION, Language
 
 __all__ = [
     "PLAN_CURVE",

@@ -18,12 +18,10 @@ import pyarrow as pa
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.tables import STUDENT_EVALUATION
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN, STUDENT_EVALUATION
 
 __all__ = ["EvaluationConfig", "Evaluator", "Method", "Window"]
 
-ACCEPTED: Final = "accepted"
-NOT_RUN: Final = "not_run"
 WRONG: Final = frozenset(
     {"wrong_answer", "time_limit", "memory_limit", "output_limit", "runtime_error", "compile_error"}
 )

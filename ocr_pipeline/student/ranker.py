@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ocr_pipeline.errors import TrainingError
-from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN
 
 if TYPE_CHECKING:
     import torch

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN, Method
-from ocr_pipeline.tables import STUDENT_EVALUATION
+from ocr_pipeline.student.evaluation import Method
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN, STUDENT_EVALUATION
 
 __all__ = ["SELECTIONS", "JudgedCandidate", "evaluate_selections", "judged_candidates", "mean_tokens"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.student.evaluation import ACCEPTED, NOT_RUN
+from ocr_pipeline.tables import ACCEPTED, NOT_RUN
 
 __all__ = ["ProblemScore", "Subtask", "problem_score", "read_subtasks", "score_executions", "submission_score"]
 

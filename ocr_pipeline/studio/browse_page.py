@@ -24,6 +24,7 @@ from ocr_pipeline.studio.catalogue import LISTS, PAGE_ROWS, Listing, listing, pa
 from ocr_pipeline.studio.markup import Html, code, escaped, link, options, page, pre, table, word
 from ocr_pipeline.studio.texts import problem_statement
 from ocr_pipeline.tables import (
+    ACCEPTED,
     EXECUTIONS,
     GENERATED_TESTS,
     PROBLEMS,
@@ -44,7 +45,6 @@ LONGEST_NUMBER: Final = 15
 """Digits of a place in a list: more rows has none."""
 VERDICTS: Final = frozenset({"verdict", "execution", "separation", "syntax", "fate", "reason"})
 NUMBERS: Final = ("reasoning_tokens", "rating", "n_tests", "n_solutions")
-ACCEPTED: Final = "accepted"
 
 
 def browse_page(store: Store, what: str, query: Mapping[str, str]) -> str:

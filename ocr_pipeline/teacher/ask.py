@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
@@ -68,6 +69,22 @@ class Reply:
         if split_thought(self.text).answer is None:
             return Unusable.UNCLOSED_REASONING
         return None if ending_of(self.finish_reason) is Ending.WHOLE else Unusable.TRUNCATED
+
+
+class Ask(Protocol):
+    """The door as a step is given it; tests bring one without a server."""
+
+    def __call__(
+        self,
+        requests: Iterable[Request],
+        *,
+        server: Server,
+        ledger: Path,
+        config: Asking,
+        progress: Progress,
+        on_totals: Callable[[Totals], None] | None,
+    ) -> Iterator[Reply]:
+        """Yield one reply per request, in order."""
 
 
 def ask(

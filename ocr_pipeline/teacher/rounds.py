@@ -7,18 +7,16 @@ what was judged since, and asks one more round of what is unsolved.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.steps import Rows
+from ocr_pipeline.tables import ACCEPTED
 from ocr_pipeline.teacher.options import Generation
 from ocr_pipeline.teacher.policy import DEFAULT_POLICY, Policy, UntilAccepted
 
 __all__ = ["policy_of"]
-
-ACCEPTED: Final = "accepted"
 
 
 def policy_of(config: Generation, samples: Rows, executions: Rows) -> Policy:

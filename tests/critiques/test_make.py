@@ -67,6 +67,18 @@ class Scene:
         self, executions: list[dict[str, Any]], codes: dict[str, str], recordings: list[str], *options: str
     ) -> tuple[dict[str, Any], dict[tuple[str, str], dict[str, Any]]]:
         """Run the command; return the account, and the rows by sample and kind."""
+        assert self.run(executions, codes, recordings, *options) == 0
+        rows = pq.read_table(self.folder / "out" / "critiques.parquet").to_pylist()
+        return json.loads(self._capture.readouterr().out), {(row["sample_id"], row["kind"]): row for row in rows}
+
+    def said(self) -> str:
+        """Return what the last run told on the error channel."""
+        return self._capture.readouterr().err
+
+    def run(
+        self, executions: list[dict[str, Any]], codes: dict[str, str], recordings: list[str], *options: str
+    ) -> object:
+        """Run the command; return its exit code."""
         samples = [
             {"sample_id": name, "problem_id": "p", "language": "python", "code": code} for name, code in codes.items()
         ]
@@ -84,9 +96,7 @@ class Scene:
             self._patch.setattr(sys, "argv", ["ocr-pipeline", "critique", *given, *options])
             with pytest.raises(SystemExit) as ended:
                 cli.main()
-        assert ended.value.code == 0
-        rows = pq.read_table(self.folder / "out" / "critiques.parquet").to_pylist()
-        return json.loads(self._capture.readouterr().out), {(row["sample_id"], row["kind"]): row for row in rows}
+        return ended.value.code
 
 
 @pytest.fixture
@@ -125,6 +135,12 @@ def test_programs_of_other_languages_have_a_row(scene: Scene) -> None:
     assert {rows[name, kind]["verdict"] for name in "cd" for kind in ("critique", "explain")} == {"other_language"}
     assert rows["a", "critique"]["verdict"] == "kept"
     assert counts["dropped"]["other_language"] == 4
+
+
+def test_executions_that_are_given_twice_are_refused(scene: Scene) -> None:
+    """Before anything is paid: every sample would have two rows of the same key."""
+    assert scene.run([*PAIR, *PAIR], CODES, REVIEWS) == 1
+    assert "executions name the sample `a` twice; give each file once" in scene.said()
 
 
 def test_nothing_is_paid_twice(scene: Scene) -> None:

@@ -22,6 +22,8 @@ class Hub(ThreadingHTTPServer):
         self.blobs: dict[str, bytes] = {}
         self.commits: dict[str, dict[str, bytes]] = {}
         self.head = ""
+        self.listed: str | None = None
+        """Head that the server tells instead of its own, as if somebody commits right after."""
         self.repos: dict[str, bool] = {}
         """Whether each is private."""
         self.tags: dict[str, str] = {}
@@ -93,7 +95,9 @@ class Handler(BaseHTTPRequestHandler):
             tags = [
                 {"name": name, "ref": f"refs/tags/{name}", "targetCommit": of} for name, of in self.server.tags.items()
             ]
-            self._answer({"branches": [], "converts": [], "tags": tags})
+            head = self.server.head if self.server.listed is None else self.server.listed
+            branches = [{"name": "main", "ref": "refs/heads/main", "targetCommit": head}] if head else []
+            self._answer({"branches": branches, "converts": [], "tags": tags})
         elif "/tree/" in path:
             files = self.server.commits.get(self.server.head, {})
             self._answer([{"type": "file", "path": name, "size": len(files[name]), "oid": name} for name in files])
@@ -130,6 +134,9 @@ class Handler(BaseHTTPRequestHandler):
         files = dict(self.server.commits.get(self.server.head, {}))
         for line in map(json.loads, body.splitlines()):
             value = line["value"]
+            if line["key"] == "header" and value.get("parentCommit", self.server.head) != self.server.head:
+                self._answer({"error": "A commit has happened since."}, HTTPStatus.PRECONDITION_FAILED)
+                return
             if line["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":

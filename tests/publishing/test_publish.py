@@ -104,7 +104,8 @@ def test_what_was_published_loads_with_plain_defaults(folder: Path, hub: Hub, tm
 
 def test_a_later_release_keeps_no_file_of_an_earlier_one(folder: Path, hub: Hub) -> None:
     """A language that is gone is gone under the new tag, and stays under the old one."""
-    hub.head, hub.commits["start"] = "start", {".gitattributes": b"*.parquet filter=lfs\n"}
+    hub.head = "0" * 40
+    hub.commits[hub.head] = {".gitattributes": b"*.parquet filter=lfs\n"}
     first = pushed(folder, hub)["commit"]
     gone = sealed(folder, **{"data/taco-cpp.parquet": (folder / "data/taco-python.parquet").read_bytes()})
     middle = pushed(gone.rename(gone.parent / "2026-12"), hub)["commit"]
@@ -115,6 +116,20 @@ def test_a_later_release_keeps_no_file_of_an_earlier_one(folder: Path, hub: Hub)
     assert "data/taco-cpp.parquet" in hub.commits[middle]
     assert hub.commits[last].keys() == hub.commits[first].keys()
     assert ".gitattributes" in hub.commits[last]
+
+
+def test_two_who_publish_at_once_do_not_mix(folder: Path, hub: Hub) -> None:
+    """The second is told, and what it made of the files that it saw is not there; the same command again goes on."""
+    hub.listed = pushed(folder, hub)["commit"]
+    other = folder.rename(folder.parent / "2026-12")
+    theirs = pushed(sealed(other, **{"data/taco-cpp.parquet": (other / "data/taco-python.parquet").read_bytes()}), hub)
+    late = publish(sealed(other.rename(other.parent / "2027-01")), "--push", hub=hub)
+    assert (late.returncode, late.stderr.count("\n")) == (1, 1), late.stderr
+    assert "A commit has happened since" in late.stderr
+    assert hub.head == theirs["commit"]
+    assert "2027-01" not in hub.tags
+    hub.listed = None
+    assert pushed(other.parent / "2027-01", hub)["commit"] == hub.head
 
 
 def test_publishing_again_changes_nothing(folder: Path, hub: Hub) -> None:
