@@ -20,6 +20,7 @@ import typer
 
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.flow import Command
 from ocr_pipeline.options import Options
 from ocr_pipeline.parameters import annotated, keyword, option_parameters, options_given
@@ -214,6 +215,7 @@ def _run(command: Command, given: dict[str, Any]) -> None:
         if given.get("dry_run"):
             _foretell(call)
             return
+        _require_nothing_to_keep(call)
         counts = _write(
             call, show=bool(given.get("show") or any(given.get(name) for step in steps for name in step.shows_for))
         )
@@ -225,6 +227,15 @@ def _foretell(call: _Call) -> None:
     for step in call.steps:
         for line in step.foretells(call.job(step)) if step.foretells else ():
             _say(line)
+
+
+def _require_nothing_to_keep(call: _Call) -> None:
+    """Refuse to replace rows by none where the options ask for nothing: somebody may have paid for them."""
+    for step in call.steps:
+        there = [path for table in step.writes if (path := call.out / f"{table.name}.parquet").exists()]
+        if there and step.keeps is not None and step.keeps(call.job(step)):
+            message = f"`{there[0]}` is there, and these options ask for nothing, which would empty it; ask for some, or give another --out"
+            raise InputError(message)
 
 
 def _write(call: _Call, *, show: bool) -> dict[str, StageCounts]:

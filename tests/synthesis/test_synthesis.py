@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from ocr_pipeline.building import build_unless_current
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.engine import LocalEngine
-from ocr_pipeline.errors import OptionError
+from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.flow import FLOW
 from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.sample import path
@@ -169,6 +169,17 @@ def test_nothing_is_asked_for_by_default(tmp_path: Path) -> None:
     made = synthesize(tmp_path, "--url", "http://127.0.0.1:9/v1")
     assert made.rows == []
     assert pq.read_schema(made.out / "synthetic_problems.parquet").names == SYNTHETIC_PROBLEMS.schema.names
+
+
+def test_a_command_that_asks_for_nothing_keeps_the_files(tmp_path: Path) -> None:
+    """Rows that were paid for are not replaced by none."""
+    made = synthesize(tmp_path, "--url", "http://127.0.0.1:9/v1")
+    before = (made.out / "synthetic_problems.parquet").read_bytes()
+    arguments = ["synthesize", *given(tmp_path, is_right=True), "--out", str(made.out), *FEW]
+    done = CliRunner().invoke(build_app(["synthesize"]), arguments)
+    assert isinstance(done.exception, InputError)
+    assert "these options ask for nothing" in str(done.exception)
+    assert (made.out / "synthetic_problems.parquet").read_bytes() == before
 
 
 def test_known_problems_without_a_right_solution_are_no_parents(
