@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.metrics import count_build
-from ocr_pipeline.store import InputRef, Manifest, PartitionWriter, Store
+from ocr_pipeline.store import Buckets, InputRef, Manifest, PartitionWriter, Store
 from ocr_pipeline.tables import Table
 
 __all__ = ["Build", "Built", "build_unless_current", "conservation_violations", "key_violations", "schema_violations"]
@@ -126,10 +127,18 @@ def schema_violations(store: Store, table: Table, partition: Mapping[str, str]) 
 
 def key_violations(store: Store, table: Table, partition: Mapping[str, str]) -> list[str]:
     """Say which keys are in the partition more than once."""
-    keys = store.open(table, **partition).to_table(columns=list(table.key))
-    counted = keys.group_by(list(table.key)).aggregate([([], "count_all")])
-    repeated = counted.filter(pc.greater(counted["count_all"], 1))
-    return [f"{_key(row)} stands {row['count_all']} times" for row in repeated.slice(0, SHOWN_KEYS).to_pylist()]
+    manifest = store.manifest(table, **partition)
+    names = list(table.key)
+    found: list[str] = []
+    with Buckets(manifest.rows if manifest else 0) as buckets:
+        opened = store.open(table, **partition)
+        schema = pa.schema([opened.schema.field(name) for name in names])
+        keys = buckets.spread(store.batches(table, names, **partition), names, schema)
+        for number in range(buckets.count):
+            counted = keys(number).group_by(names).aggregate([([], "count_all")])
+            repeated = counted.filter(pc.greater(counted["count_all"], 1)).slice(0, SHOWN_KEYS - len(found))
+            found += [f"{_key(row)} stands {row['count_all']} times" for row in repeated.to_pylist()]
+    return found
 
 
 def _key(row: Mapping[str, Any]) -> str:

@@ -9,11 +9,12 @@ from typing import Final
 from ocr_pipeline.duplicates.curve import LabelledPair, read_labelled, threshold_curve
 from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Rule, Undecided
 from ocr_pipeline.duplicates.execution import Execution
-from ocr_pipeline.duplicates.invariants import check_invariants
+from ocr_pipeline.duplicates.invariants import INVARIANT_COLUMNS, check_invariants
 from ocr_pipeline.duplicates.pairs import Comparison, DuplicateConfig, compare_problems, find_pairs
 from ocr_pipeline.duplicates.selection import select_unique
 
 __all__ = [
+    "INVARIANT_COLUMNS",
     "VERSION",
     "Comparison",
     "DecidedBy",

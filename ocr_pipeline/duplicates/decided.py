@@ -16,6 +16,8 @@ from ocr_pipeline.similarity.text import pair_of_keys
 __all__ = ["DecidedPairs", "Integers", "Verdicts", "key_of"]
 
 Integers: TypeAlias = "npt.NDArray[np.int64]"
+Numbers: TypeAlias = "npt.NDArray[np.int32]"
+"""Half as large, where one stays for each pair."""
 
 
 def key_of(content: str, other: str) -> str:
@@ -26,7 +28,7 @@ def key_of(content: str, other: str) -> str:
 class Verdicts:
     """The verdict of each pair, as its number among the different ones."""
 
-    def __init__(self, kinds: Sequence[Verdict], codes: Integers) -> None:
+    def __init__(self, kinds: Sequence[Verdict], codes: Numbers) -> None:
         self.kinds: list[Verdict] = list(kinds)
         self.codes = codes
 
@@ -58,16 +60,16 @@ class DecidedPairs:
     """Pairs of contents (or of one with itself) by position, and what is decided about them; one row each."""
 
     contents: Sequence[str]
-    left: Integers
-    right: Integers
+    left: Numbers
+    right: Numbers
     cosine: npt.NDArray[np.float64]
     lexical: npt.NDArray[np.float64]
     verdicts: Verdicts
-    masks: Integers
+    masks: Numbers
     """Signs, as bits."""
-    agreeing: npt.NDArray[np.int32]
+    agreeing: Numbers
     """Inputs that both know with one output."""
-    conflicting: npt.NDArray[np.int32]
+    conflicting: Numbers
 
     def __len__(self) -> int:
         """Return the number of pairs."""

@@ -4,13 +4,13 @@ Statements with one normal form are compared once. Every pair of contents at or 
 reviewed gets its evidence and decision, a batch at a time: what stays of a pair is a few numbers, for pairs grow with the
 square of the problems. Each is then spelled out for the problems that have these contents. A content shared by more than
 :data:`MOST_SPELLED_OUT` problems is represented by the one of them that is preferred: its pairs, and for each other
-member the pair with its witness, stand for the rest.
+member the pair with its witness, stand for the rest. The rows of the table are made while they are written.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Final, TypeAlias
@@ -75,9 +75,18 @@ class DuplicateConfig(Options):
 class Comparison:
     """The decided pairs, and what a person should know about them."""
 
-    pairs: pa.Table
+    rows: int
+    batches: Callable[[], Iterator[pa.RecordBatch]]
+    """The rows of ``duplicate_pairs``, made while they are read: as text a pair takes ten times what it takes as numbers."""
     notes: Mapping[str, int]
     """Counts: pairs per decision, silent statements, reviews that settled nothing."""
+    reviewed: frozenset[str]
+    """The keys of those pairs that people reviewed."""
+
+    @property
+    def pairs(self) -> pa.Table:
+        """All pairs at once, where they are few."""
+        return pa.Table.from_batches(self.batches(), DUPLICATE_PAIRS.schema)
 
 
 def find_pairs(
@@ -145,8 +154,16 @@ def compare_problems(
     decided = replace(decided, verdicts=decided.verdicts.settled(config.undecided))
     witnesses = choose_among(catalogue, decided)
     rows = _spell_out(catalogue, decided, witnesses)
-    pairs = _table(catalogue, decided, rows, witnesses)
-    return Comparison(pairs, _notes(catalogue, decided, rows[2], reviews) | runs)
+    reviewed = (
+        frozenset(reviews.votes).intersection(map(decided.key, range(len(decided)))) if reviews.votes else frozenset()
+    )
+    silent = {"silent_statements": len(catalogue.silent_ids)} if catalogue.silent_ids else {}
+    return Comparison(
+        rows=len(rows[0]),
+        batches=lambda: _batches(catalogue, decided, rows, witnesses),
+        notes=_count_verdicts(decided.verdicts, rows[2]) | silent | reviews.notes(reviewed) | runs,
+        reviewed=reviewed,
+    )
 
 
 def read_problems(
@@ -253,7 +270,7 @@ class _Deciding:
         self._kinds: dict[Verdict, int] = {}
         self._known: dict[tuple[int, ...], int] = {}
         self._lexical = [np.zeros(0)]
-        self._rest = [np.zeros((4, 0), np.int64)]
+        self._rest = [np.zeros((4, 0), np.int32)]
 
     def add(self, left: Integers, right: Integers) -> None:
         """Decide a batch."""
@@ -269,7 +286,7 @@ class _Deciding:
             verdicts[row], masks[row] = self._number(verdict), mask_of(evidence.signs)
             agreeing[row], conflicting[row] = evidence.cases.agreeing, evidence.cases.conflicting
         self._lexical.append(lexical)
-        self._rest.append(np.stack([verdicts, masks, agreeing, conflicting]))
+        self._rest.append(np.stack([verdicts, masks, agreeing, conflicting]).astype(np.int32))
 
     def _of_signs(self, compared: ComparedPairs, lexical: npt.NDArray[np.float64], borders: Integers) -> Integers:
         """Return the verdicts that follow from signs and likeness; equal ones are decided once."""
@@ -312,14 +329,14 @@ class _Deciding:
         verdicts, masks, agreeing, conflicting = np.concatenate(self._rest, axis=1)
         return DecidedPairs(
             contents=contents,
-            left=left,
-            right=right,
+            left=left.astype(np.int32),
+            right=right.astype(np.int32),
             cosine=cosine,
             lexical=np.concatenate(self._lexical),
             verdicts=Verdicts([*self._kinds], verdicts),
             masks=masks,
-            agreeing=agreeing.astype(np.int32),
-            conflicting=conflicting.astype(np.int32),
+            agreeing=agreeing,
+            conflicting=conflicting,
         )
 
 
@@ -402,45 +419,47 @@ def _spelled_out(catalogue: Catalogue, content: str) -> Sequence[str]:
     return ids if len(ids) <= MOST_SPELLED_OUT else [_preferred(catalogue, content).problem_id]
 
 
-Rows: TypeAlias = "tuple[Integers, Integers, Integers]"
-"""Left and right problem, by their place among the sorted ids, and the pair of contents of each row of the table."""
+Rows: TypeAlias = "npt.NDArray[np.int32]"
+"""Left and right problem, by their place among the sorted ids, and the pair of contents: a column per row of the table."""
 
 
 def _spell_out(catalogue: Catalogue, decided: DecidedPairs, witnesses: Mapping[str, str]) -> Rows:
     """Return the pairs of problems, sorted, with the pair of contents that each belongs to."""
     place = {problem_id: number for number, problem_id in enumerate(catalogue.entries)}  # entries are sorted
-    first = np.array([place[ids[0]] for ids in catalogue.contents.values()], np.int64)
+    first = np.array([place[ids[0]] for ids in catalogue.contents.values()], np.int32)
     is_single = np.array([len(ids) == 1 for ids in catalogue.contents.values()], np.bool_)
-    simple = is_single[decided.left] & is_single[decided.right]
-    sides = np.stack([first[decided.left[simple]], first[decided.right[simple]]], axis=1)
+    simple = np.flatnonzero(is_single[decided.left] & is_single[decided.right]).astype(np.int32)
+    sides = first[decided.left[simple]], first[decided.right[simple]]
     rest = [
         (place[one], place[other], row)
-        for row in np.flatnonzero(~simple).tolist()
+        for row in np.flatnonzero(~(is_single[decided.left] & is_single[decided.right])).tolist()
         for one, other in problem_pairs(catalogue, decided, row)
     ]
-    spelled = np.concatenate(
-        [np.column_stack([np.sort(sides, axis=1), np.flatnonzero(simple)]), np.array(rest, np.int64).reshape(-1, 3)]
-    )
+    alone = np.stack([np.minimum(*sides), np.maximum(*sides), simple])
+    spelled = np.concatenate([alone, np.array(rest, np.int32).reshape(-1, 3).T], axis=1)
     duplicates = decided.verdicts.where(Decision.DUPLICATE)
     known = {
         (decided.contents[decided.left[row]], decided.contents[decided.right[row]]): row for row in duplicates.tolist()
     }
-    present = {(one, other) for one, other, _ in spelled[np.isin(spelled[:, 2], duplicates)].tolist()}
+    is_duplicate = np.zeros(len(decided), np.bool_)
+    is_duplicate[duplicates] = True
+    present = {(one, other) for one, other in spelled[:2, is_duplicate[spelled[2]]].T.tolist()}
     dropped = []
     for one, other in witnesses.items():
         left, right = sorted((catalogue.entries[one].content, catalogue.entries[other].content))
         ids = sorted((place[one], place[other]))
         if tuple(ids) not in present:
             dropped.append((*ids, known[left, right]))
-    rows = np.concatenate([spelled, np.array(dropped, np.int64).reshape(-1, 3)])
-    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    return rows[:, 0], rows[:, 1], rows[:, 2]
+    rows = np.concatenate([spelled, np.array(dropped, np.int32).reshape(-1, 3).T], axis=1)
+    ordered: Rows = rows[:, np.lexsort((rows[1], rows[0]))]
+    return ordered
 
 
-def _table(catalogue: Catalogue, decided: DecidedPairs, rows: Rows, witnesses: Mapping[str, str]) -> pa.Table:
+def _batches(
+    catalogue: Catalogue, decided: DecidedPairs, rows: Rows, witnesses: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
     ids = list(catalogue.entries)
     said = {mask: [sign.value for sign in Sign if sign in signs_of(mask)] for mask in np.unique(decided.masks).tolist()}
-    batches = []
     for start in range(0, len(rows[0]), PAIRS_PER_BATCH):
         lefts, rights, pairs = (column[start : start + PAIRS_PER_BATCH].tolist() for column in rows)
         left, right = [ids[one] for one in lefts], [ids[one] for one in rights]
@@ -465,8 +484,7 @@ def _table(catalogue: Catalogue, decided: DecidedPairs, rows: Rows, witnesses: M
             "inputs_agreeing": decided.agreeing[pairs],
             "inputs_conflicting": decided.conflicting[pairs],
         }
-        batches.append(pa.record_batch(columns, schema=DUPLICATE_PAIRS.schema))
-    return pa.Table.from_batches(batches, schema=DUPLICATE_PAIRS.schema)
+        yield pa.record_batch(columns, schema=DUPLICATE_PAIRS.schema)
 
 
 def _tests_equal(decided: DecidedPairs, row: int) -> bool | None:
@@ -476,14 +494,12 @@ def _tests_equal(decided: DecidedPairs, row: int) -> bool | None:
     return False if decided.masks[row] & NONE_IN_COMMON else None
 
 
-def _notes(catalogue: Catalogue, decided: DecidedPairs, pairs: Integers, reviews: Reviews) -> dict[str, int]:
-    rows = np.bincount(decided.verdicts.codes[pairs], minlength=len(decided.verdicts.kinds)).tolist()
+def _count_verdicts(verdicts: Verdicts, pairs: Rows) -> dict[str, int]:
+    rows = np.bincount(verdicts.codes[pairs], minlength=len(verdicts.kinds)).tolist()
     counts = Counter[str]()
-    for kind, count in zip(decided.verdicts.kinds, rows, strict=True):
+    for kind, count in zip(verdicts.kinds, rows, strict=True):
         counts[_counted(kind)] += count
-    silent = {"silent_statements": len(catalogue.silent_ids)} if catalogue.silent_ids else {}
-    known = {decided.key(row) for row in range(len(decided))} if reviews.votes else set[str]()
-    return dict(sorted((+counts).items())) | silent | reviews.notes(known)
+    return dict(sorted((+counts).items()))
 
 
 def _counted(verdict: Verdict) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,10 @@ from ocr_pipeline.tables import UNIQUE_PROBLEMS
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
-__all__ = ["ProblemSource", "select_unique"]
+__all__ = ["DROPPING", "ProblemSource", "select_unique"]
+
+DROPPING: Final = ("dropped_id", "kept_id", "decided_by", "rule")
+"""What is read of the pairs."""
 
 ProblemSource: TypeAlias = "Callable[[], Iterable[pa.RecordBatch]] | ds.Dataset"
 
@@ -31,13 +34,16 @@ class _Members:
     licenses: set[str] = field(default_factory=set)
 
 
-def select_unique(problems: ProblemSource, pairs: pa.Table, writer: TableWriter) -> StageCounts:
+def select_unique(problems: ProblemSource, pairs: Iterable[pa.RecordBatch], writer: TableWriter) -> StageCounts:
     """Write the problems that no pair drops, sorted by id, and count the others by what dropped them.
 
     The problems are read twice: for the provenance of all, then for the rows that stay. These are sorted in memory.
     """
-    dropping = pairs.filter(pc.is_valid(pairs["dropped_id"])).select(["dropped_id", "kept_id", "decided_by", "rule"])
-    rows = {row["dropped_id"]: row for row in dropping.to_pylist()}
+    rows = {
+        row["dropped_id"]: row
+        for batch in pairs
+        for row in batch.filter(pc.is_valid(batch.column("dropped_id"))).select(DROPPING).to_pylist()
+    }
     members = _read_members(problems, {dropped: row["kept_id"] for dropped, row in rows.items()})
     kept = [_kept_rows(batch, members) for batch in _batches(problems)]
     if kept:

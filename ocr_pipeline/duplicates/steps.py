@@ -14,7 +14,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.duplicates.curve import LabelledPair, read_labelled, threshold_curve
 from ocr_pipeline.duplicates.execution import Execution, PairJudge
 from ocr_pipeline.duplicates.pairs import DuplicateConfig, compare_problems
-from ocr_pipeline.duplicates.selection import select_unique
+from ocr_pipeline.duplicates.selection import DROPPING, select_unique
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity.services import ENCODER, OPINIONS, reviews_of
 from ocr_pipeline.steps import JUDGED, Job, Read, Service, Step, Whose
@@ -58,11 +58,11 @@ def _compare(job: Job) -> StageCounts:
         opinions=job.use(OPINIONS),
         execution=_execution(job),
     )
-    for line in reviews.warnings(compared.pairs["pair_key"].to_pylist()):
+    for line in reviews.warnings(compared.reviewed):
         job.services.log(line)
-    job.writer(DUPLICATE_PAIRS).write(compared.pairs)
-    rows = compared.pairs.num_rows
-    return StageCounts(rows_in=rows, kept=rows, notes=compared.notes)
+    for batch in compared.batches():
+        job.writer(DUPLICATE_PAIRS).write(batch)
+    return StageCounts(rows_in=compared.rows, kept=compared.rows, notes=compared.notes)
 
 
 def _execution(job: Job) -> Execution | None:
@@ -97,16 +97,25 @@ def _shows(job: Job) -> Mapping[str, pa.Table]:
         labelled=_labelled(job),
         undecided=job.options(DuplicateConfig).undecided,
     )
+    return {"threshold_curve": curve, "pairs_near_the_threshold": _nearest(job)}
+
+
+def _nearest(job: Job) -> pa.Table:
+    """Return the pairs nearest to the threshold, of any number."""
     columns = ["left_id", "right_id", "cosine", "lexical", "decision"]
-    # Without a pair there is no batch.
-    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(columns), DUPLICATE_PAIRS.schema_of(columns))
-    distance = pc.abs(pc.subtract(pairs["cosine"].cast(pa.float64()), job.options(DuplicateConfig).threshold))
-    nearest = pairs.append_column("distance", distance).sort_by("distance").drop_columns("distance").slice(0, NEAREST)
-    return {"threshold_curve": curve, "pairs_near_the_threshold": nearest}
+    schema = DUPLICATE_PAIRS.schema_of(columns)
+    nearest = schema.append(pa.field("distance", pa.float64())).empty_table()
+    for batch in job.read(DUPLICATE_PAIRS).batches(columns):
+        distance = pc.abs(
+            pc.subtract(batch.column("cosine").cast(pa.float64()), job.options(DuplicateConfig).threshold)
+        )
+        found = pa.table(batch).append_column("distance", distance)
+        nearest = pa.concat_tables([nearest, found]).sort_by("distance").slice(0, NEAREST)
+    return nearest.drop_columns("distance")
 
 
 def _keep_one(job: Job) -> StageCounts:
-    pairs = pa.Table.from_batches(job.read(DUPLICATE_PAIRS).batches(), DUPLICATE_PAIRS.schema)
+    pairs = job.read(DUPLICATE_PAIRS).batches(DROPPING)
     return select_unique(job.read(PROBLEMS).batches, pairs, job.writer(UNIQUE_PROBLEMS))
 
 

@@ -12,6 +12,7 @@ rows does not belong here; neither does the ledger of the teacher.
 """
 
 from ocr_pipeline.store.atomic import atomic_write
+from ocr_pipeline.store.buckets import Bucketed, Buckets
 from ocr_pipeline.store.files import encoding_of, open_csv, open_files
 from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint, sha256_of
 from ocr_pipeline.store.objects import Objects, below, open_root, whoever
@@ -21,6 +22,8 @@ from ocr_pipeline.store.rows import conform
 from ocr_pipeline.store.writing import FileWriter, PartitionWriter, TableWriter, file_writers
 
 __all__ = [
+    "Bucketed",
+    "Buckets",
     "FileWriter",
     "InputRef",
     "Manifest",

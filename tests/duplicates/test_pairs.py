@@ -153,7 +153,7 @@ def test_chains_do_not_drop() -> None:
     config = DuplicateConfig(undecided=Undecided.DROP)
     pairs = find_pairs(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews())
     sink = Sink()
-    counts = select_unique(lambda: batches, pairs, sink)
+    counts = select_unique(lambda: batches, pairs.to_batches(), sink)
     kept = sink.tables[0].column("problem_id").to_pylist()
     assert kept == ["s/a", "s/c"]
     assert (counts.rows_in, counts.kept, dict(counts.dropped)) == (3, 2, {"threshold": 1})
@@ -171,7 +171,7 @@ def test_provenance_and_licences_are_merged() -> None:
     batches = full_problems([("taco/1", STORY), ("apps/1", STORY), ("codes/9", "another thing entirely")])
     pairs = find_pairs(batches, tests=None, config=DuplicateConfig(), encoder=WordEncoder(), reviews=Reviews())
     sink = Sink()
-    counts = select_unique(lambda: batches, pairs, sink)
+    counts = select_unique(lambda: batches, pairs.to_batches(), sink)
     row = sink.tables[0].to_pylist()[0]
     assert (row["member_ids"], row["datasets"], row["licenses"]) == (["apps/1", "taco/1"], ["apps", "taco"], ["a", "t"])
     assert dict(counts.dropped) == {"exact": 1}
@@ -224,10 +224,10 @@ def test_the_invariants_hold_for_any_problems(seed: int, threshold: float) -> No
         batches, tests=None, config=DuplicateConfig(threshold=threshold), encoder=WordEncoder(), reviews=Reviews()
     )
     sink = Sink()
-    select_unique(lambda: batches, pairs, sink).require_conserved("dedup")
+    select_unique(lambda: batches, pairs.to_batches(), sink).require_conserved("dedup")
     table = pa.concat_tables(sink.tables)
     members = [one for ids in table.column("member_ids").to_pylist() for one in ids]
-    assert check_invariants(members, table.column("problem_id").to_pylist(), pairs, threshold) == []
+    assert check_invariants(members, table.column("problem_id").to_pylist(), pairs.to_batches(), threshold) == []
     assert sorted(members) == sorted(one for batch in batches for one in batch.column("problem_id").to_pylist())
 
 
@@ -243,7 +243,7 @@ def test_twenty_orders_give_the_same_bytes() -> None:
         encoder = WordEncoder(noise=2e-8, seed=seed)
         pairs = find_pairs(batches, tests=None, config=DuplicateConfig(), encoder=encoder, reviews=Reviews())
         sink = Sink()
-        select_unique(lambda batches=batches: batches, pairs, sink)
+        select_unique(lambda batches=batches: batches, pairs.to_batches(), sink)
         written = io.BytesIO()
         pq.write_table(pairs, written)
         pq.write_table(pa.concat_tables(sink.tables).combine_chunks(), written)
@@ -272,8 +272,8 @@ def test_a_broken_invariant_is_named(change: dict[str, Any], says: str) -> None:
         "kept_id": "a",
         "dropped_id": "b",
     }
-    assert check_invariants(["a", "b", "c"], ["a", "c"], pa.Table.from_pylist([row]), 0.7) == []
-    lines = check_invariants(["a", "b", "c"], ["a", "c"], pa.Table.from_pylist([row | change]), 0.7)
+    assert check_invariants(["a", "b", "c"], ["a", "c"], pa.Table.from_pylist([row]).to_batches(), 0.7) == []
+    lines = check_invariants(["a", "b", "c"], ["a", "c"], pa.Table.from_pylist([row | change]).to_batches(), 0.7)
     assert any(says in line for line in lines), lines
 
 
@@ -313,7 +313,7 @@ def test_a_point_of_the_curve_is_what_a_run_at_that_threshold_gives() -> None:
         config = DuplicateConfig(threshold=point["threshold"])
         pairs = find_pairs(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews())
         sink = Sink()
-        kept = select_unique(lambda: batches, pairs, sink).kept
+        kept = select_unique(lambda: batches, pairs.to_batches(), sink).kept
         duplicates = sum(decision == "duplicate" for decision in pairs["decision"].to_pylist())
         assert (point["kept"], point["pairs"], point["duplicate_pairs"]) == (kept, pairs.num_rows, duplicates)
 

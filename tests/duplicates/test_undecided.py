@@ -41,7 +41,7 @@ def decided(
     ).pairs
     found = pairs.to_pylist()
     kept = set(rows) - {row["dropped_id"] for row in found}
-    assert check_invariants(list(rows), sorted(kept), pairs, config.threshold) == []
+    assert check_invariants(list(rows), sorted(kept), pairs.to_batches(), config.threshold) == []
     return {(row["left_id"], row["right_id"]): (row["decision"], row["decided_by"], row["rule"]) for row in found}
 
 
