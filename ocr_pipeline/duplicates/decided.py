@@ -13,7 +13,7 @@ from ocr_pipeline.duplicates.decisions import Decision, Undecided, Verdict, sett
 from ocr_pipeline.similarity.catalogue import text_key
 from ocr_pipeline.similarity.text import pair_of_keys
 
-__all__ = ["DecidedPairs", "Integers", "Verdicts", "key_of"]
+__all__ = ["DecidedPairs", "Integers", "Numbers", "Verdicts", "key_of"]
 
 Integers: TypeAlias = "npt.NDArray[np.int64]"
 Numbers: TypeAlias = "npt.NDArray[np.int32]"

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ocr_pipeline.console import progress
-from ocr_pipeline.duplicates.decided import DecidedPairs, Integers, Verdicts, key_of
+from ocr_pipeline.duplicates.decided import DecidedPairs, Integers, Numbers, Verdicts, key_of
 from ocr_pipeline.duplicates.decisions import LEXICAL_BORDERS, DecidedBy, Decision, Undecided, Verdict, decide
 from ocr_pipeline.duplicates.execution import Execution, run_on_each_other
 from ocr_pipeline.duplicates.identities import split_contents
@@ -146,8 +146,7 @@ def compare_problems(
 ) -> Comparison:
     """Do what :func:`find_pairs` does, and count."""
     catalogue, cases = read_problems(problems, tests)
-    scored = score_contents(catalogue, encoder, config.threshold, reviews)
-    decided = decide_contents(catalogue, scored, cases, reviews)
+    decided = decide_contents(catalogue, score_contents(catalogue, encoder, config.threshold, reviews), cases, reviews)
     runs = {} if execution is None else _execute(catalogue, decided, execution, config.execution_pairs)
     if opinions is not None:
         _ask(catalogue, decided, opinions)
@@ -193,9 +192,12 @@ def score_contents(
     found = similar_pairs([texts[place] for place in speaking], encoder, threshold, borders=borders)
     near = Pairs(speaking[found.left], speaking[found.right], found.cosine)
     places = {content: place for place, content in enumerate(contents)}
+    del found
     more = {*_of_one_origin(catalogue, places), *_reviewed(catalogue, places, reviews)}
     wanted = np.array(sorted(more), np.int64).reshape(-1, 2)
     is_known = np.isin(wanted @ [len(texts), 1], near.left * len(texts) + near.right)
+    if is_known.all():
+        return near  # sorted, as the texts that speak are
     below = _score(texts, wanted[~is_known], encoder)
     left, right = np.concatenate([near.left, below.left]), np.concatenate([near.right, below.right])
     order = np.lexsort((right, left))
@@ -244,9 +246,11 @@ def _reviewed(catalogue: Catalogue, places: Mapping[str, int], reviews: Reviews)
 def decide_contents(catalogue: Catalogue, scored: Pairs, cases: Mapping[str, Cases], reviews: Reviews) -> DecidedPairs:
     """Decide every scored pair of contents, and those that several problems share, from evidence alone."""
     contents = list(catalogue.contents)
-    equal = np.array([place for place, one in enumerate(contents) if len(catalogue.contents[one]) > 1], np.int64)
-    left, right = (np.concatenate([side, equal]) for side in (scored.left, scored.right))
-    wanted = np.unique(np.concatenate([left, right])).tolist()
+    equal = np.array([place for place, one in enumerate(contents) if len(catalogue.contents[one]) > 1], np.int32)
+    left, right = (np.concatenate([side.astype(np.int32), equal]) for side in (scored.left, scored.right))
+    is_wanted = np.zeros(len(contents), np.bool_)
+    is_wanted[left] = is_wanted[right] = True
+    wanted = np.flatnonzero(is_wanted).tolist()
     profiles = read_profiles(catalogue, cases, [contents[place] for place in wanted])
     rows = np.zeros(len(contents), np.int64)
     rows[wanted] = np.arange(len(wanted))
@@ -323,14 +327,14 @@ class _Deciding:
         return self._kinds.setdefault(verdict, len(self._kinds))
 
     def decided(
-        self, contents: Sequence[str], left: Integers, right: Integers, cosine: npt.NDArray[np.float64]
+        self, contents: Sequence[str], left: Numbers, right: Numbers, cosine: npt.NDArray[np.float64]
     ) -> DecidedPairs:
         """Return all pairs."""
         verdicts, masks, agreeing, conflicting = np.concatenate(self._rest, axis=1)
         return DecidedPairs(
             contents=contents,
-            left=left.astype(np.int32),
-            right=right.astype(np.int32),
+            left=left,
+            right=right,
             cosine=cosine,
             lexical=np.concatenate(self._lexical),
             verdicts=Verdicts([*self._kinds], verdicts),
@@ -435,8 +439,13 @@ def _spell_out(catalogue: Catalogue, decided: DecidedPairs, witnesses: Mapping[s
         for row in np.flatnonzero(~(is_single[decided.left] & is_single[decided.right])).tolist()
         for one, other in problem_pairs(catalogue, decided, row)
     ]
-    alone = np.stack([np.minimum(*sides), np.maximum(*sides), simple])
-    spelled = np.concatenate([alone, np.array(rest, np.int32).reshape(-1, 3).T], axis=1)
+    more = np.array(rest, np.int32).reshape(-1, 3).T
+    spelled = np.empty((3, len(simple) + more.shape[1]), np.int32)
+    spelled[:, len(simple) :] = more
+    np.minimum(*sides, out=spelled[0, : len(simple)])
+    np.maximum(*sides, out=spelled[1, : len(simple)])
+    spelled[2, : len(simple)] = simple
+    del sides, simple
     duplicates = decided.verdicts.where(Decision.DUPLICATE)
     known = {
         (decided.contents[decided.left[row]], decided.contents[decided.right[row]]): row for row in duplicates.tolist()
@@ -450,9 +459,11 @@ def _spell_out(catalogue: Catalogue, decided: DecidedPairs, witnesses: Mapping[s
         ids = sorted((place[one], place[other]))
         if tuple(ids) not in present:
             dropped.append((*ids, known[left, right]))
-    rows = np.concatenate([spelled, np.array(dropped, np.int32).reshape(-1, 3).T], axis=1)
-    ordered: Rows = rows[:, np.lexsort((rows[1], rows[0]))]
-    return ordered
+    rows: Rows = np.concatenate([spelled, np.array(dropped, np.int32).reshape(-1, 3).T], axis=1) if dropped else spelled
+    order = np.lexsort((rows[1], rows[0]))
+    for column in rows:
+        column[:] = column[order]
+    return rows
 
 
 def _batches(

@@ -78,8 +78,9 @@ def _search(left: Vectors, right: Vectors, threshold: float, *, triangle: bool) 
         raise InputError(message)
     nothing = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
     strips = _candidates(left, right, threshold, triangle=triangle)
-    found = [_rescored(left, right, rows, columns, threshold) for rows, columns in strips]
-    return Pairs(*(np.concatenate(parts) for parts in zip(nothing, *found, strict=True)))
+    found = (_rescored(left, right, rows, columns, threshold) for rows, columns in strips)
+    parts = [*zip(nothing, *found, strict=True)]
+    return Pairs(*(np.concatenate(parts.pop(0)) for _ in range(3)))  # the strips of a column go when it is whole
 
 
 def _candidates(

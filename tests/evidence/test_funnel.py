@@ -264,3 +264,22 @@ def test_damage_is_named_with_its_rows(store: Store, damage: Callable[[Store], N
     """Each way to lose or invent a row is found, with the ids."""
     damage(store)
     assert any(expected in line for line in unaccounted(store)), unaccounted(store)
+
+
+@pytest.mark.parametrize("damage", [forget_a_member, drop_for_a_dropped_witness, lose_a_sample, ask_a_stranger])
+def test_the_account_says_the_same_in_many_buckets(
+    store: Store, damage: Callable[[Store], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit into memory goes through files, and gives the very lines."""
+    damage(store)
+    whole = unaccounted(store)
+    monkeypatch.setattr("ocr_pipeline.store.buckets.ROWS_PER_BUCKET", 1)
+    assert unaccounted(store) == whole != []
+
+
+@pytest.mark.usefixtures("store")
+def test_the_account_reads_no_column_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns are streamed: a scanner that reads a whole table would take memory for every row."""
+    monkeypatch.setattr(Store, "open", lambda *_, **__: pytest.fail("a table was opened as a whole"))
+    monkeypatch.setattr(Store, "batches", lambda *_, **__: iter(()))
+    unaccounted(store)
