@@ -1,7 +1,7 @@
 """Group student: a model trained on the data set, and what it can do, with honest error bars."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from ocr_pipeline.tables import (
     ABLATION,
     CLEAN_PROBLEMS,
     EVALUATION_SUMMARY,
+    GENERATED_TESTS,
     NOT_RUN,
     PLAN_SFT_DATASET,
     PROBLEMS,
@@ -167,7 +168,11 @@ def evaluated(
             "opens_thought": served.connection.opens_thought,
         },
         code_version=step.VERSION,
-        inputs=[*opened.references(PROBLEMS), *opened.references(TESTS)],
+        inputs=[
+            one
+            for table in (PROBLEMS, TESTS, *([GENERATED_TESTS] if options.made_inputs else []))
+            for one in opened.references(table)
+        ],
         run=lambda writers: _evaluate(_Trial(context, store, weights, options, served, judge), writers),
         model=", ".join(options.students),
         repeat_for=frozenset({NOT_RUN} if served.connection.urls else ()),  # what was not answered is asked again
@@ -232,12 +237,18 @@ def _benchmark(store: Store, name: str, config: EvaluationOptions) -> Benchmark:
     if name == TRAINED_PROBLEMS:
         taught = store.open(PLAN_SFT_DATASET).to_table(columns=["problem_id"])["problem_id"].unique()
         problems = store.batches(PROBLEMS, where=pc.field("problem_id").isin(taught))
-        return read_benchmark(name, problems, store.batches(TESTS), window=recipe.window)
+        made = _made(store, config)
+        return read_benchmark(name, problems, store.batches(TESTS), window=recipe.window, made=made)
     known = sorted(keys["dataset"] for keys in store.partitions(PROBLEMS))
     if name not in known:
         raise InputError(f"no data set `{name}` is ingested; there are {', '.join(known)} and {TRAINED_PROBLEMS}")
     problems, tests = (store.open(table, dataset=name).to_batches() for table in (PROBLEMS, TESTS))
-    return read_benchmark(name, problems, tests, window=recipe.window, split=recipe.split)
+    made = _made(store, config, dataset=name)
+    return read_benchmark(name, problems, tests, window=recipe.window, split=recipe.split, made=made)
+
+
+def _made(store: Store, config: EvaluationOptions, **partition: str) -> Iterable[pa.RecordBatch]:
+    return store.open(GENERATED_TESTS, **partition).to_batches() if config.made_inputs else ()
 
 
 AblationLaunchpad: Any = create_model(

@@ -48,6 +48,7 @@ OTHERS: Final = {
     "export": "ocr_pipeline.exports.command:export",
     "publish": "ocr_pipeline.publishing.command:publish",
     "join": "ocr_pipeline.exports.command:join",
+    "ingest-ioi": "ocr_pipeline.sources.ioi:ingest_ioi",
     "new-source": "ocr_pipeline.sources.example:new_source",
     "serve-judge": "ocr_pipeline.serving.command:serve_judge",
     "reviews": "ocr_pipeline.studio.command:reviews",

@@ -1,7 +1,7 @@
 """Critiques of judged samples: a model says whether a program is right, and execution says whether the model is.
 
-``choosing.py`` draws as many right samples as wrong ones, ``make.py`` asks and writes every row, ``judgement.py`` reads
-the last word of an answer. What the tests said is never shown to who judges; it is shown to who explains a failure.
+``choosing.py`` draws as many right samples as wrong ones, ``make.py`` asks and writes every row, ``answers.judgement``
+reads the last word of an answer. What the tests said is never shown to who judges; it is shown to who explains a failure.
 """
 
 from typing import Final

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from ocr_pipeline.critiques.judgement import Judgement
+from ocr_pipeline.answers.judgement import Judgement
 from ocr_pipeline.critiques.options import CritiqueConfig, Kind
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN, PYTHONS, Language
+from ocr_pipeline.tasks import CRITICIZED
 
 __all__ = ["LANGUAGES", "Judged", "Verdict", "choose", "judged_of"]
 
-LANGUAGES: Final[Mapping[str, str]] = dict.fromkeys(PYTHONS, "Python 3") | {Language.CPP: "C++17"}
+LANGUAGES: Final[Mapping[str, str]] = dict.fromkeys(PYTHONS, CRITICIZED[Language.PYTHON]) | CRITICIZED
 """What a critic is asked about, in its words."""
 
 

@@ -1,6 +1,6 @@
 """Asks a critic about judged samples and writes a row for each sample and kind, whatever came of it.
 
-Which samples are asked about is decided in ``choosing``, what an answer says in ``judgement``. Sending, paying once and
+Which samples are asked about is decided in ``choosing``, what an answer says in ``answers.judgement``. Sending, paying once and
 keeping answers is the teacher's business. The texts of the samples that are asked about are held in memory.
 """
 
@@ -16,11 +16,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ocr_pipeline.answers import split_thought
+from ocr_pipeline.answers.judgement import Judgement, read_judgement
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.critiques.choosing import LANGUAGES, Judged, Verdict, choose, judged_of
-from ocr_pipeline.critiques.judgement import Judgement, read_judgement
 from ocr_pipeline.critiques.options import CritiqueConfig, Kind
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.showing import Showing

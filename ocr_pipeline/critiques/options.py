@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.prompts import Prompt
+from ocr_pipeline.tasks import CRITIQUE
 
 __all__ = ["CritiqueConfig", "Kind", "Kinds"]
 
@@ -24,7 +25,7 @@ class Kind(StrEnum):
     @property
     def prompt(self) -> Prompt:
         """The words in which it is asked."""
-        return Prompt.load(PACKAGE, self.value)
+        return CRITIQUE if self is Kind.CRITIQUE else Prompt.load(PACKAGE, self.value)
 
 
 class Kinds(StrEnum):

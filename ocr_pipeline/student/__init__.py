@@ -47,5 +47,5 @@ __all__ = [
     "train",
 ]
 
-VERSION: Final = "5"
+VERSION: Final = "6"
 """Changes when the same input gives other bytes."""

@@ -1,4 +1,4 @@
-"""Tries a student on a benchmark: direct sampling, plan sampling, every selection method; one stored table for all.
+"""Tries a student on a benchmark: direct, chain of thought, plan sampling, every selection method; one stored table for all.
 
 ``student_candidates`` holds every program with what is known of it; ``student_evaluation`` follows from it alone.
 """
@@ -20,10 +20,12 @@ from ocr_pipeline.student.examine import Examiner
 from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, best_of_first, sample_with_plans
 from ocr_pipeline.student.problems import AskedProblem
-from ocr_pipeline.student.ranker import LabelledProgram, train_ranker
+from ocr_pipeline.student.ranker import LabelledProgram, RankerConfig, train_ranker
 from ocr_pipeline.student.sampling import Candidate, sample_codes
 from ocr_pipeline.student.selection import evaluate_selections, mean_tokens
+from ocr_pipeline.student.self_critique import FINAL_SAMPLINGS, with_critiques
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN, STUDENT_CANDIDATES, STUDENT_EVALUATION, Language
+from ocr_pipeline.tasks import CHAIN_OF_THOUGHT
 
 __all__ = [
     "PLAN_CURVE",
@@ -41,6 +43,8 @@ PLAN_TRIAL: Final = "plan_trial"
 PLAN_CURVE: Final = "plan_sampling_of_"
 """Method of plan sampling with only so many plans."""
 RANKER_FOLDS: Final = 2
+THOUGHT_SEED_OFFSET: Final = 104_729
+"""Keeps the programs after an explanation apart from the direct ones of the same problem."""
 UNKNOWN: Final = ExampleScore(0, 0)
 
 
@@ -54,12 +58,22 @@ class AssessConfig:
     sampling: Sampling = Sampling(seed=0)  # noqa: RUF009 - a frozen value
     plan_sampling: PlanSamplingConfig | None = None
     """``None``: no plan sampling."""
+    chain_of_thought: bool = False
+    """Also draw programs after an explanation, as many as directly: CodePLAN's baseline."""
+    self_critique: Sampling | None = None
+    """How the student is asked whether its own programs are right; ``None``: it is not."""
+    ranker: RankerConfig = RankerConfig()  # noqa: RUF009 - a frozen value
 
 
 def assess(problems: Sequence[AskedProblem], student: Student, examiner: Examiner, config: AssessConfig) -> pa.Table:
     """Return ``student_candidates`` of one student: direct programs, and those of plan sampling with their trials."""
     direct = sample_codes(problems, student, n=config.n, sampling=config.sampling)
     tables = [_judged(direct, Method.DIRECT.value, student.name, config.benchmark, examiner)]
+    if config.chain_of_thought:
+        told = [replace(each, wording=CHAIN_OF_THOUGHT) for each in problems]
+        sampling = replace(config.sampling, seed=config.sampling.seed + THOUGHT_SEED_OFFSET)
+        explained = sample_codes(told, student, n=config.n, sampling=sampling)
+        tables.append(_judged(explained, Method.CHAIN_OF_THOUGHT.value, student.name, config.benchmark, examiner))
     if config.plan_sampling is not None:
         planned = sample_with_plans(problems, student, config=config.plan_sampling, score=examiner.examples)
         trials = _rows(planned.trials, planned.scores, {}, PLAN_TRIAL, student.name, config.benchmark)
@@ -67,14 +81,18 @@ def assess(problems: Sequence[AskedProblem], student: Student, examiner: Examine
             _table(trials),
             _judged(planned.finals, Method.PLAN_SAMPLING.value, student.name, config.benchmark, examiner),
         ]
-    return pa.concat_tables(tables)
+    found = pa.concat_tables(tables)
+    if config.self_critique is None:
+        return found
+    statements = {each.problem_id: each.statement for each in problems}
+    return with_critiques(found, statements, student, config.self_critique)
 
 
 def try_benchmark(benchmark: Benchmark, student: Student, config: AssessConfig, judge: JudgeConfig) -> pa.Table:
     """Return ``student_candidates`` of one student on a benchmark, with the scores of a ranker."""
     statements = {problem.problem_id: problem.statement for problem in benchmark.asked}
     found = assess(benchmark.asked, student, benchmark.examiner(judge), config)
-    return with_ranker_scores(found, statements, seed=config.sampling.seed)
+    return with_ranker_scores(found, statements, config.ranker)
 
 
 def try_in_languages(
@@ -129,6 +147,8 @@ def _rows(
             "examples_total": score.total,
             "outputs_key": score.outputs_key,
             "ranker_score": None,
+            "critique": None,
+            "judgement": None,
             "verdict": verdicts.get(each.sample_id, NOT_RUN),
             "language": each.language.value,
             "difficulty": each.difficulty,
@@ -137,14 +157,14 @@ def _rows(
 
 
 def evaluate_candidates(rows: pa.Table) -> pa.Table:
-    """Return ``student_evaluation``: direct and plan sampling, and every selection among the direct programs."""
-    direct = rows.filter(pc.equal(rows["sampling"], Method.DIRECT.value))
-    records = [
-        *_evaluated(direct, Method.DIRECT.value),
-        *(record for method, part in _planned(rows) for record in _evaluated(part, method)),
+    """Return ``student_evaluation``: every sampling, and every selection among the programs of each."""
+    parts = [
+        *((name, rows.filter(pc.equal(rows["sampling"], name))) for name in (Method.DIRECT, Method.CHAIN_OF_THOUGHT)),
+        *_planned(rows),
     ]
-    sampled = pa.Table.from_pylist(records, schema=STUDENT_EVALUATION.schema)
-    return pa.concat_tables([sampled, evaluate_selections(rows)])
+    sampled = [record for method, part in parts for record in _evaluated(part, method)]
+    chosen = (evaluate_selections(part, sampling=method) for method, part in parts if not method.startswith(PLAN_CURVE))
+    return pa.concat_tables([pa.Table.from_pylist(sampled, schema=STUDENT_EVALUATION.schema), *chosen])
 
 
 def _planned(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -181,7 +201,7 @@ def _evaluated(rows: pa.Table, method: str) -> Iterator[dict[str, Any]]:
             "student": student,
             "benchmark": benchmark,
             "problem_id": problem_id,
-            "method": method,
+            "method": str(method),
             "n": len(found) - verdicts[NOT_RUN],
             "correct": verdicts[ACCEPTED],
             "not_run": verdicts[NOT_RUN],
@@ -192,30 +212,51 @@ def _evaluated(rows: pa.Table, method: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def with_ranker_scores(rows: pa.Table, statements: Mapping[str, str], *, seed: int = 0) -> pa.Table:
-    """Fill ``ranker_score`` of the direct programs by a ranker that never saw the problem it scores.
+def with_ranker_scores(
+    rows: pa.Table,
+    statements: Mapping[str, str],
+    config: RankerConfig,
+    *,
+    learn_from: Sequence[LabelledProgram] = (),
+) -> pa.Table:
+    """Fill ``ranker_score`` of what is handed in, by a ranker that never saw the problem it scores.
 
-    The problems are split in two; each half is scored by the ranker that was trained on the other half's verdicts.
-    Where one half has nothing to learn from, the rows stay without scores.
+    Without programs to learn from the problems are split in two; each half is scored by the ranker that was trained on
+    the verdicts of the other half. Where one half has nothing to learn from, the rows stay without scores.
+
+    Parameters
+    ----------
+    rows
+        ``student_candidates``.
+    statements
+        Of their problems, by id.
+    config
+        Which ranker.
+    learn_from
+        Judged programs for other problems.
     """
-    direct = [row for row in rows.to_pylist() if row["sampling"] == Method.DIRECT]
-    problems = sorted({row["problem_id"] for row in direct})
-    fold = {problem: index % RANKER_FOLDS for index, problem in enumerate(problems)}
+    handed_in = [row for row in rows.to_pylist() if row["sampling"] in FINAL_SAMPLINGS]
+    problems = sorted({row["problem_id"] for row in handed_in})
+    fold = {problem: 0 if learn_from else index % RANKER_FOLDS for index, problem in enumerate(problems)}
     scores: dict[str, float] = {}
-    for held_out in range(RANKER_FOLDS):
-        seen = [row for row in direct if fold[row["problem_id"]] != held_out]
+    for held_out in sorted(set(fold.values())):
+        seen = learn_from or [
+            LabelledProgram(statements[row["problem_id"]], row["code"], row["verdict"])
+            for row in handed_in
+            if fold[row["problem_id"]] != held_out
+        ]
         if not _can_learn(seen):
             return rows
-        labelled = [LabelledProgram(statements[row["problem_id"]], row["code"], row["verdict"]) for row in seen]
-        ranker = train_ranker(labelled, seed=seed)
-        asked = [row for row in direct if fold[row["problem_id"]] == held_out]
-        found = ranker.scores([(statements[row["problem_id"]], row["code"]) for row in asked])
-        scores |= dict(zip((row["sample_id"] for row in asked), found, strict=True))
+        asked = [row for row in handed_in if fold[row["problem_id"]] == held_out]
+        pairs = [(statements[row["problem_id"]], row["code"]) for row in asked]
+        distinct = list(dict.fromkeys(pairs))
+        found = dict(zip(distinct, train_ranker(seen, config).scores(distinct), strict=True))
+        scores |= {row["sample_id"]: found[pair] for row, pair in zip(asked, pairs, strict=True)}
     position = rows.schema.get_field_index("ranker_score")
     column = [scores.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
     return rows.set_column(position, rows.schema.field(position), pa.array(column, pa.float64()))
 
 
-def _can_learn(rows: Sequence[dict[str, Any]]) -> bool:
-    verdicts = {row["verdict"] for row in rows} - {NOT_RUN}
+def _can_learn(programs: Sequence[LabelledProgram]) -> bool:
+    verdicts = {each.verdict for each in programs} - {NOT_RUN}
     return ACCEPTED in verdicts and len(verdicts) > 1

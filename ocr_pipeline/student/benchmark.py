@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.evaluation import Window
 from ocr_pipeline.student.examine import SandboxExaminer
 from ocr_pipeline.student.problems import AskedProblem, read_problems
+from ocr_pipeline.student.subtasks import Grader
 from ocr_pipeline.tables import TESTS, IoMode, Language
 from ocr_pipeline.tasks import Wording
 
@@ -37,6 +38,12 @@ class Benchmark:
     tests: pa.Table
     counts: StageCounts
     """Of the problems: asked, or left out because of their day or because nothing could be judged."""
+    made: pa.Table | None = None
+    """Made inputs, whose outputs are only compared with each other."""
+    graders: Mapping[str, Grader] = field(default_factory=dict)
+    """By problem, where programs have no `main`."""
+    executions: list[pa.Table] | None = None
+    """Takes what the judge said of every test; ``None``: judging ends at the first failed one."""
 
     def told(self, wording: Wording, language: Language, name: str | None = None) -> Benchmark:
         """Return the same benchmark, asked in other words or for another language."""
@@ -45,7 +52,7 @@ class Benchmark:
 
     def examiner(self, config: JudgeConfig) -> SandboxExaminer:
         """Return the judge of this benchmark."""
-        return SandboxExaminer(self.problems, self.tests, config=config)
+        return SandboxExaminer(self.problems, self.tests, config, self.made, self.graders, self.executions)
 
 
 def read_benchmark(
@@ -56,11 +63,12 @@ def read_benchmark(
     window: Window | None = None,
     split: str | None = None,
     problem_ids: Collection[str] | None = None,
+    made: Iterable[pa.RecordBatch] = (),
 ) -> Benchmark:
     """Read the problems that have tests; with a window those of contests inside it, with a split or ids those alone.
 
     A function problem without starter code (MBPP) says in no other way how it is called, so its prompt shows the first
-    of its tests, as EvalPlus does; that test stays among those that judge.
+    of its tests, as EvalPlus does; that test stays among those that judge. Of ``made`` tests only the inputs are used.
 
     Raises
     ------
@@ -84,7 +92,9 @@ def read_benchmark(
         whose = f" of `{name}`" if name else ""
         why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in dropped.items())
         raise InputError(f"no problem{whose} is left: {why or 'none is there'}; give other problems, tests or days")
-    return Benchmark(name, asked, kept, known, StageCounts(len(asked) + sum(dropped.values()), len(asked), dropped))
+    counts = StageCounts(len(asked) + sum(dropped.values()), len(asked), dropped)
+    inputs = [_only(batch.select(TESTS.schema.names), tested) for batch in made]
+    return Benchmark(name, asked, kept, known, counts, pa.Table.from_batches(inputs) if inputs else None)
 
 
 def _of_split(batch: pa.RecordBatch, split: str | None, outcomes: Counter[str]) -> pa.RecordBatch:

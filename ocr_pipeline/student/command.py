@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -25,7 +25,7 @@ from ocr_pipeline.store import FileWriter, atomic_write, file_writers, open_file
 from ocr_pipeline.student.ablation import ablation_plot, ablation_text, run_ablation
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.arms import equal_arms, read_pool
-from ocr_pipeline.student.assess import evaluate_candidates, try_in_languages
+from ocr_pipeline.student.assess import evaluate_candidates, try_in_languages, with_ranker_scores
 from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.config import StudentOptions, preset
 from ocr_pipeline.student.encoding import RowVerdict
@@ -35,26 +35,31 @@ from ocr_pipeline.student.evaluation import (
     Evaluator,
     Method,
 )
-from ocr_pipeline.student.generation import LocalStudent, ServedStudent
+from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent
 from ocr_pipeline.student.options import (
     AblationOptions,
     AskOptions,
     EvaluateOptions,
     EvaluationChoice,
+    SelectOptions,
     StudentServer,
     SummaryOptions,
     TryOptions,
 )
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
 from ocr_pipeline.student.problems import AskedProblem, read_problems
+from ocr_pipeline.student.ranker import LabelledProgram
 from ocr_pipeline.student.rows import TrainingRow, read_rows
-from ocr_pipeline.student.subtasks import read_subtasks, score_executions
+from ocr_pipeline.student.self_critique import FINAL_SAMPLINGS, joined_critiques, with_critiques
+from ocr_pipeline.student.subtasks import ProblemScore, read_graders, read_subtasks, score_executions
 from ocr_pipeline.student.training import train as train_student
-from ocr_pipeline.student.trial import TryConfig, run_trial, summarize_trial
+from ocr_pipeline.student.trial import TRIED, TryConfig, run_trial, summarize_trial
 from ocr_pipeline.tables import (
     ABLATION,
+    CRITIQUES,
     EVALUATION_SUMMARY,
     EXECUTIONS,
+    GENERATED_TESTS,
     PLAN_SFT_DATASET,
     PROBLEMS,
     SAMPLES,
@@ -241,17 +246,8 @@ def try_students(
 ) -> None:
     """Train tiny students on the rows with every objective, judge what they write, print pass@k beside an untrained one."""
     recipe = preset("tiny")
-    config = TryConfig(
-        train=recipe.replaced(epochs=options.epochs or recipe.epochs, seed=options.seed),
-        n=options.n,
-        plans=options.plans,
-        codes_per_plan=options.codes_per_plan,
-        plan_curve=options.plan_curve,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        max_tokens=options.max_tokens,
-        seed=options.seed,
-    )
+    epochs = options.epochs or recipe.epochs
+    config = TryConfig(recipe.replaced(epochs=epochs, seed=options.seed), options.assess(TRIED))
     tried = run_trial(
         list(read_training_rows(rows)),
         open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
@@ -278,6 +274,17 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
     *,
     problems: Annotated[list[Path], typer.Option(help="Problems of the benchmark.")],
     tests: Annotated[list[Path], typer.Option(help="Their tests.")],
+    made_inputs: Annotated[
+        list[Path] | None,
+        typer.Option(help="generated_tests: the majority is that of what programs print on these inputs, too."),
+    ] = None,
+    graders: Annotated[
+        Path | None, typer.Option(help="graders.jsonl of ingest-ioi: what calls the functions of the programs.")
+    ] = None,
+    subtasks: Annotated[
+        Path | None,
+        typer.Option(help="subtasks.jsonl: run every test, write executions.parquet, print the scores by subtask."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the programs, the results by problem and the summary.")],
     benchmark: Annotated[str, typer.Option(help="Name of the benchmark in the tables.")] = "benchmark",
     choice: EvaluationChoice,
@@ -295,7 +302,11 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
         open_files(tests, TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
         window=recipe.window,
         split=recipe.split,
+        made=open_files(made_inputs or (), GENERATED_TESTS, required=["problem_id", "test_id", "kind", "input"]),
     )
+    worth = None if subtasks is None else read_subtasks(subtasks)
+    kept: list[pa.Table] = []
+    asked = replace(asked, graders=read_graders(graders) if graders else {}, executions=None if worth is None else kept)
     with _opened(student_name, connection, pace, ask.wording, out / "answers.sqlite") as asked_student:
         languages = ask.languages_of(asked_student.languages)
         candidates = try_in_languages(asked, asked_student, languages, recipe.assess(benchmark), judge)
@@ -304,6 +315,13 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
     summary = summarize_trial(evaluation, recipe.ks, by_difficulty=recipe.by_difficulty)
     _write(out, evaluation, summary)
     _report(asked.counts, summary, as_json=as_json, out=out)
+    if worth is not None:
+        with FileWriter(out / "executions.parquet", EXECUTIONS) as writer:
+            for part in kept:
+                writer.write(part)
+        scores = score_executions((batch for part in kept for batch in part.to_batches()), worth)
+        if not as_json:
+            typer.echo(_scores_text(scores))
 
 
 @contextmanager
@@ -410,10 +428,73 @@ def summarize_candidates(
     candidates: Annotated[list[Path], typer.Argument(help="student_candidates.")], *, options: SummaryOptions
 ) -> None:
     """Print pass@k of every sampling and selection method again, from the stored programs and verdicts alone."""
-    rows = pa.Table.from_batches(open_files(candidates, STUDENT_CANDIDATES), schema=STUDENT_CANDIDATES.schema)
-    typer.echo(
-        summary_text(summarize_trial(evaluate_candidates(rows), options.ks, by_difficulty=options.by_difficulty))
-    )
+    evaluation = evaluate_candidates(_candidates(candidates))
+    typer.echo(summary_text(summarize_trial(evaluation, options.ks, by_difficulty=options.by_difficulty)))
+
+
+@student.command("select")
+@with_options
+def select(  # noqa: PLR0913 - one parameter per group of options
+    candidates: Annotated[list[Path], typer.Argument(help="student_candidates.")],
+    *,
+    problems: Annotated[list[Path], typer.Option(help="The problems of the programs.")],
+    critiques: Annotated[
+        list[Path] | None, typer.Option(help="Critiques of the programs by sample_id; without them, or --critic: none.")
+    ] = None,
+    critic: Annotated[
+        str | None,
+        typer.Option(help="Model that is asked which programs are right: a student's folder, or with --url its name."),
+    ] = None,
+    learn_from: Annotated[
+        list[Path] | None,
+        typer.Option(help="student_candidates that the ranker learns from, for other problems; none: two halves."),
+    ] = None,
+    learn_problems: Annotated[list[Path] | None, typer.Option(help="The problems of --learn-from.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the programs with scores, the results and the summary.")],
+    options: SelectOptions,
+    connection: StudentServer,
+    pace: Pace,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Choose among stored programs by every method, side by side: lot, examples, majority, length, critics, ranker, oracle."""
+    rows = _candidates(candidates)
+    statements = {each.problem_id: each.statement for each in _told(problems).values()}
+    _require_statements(rows, statements, "--problems")
+    if critiques:
+        read = open_files(critiques, CRITIQUES, required=["sample_id", "critique", "judgement"])
+        rows = joined_critiques(rows, (row for batch in read for row in batch.to_pylist()))
+    if critic is not None:
+        sampling = Sampling(options.temperature, options.top_p, options.critique_tokens, options.seed)
+        with _opened(critic, connection, pace, None, out / "answers.sqlite") as model:
+            rows = with_critiques(rows, statements, model, sampling)
+    learned = _labelled(_candidates(learn_from), _told(learn_problems or ()), rows) if learn_from else ()
+    rows = with_ranker_scores(rows, statements, options.ranker_config(), learn_from=learned)
+    _write_candidates(out, rows)
+    evaluation = evaluate_candidates(rows)
+    summary = summarize_trial(evaluation, options.ks, by_difficulty=options.by_difficulty)
+    _write(out, evaluation, summary)
+    _report(StageCounts(rows.num_rows, rows.num_rows, {}), summary, as_json=as_json, out=out)
+
+
+def _candidates(paths: Sequence[Path]) -> pa.Table:
+    return pa.Table.from_batches(open_files(paths, STUDENT_CANDIDATES), schema=STUDENT_CANDIDATES.schema)
+
+
+def _require_statements(rows: pa.Table, statements: Collection[str], where: str) -> None:
+    missing = set(rows["problem_id"].to_pylist()) - set(statements)
+    if missing:
+        raise InputError(f"{len(missing):,} problems of the programs are not in {where}, `{min(missing)}` among them")
+
+
+def _labelled(known: pa.Table, told: Mapping[str, AskedProblem], asked: pa.Table) -> list[LabelledProgram]:
+    """Return what a ranker learns from; programs for problems that it will score are left out."""
+    _require_statements(known, told, "--learn-problems")
+    scored = set(asked["problem_id"].to_pylist())
+    return [
+        LabelledProgram(told[row["problem_id"]].statement, row["code"], row["verdict"])
+        for row in known.to_pylist()
+        if row["sampling"] in FINAL_SAMPLINGS and row["problem_id"] not in scored
+    ]
 
 
 @student.command("compare")
@@ -423,7 +504,9 @@ def compare(
     left: Annotated[str, typer.Option(help="One student.")],
     right: Annotated[str, typer.Option(help="The other.")],
     benchmark: Annotated[str, typer.Option(help="Benchmark that both were tried on.")] = "benchmark",
-    method: Annotated[Method, typer.Option(help="How the answers were chosen.")] = Method.DIRECT,
+    method: Annotated[
+        str, typer.Option(help="How the answers were chosen: direct, majority, plan_sampling/ranked and so on.")
+    ] = Method.DIRECT.value,
     k: Annotated[int, typer.Option("--k", min=1, help="The k of pass@k.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,
 ) -> None:
@@ -441,13 +524,13 @@ def compare(
     )
 
 
-def _side(rows: pa.Table, name: str, benchmark: str, method: Method) -> pa.Table:
-    wanted = (pc.field("student") == name) & (pc.field("benchmark") == benchmark) & (pc.field("method") == method.value)
+def _side(rows: pa.Table, name: str, benchmark: str, method: str) -> pa.Table:
+    wanted = (pc.field("student") == name) & (pc.field("benchmark") == benchmark) & (pc.field("method") == method)
     side = rows.filter(wanted)
     if not side.num_rows:
         known = sorted({tuple(row.values()) for row in rows.select(["student", "benchmark", "method"]).to_pylist()})
         there = "; ".join(" / ".join(each) for each in known) or "nothing"
-        raise InputError(f"no rows of {name} on {benchmark} ({method.value}); the file holds {there}")
+        raise InputError(f"no rows of {name} on {benchmark} ({method}); the file holds {there}")
     return side
 
 
@@ -464,12 +547,21 @@ def score(
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in scores], sort_keys=True))
         return
-    for each in scores:
-        typer.echo(f"{each.problem_id}: {_points(each.score)} of {each.points:g}, best alone {_points(each.best_single)} "
-                   f"({each.submissions} submissions, {each.not_run} not run)")  # fmt: skip
+    typer.echo(_scores_text(scores))
+
+
+def _scores_text(scores: Sequence[ProblemScore]) -> str:
+    lines = [
+        f"{each.problem_id}: {_points(each.score)} of {each.points:g}, best alone {_points(each.best_single)} "
+        f"({each.submissions} submissions, {each.not_run} not run)"
+        for each in scores
+    ]
     judged = [each.score for each in scores if each.score is not None]
-    typer.echo(f"total: {sum(judged):g} of {sum(each.points for each in scores):g}, "
-               f"{len(scores) - len(judged)} problems unscored")  # fmt: skip
+    lines.append(
+        f"total: {sum(judged):g} of {sum(each.points for each in scores):g}, "
+        f"{len(scores) - len(judged)} problems unscored"
+    )
+    return "\n".join(lines)
 
 
 def _points(score: float | None) -> str:
@@ -511,11 +603,14 @@ def _native_id(problem_id: str) -> str:
 
 def summary_text(summary: pa.Table) -> str:
     """Lay out ``evaluation_summary`` for a terminal: one line per student, benchmark, method and k."""
-    lines = [f"{'student':<24} {'benchmark':<16} {'method':<14} {'':>8} {'value':>7} {'± SE':>7}  problems (unscored)"]
+    wide = max(14, *map(len, summary["method"].to_pylist()))
+    lines = [
+        f"{'student':<24} {'benchmark':<16} {'method':<{wide}} {'':>8} {'value':>7} {'± SE':>7}  problems (unscored)"
+    ]
     for row in summary.to_pylist():
         error = "-" if row["standard_error"] is None else f"{row['standard_error']:.3f}"
         lines.append(
-            f"{row['student']:<24} {row['benchmark']:<16} {row['method']:<14} {'pass@' + str(row['k']):>8} "
+            f"{row['student']:<24} {row['benchmark']:<16} {row['method']:<{wide}} {'pass@' + str(row['k']):>8} "
             f"{row['pass_at_k']:>7.3f} {error:>7}  {row['n_problems']} ({row['n_unscored']})"
         )
     return "\n".join(lines)

@@ -34,11 +34,14 @@ class Method(StrEnum):
     """How the answers of a row were chosen."""
 
     DIRECT = "direct"
+    CHAIN_OF_THOUGHT = "chain_of_thought"
     PLAN_SAMPLING = "plan_sampling"
     RANDOM = "random"
     PUBLIC_TESTS = "public_tests"
     MAJORITY = "majority"
     SHORTEST = "shortest"
+    SELF_CRITIQUE = "self_critique"
+    SHORTEST_CRITIQUE = "shortest_critique"
     RANKED = "ranked"
     ORACLE = "oracle"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from ocr_pipeline.judge import JudgeConfig, Runner, RunResult, RunStatus, judge
 from ocr_pipeline.judge.verdicts import ProblemSpec
 from ocr_pipeline.student.plan_sampling import ExampleScore
 from ocr_pipeline.student.sampling import Candidate, judge_rows
+from ocr_pipeline.student.subtasks import Grader
 from ocr_pipeline.tables import TestKind
 
 __all__ = ["Examiner", "SandboxExaminer"]
@@ -56,13 +57,18 @@ class SandboxExaminer:
     problems: Sequence[pa.RecordBatch]
     tests: pa.Table
     config: JudgeConfig = field(default_factory=JudgeConfig)
+    made: pa.Table | None = None
+    """Inputs whose right output nobody has to know: more to agree on than the examples."""
+    graders: Mapping[str, Grader] = field(default_factory=dict)
+    executions: list[pa.Table] | None = None
+    """Takes the judge's rows of all tests; ``None``: judging ends at the first failed one."""
 
     def examples(self, candidates: Sequence[Candidate]) -> Mapping[str, ExampleScore]:
         """Return how each did on the example tests; equal programs are run once."""
         tests = self.tests.filter(pc.is_in(self.tests["kind"], pa.array(EXAMPLE_KINDS)))
         first, representative = _distinct(candidates)
         judged = {row["sample_id"]: row for row in self._judged(first, tests, stop_at_first_failure=False)}
-        outputs = self._outputs(first, tests)
+        outputs = self._outputs(first, tests if self.made is None else pa.concat_tables([tests, self.made]))
         scores = {
             each.sample_id: ExampleScore(
                 judged[each.sample_id]["tests_passed"], judged[each.sample_id]["tests_total"], outputs[each.sample_id]
@@ -74,14 +80,19 @@ class SandboxExaminer:
     def verdicts(self, candidates: Sequence[Candidate]) -> Mapping[str, str]:
         """Return the verdict on all tests; equal programs are judged once."""
         first, representative = _distinct(candidates)
-        rows = self._judged(first, self.tests, stop_at_first_failure=True)
+        rows = self._judged(first, self.tests, stop_at_first_failure=self.executions is None, keep=self.executions)
         verdicts = {row["sample_id"]: row["verdict"] for row in rows}
         return {each.sample_id: verdicts[representative[each.sample_id]] for each in candidates}
 
     def _judged(
-        self, candidates: Sequence[Candidate], tests: pa.Table, *, stop_at_first_failure: bool
+        self,
+        candidates: Sequence[Candidate],
+        tests: pa.Table,
+        *,
+        stop_at_first_failure: bool,
+        keep: list[pa.Table] | None = None,
     ) -> list[dict[str, Any]]:
-        with_code = [each for each in candidates if each.code.strip()]
+        with_code = [self._linked(each) for each in candidates if each.code.strip()]
         rows = _Rows()
         judge(
             self.problems,
@@ -90,6 +101,8 @@ class SandboxExaminer:
             config=self.config.replaced(stop_at_first_failure=stop_at_first_failure),
             writer=rows,
         )
+        if keep is not None:
+            keep += rows.tables
         totals = {row["values"]: row["counts"] for row in pc.value_counts(tests["problem_id"]).to_pylist()}
         without = [
             {
@@ -103,15 +116,21 @@ class SandboxExaminer:
         ]
         return [*rows.records(), *without]
 
+    def _linked(self, candidate: Candidate) -> Candidate:
+        grader = self.graders.get(candidate.problem_id)
+        return candidate if grader is None else replace(candidate, code=grader.linked(candidate.code))
+
     def _outputs(self, candidates: Sequence[Candidate], tests: pa.Table) -> dict[str, str | None]:
-        """Return a hash of what each printed on the examples; ``None`` when it failed on one, or there is none."""
+        """Return a hash of what each printed on the inputs; ``None`` when it failed on one, or there is none."""
         specs = {spec.problem_id: spec for batch in self.problems for spec in _specs(batch)}
         inputs: dict[str, list[str]] = {}
         for problem_id, text in zip(tests["problem_id"].to_pylist(), tests["input"].to_pylist(), strict=True):
             inputs.setdefault(problem_id, []).append(text)
         with Runner(self.config.tiers) as runner:
             return {
-                each.sample_id: self._printed(runner, specs[each.problem_id], each, inputs.get(each.problem_id, []))
+                each.sample_id: self._printed(
+                    runner, specs[each.problem_id], self._linked(each), inputs.get(each.problem_id, [])
+                )
                 for each in candidates
             }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from ocr_pipeline.student.config import Objective, StudentOptions
 from ocr_pipeline.student.evaluation import Method, Window
 from ocr_pipeline.student.generation import Sampling
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
+from ocr_pipeline.student.ranker import LINEAR, RankerConfig
 from ocr_pipeline.tables import Language
 from ocr_pipeline.tasks import Wording, wording
 
@@ -34,6 +36,7 @@ __all__ = [
     "EvaluationPreset",
     "EvaluationRecipe",
     "JointStudentOptions",
+    "SelectOptions",
     "StudentServer",
     "SummaryOptions",
     "TrialOptions",
@@ -140,17 +143,41 @@ class SummaryOptions(Estimates):
     k: str = option("1", "The k of pass@k, separated by commas")
 
 
-class TrialOptions(Estimates):
+class RankerOptions(Estimates):
+    """What ranks programs, and how critics are asked about them."""
+
+    temperature: float = option(0.6, "Sampling temperature; 0 is greedy", ge=0)
+    top_p: float = option(0.95, "Share of the likeliest tokens that are drawn from", gt=0, le=1)
+    seed: int = option(0, "Seed of everything")
+    critique_tokens: int = option(24_000, "Longest critique; the default is OpenCodeReasoning-2's", unit="tokens", ge=1)
+    ranker: str = option(
+        LINEAR, "Ranker: linear, or hub id or folder of an encoder to fine-tune, such as microsoft/codebert-base"
+    )
+    ranker_epochs: int = option(30, "Epochs of an encoder as ranker; the default is CodeRanker's", ge=1)
+
+    def ranker_config(self) -> RankerConfig:
+        """Return which ranker is trained, and how."""
+        return RankerConfig(self.ranker, self.ranker_epochs, seed=self.seed)
+
+
+class SelectOptions(RankerOptions):
+    """How stored programs are chosen among."""
+
+    k: str = option("1", "The k of pass@k, separated by commas")
+
+
+class TrialOptions(RankerOptions):
     """How often a student is asked, and how."""
 
     n: int = option(5, "Programs per problem", ge=1)
     plans: int = option(0, "Plans per problem; 0 leaves plan sampling out", ge=0)
     codes_per_plan: int = option(2, "Programs that try each plan", ge=1)
     plan_curve: bool = option(False, "Also estimate plan sampling with the first 1, 2, … plans, from the same run")
-    temperature: float = option(0.6, "Sampling temperature; 0 is greedy", ge=0)
-    top_p: float = option(0.95, "Share of the likeliest tokens that are drawn from", gt=0, le=1)
     max_tokens: int = option(1_024, "Longest answer", unit="tokens", ge=1)
-    seed: int = option(0, "Seed of everything")
+    chain_of_thought: bool = option(
+        False, "Also draw programs after an explanation: the baseline of plan sampling (prompt chain_of_thought)"
+    )
+    self_critique: bool = option(False, "Let the student say which of its own programs are right")
 
     def assess(self, benchmark: str) -> AssessConfig:
         """Return how a student is tried on a benchmark."""
@@ -160,7 +187,8 @@ class TrialOptions(Estimates):
             if self.plans
             else None
         )
-        return AssessConfig(benchmark, self.n, sampling, planned)
+        critique = replace(sampling, max_tokens=self.critique_tokens) if self.self_critique else None
+        return AssessConfig(benchmark, self.n, sampling, planned, self.chain_of_thought, critique, self.ranker_config())
 
 
 class TryOptions(TrialOptions):
@@ -292,4 +320,7 @@ class EvaluationOptions(EvaluationChoice, AskOptions):
     students: tuple[str, ...] = option(("tiny",), "Trained students; with urls, names on the server")
     benchmarks: tuple[str, ...] = option(
         ("trained_problems",), "Ingested data sets; trained_problems are those of the training rows themselves"
+    )
+    made_inputs: bool = option(
+        False, "The majority is that of what programs print on the inputs of generated_tests, too"
     )

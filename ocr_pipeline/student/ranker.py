@@ -1,8 +1,8 @@
 """A ranker in the manner of CodeRanker (arXiv 2206.03865): learns from the judge's verdicts which programs fail, and how.
 
-The labels are fault classes, not just right and wrong, because they come free from the judge and teach more. The
-classifier is a multinomial logistic regression on hashed word sequences of the program and on the words it shares
-with its statement: small enough for the CPU. A fine-tuned encoder, as in the paper, is not built here.
+The labels are fault classes, not just right and wrong, because they come free from the judge and teach more. ``linear`` is
+a multinomial logistic regression on hashed word sequences of the program and on the words it shares with its statement:
+small enough for any CPU. Every other name is an encoder as in the paper, fine-tuned by ``encoder_ranker``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ocr_pipeline.errors import TrainingError
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN
@@ -20,8 +20,9 @@ from ocr_pipeline.tables import ACCEPTED, NOT_RUN
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LabelledProgram", "Ranker", "train_ranker"]
+__all__ = ["LINEAR", "LabelledProgram", "Ranker", "RankerConfig", "train_ranker"]
 
+LINEAR: Final = "linear"
 WORD: Final = re.compile(r"[A-Za-z_]\w*|\d+|[^\s\w]")
 BUCKETS: Final = 1 << 13
 LONGEST_SEQUENCE: Final = 3
@@ -40,9 +41,51 @@ class LabelledProgram:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranker:
+class RankerConfig:
+    """What ranks, and how it is trained; all but the model and the seed concerns encoders."""
+
+    model: str = LINEAR
+    """``linear``, or hub id or folder of any model that transformers reads as a sequence classifier."""
+    epochs: int = 30
+    learning_rate: float = 1e-4
+    batch_rows: int = 16
+    max_tokens: int = 512
+    """Statement and program together; the longer of the two is cut first. Epochs, rate and length are the paper's."""
+    seed: int = 0
+
+
+class Ranker(Protocol):
     """Gives the probability that a program is right."""
 
+    def scores(self, programs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return P(accepted) of each (statement, code)."""
+
+
+def train_ranker(programs: Sequence[LabelledProgram], config: RankerConfig = RankerConfig()) -> Ranker:
+    """Train on judged programs; what was not run teaches nothing.
+
+    Raises
+    ------
+    TrainingError
+        When there is nothing to tell apart.
+    ModelError
+        When the encoder cannot be loaded.
+    """
+    judged = [program for program in programs if program.verdict != NOT_RUN]
+    classes = tuple(sorted({program.verdict for program in judged}))
+    if ACCEPTED not in classes or len(classes) == 1:
+        raise TrainingError(
+            f"the ranker needs right and wrong programs, these are all {', '.join(classes) or 'unjudged'}"
+        )
+    if config.model == LINEAR:
+        return _train_linear(judged, classes, config.seed)
+    from ocr_pipeline.student.encoder_ranker import train_encoder
+
+    return train_encoder(judged, classes, config)
+
+
+@dataclass(frozen=True, slots=True)
+class _LinearRanker:
     classes: tuple[str, ...]
     weights: Any
     """Tensor of shape (buckets, classes)."""
@@ -60,22 +103,9 @@ class Ranker:
         return [float(share) for share in shares[:, self.classes.index(ACCEPTED)]]
 
 
-def train_ranker(programs: Sequence[LabelledProgram], *, seed: int = 0) -> Ranker:
-    """Train on judged programs; what was not run teaches nothing.
-
-    Raises
-    ------
-    TrainingError
-        When there is nothing to tell apart.
-    """
+def _train_linear(judged: Sequence[LabelledProgram], classes: tuple[str, ...], seed: int) -> _LinearRanker:
     import torch
 
-    judged = [program for program in programs if program.verdict != NOT_RUN]
-    classes = tuple(sorted({program.verdict for program in judged}))
-    if ACCEPTED not in classes or len(classes) == 1:
-        raise TrainingError(
-            f"the ranker needs right and wrong programs, these are all {', '.join(classes) or 'unjudged'}"
-        )
     torch.manual_seed(seed)
     features = torch.stack([_features(program.statement, program.code) for program in judged])
     labels = torch.tensor([classes.index(program.verdict) for program in judged])
@@ -87,7 +117,7 @@ def train_ranker(programs: Sequence[LabelledProgram], *, seed: int = 0) -> Ranke
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(layer(features), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return Ranker(classes, layer.weight.detach().T.contiguous(), layer.bias.detach())
+    return _LinearRanker(classes, layer.weight.detach().T.contiguous(), layer.bias.detach())
 
 
 def _features(statement: str, code: str) -> torch.Tensor:

@@ -7,12 +7,13 @@ there are right ones among them. So every number is pass@1 over that choice, and
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 
+from ocr_pipeline.answers.judgement import Judgement
 from ocr_pipeline.student.evaluation import Method
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN, STUDENT_EVALUATION
 
@@ -33,6 +34,8 @@ class JudgedCandidate:
     language: str | None = None
     difficulty: str | None = None
     tokens: int | None = None
+    judgement: str | None = None
+    critique_characters: int | None = None
 
     @property
     def is_right(self) -> bool:
@@ -40,6 +43,7 @@ class JudgedCandidate:
         return self.verdict == ACCEPTED
 
 
+CRITICS: Final = frozenset({Method.SELF_CRITIQUE, Method.SHORTEST_CRITIQUE})
 Choice = Callable[[Sequence[JudgedCandidate]], Sequence[JudgedCandidate]]
 
 
@@ -66,6 +70,20 @@ def _shortest_reasoning(candidates: Sequence[JudgedCandidate]) -> Sequence[Judge
     return [each for each in candidates if each.reasoning_tokens == least]
 
 
+def _judged_right(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    """Where the critic calls none right, it tells none apart."""
+    return [each for each in candidates if each.judgement == Judgement.RIGHT] or candidates
+
+
+def _shortest_right_critique(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
+    """OpenCodeReasoning-2's: of those that are called right, the one that took the critic least to say so."""
+    right = _judged_right(candidates)
+    if right is candidates:
+        return candidates
+    least = min(each.critique_characters or 0 for each in right)
+    return [each for each in right if (each.critique_characters or 0) == least]
+
+
 def _best_ranked(candidates: Sequence[JudgedCandidate]) -> Sequence[JudgedCandidate]:
     best = max(each.ranker_score or 0.0 for each in candidates)
     return [each for each in candidates if (each.ranker_score or 0.0) == best]
@@ -80,18 +98,21 @@ SELECTIONS: Final[Mapping[Method, Choice]] = {
     Method.PUBLIC_TESTS: _most_examples,
     Method.MAJORITY: _most_common_outputs,
     Method.SHORTEST: _shortest_reasoning,
+    Method.SELF_CRITIQUE: _judged_right,
+    Method.SHORTEST_CRITIQUE: _shortest_right_critique,
     Method.RANKED: _best_ranked,
     Method.ORACLE: _right_ones,
 }
 
 
-def judged_candidates(rows: pa.Table) -> dict[tuple[str, str, str], dict[str, list[JudgedCandidate]]]:
-    """Read ``student_candidates``: (student, benchmark, method of sampling) -> problem -> candidates."""
-    groups: dict[tuple[str, str, str], dict[str, list[JudgedCandidate]]] = defaultdict(lambda: defaultdict(list))
+def judged_candidates(rows: pa.Table) -> dict[tuple[str, str], dict[str, list[JudgedCandidate]]]:
+    """Read ``student_candidates``: (student, benchmark) -> problem -> candidates."""
+    groups: dict[tuple[str, str], dict[str, list[JudgedCandidate]]] = defaultdict(lambda: defaultdict(list))
+    names = JudgedCandidate.__dataclass_fields__.keys() - {"critique_characters"}
     for row in rows.to_pylist():
-        names = JudgedCandidate.__dataclass_fields__
-        groups[row["student"], row["benchmark"], row["sampling"]][row["problem_id"]].append(
-            JudgedCandidate(**{name: row[name] for name in names})
+        length = None if row["critique"] is None else len(row["critique"])
+        groups[row["student"], row["benchmark"]][row["problem_id"]].append(
+            JudgedCandidate(**{name: row[name] for name in names}, critique_characters=length)
         )
     return groups
 
@@ -99,26 +120,45 @@ def judged_candidates(rows: pa.Table) -> dict[tuple[str, str, str], dict[str, li
 def evaluate_selections(rows: pa.Table, *, sampling: str = Method.DIRECT.value) -> pa.Table:
     """Return ``student_evaluation`` with one row per problem and selection method, from ``student_candidates``.
 
-    ``n`` is how many candidates the method could not tell apart, ``correct`` how many of them are right. The ranker
-    takes part only where the rows hold its scores.
+    ``n`` is how many candidates the method could not tell apart, ``correct`` how many of them are right. The ranker and
+    the critic take part only where the rows hold what they said.
+
+    Parameters
+    ----------
+    rows
+        Programs that were sampled in one way.
+    sampling
+        That way. Methods among direct programs have their own names, those among others are ``plan_sampling/ranked``
+        and the like.
     """
     records: list[dict[str, Any]] = []
-    for (student, benchmark, group), problems in sorted(judged_candidates(rows).items()):
-        if group != sampling:
-            continue
-        for problem_id, candidates in sorted(problems.items()):
-            for method, choose in SELECTIONS.items():
-                if method is Method.RANKED and any(each.ranker_score is None for each in candidates):
-                    continue
-                records.append(_record(student, benchmark, problem_id, method, candidates, choose))
-    return pa.Table.from_pylist(records, schema=STUDENT_EVALUATION.schema)
+    for (student, benchmark), problems in sorted(judged_candidates(rows).items()):
+        for method, choose in _taking_part(problems):
+            name = method.value if sampling == Method.DIRECT else f"{sampling}/{method.value}"
+            records += [
+                _record(student, benchmark, problem_id, name, candidates, choose)
+                for problem_id, candidates in sorted(problems.items())
+            ]
+    return pa.Table.from_pylist(records, schema=STUDENT_EVALUATION.schema).sort_by(
+        [("student", "ascending"), ("benchmark", "ascending"), ("problem_id", "ascending")]
+    )
+
+
+def _taking_part(problems: Mapping[str, Sequence[JudgedCandidate]]) -> Iterator[tuple[Method, Choice]]:
+    everyone = [each for candidates in problems.values() for each in candidates]
+    is_ranked = any(each.ranker_score is not None for each in everyone)
+    is_criticized = any(each.judgement is not None for each in everyone)
+    for method, choose in SELECTIONS.items():
+        needed = is_ranked if method is Method.RANKED else is_criticized if method in CRITICS else True
+        if needed:
+            yield method, choose
 
 
 def _record(
     student: str,
     benchmark: str,
     problem_id: str,
-    method: Method,
+    method: str,
     candidates: Sequence[JudgedCandidate],
     choose: Choice,
 ) -> dict[str, Any]:
@@ -128,7 +168,7 @@ def _record(
         "student": student,
         "benchmark": benchmark,
         "problem_id": problem_id,
-        "method": method.value,
+        "method": method,
         "n": len(chosen),
         "correct": sum(each.is_right for each in chosen),
         "not_run": len(candidates) - len(judged),

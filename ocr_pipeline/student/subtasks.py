@@ -7,6 +7,7 @@ sum over subtasks of the best submission for each. Running the tests is the judg
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,16 @@ import pyarrow as pa
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN
 
-__all__ = ["ProblemScore", "Subtask", "problem_score", "read_subtasks", "score_executions", "submission_score"]
+__all__ = [
+    "Grader",
+    "ProblemScore",
+    "Subtask",
+    "problem_score",
+    "read_graders",
+    "read_subtasks",
+    "score_executions",
+    "submission_score",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,43 @@ def read_subtasks(path: Path) -> dict[str, list[Subtask]]:
             message = f"{path}:{number} is not a subtask ({error!r}); it needs problem_id, name, points and test_ids"
             raise InputError(message) from None
     return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Grader:
+    """What calls the functions of a program that has no `main`."""
+
+    before: str
+    """Stands before the program: headers, the grader, `main`."""
+    headers: tuple[str, ...]
+
+    def linked(self, code: str) -> str:
+        """Return grader and program as one program; what students forget (``std::``) is said as open-r1's scoring does."""
+        names = "|".join(map(re.escape, self.headers))
+        own = (
+            re.sub(rf'^[ \t]*#[ \t]*include[ \t]*"(?:{names})"[^\n]*$', "", code, flags=re.MULTILINE) if names else code
+        )
+        spoken = "" if "std::" in code or "using namespace std;" in code else "using namespace std;\n"
+        return f'{self.before}{spoken}#line 1 "answer.cpp"\n{own}'
+
+
+def read_graders(path: Path) -> dict[str, Grader]:
+    """Read a JSONL file of graders: ``problem_id``, ``before``, ``headers``.
+
+    Raises
+    ------
+    InputError
+        When a line is not a grader.
+    """
+    found: dict[str, Grader] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            found[str(row["problem_id"])] = Grader(str(row["before"]), tuple(map(str, row["headers"])))
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"{path}:{number} is not a grader ({error!r}); it needs problem_id, before and headers"
+            raise InputError(message) from None
+    return found
 
 
 def score_executions(

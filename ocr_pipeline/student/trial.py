@@ -27,16 +27,17 @@ from ocr_pipeline.student.assess import PLAN_CURVE, AssessConfig, assess, evalua
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.config import Heads, Objective, TrainConfig
 from ocr_pipeline.student.evaluation import Method
-from ocr_pipeline.student.generation import LocalStudent, Sampling
+from ocr_pipeline.student.generation import LocalStudent, extract_code
 from ocr_pipeline.student.pass_at_k import summarize
-from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.rows import Task, TrainingRow
 from ocr_pipeline.student.training import save_untrained, train
+from ocr_pipeline.tables import Language
+from ocr_pipeline.tasks import CHAIN_OF_THOUGHT, CODEPLAN, EXPLAINED, Wording
 
-__all__ = ["Trial", "TryConfig", "guided_rows", "run_trial", "summarize_trial"]
+__all__ = ["TRIED", "Trial", "TryConfig", "explained_rows", "guided_rows", "run_trial", "summarize_trial"]
 
-BENCHMARK: Final = "trained_problems"
+TRIED: Final = "trained_problems"
 TEST_TIME_S: Final = 2.0
 """A tiny student that loops is wrong after two seconds as well as after ten."""
 
@@ -46,22 +47,8 @@ class TryConfig:
     """How the students are trained and tried."""
 
     train: TrainConfig
-    n: int = 5
-    plans: int = 2
-    """Plans per problem; 0 leaves plan sampling out."""
-    codes_per_plan: int = 2
-    plan_curve: bool = False
-    temperature: float = 0.6
-    top_p: float = 0.95
-    max_tokens: int = 256
-    seed: int = 0
-
-    @property
-    def assess(self) -> AssessConfig:
-        """How each of them is tried."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
-        planned = PlanSamplingConfig(max(self.plans, 1), self.codes_per_plan, self.n, sampling, self.plan_curve)
-        return AssessConfig(BENCHMARK, self.n, sampling, planned if self.plans else None)
+    assess: AssessConfig
+    """With ``chain_of_thought`` one more student is trained that explains first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +72,7 @@ class _Pupil:
     recipe: TrainConfig
     assess: AssessConfig
     is_trained: bool = True
+    wording: Wording = CODEPLAN
 
 
 def run_trial(
@@ -104,7 +92,7 @@ def run_trial(
     InputError
         When no problem of the rows has tests.
     """
-    benchmark = read_benchmark(BENCHMARK, problems, tests, problem_ids={row.problem_id for row in rows})
+    benchmark = read_benchmark(TRIED, problems, tests, problem_ids={row.problem_id for row in rows})
     pupils = list(_pupils(rows, benchmark.asked, config))
     found: dict[str, tuple[StageCounts, pa.Table]] = {}
     workers = min(len(os.sched_getaffinity(0)), len(pupils))
@@ -116,7 +104,7 @@ def run_trial(
             bar.advance()
     statements = {problem.problem_id: problem.statement for problem in benchmark.asked}
     tables = pa.concat_tables([found[pupil.name][1] for pupil in pupils])
-    candidates = with_ranker_scores(tables, statements, seed=config.seed)
+    candidates = with_ranker_scores(tables, statements, config.assess.ranker)
     counts = {pupil.name: found[pupil.name][0] for pupil in pupils if pupil.is_trained}
     return Trial(candidates, evaluate_candidates(candidates), counts)
 
@@ -131,16 +119,20 @@ def _pupils(rows: Sequence[TrainingRow], asked: Sequence[AskedProblem], config: 
 
     All take as many steps as the plain joint one, so that more rows do not mean more training.
     """
-    everything, direct = tuple(rows), replace(config.assess, plan_sampling=None)
+    planned = replace(config.assess, chain_of_thought=False)
+    everything, direct = tuple(rows), replace(planned, plan_sampling=None)
     guided = (*everything, *guided_rows(rows, asked))
     codes = tuple(row for row in rows if row.task is Task.CODE)
     joint = config.train.replaced(objective=Objective.JOINT)
     steps = joint.max_steps or math.ceil(joint.epochs * math.ceil(len(everything) / joint.batch_rows))
     joint = joint.replaced(max_steps=steps)
     sft = joint.replaced(objective=Objective.SFT)
-    yield _Pupil("joint_guided_plan_head", guided, joint.replaced(heads=Heads.PLAN_HEAD), config.assess)
-    yield _Pupil("joint_guided", guided, joint, config.assess)
-    yield _Pupil("joint", everything, joint, config.assess)
+    yield _Pupil("joint_guided_plan_head", guided, joint.replaced(heads=Heads.PLAN_HEAD), planned)
+    yield _Pupil("joint_guided", guided, joint, planned)
+    yield _Pupil("joint", everything, joint, planned)
+    if config.assess.chain_of_thought:
+        explained = tuple(explained_rows(rows, asked))
+        yield _Pupil("chain_of_thought", explained, sft, direct, wording=CHAIN_OF_THOUGHT)
     yield _Pupil("sft", codes, sft, direct)
     yield _Pupil("untrained", everything, sft, direct, is_trained=False)
 
@@ -151,21 +143,42 @@ def guided_rows(rows: Iterable[TrainingRow], asked: Iterable[AskedProblem]) -> l
     The paper's data holds no such row: its students meet a plan in the prompt for the first time at inference, which a
     model without pre-training cannot follow.
     """
+    rows = list(rows)
+    known = {(row.prompt, row.completion) for row in rows}
+    made = (
+        TrainingRow(
+            f"{problem.problem_id}/guided/{name}", Task.CODE, problem.code_prompt(plan), code, problem.problem_id
+        )
+        for problem, name, plan, code in _pairs(rows, asked)
+    )
+    return [row for row in made if (row.prompt, row.completion) not in known]
+
+
+def explained_rows(rows: Iterable[TrainingRow], asked: Iterable[AskedProblem]) -> Iterator[TrainingRow]:
+    """Yield a row for every program and plan of a problem that teaches to write the plan, then the program."""
+    for problem, name, plan, code in _pairs(rows, asked):
+        program = extract_code(code, problem.language)
+        yield TrainingRow(
+            f"{problem.problem_id}/explained/{name}",
+            Task.CODE,
+            replace(problem, wording=CHAIN_OF_THOUGHT).code_prompt(),
+            EXPLAINED.fill(plan=plan.strip(), tag=problem.language.value, code=program.strip()).strip(),
+            problem.problem_id,
+            language=problem.language,
+            words=CHAIN_OF_THOUGHT.sha256,
+        )
+
+
+def _pairs(rows: Iterable[TrainingRow], asked: Iterable[AskedProblem]) -> Iterator[tuple[AskedProblem, str, str, str]]:
+    """Yield every plan and program of a problem, with a name for the pair."""
     codes: dict[str, dict[str, None]] = {}
     plans: dict[str, dict[str, None]] = {}
-    known = set()
     for row in rows:
         (plans if row.task is Task.PLAN else codes).setdefault(row.problem_id, {})[row.completion] = None
-        known.add((row.prompt, row.completion))
-    made = [
-        TrainingRow(
-            f"{problem.problem_id}/guided/{i}/{j}", Task.CODE, problem.code_prompt(plan), code, problem.problem_id
-        )
-        for problem in asked
-        for i, plan in enumerate(plans.get(problem.problem_id, ()))
-        for j, code in enumerate(codes.get(problem.problem_id, ()))
-    ]
-    return [row for row in made if (row.prompt, row.completion) not in known]
+    for problem in asked:
+        for i, plan in enumerate(plans.get(problem.problem_id, ())):
+            for j, code in enumerate(codes.get(problem.problem_id, ())):
+                yield problem, f"{i}/{j}", plan, code
 
 
 def _try_one(pupil: _Pupil, benchmark: Benchmark, folder: Path) -> tuple[StageCounts, pa.Table]:
@@ -173,16 +186,17 @@ def _try_one(pupil: _Pupil, benchmark: Benchmark, folder: Path) -> tuple[StageCo
     place = folder / pupil.name
     counts = StageCounts(rows_in=0, kept=0)
     if pupil.is_trained:
-        counts = train(pupil.rows, pupil.recipe, place).counts
+        counts = train(pupil.rows, pupil.recipe, place, wording=pupil.wording).counts
     else:
         save_untrained(pupil.rows, pupil.recipe, place)
     examiner = benchmark.examiner(JudgeConfig(default_time_limit_s=TEST_TIME_S, python_time_factor=1.0))
-    return counts, assess(benchmark.asked, LocalStudent(place), examiner, pupil.assess)
+    asked = benchmark.told(pupil.wording, Language.PYTHON).asked
+    return counts, assess(asked, LocalStudent(place), examiner, pupil.assess)
 
 
 def summarize_trial(evaluation: pa.Table, ks: Sequence[int], *, by_difficulty: bool = False) -> pa.Table:
     """Return ``evaluation_summary``: pass@k of what was sampled, and pass@1 of what was selected among it."""
-    drawn = {Method.DIRECT.value, Method.PLAN_SAMPLING.value}
+    drawn = {Method.DIRECT.value, Method.PLAN_SAMPLING.value, Method.CHAIN_OF_THOUGHT.value}
     methods = evaluation["method"].to_pylist()
     sampled = pa.array([method in drawn or method.startswith(PLAN_CURVE) for method in methods], pa.bool_())
     selected = evaluation.filter(pc.invert(sampled))

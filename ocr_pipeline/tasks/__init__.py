@@ -2,6 +2,7 @@
 
 A :class:`Wording` is the templates of the tasks under one name. ``codeplan`` has the form of the CodePLAN paper (arXiv
 2403.13271 and its released data reader), ``opencodereasoning`` that of the published students of arXiv 2504.01943,
+``chain_of_thought`` asks for an explanation first,
 ``statement`` is the bare problem. Rows that are built from them, and students that answer them, are elsewhere.
 """
 
@@ -20,11 +21,29 @@ from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.prompts import PLACEHOLDER, Prompt
 from ocr_pipeline.tables import IoMode, Language
 
-__all__ = ["CODEPLAN", "WORDINGS", "Wording", "code_prompt", "given_code", "plan_prompt", "wording"]
+__all__ = [
+    "CHAIN_OF_THOUGHT",
+    "CODEPLAN",
+    "CRITICIZED",
+    "CRITIQUE",
+    "EXPLAINED",
+    "WORDINGS",
+    "Wording",
+    "code_prompt",
+    "given_code",
+    "plan_prompt",
+    "wording",
+]
 
 STANDARD_INPUT: Final = "Use Standard Input format"
 CALL_BASED: Final = "Use Call-Based format"
 NAME_LINE: Final = "The function is called `{name}`."
+CRITICIZED: Final = {Language.PYTHON: "Python 3", Language.CPP: "C++17"}
+"""What a critic is asked about, in its words."""
+CRITIQUE: Final = Prompt.load(__name__, "critique")
+"""Asks whether a program is right; teachers and students are asked in the same words."""
+EXPLAINED: Final = Prompt.load(__name__, "explained")
+"""What is answered to ``CHAIN_OF_THOUGHT``: the plan, then the program."""
 SPOKEN: Final = {Language.PYTHON: "Python", Language.CPP: "C++"}
 STUBS: Final = {Language.PYTHON: "# Your code here", Language.CPP: "// Your code here"}
 STATEMENT: Final = "statement"
@@ -91,10 +110,13 @@ def _of_files(name: str, **files: str) -> Wording:
 
 
 CODEPLAN: Final = _of_files("codeplan", code="code", code_with_plan="code_with_plan", plan="plan")
+CHAIN_OF_THOUGHT: Final = _of_files("chain_of_thought", code="chain_of_thought")
+"""CodePLAN's baseline: explain, then write; no plan is shown."""
 WORDINGS: Final = {
     one.name: one
     for one in (
         CODEPLAN,
+        CHAIN_OF_THOUGHT,
         _of_files("opencodereasoning", code="opencodereasoning"),
         _of_files("statement", code="statement"),
     )

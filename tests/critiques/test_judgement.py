@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_pipeline.critiques.judgement import Judgement, read_judgement
+from ocr_pipeline.answers.judgement import Judgement, read_judgement
 
 WORDS = {"right": Judgement.RIGHT, "wrong": Judgement.WRONG, "correct": Judgement.RIGHT, "incorrect": Judgement.WRONG}
 FORMS = (

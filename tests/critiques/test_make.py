@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_pipeline import cli
+from ocr_pipeline.answers.judgement import Judgement
 from ocr_pipeline.critiques.choosing import Verdict, choose, judged_of
-from ocr_pipeline.critiques.judgement import Judgement
 from ocr_pipeline.critiques.options import CritiqueConfig, Kind, Kinds
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, SAMPLES, TESTS, Table
 from ocr_pipeline.teacher.servers import Replay

@@ -21,8 +21,9 @@ from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
 from ocr_pipeline.student.config import preset
 from ocr_pipeline.student.evaluation import Window
 from ocr_pipeline.student.generation import Completion, Sampling
+from ocr_pipeline.student.options import TryOptions
 from ocr_pipeline.student.rows import Task, TrainingRow
-from ocr_pipeline.student.trial import TryConfig, guided_rows, run_trial, summarize_trial
+from ocr_pipeline.student.trial import TRIED, TryConfig, guided_rows, run_trial, summarize_trial
 from ocr_pipeline.tables import PROBLEMS, TESTS
 from ocr_pipeline.teacher.servers import Replay
 
@@ -221,7 +222,7 @@ def test_plan_sampling_beats_direct_sampling_where_it_must(tmp_path: Path, capsy
     assert evaluate_candidates(stored).equals(pq.read_table(tmp_path / "out" / "student_evaluation.parquet"))
     capsys.readouterr()
     run(["student", "summarize", str(tmp_path / "out" / "student_candidates.parquet")])
-    [line] = [line for line in capsys.readouterr().out.splitlines() if "plan_sampling" in line]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if " plan_sampling " in line]
     assert line.split()[3:5] == ["pass@1", "1.000"]
 
 
@@ -273,12 +274,12 @@ def test_tiny_students_solve_what_they_were_taught(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="needs the extra `train`")
     found = benchmark(ADDING, ADDED)
     recipe = preset("tiny").replaced(max_steps=120, batch_rows=4)
-    config = TryConfig(recipe, n=2, plans=2, codes_per_plan=1)
+    config = TryConfig(recipe, TryOptions(n=2, codes_per_plan=1, chain_of_thought=True).assess(TRIED))
     trial = run_trial(taught(ADDING, found), found.problems, found.tests.to_batches(), config=config, folder=tmp_path)
     summary = summarize_trial(trial.evaluation, [1])
     value = {(row["student"], row["method"]): row["pass_at_k"] for row in summary.to_pylist()}
     assert value["untrained", "direct"] == 0.0
-    for student in ("sft", "joint", "joint_guided", "joint_guided_plan_head"):
+    for student in ("sft", "chain_of_thought", "joint", "joint_guided", "joint_guided_plan_head"):
         assert value[student, "direct"] >= 0.75
     assert min(value[name, "plan_sampling"] for name in ("joint_guided", "joint_guided_plan_head")) >= 0.75
     assert ("sft", "plan_sampling") not in value

@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from ocr_pipeline.answers import split_thought
+from ocr_pipeline.answers.thoughts import split_thought
 
 __all__ = ["Judgement", "read_judgement"]
 
