@@ -69,6 +69,9 @@ class _Finished:
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         yield from self.source.to_batches(columns=columns and list(columns), batch_size=ROWS_AT_ONCE)
 
+    def pieces(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        yield from self.batches(columns)
+
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
         yield from self.source.to_batches(filter=among("problem_id", problem_ids))
 

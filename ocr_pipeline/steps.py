@@ -29,7 +29,7 @@ from ocr_pipeline.building import Build
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.options import Options
-from ocr_pipeline.store import InputRef, Manifest, Store, TableWriter, among, open_files
+from ocr_pipeline.store import InputRef, Manifest, RowGroup, Store, TableWriter, among, open_files
 from ocr_pipeline.tables import Table
 
 __all__ = [
@@ -164,6 +164,9 @@ class Rows(Protocol):
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream the rows."""
 
+    def pieces(self, columns: Sequence[str] | None = None) -> Iterator[RowGroup | pa.RecordBatch]:
+        """Yield the same rows unread, for others to read; those that cannot be referred to are read."""
+
     def of(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
         """Stream the rows of some problems, and maybe others."""
 
@@ -235,6 +238,14 @@ class StoreRows:
         for keys in self.partitions:
             yield from self.store.batches(self.table, columns, where=wanted, **keys)
 
+    def pieces(self, columns: Sequence[str] | None = None) -> Iterator[RowGroup | pa.RecordBatch]:
+        """Yield the row groups of all partitions; rows of one data set out of many are read."""
+        if self.dataset is not None:
+            yield from self.batches(columns)
+            return
+        for keys in self.partitions:
+            yield from self.store.pieces(self.table, columns, **keys)
+
     def parts(self) -> Iterator[Part]:
         """Yield the partitions, each as its data set."""
         for keys in self.partitions:
@@ -285,6 +296,10 @@ class FileRows:
         """Stream the rows with all columns of the table; absent ones have their defaults."""
         for batch in open_files(self.paths, self.read.table, required=self.read.needed, renamed=self.read.renamed):
             yield batch if columns is None else batch.select(list(columns))
+
+    def pieces(self, columns: Sequence[str] | None = None) -> Iterator[RowGroup | pa.RecordBatch]:
+        """Yield the rows, read: files of a person may be anything."""
+        yield from self.batches(columns)
 
     def parts(self) -> Iterator[Part]:
         """Yield nothing: files do not say what data set they are."""

@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from ocr_pipeline.engine.cores import usable_cores
 from ocr_pipeline.engine.processes import worker_pool
-from ocr_pipeline.engine.protocol import BatchFunction, Shared, SizedTask
+from ocr_pipeline.engine.protocol import BatchFunction, Piece, Shared, SizedTask
 
-__all__ = ["MOST_WAITING_BYTES", "LocalEngine", "from_ipc", "to_ipc"]
+__all__ = ["MOST_WAITING_BYTES", "LocalEngine", "call_packed", "from_ipc", "packed", "read_piece"]
 
 BATCHES_PER_WORKER = 2
 TASKS_PER_WORKER = 4  # so that a worker whose task was short finds another one while the caller reads the next
@@ -41,29 +41,29 @@ class LocalEngine:
         """Use every core this process may run on."""
         return cls(workers=usable_cores())
 
-    def map(self, function: BatchFunction, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield ``function(batch)`` for each batch, in order.
+    def map(self, function: BatchFunction, rows: Iterable[pa.RecordBatch | Piece]) -> Iterator[pa.RecordBatch]:
+        """Yield ``function(batch)`` for each batch or piece, in order; a piece is read by the process that works on it.
 
         Raises
         ------
         PipelineError
             When a worker process dies, with what to do about it.
         """
-        stream = iter(batches)
+        stream = iter(rows)
         first = list(itertools.islice(stream, 2))
         if self.workers <= 1 or len(first) <= 1:
-            yield from map(function, itertools.chain(first, stream))
+            yield from (function(read_piece(each)) for each in itertools.chain(first, stream))
             return
         with worker_pool(self.workers) as pool:
             for result in self._in_order(pool, function, itertools.chain(first, stream)):
                 yield from_ipc(result)
 
     def _in_order(
-        self, pool: ProcessPoolExecutor, function: BatchFunction, batches: Iterable[pa.RecordBatch]
+        self, pool: ProcessPoolExecutor, function: BatchFunction, rows: Iterable[pa.RecordBatch | Piece]
     ) -> Iterator[bytes]:
         waiting: deque[Future[bytes]] = deque()
-        for batch in batches:
-            waiting.append(pool.submit(_call, function, to_ipc(batch)))
+        for each in rows:
+            waiting.append(pool.submit(call_packed, function, packed(each)))
             if len(waiting) >= self.workers * BATCHES_PER_WORKER:
                 yield waiting.popleft().result()
         while waiting:
@@ -164,5 +164,16 @@ def from_ipc(data: bytes) -> pa.RecordBatch:
         return reader.read_next_batch()
 
 
-def _call(function: BatchFunction, data: bytes) -> bytes:
-    return to_ipc(function(from_ipc(data)))
+def packed(rows: pa.RecordBatch | Piece) -> bytes | Piece:
+    """Return what travels to a worker: a reference as it is, rows serialized."""
+    return to_ipc(rows) if isinstance(rows, pa.RecordBatch) else rows
+
+
+def call_packed(function: BatchFunction, rows: bytes | Piece) -> bytes:
+    """Work on what :func:`packed` made, in a worker."""
+    return to_ipc(function(from_ipc(rows) if isinstance(rows, bytes) else rows.read()))
+
+
+def read_piece(rows: pa.RecordBatch | Piece) -> pa.RecordBatch:
+    """Return the rows themselves."""
+    return rows if isinstance(rows, pa.RecordBatch) else rows.read()

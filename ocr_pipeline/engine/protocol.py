@@ -7,10 +7,18 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["BatchFunction", "Engine", "Shared", "SizedTask"]
+__all__ = ["BatchFunction", "Engine", "Piece", "Shared", "SizedTask"]
 
 BatchFunction = Callable[[pa.RecordBatch], pa.RecordBatch]
 """A step over one batch. It must be picklable: a module-level function, or a ``functools.partial`` of one."""
+
+
+class Piece(Protocol):
+    """A picklable reference to rows, so that the process that works on them reads them itself."""
+
+    def read(self) -> pa.RecordBatch:
+        """Read the rows, in any process of the engine."""
+
 
 Value = TypeVar("Value")
 Kept_co = TypeVar("Kept_co", covariant=True)
@@ -36,10 +44,10 @@ class Shared(Protocol[Kept_co]):
 
 
 class Engine(Protocol):
-    """Runs a function over a stream of batches or of tasks."""
+    """Runs a function over a stream of rows or of tasks."""
 
-    def map(self, function: BatchFunction, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield ``function(batch)`` for each batch, in order; only a bounded number of batches is in memory."""
+    def map(self, function: BatchFunction, rows: Iterable[pa.RecordBatch | Piece]) -> Iterator[pa.RecordBatch]:
+        """Yield ``function(batch)`` for each batch or piece, in order; only a bounded number of them is in memory."""
 
     def spread(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         """Yield ``function(task)`` for each task, as they are done; number and bytes of the waiting tasks are bounded."""

@@ -15,8 +15,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
 
-from ocr_pipeline.engine.local import MOST_WAITING_BYTES, from_ipc, to_ipc
-from ocr_pipeline.engine.protocol import BatchFunction, Shared, SizedTask
+from ocr_pipeline.engine.local import MOST_WAITING_BYTES, call_packed, from_ipc, packed
+from ocr_pipeline.engine.protocol import BatchFunction, Piece, Shared, SizedTask
 from ocr_pipeline.errors import PipelineError
 from ocr_pipeline.extras import require
 
@@ -39,8 +39,8 @@ class RayEngine:
     num_cpus: float = 1.0
     """CPUs that one batch occupies."""
 
-    def map(self, function: BatchFunction, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield ``function(batch)`` for each batch, in order.
+    def map(self, function: BatchFunction, rows: Iterable[pa.RecordBatch | Piece]) -> Iterator[pa.RecordBatch]:
+        """Yield ``function(batch)`` for each batch or piece, in order; a piece is read on the node that works on it.
 
         Raises
         ------
@@ -51,7 +51,7 @@ class RayEngine:
         import ray
 
         with self._connected(ray), self._failing_clearly(ray):
-            yield from self._in_order(ray, self._remote(ray, _call), function, batches)
+            yield from self._in_order(ray, self._remote(ray, call_packed), function, rows)
 
     def spread(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         """Yield ``function(task)`` for each task, as they are done.
@@ -122,13 +122,13 @@ class RayEngine:
         ray: Any,  # noqa: ANN401 - as above
         task: Any,  # noqa: ANN401 - what ray.remote returns
         function: BatchFunction,
-        batches: Iterable[pa.RecordBatch],
+        rows: Iterable[pa.RecordBatch | Piece],
     ) -> Iterator[pa.RecordBatch]:
         """Keep a bounded number of batches in flight; it follows the cluster as nodes come and go."""
         shared = ray.put(function)
         waiting: deque[Any] = deque()
-        for batch in batches:
-            waiting.append(task.remote(shared, to_ipc(batch)))
+        for each in rows:
+            waiting.append(task.remote(shared, packed(each)))
             while len(waiting) >= self._room(ray):
                 yield from_ipc(ray.get(waiting.popleft()))
         while waiting:
@@ -165,10 +165,6 @@ def _probe(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=PROBE_TIMEOUT_S).close()
-
-
-def _call(function: BatchFunction, data: bytes) -> bytes:
-    return to_ipc(function(from_ipc(data)))
 
 
 def _apply(function: Callable[[Any], Any], task: Any) -> Any:  # noqa: ANN401 - any task and result

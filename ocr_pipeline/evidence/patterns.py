@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +27,8 @@ import pyarrow.compute as pc
 from ocr_pipeline.answers import without_fences
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine import Engine
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.store import RowGroup, RowStream, TableWriter, finely
 from ocr_pipeline.tables import REASONING_PATTERNS
 
 __all__ = [
@@ -142,7 +143,10 @@ RANK: Final = {pattern.value: rank for rank, pattern in enumerate(LABELLED)}
 SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n+")
 WORD: Final = re.compile(r"[a-z]{2}")
 BATCH_BYTES: Final = 16 << 20
-KEPT: Final = ("reasoning_sha256", "counts")
+PIECE_ROWS: Final = 256
+REMEMBERED_ROWS: Final = 16_384
+SPAN_COLUMNS: Final = ("sample_id", "reasoning_span")
+KEPT: Final = ("sample_id", "reasoning_sha256", "counts")
 """What is taken over from an earlier result: the rest follows from it."""
 
 
@@ -210,7 +214,7 @@ def _plain(text: str) -> str:
 
 def find_patterns(
     samples: Iterable[pa.RecordBatch],
-    responses: Iterable[pa.RecordBatch],
+    responses: Iterable[RowGroup | pa.RecordBatch],
     engine: Engine,
     writer: TableWriter,
     earlier: Iterable[pa.RecordBatch] = (),
@@ -220,34 +224,43 @@ def find_patterns(
     Parameters
     ----------
     samples
-        ``sample_id`` and ``reasoning_span``; other columns are not read. Held in memory, without any text.
+        ``sample_id`` and ``reasoning_span``; other columns are not read.
     responses
-        ``request_id`` and ``text``, streamed.
+        ``request_id`` and ``text``. Row groups are those that the samples were made of, row by row; batches may have any
+        order, and then all spans are held in memory.
     engine
         Runs the rules over batches.
     writer
         Receives rows of ``reasoning_patterns``.
     earlier
-        ``reasoning_sha256`` and ``counts`` that the same rules gave before: a reasoning that is among them is not read
-        again. Held in memory.
+        ``sample_id``, ``reasoning_sha256`` and ``counts`` that the same rules gave before: the reasoning of a sample that
+        did not change is not labelled again.
 
     Returns
     -------
     StageCounts
         Of the samples: dropped are those without reasoning (``no_reasoning``) or whose response is absent
         (``no_response``).
+
+    Raises
+    ------
+    InputError
+        When row groups are not those that the samples were made of.
     """
-    spans, rows_in = reasoning_spans(samples)
-    known = pa.Table.from_batches(earlier, REASONING_PATTERNS.schema_of(KEPT))
-    written = unlabelled = 0
-    with_reasoning = len(spans)
-    for batch in engine.map(_label_batch, _reasonings(responses, spans, known.combine_chunks())):
+    tally, written, unlabelled = Counter[str](), 0, 0
+    stream = iter(finely(responses, PIECE_ROWS))
+    first = list(itertools.islice(stream, 1))
+    reasonings = _in_step if first and isinstance(first[0], RowGroup) else _by_id
+    for batch in engine.map(
+        _label_batch, reasonings(itertools.chain(first, stream), samples, _Remembered(earlier), tally)
+    ):
         written += batch.num_rows
         unlabelled += batch.column("entropy_bits").null_count
         writer.write(batch)
-    dropped = {"no_reasoning": rows_in - with_reasoning, "no_response": with_reasoning - written}
+    with_reasoning = tally["with_reasoning"]
+    dropped = {"no_reasoning": tally["rows"] - with_reasoning, "no_response": with_reasoning - written}
     return StageCounts(
-        rows_in=rows_in,
+        rows_in=tally["rows"],
         kept=written,
         dropped={reason: rows for reason, rows in dropped.items() if rows},
         notes={"unlabelled": unlabelled},
@@ -268,30 +281,117 @@ def reasoning_spans(samples: Iterable[pa.RecordBatch]) -> tuple[dict[str, tuple[
     return spans, rows
 
 
-def _reasonings(
-    responses: Iterable[pa.RecordBatch], spans: Mapping[str, tuple[int, int]], known: pa.Table
+class _Remembered:
+    """What the same rules gave before, by sample id: a stream in about the order of the samples, of which a part is held.
+
+    What is too far from its place is labelled again.
+    """
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._stream = RowStream(batches, KEPT)
+        self._held: dict[str, tuple[str, Any]] = {}
+
+    def of(self, sample_ids: Sequence[str]) -> list[tuple[str, Any] | None]:
+        """Return hash and counts of each sample, where they are known."""
+        while self._stream.available() and len(self._held) < REMEMBERED_ROWS + len(sample_ids):
+            batch = self._stream.take(REMEMBERED_ROWS)
+            ids, hashes, counts = (batch[name].to_pylist() for name in KEPT)
+            self._held.update(zip(ids, zip(hashes, counts, strict=True), strict=True))
+        found = [self._held.pop(name, None) for name in sample_ids]
+        if self._stream.available():  # what was passed by is not coming any more
+            for name in list(self._held)[: max(len(self._held) - REMEMBERED_ROWS, 0)]:
+                del self._held[name]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reasonings:
+    """Reasonings in a row group: where they stand, and what is known of them."""
+
+    responses: RowGroup
+    samples: pa.RecordBatch
+
+    def read(self) -> pa.RecordBatch:
+        """Return the reasonings, each with its hash, and with what is known of it in the place of its text."""
+        return _cut(self.responses.read(), self.samples)
+
+
+def _in_step(
+    pieces: Iterable[RowGroup | pa.RecordBatch],
+    samples: Iterable[pa.RecordBatch],
+    remembered: _Remembered,
+    tally: Counter[str],
+) -> Iterator[_Reasonings]:
+    """Yield the reasonings of responses that nobody has read; the samples are made of them, row by row."""
+    stream = RowStream(samples, SPAN_COLUMNS)
+
+    def take(rows: int) -> pa.RecordBatch:
+        taken = stream.take(rows)
+        tally["rows"] += taken.num_rows
+        reasoned = taken.filter(pc.is_valid(taken["reasoning_span"]))
+        tally["with_reasoning"] += reasoned.num_rows
+        return reasoned
+
+    for piece in pieces:
+        assert isinstance(piece, RowGroup)  # noqa: S101 - for the type checker: a table is either read or not
+        missing, parts = piece.num_rows, []
+        while missing and stream.available():
+            count = min(missing, stream.available())
+            parts.append(take(count))
+            missing -= count
+        if any(part.num_rows for part in parts):
+            reasoned = pa.concat_batches(parts)
+            span = reasoned["reasoning_span"]
+            yield _Reasonings(piece, _placed(reasoned["sample_id"], span.field("start"), span.field("end"), remembered))
+    while stream.available():
+        take(stream.available())
+
+
+def _by_id(
+    batches: Iterable[RowGroup | pa.RecordBatch],
+    samples: Iterable[pa.RecordBatch],
+    remembered: _Remembered,
+    tally: Counter[str],
 ) -> Iterator[pa.RecordBatch]:
-    """Yield bounded batches of reasonings, each with its hash, and with what is known of it in the place of its text."""
-    for batch in responses:
-        texts = batch.column("text").cast(pa.large_binary())
-        rows = [(row, name) for row, name in enumerate(batch.column("request_id").to_pylist()) if name in spans]
-        reasonings = [texts[row].as_py()[slice(*spans[name])] for row, name in rows]
-        hashes = pa.array([hashlib.sha256(text).hexdigest() for text in reasonings], pa.string())
-        places = pc.index_in(hashes, known["reasoning_sha256"])
-        joined = pa.table(
-            {
-                "sample_id": pa.array([name for _, name in rows], pa.string()),
-                "reasoning_sha256": hashes,
-                "counts": known["counts"].take(places),
-                "text": pc.if_else(pc.is_null(places), pa.array(reasonings, pa.large_binary()), None),
-            }
-        )
-        yield from joined.to_batches(max_chunksize=_rows_per_batch(joined))
+    """Yield the reasonings of responses in any order, in bounded batches; all spans are held in memory."""
+    spans, tally["rows"] = reasoning_spans(samples)
+    tally["with_reasoning"] = len(spans)
+    for batch in batches:
+        assert isinstance(batch, pa.RecordBatch)  # noqa: S101 - as above
+        names = [name for name in batch["request_id"].to_pylist() if name in spans]
+        starts, ends = (pa.array([spans[name][end] for name in names], pa.int64()) for end in (0, 1))
+        rows = _cut(batch, _placed(pa.array(names, pa.string()), starts, ends, remembered))
+        most = max(1, int(BATCH_BYTES * rows.num_rows / max(rows.nbytes, 1)))
+        yield from (rows.slice(start, most) for start in range(0, rows.num_rows, most))
 
 
-def _rows_per_batch(rows: pa.Table) -> int:
-    rows_per_byte: float = rows.num_rows / max(rows.nbytes, 1)
-    return max(1, int(rows_per_byte * BATCH_BYTES))
+def _placed(sample_ids: pa.Array, starts: pa.Array, ends: pa.Array, remembered: _Remembered) -> pa.RecordBatch:
+    """Say of each sample where its reasoning stands, and what was known of it."""
+    known = remembered.of(sample_ids.to_pylist())
+    hashes, counts = ([None if one is None else one[part] for one in known] for part in (0, 1))
+    kind = REASONING_PATTERNS.schema.field("counts").type
+    columns = [sample_ids, starts, ends, pa.array(hashes, pa.string()), pa.array(counts, kind)]
+    return pa.RecordBatch.from_arrays(columns, ["sample_id", "start", "end", "known_sha256", "counts"])
+
+
+def _cut(responses: pa.RecordBatch, samples: pa.RecordBatch) -> pa.RecordBatch:
+    places = pc.index_in(samples["sample_id"], responses["request_id"])
+    if places.null_count:
+        message = "reasoning_patterns: samples and responses are not of one build; materialize samples of this partition again"
+        raise InputError(message)
+    texts = responses["text"].cast(pa.large_binary())
+    bounds = zip(places.to_pylist(), samples["start"].to_pylist(), samples["end"].to_pylist(), strict=True)
+    reasonings = [texts[place].as_py()[start:end] for place, start, end in bounds]
+    hashes = pa.array([hashlib.sha256(text).hexdigest() for text in reasonings], pa.string())
+    is_known = pc.fill_null(pc.equal(hashes, samples["known_sha256"]), False)  # noqa: FBT003 - an Arrow value
+    return pa.RecordBatch.from_pydict(
+        {
+            "sample_id": samples["sample_id"],
+            "reasoning_sha256": hashes,
+            "counts": samples["counts"].take(pc.if_else(is_known, pa.array(range(len(hashes))), None)),
+            "text": pc.if_else(is_known, None, pa.array(reasonings, pa.large_binary())),
+        }
+    )
 
 
 def _label_batch(batch: pa.RecordBatch) -> pa.RecordBatch:

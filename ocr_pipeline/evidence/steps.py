@@ -26,10 +26,11 @@ TEXTS_READ: Final = (
 
 
 def _find_patterns(job: Job) -> StageCounts:
-    earlier = job.read(REASONING_PATTERNS)
+    earlier, samples, responses = (job.read(table) for table in (REASONING_PATTERNS, SAMPLES, RESPONSES))
+    columns = ["request_id", "text"]
     return find_patterns(
-        job.read(SAMPLES).batches(["sample_id", "reasoning_span"]),
-        job.read(RESPONSES).batches(["request_id", "text"]),
+        samples.batches(["sample_id", "reasoning_span"]),
+        responses.pieces(columns) if samples.follow(responses) else responses.batches(columns),
         engine=job.use(ENGINE),
         writer=job.writer(REASONING_PATTERNS),
         earlier=earlier.batches(list(KEPT)) if earlier.made_by(evidence.VERSION) else (),

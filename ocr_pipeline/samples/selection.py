@@ -29,7 +29,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.mixing import Draw, read_weights
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.verdicts import KEPT
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.store import RowStream, TableWriter
 from ocr_pipeline.tables import ACCEPTED, SFT_DATASET
 
 __all__ = ["Execution", "SelectionConfig", "TextPolicy", "select"]
@@ -523,7 +523,7 @@ def _aligned(
     samples: Iterable[pa.RecordBatch], responses: Iterable[pa.RecordBatch]
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Join samples with their responses row by row: the one is made of the other in the same order."""
-    left, right = _Rows(samples, WANTED_OF_SAMPLES), _Rows(responses, WANTED_OF_RESPONSES)
+    left, right = RowStream(samples, WANTED_OF_SAMPLES), RowStream(responses, WANTED_OF_RESPONSES)
     first_row = 0
     while (rows := min(left.available(), right.available(), MOST_ROWS)) > 0:
         sample, response = left.take(rows), right.take(rows)
@@ -541,23 +541,6 @@ def _aligned(
             f"selection: from row {first_row} on, samples and responses are not of one build; "
             "materialize samples of this partition again"
         )
-
-
-class _Rows:
-    """A stream of batches from which any number of rows can be taken."""
-
-    def __init__(self, batches: Iterable[pa.RecordBatch], columns: tuple[str, ...]) -> None:
-        self._batches = (batch.select(columns) for batch in batches if batch.num_rows)
-        self._batch = next(self._batches, None)
-
-    def available(self) -> int:
-        return 0 if self._batch is None else int(self._batch.num_rows)
-
-    def take(self, rows: int) -> pa.RecordBatch:
-        assert self._batch is not None  # noqa: S101 - for the type checker: there are rows available
-        taken, rest = self._batch.slice(0, rows), self._batch.slice(rows)
-        self._batch = rest if rest.num_rows else next(self._batches, None)
-        return taken
 
 
 def _rows(batch: pa.RecordBatch, problems: _Problems, outcomes: _Outcomes) -> pa.RecordBatch:

@@ -40,10 +40,10 @@ from ocr_pipeline.samples.duplicates import CANDIDATES, Repeats, RoughIndex, cod
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
 from ocr_pipeline.samples.verdicts import KEPT, NO_PROGRAM, SYNTAX_REASONS, SyntaxVerdict
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.store import RowGroup, TableWriter, finely
 from ocr_pipeline.tables import SAMPLES, SPAN, Language
 
-__all__ = ["SampleConfig", "each_text", "judge_responses", "separate", "separation_columns"]
+__all__ = ["READ_COLUMNS", "SampleConfig", "each_text", "judge_responses", "separate", "separation_columns"]
 
 BATCH_ROWS: Final = 256  # enough to keep two processes busy 1.94 times as fast as one
 BATCH_BYTES: Final = 16 << 20
@@ -105,7 +105,7 @@ class _Row:
 
 
 def separate(
-    responses: Iterable[pa.RecordBatch],
+    responses: Iterable[RowGroup | pa.RecordBatch],
     *,
     config: SampleConfig,
     engine: Engine,
@@ -117,8 +117,8 @@ def separate(
     Parameters
     ----------
     responses
-        Batches of the responses table; all columns but ``request_id``, ``problem_id``, ``language`` and ``text`` may
-        be missing.
+        The responses table, read or not; all columns but ``request_id``, ``problem_id``, ``language`` and ``text`` may be
+        missing.
     config
         What decides the bytes.
     engine
@@ -132,7 +132,7 @@ def separate(
     index, verdicts, notes = RoughIndex(), Counter[str](), Counter[str]()
     with tempfile.TemporaryFile() as spill:
         with pa.ipc.new_stream(spill, JUDGED_SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as judged:
-            for batch in engine.map(function, _small_batches(responses)):
+            for batch in engine.map(function, _small_pieces(responses)):
                 index.add(batch["rough_key"].to_pylist())
                 judged.write_batch(batch)
                 verdicts.update(batch["verdict"].to_pylist())
@@ -176,10 +176,13 @@ def _array(values: object, field: pa.Field) -> pa.Array:
     return values if isinstance(values, pa.Array) else pa.array(values, field.type)
 
 
-def _small_batches(responses: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _small_pieces(responses: Iterable[RowGroup | pa.RecordBatch]) -> Iterator[RowGroup | pa.RecordBatch]:
     """Cut batches to a size that keeps workers busy and memory bounded, and leave behind columns that are not read."""
-    for batch in responses:
-        narrow = batch.select([name for name in READ_COLUMNS if name in batch.schema.names])
+    for each in finely(responses, BATCH_ROWS):
+        if isinstance(each, RowGroup):
+            yield each
+            continue
+        narrow = each.select([name for name in READ_COLUMNS if name in each.schema.names])
         start = 0
         while start < narrow.num_rows:
             rows = min(BATCH_ROWS, narrow.num_rows - start)

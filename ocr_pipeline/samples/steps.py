@@ -21,7 +21,7 @@ from ocr_pipeline.samples.selection import (
     SelectionConfig,
     select,
 )
-from ocr_pipeline.samples.step import SampleConfig, separate
+from ocr_pipeline.samples.step import READ_COLUMNS, SampleConfig, separate
 from ocr_pipeline.steps import Job, Read, Service, Step
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES, SFT_DATASET, Table
 
@@ -36,7 +36,7 @@ REDISTRIBUTABLE: Final[Service[AbstractSet[str]]] = Service(
 
 def _separate(job: Job) -> StageCounts:
     return separate(
-        job.read(RESPONSES).batches(),
+        job.read(RESPONSES).pieces(READ_COLUMNS),
         config=job.options(SampleConfig),
         engine=job.use(ENGINE),
         writer=job.writer(SAMPLES),

@@ -16,9 +16,10 @@ from ocr_pipeline.store.buckets import Bucketed, Buckets
 from ocr_pipeline.store.files import encoding_of, open_csv, open_files
 from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint, sha256_of
 from ocr_pipeline.store.objects import Objects, below, open_root, whoever
+from ocr_pipeline.store.pieces import RowGroup, finely
 from ocr_pipeline.store.ranges import among
 from ocr_pipeline.store.root import Store, open_table
-from ocr_pipeline.store.rows import conform
+from ocr_pipeline.store.rows import RowStream, conform
 from ocr_pipeline.store.writing import FileWriter, PartitionWriter, TableWriter, file_writers
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "Manifest",
     "Objects",
     "PartitionWriter",
+    "RowGroup",
+    "RowStream",
     "Store",
     "TableWriter",
     "among",
@@ -38,6 +41,7 @@ __all__ = [
     "conform",
     "encoding_of",
     "file_writers",
+    "finely",
     "fingerprint",
     "open_csv",
     "open_files",

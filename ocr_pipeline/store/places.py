@@ -211,8 +211,8 @@ def _replace_folder(new: Path, target: Path) -> None:
     new.rename(target)
 
 
-def held_files(folder: Path) -> list[pa.NativeFile]:
-    """Open every part file of one version: a partition that is replaced during a scan is still read as it was.
+def held_files(folder: Path) -> list[tuple[str, pa.NativeFile]]:
+    """Open every part file of one version, each with its name: a partition that is replaced during a scan is still read as it was.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def held_files(folder: Path) -> list[pa.NativeFile]:
         held = Path(f"/dev/fd/{handle}")  # this very folder, even when another one takes over its name
         try:
             manifest = Manifest.from_json((held / MANIFEST).read_text(encoding="utf-8"), str(folder / MANIFEST))
-            return [pa.OSFile(str(held / file.name)) for file in manifest.files]
+            return [(file.name, pa.OSFile(str(held / file.name))) for file in manifest.files]
         except FileNotFoundError as error:
             if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
                 message = f"partition `{folder}` is damaged: {error}; remove it and build it again"

@@ -23,6 +23,7 @@ from ocr_pipeline.store.atomic import atomic_write
 from ocr_pipeline.store.files import parquet_format
 from ocr_pipeline.store.manifest import MANIFEST, InputRef, Manifest, fingerprint, sha256_of
 from ocr_pipeline.store.objects import Objects, Stored, open_root, reaching, whoever
+from ocr_pipeline.store.pieces import PartPlace, RowGroup, Version, guarantee_of, reading
 from ocr_pipeline.store.places import REPLACED, LocalPlace, ObjectPlace, Place, held_files, named_files
 from ocr_pipeline.store.writing import PartitionWriter
 from ocr_pipeline.tables import Table, table_named
@@ -128,6 +129,13 @@ class Store:
         InputError
             When no partition matches; says which exist.
         """
+        import pyarrow.dataset as ds
+
+        fragments = [fragment for _, _, fragment in self._listed(table, partition)]
+        return ds.FileSystemDataset(fragments, _schema_read(table), parquet_format(), self._filesystem)
+
+    def _listed(self, table: Table, partition: Partition) -> list[tuple[dict[str, str], PartPlace, ds.Fragment]]:
+        """Return every part file of the partitions that match: keys, place, and the file itself, held open where it is local."""
         unknown = set(partition) - set(table.partition_by)
         if unknown:
             message = (
@@ -143,12 +151,7 @@ class Store:
                 f"no partition {table.name}/{wanted} under `{self.root}`; materialize it first (existing: {existing})"
             )
             raise MissingInputError(message)
-        extra = [key for key in table.partition_by if key not in table.schema.names]
-        schema = pa.schema([*table.schema, *(pa.field(key, pa.string()) for key in extra)])
-        fragments = [fragment for keys in matching for fragment in self._fragments(table, keys, extra)]
-        import pyarrow.dataset as ds
-
-        return ds.FileSystemDataset(fragments, schema, parquet_format(), self._filesystem)
+        return [(keys, *part) for keys in matching for part in self._parts(table, keys)]
 
     def batches(
         self,
@@ -179,13 +182,15 @@ class Store:
         opened = self.open(table, **partition)
         wanted = list(opened.schema.names if columns is None else columns)
 
+        name = "/".join([table.name, *partition.values()])
+
         def row_groups() -> Iterator[ds.Fragment]:
-            with self._reading(table, partition):
+            with reading(self.root, name):
                 for fragment in opened.get_fragments(where):
                     yield from fragment.split_by_row_group(where, schema=opened.schema)
 
         def read(group: ds.Fragment) -> pa.Table:
-            with self._reading(table, partition):
+            with reading(self.root, name):
                 return group.to_table(opened.schema, columns=wanted, filter=where, use_threads=False)
 
         groups = row_groups()
@@ -196,31 +201,38 @@ class Store:
                 ahead.extend(pool.submit(read, group) for group in itertools.islice(groups, 1))
                 yield from rows.to_batches()
 
-    @contextmanager
-    def _reading(self, table: Table, partition: Mapping[str, str]) -> Iterator[None]:
-        """Turn what a storage, or a damaged file, says into one line."""
-        try:
-            with reaching(self.root):
-                yield
-        except pa.ArrowInvalid as error:
-            name = "/".join([table.name, *partition.values()])
-            message = (
-                f"a part of {name} under `{self.root}` is no Parquet file: {error}; materialize the partition again"
-            )
-            raise StoreError(message) from error
+    def pieces(self, table: Table, columns: Sequence[str] | None = None, **partition: str) -> Iterator[RowGroup]:
+        """Yield the row groups of the partitions that match, in their order, without reading a row.
 
-    def _fragments(self, table: Table, keys: dict[str, str], extra: Sequence[str]) -> Iterator[ds.Fragment]:
-        guarantee = pc.scalar(True)  # noqa: FBT003 - an Arrow literal
-        for key in extra:
-            guarantee = guarantee & (pc.field(key) == keys[key])
-        make = parquet_format().make_fragment
+        A piece can be read by any process that reaches the root, as the partition was when this was called, as long as the
+        iterator lives.
+
+        Raises
+        ------
+        InputError
+            When no partition matches; says which exist.
+        """
+        schema = _schema_read(table)
+        wanted = tuple(schema.names if columns is None else columns)
+        name = "/".join([table.name, *partition.values()])
+        for keys, place, fragment in self._listed(table, partition):
+            with reading(self.root, name):
+                groups = fragment.row_groups
+            for group in groups:
+                yield RowGroup(name, place, group.id, group.num_rows, schema, _unwritten(table, keys), wanted)
+
+    def _parts(self, table: Table, keys: dict[str, str]) -> Iterator[tuple[PartPlace, ds.Fragment]]:
+        make, guarantee = parquet_format().make_fragment, guarantee_of(_unwritten(table, keys))
+        folder = self.path(table, **keys)
         if self.local_root is not None:
-            for file in held_files(Path(self.path(table, **keys))):
-                yield make(file, partition_expression=guarantee)
+            for name, file in held_files(Path(folder)):
+                place = PartPlace(self.root, f"{folder}/{name}", Version.of(file))
+                yield place, make(file, partition_expression=guarantee)
             return
         manifest = self.manifest(table, **keys)
         for part in manifest.files if manifest else ():
-            yield make(f"{self.path(table, **keys)}/{part.name}", self._filesystem, partition_expression=guarantee)
+            place = PartPlace(self.root, f"{folder}/{part.name}", None)
+            yield place, make(place.path, self._filesystem, partition_expression=guarantee)
 
     def reference(self, table: Table, slice_of: str | None = None, **partition: str) -> InputRef:
         """Return a reference to a partition for the manifest of what is built from it.
@@ -374,6 +386,17 @@ class Store:
             return self.local_root / "_locks"
         # Object storage has no locks; this keeps out the writers of this machine, the conditional put those of others.
         return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "ocr_pipeline" / sha256_of(self.root)[:16]  # noqa: S108
+
+
+def _unwritten(table: Table, keys: Partition) -> dict[str, str]:
+    """Return the keys that stand in the folder's name alone."""
+    return {key: value for key, value in keys.items() if key not in table.schema.names}
+
+
+def _schema_read(table: Table) -> pa.Schema:
+    """Return what a reader sees: the table's columns, and the partition keys that are not among them."""
+    extra = [key for key in table.partition_by if key not in table.schema.names]
+    return pa.schema([*table.schema, *(pa.field(key, pa.string()) for key in extra)])
 
 
 def _grace_s() -> float:

@@ -1,13 +1,15 @@
-"""Rows in the columns of a table: ordered, cast, what may be absent filled with null."""
+"""Rows in the columns of a table: ordered, cast, what may be absent filled with null; and a stream to take rows from."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.tables import Table
 
-__all__ = ["conform"]
+__all__ = ["RowStream", "conform"]
 
 
 def conform(rows: pa.RecordBatch | pa.Table, table: Table, *, source: str = "input") -> pa.Table:
@@ -40,3 +42,22 @@ def _conform_column(rows: pa.Table, column: pa.Field, table: Table, source: str)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         message = f"{source}: column `{column.name}` is {values.type}, {table.name} needs {column.type}: {error}"
         raise InputError(message) from error
+
+
+class RowStream:
+    """A stream of batches from which any number of rows can be taken."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> None:
+        self._batches = (batch.select(list(columns)) for batch in batches if batch.num_rows)
+        self._batch = next(self._batches, None)
+
+    def available(self) -> int:
+        """Return how many rows can be taken at once; 0 at the end."""
+        return 0 if self._batch is None else int(self._batch.num_rows)
+
+    def take(self, rows: int) -> pa.RecordBatch:
+        """Take at most as many rows as are available."""
+        assert self._batch is not None  # noqa: S101 - for the type checker: there are rows available
+        taken, rest = self._batch.slice(0, rows), self._batch.slice(rows)
+        self._batch = rest if rest.num_rows else next(self._batches, None)
+        return taken

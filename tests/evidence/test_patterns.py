@@ -5,6 +5,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from ocr_pipeline.answers import without_fences
 from ocr_pipeline.engine import LocalEngine
-from ocr_pipeline.evidence import Pattern, count_patterns, entropy_bits, find_patterns
+from ocr_pipeline.errors import InputError
+from ocr_pipeline.evidence import Pattern, count_patterns, entropy_bits, find_patterns, patterns
 from ocr_pipeline.evidence.patterns import KEPT, LABELLED, SENTENCE_END, WORD, label_sentence
+from ocr_pipeline.store import Store
 from ocr_pipeline.tables import REASONING_PATTERNS, RESPONSES, SAMPLES
 from tests.evidence import root as fixture
 
@@ -208,12 +211,8 @@ def test_rows_fit_the_table() -> None:
 
 
 def test_a_reasoning_is_not_read_twice() -> None:
-    """What an earlier result says of the same text is taken over; another text is read."""
-    earlier = {
-        "reasoning_sha256": hashlib.sha256(fixture.REASONING.encode()).hexdigest(),
-        "counts": [("verification", 7)],
-    }
-    known = fixture.rows_of(REASONING_PATTERNS, [earlier]).select(KEPT)
+    """What an earlier result says of the same text of a sample is taken over; another text is read."""
+    known = _remembered("a", "b")
     responses = [
         {"request_id": "a", "text": fixture.TEXT},
         {"request_id": "b", "text": fixture.TEXT.replace("We need to", "We want to")},
@@ -221,6 +220,56 @@ def test_a_reasoning_is_not_read_twice() -> None:
     _, rows = find([fixture.sample("a"), fixture.sample("b")], responses, earlier=known.to_batches())
     assert (rows[0]["counts"], rows[0]["n_segments"], rows[0]["entropy_bits"]) == ([("verification", 7)], 7, 0.0)
     assert ("verification", 7) not in rows[1]["counts"]
+
+
+def _remembered(*sample_ids: str) -> pa.Table:
+    sha256 = hashlib.sha256(fixture.REASONING.encode()).hexdigest()
+    earlier = [{"sample_id": name, "reasoning_sha256": sha256, "counts": [("verification", 7)]} for name in sample_ids]
+    return fixture.rows_of(REASONING_PATTERNS, earlier).select(KEPT)
+
+
+def test_an_earlier_result_is_found_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New samples came in between and others went, while a few are held at a time; one far from its place is read again."""
+    monkeypatch.setattr(patterns, "REMEMBERED_ROWS", 4)
+    names = [*"abcdefgh"]
+    responses = [{"request_id": name, "text": fixture.TEXT} for name in names]
+    earlier = _remembered("gone", "a", "lost", "c", "b", *"efgh").to_batches(max_chunksize=2)
+    _, rows = find([fixture.sample(name) for name in names], responses, earlier=earlier)
+    assert [row["sample_id"] for row in rows if ("verification", 7) in row["counts"]] == [*"abcefgh"]
+    backwards = _remembered(*reversed(names)).to_batches(max_chunksize=2)
+    _, rows = find([fixture.sample(name) for name in names], responses, earlier=backwards)
+    assert len(rows) == len(names)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_row_groups_give_what_batches_give(tmp_path: Path, workers: int) -> None:
+    """Responses that nobody has read, in a data root, with samples that have no reasoning in between."""
+    names = [f"{number:03}" for number in range(600)]
+    samples = [
+        fixture.sample(name, **({} if number % 3 else {"reasoning_span": None})) for number, name in enumerate(names)
+    ]
+    responses = [{"request_id": name, "text": fixture.TEXT} for name in names]
+    store, keys = Store(tmp_path), {"dataset": "taco", "language": "python"}
+    with store.writer(RESPONSES, keys, config={}, code_version="1") as target:
+        target.write(fixture.rows_of(RESPONSES, responses))
+    writer, narrow = Collector(), fixture.rows_of(SAMPLES, samples).to_batches(max_chunksize=70)
+    pieces = store.pieces(RESPONSES, ["request_id", "text"], **keys)
+    counts = find_patterns(narrow, pieces, engine=LocalEngine(workers), writer=writer)
+    assert (counts, writer.rows()) == find(samples, responses)
+
+
+def test_samples_of_another_build_are_refused(tmp_path: Path) -> None:
+    """Row groups are taken in step, so ids that differ are an error and not a wrong row."""
+    store, keys = Store(tmp_path), {"dataset": "taco", "language": "python"}
+    with store.writer(RESPONSES, keys, config={}, code_version="1") as target:
+        target.write(fixture.rows_of(RESPONSES, [{"request_id": "b", "text": fixture.TEXT}]))
+    with pytest.raises(InputError, match="materialize samples of this partition again"):
+        find_patterns(
+            fixture.rows_of(SAMPLES, [fixture.sample("a")]).to_batches(),
+            store.pieces(RESPONSES, ["request_id", "text"], **keys),
+            engine=LocalEngine(),
+            writer=Collector(),
+        )
 
 
 def test_rows_are_the_same_with_and_without_an_earlier_result() -> None:
