@@ -152,9 +152,10 @@ def _materialize(
     def look(partition: Partition, built: list[Built]) -> Mapping[str, Any]:
         for line in step.inspects(job(partition), built[0].manifest.stage_counts) if step.inspects else ():
             context.log.info(line)
-        if step.shows is None or built[0].reused:
+        if built[0].reused:
             return {}
-        return {name: dg.MetadataValue.md(shown_table(rows)) for name, rows in step.shows(job(partition)).items()}
+        shown = step.shows(job(partition)) if step.shows else {}
+        return services.facts | {name: dg.MetadataValue.md(shown_table(rows)) for name, rows in shown.items()}
 
     with Services(options, folder, dg.get_dagster_logger(step.name).info) as services:
         yield from materialize(context, store, lambda partition: build_of(step, job(partition)), look)

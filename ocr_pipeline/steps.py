@@ -348,6 +348,8 @@ class Services:
         self._given = given
         self.folder = folder
         self.log = log
+        self.facts: dict[str, str | int] = {}
+        """What a service says of itself, such as where its page is: for the metadata of what it helped to make."""
         self._stack = ExitStack()
         self._open: dict[str, Any] = {}
 
@@ -362,6 +364,11 @@ class Services:
     def options(self, model: type[O]) -> O:
         """Return the options of a model."""
         return cast("O", self._given(model))
+
+    def note(self, name: str, value: str | int) -> None:
+        """Keep a fact about a service; numbers of one name are added."""
+        known = self.facts.get(name)
+        self.facts[name] = known + value if isinstance(known, int) and isinstance(value, int) else value
 
     def enter(self, context: AbstractContextManager[T]) -> T:
         """Open something that a service is made of, until the services close."""

@@ -38,6 +38,8 @@ class RayEngine:
     address: str
     num_cpus: float = 1.0
     """CPUs that one batch occupies."""
+    note: Callable[[str, str | int], None] = lambda _, __: None
+    """Takes facts: where the cluster's page is, and how many tasks it was given."""
 
     def map(self, function: BatchFunction, rows: Iterable[pa.RecordBatch | Piece]) -> Iterator[pa.RecordBatch]:
         """Yield ``function(batch)`` for each batch or piece, in order; a piece is read on the node that works on it.
@@ -69,6 +71,7 @@ class RayEngine:
             waiting: dict[Any, Task] = {}
             for task in tasks:
                 waiting[call.remote(shared, task)] = task
+                self.note("ray_tasks", 1)
                 while self._is_full(ray, waiting.values()):
                     yield _next_done(ray, waiting)
             while waiting:
@@ -106,13 +109,16 @@ class RayEngine:
             return
         try:
             _probe(self.address)
-            ray.init(address=self.address, log_to_driver=False, logging_level="error")
+            context = ray.init(address=self.address, log_to_driver=False, logging_level="error")
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             message = (
                 f"no Ray cluster at `{self.address}`: {error}; start one, and set RAY_AUTH_MODE as its head has it"
             )
             raise PipelineError(message) from error
         try:
+            self.note("ray_address", self.address)
+            if context.dashboard_url:
+                self.note("ray_dashboard", f"http://{context.dashboard_url}")
             yield
         finally:
             ray.shutdown()
@@ -129,6 +135,7 @@ class RayEngine:
         waiting: deque[Any] = deque()
         for each in rows:
             waiting.append(task.remote(shared, packed(each)))
+            self.note("ray_tasks", 1)
             while len(waiting) >= self._room(ray):
                 yield from_ipc(ray.get(waiting.popleft()))
         while waiting:

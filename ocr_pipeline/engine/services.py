@@ -37,7 +37,7 @@ class EngineOptions(Cluster):
 @contextmanager
 def open_cluster(services: Services) -> Iterator[Engine | None]:
     """Give the Ray cluster, where there is one: steps that count their own local processes use nothing else."""
-    yield _cluster(services.options(Cluster))
+    yield _cluster(services.options(Cluster), services)
 
 
 @contextmanager
@@ -45,15 +45,15 @@ def open_engine(services: Services) -> Iterator[Engine]:
     """Give the cluster, or local processes."""
     options = services.options(EngineOptions)
     workers = usable_cores() if options.workers is None else options.workers
-    yield _cluster(options) or LocalEngine(workers)
+    yield _cluster(options, services) or LocalEngine(workers)
 
 
-def _cluster(options: Cluster) -> Engine | None:
+def _cluster(options: Cluster, services: Services) -> Engine | None:
     if not options.ray_address:
         return None
     from ocr_pipeline.engine.ray import RayEngine
 
-    return RayEngine(options.ray_address)
+    return RayEngine(options.ray_address, note=services.note)
 
 
 CLUSTER: Final[Service[Engine | None]] = Service("cluster", (Cluster,), "ocr_pipeline.engine.services:open_cluster")

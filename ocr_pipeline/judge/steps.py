@@ -37,6 +37,7 @@ POOL: Final = "sandbox"
 PROBLEMS_READ: Final = Read(CLEAN_PROBLEMS, ("problem_id",))
 TRUST_COLUMNS: Final = ("problem_id", "test_id", "flag")
 QUALITY_COLUMNS: Final = ("problem_id", "policy", "tpr", "tnr", "band")
+SAMPLES_READ: Final = Read(SAMPLES, ("sample_id", "problem_id", "language", "code"))
 TESTS_READ: Final = Read(TESTS, ("problem_id", "test_id", "input", "expected"))
 SOLUTIONS_READ: Final = Read(SOLUTIONS, ("problem_id", "solution_id", "language", "code", "is_correct"))
 LINES: Final = (".jsonl", ".ndjson", ".json")
@@ -91,7 +92,7 @@ def _judge(job: Job) -> StageCounts:
         return judge_samples(
             job.read(CLEAN_PROBLEMS).batches(),
             chosen_tests(policy, tests, generated.of, flags),
-            job.read(SAMPLES).batches(),
+            job.read(SAMPLES).batches(SAMPLES_READ.needed),
             config=job.options(JudgeConfig),
             writer=job.writer(EXECUTIONS),
             trust=trust.batches() if trust.exist else (),
@@ -125,7 +126,7 @@ JUDGE: Final = Step(
     group=GROUP,
     version=f"{judge.VERSION}.1",  # rows have further columns; verdicts that are kept stay as they are
     reads=(
-        Read(SAMPLES, ("sample_id", "problem_id", "language", "code")),
+        SAMPLES_READ,
         PROBLEMS_READ,
         replace(TESTS_READ, through=TEST_TRUST),
         Read(TEST_TRUST, is_optional=True),

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, Self
 
 import numpy as np
@@ -40,6 +41,7 @@ ID_DIGITS: Final = 32  # as many as the released data set's ids have
 UNMEASURED: Final = "unmeasured"
 BANDS: Final = ("strong", "fair", "weak", UNMEASURED)
 MOST_ROWS: Final = 256
+REMEMBERED_PROBLEMS: Final = 64
 SAMPLE_COLUMNS: Final = (
     "sample_id",
     "problem_id",
@@ -330,12 +332,13 @@ class _Problems:
         self._table = pa.Table.from_batches(narrow).combine_chunks() if narrow else None
         ids = self._table["problem_id"].to_pylist() if self._table is not None else []
         self._row_of = {problem_id: row for row, problem_id in enumerate(ids)}
+        self.columns = lru_cache(REMEMBERED_PROBLEMS)(self._columns)  # samples of one problem follow each other
+        """Return the cells that every sample of one problem shares."""
 
     def __contains__(self, problem_id: str) -> bool:
         return problem_id in self._row_of
 
-    def columns(self, problem_id: str) -> dict[str, str]:
-        """Return the cells that every sample of one problem shares."""
+    def _columns(self, problem_id: str) -> Mapping[str, str]:
         assert self._table is not None  # noqa: S101 - for the type checker: a known problem is in a table
         problem = self._table.slice(self._row_of[problem_id], 1).to_pylist()[0]
         may_copy = self._policy is TextPolicy.FULL or problem["dataset"] in self._redistributable

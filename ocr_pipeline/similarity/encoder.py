@@ -12,8 +12,9 @@ Batching moves the last bits of a vector. What has to be equal everywhere is sco
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
@@ -22,8 +23,10 @@ from urllib.request import urlopen
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from ocr_pipeline.console import progress
+from ocr_pipeline.engine import Engine
 from ocr_pipeline.errors import ModelError
 from ocr_pipeline.similarity.cache import CachedEncoder
 
@@ -40,6 +43,7 @@ POLICY: Final = "windows-1"  # part of a model's name: another policy gives othe
 MOST_CHARACTERS: Final = 65_536  # no real statement is as long; bounds the work that one row can cause
 TOKENS_PER_BATCH: Final = 4_096  # measured fastest of 1,024 to 16,384: activations stay in the cache
 HUB_TIMEOUT_S: Final = 20.0
+TEXTS_PER_TASK: Final = 256
 TEXTS_PER_CHUNK: Final = 1_024  # bounds the memory of token lists and the loss when a run is killed
 
 
@@ -62,7 +66,7 @@ class PreciseEncoder(Encoder, Protocol):
         """Return one unit row per text, float64; several times slower than :meth:`Encoder.encode`."""
 
 
-def load_encoder(model: str | None = None, *, cache: Path | None = None) -> Encoder:
+def load_encoder(model: str | None = None, *, cache: Path | None = None, engine: Engine | None = None) -> Encoder:
     """Load a sentence-transformers model for the CPU.
 
     Parameters
@@ -71,19 +75,25 @@ def load_encoder(model: str | None = None, *, cache: Path | None = None) -> Enco
         A hub id or a folder; ``None`` is the embedded all-MiniLM-L6-v2, whose weights are verified.
     cache
         A folder that keeps vectors by content and model, so that only new texts are encoded.
+    engine
+        Where texts are encoded, if not in this process: every worker must find the model, too.
 
     Raises
     ------
     ModelError
         When the model cannot be loaded, or the embedded weights are not the official ones.
     """
+    loaded = _transformer(model)
+    encoder = loaded if engine is None else SpreadEncoder(loaded, model, engine)
+    return encoder if cache is None else CachedEncoder(encoder, cache)
+
+
+def _transformer(model: str | None) -> TransformerEncoder:
     if model is None or model == DEFAULT_MODEL:
         folder = _embedded_folder()
-        encoder = TransformerEncoder(_load(str(folder)), f"{DEFAULT_MODEL}@{DEFAULT_WEIGHTS_SHA256[:12]}+{POLICY}")
-    else:
-        loaded = _load(model)
-        encoder = TransformerEncoder(loaded, f"{model}@{_parameters_sha256(loaded)[:12]}+{POLICY}")
-    return encoder if cache is None else CachedEncoder(encoder, cache)
+        return TransformerEncoder(_load(str(folder)), f"{DEFAULT_MODEL}@{DEFAULT_WEIGHTS_SHA256[:12]}+{POLICY}")
+    loaded = _load(model)
+    return TransformerEncoder(loaded, f"{model}@{_parameters_sha256(loaded)[:12]}+{POLICY}")
 
 
 def _embedded_folder() -> Path:
@@ -157,6 +167,60 @@ class _Window:
 
     text: int
     ids: list[int]
+
+
+class SpreadEncoder:
+    """An encoder whose texts travel to the workers of an engine; each worker loads the model once.
+
+    Parameters
+    ----------
+    encoder
+        The same model in this process: it gives the name, and what is needed before any text is sent.
+    model
+        As in :func:`load_encoder`.
+    engine
+        Where texts are encoded.
+    """
+
+    def __init__(self, encoder: TransformerEncoder, model: str | None, engine: Engine) -> None:
+        self.name, self.dimension = encoder.name, encoder.dimension
+        self._model = model
+        self._engine = engine
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit row per text, float32."""
+        return self._spread(texts, _encode_here).astype(np.float32)
+
+    def encode_precisely(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return one unit row per text, float64."""
+        return self._spread(texts, _encode_here_precisely)
+
+    def _spread(self, texts: Sequence[str], encode: Callable[..., pa.RecordBatch]) -> npt.NDArray[np.float64]:
+        batches = (
+            pa.RecordBatch.from_pydict({"text": pa.array(texts[start : start + TEXTS_PER_TASK], pa.large_string())})
+            for start in range(0, len(texts), TEXTS_PER_TASK)
+        )
+        found = self._engine.map(functools.partial(encode, model=self._model), batches)
+        rows = [batch["vector"].flatten().to_numpy().reshape(-1, self.dimension) for batch in found]
+        return np.concatenate([np.zeros((0, self.dimension)), *rows])
+
+
+def _encode_here(texts: pa.RecordBatch, model: str | None) -> pa.RecordBatch:
+    return _as_rows(_loaded(model).encode(texts["text"].to_pylist()))
+
+
+def _encode_here_precisely(texts: pa.RecordBatch, model: str | None) -> pa.RecordBatch:
+    return _as_rows(_loaded(model).encode_precisely(texts["text"].to_pylist()))
+
+
+@functools.cache
+def _loaded(model: str | None) -> TransformerEncoder:
+    return _transformer(model)
+
+
+def _as_rows(vectors: npt.NDArray[Any]) -> pa.RecordBatch:
+    values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    return pa.RecordBatch.from_arrays([values], ["vector"])
 
 
 class TransformerEncoder:

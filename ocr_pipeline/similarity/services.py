@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from pydantic import model_validator
 
 from ocr_pipeline.asking import Pace
+from ocr_pipeline.engine.services import CLUSTER, Cluster
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity.encoder import Encoder, load_encoder
 from ocr_pipeline.similarity.opinions import PairOpinions, opinion_config
@@ -55,8 +56,9 @@ class OpinionOptions(Options):
 
 @contextmanager
 def open_encoder(services: Services) -> Iterator[Encoder]:
-    """Load the model; vectors are cached by content and model where a folder is given."""
-    yield load_encoder(services.options(EncoderOptions).embedding_model, cache=services.folder(EMBEDDINGS))
+    """Load the model, or let a cluster load it; vectors are cached by content and model where a folder is given."""
+    model = services.options(EncoderOptions).embedding_model
+    yield load_encoder(model, cache=services.folder(EMBEDDINGS), engine=services[CLUSTER])
 
 
 def reviews_of(rows: Rows) -> Reviews:
@@ -65,7 +67,7 @@ def reviews_of(rows: Rows) -> Reviews:
 
 
 ENCODER: Final[Service[Encoder]] = Service(
-    "encoder", (EncoderOptions,), "ocr_pipeline.similarity.services:open_encoder", (EMBEDDINGS,)
+    "encoder", (EncoderOptions, Cluster), "ocr_pipeline.similarity.services:open_encoder", (EMBEDDINGS,)
 )
 OPINIONS: Final[Service[PairOpinions | None]] = Service(
     "opinions", (OpinionOptions, Pace), "ocr_pipeline.teacher.services:open_opinions", (LEDGER,)

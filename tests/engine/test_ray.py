@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,11 @@ import pytest
 
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.errors import PipelineError
-from tests.samples.rows import ALL_SHAPES, responses, separated
+from ocr_pipeline.samples.step import READ_COLUMNS
+from ocr_pipeline.steps import Services
+from ocr_pipeline.store import RowGroup, Store
+from ocr_pipeline.tables import RESPONSES
+from tests.samples.rows import ALL_SHAPES, responses, rows, separated
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray"),
@@ -38,6 +43,19 @@ def batches(kill: list[int]) -> Iterator[pa.RecordBatch]:
         yield responses(texts, request_id=names)
 
 
+def pieces(root: Path, kill: list[int]) -> Iterator[RowGroup]:
+    """Write the same rows into a data root and yield its row groups; kill as above."""
+    store, keys = Store(root), {"dataset": "taco", "language": "python"}
+    table = replace(RESPONSES, row_group_rows=len(ALL_SHAPES))
+    with store.writer(table, keys, config={}, code_version="1") as writer:
+        for batch in batches([]):
+            writer.write(rows(RESPONSES, batch.to_pylist()))
+    for number, piece in enumerate(store.pieces(table, READ_COLUMNS, **keys)):
+        for process in kill if number == KILL_AT else ():
+            os.kill(process, signal.SIGKILL)
+        yield piece
+
+
 @pytest.fixture
 def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the loopback nobody else is there, so no token is needed."""
@@ -47,7 +65,10 @@ def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_token")
 def test_same_bytes_when_a_node_dies(tmp_path: Path) -> None:
-    """Two nodes on the loopback, one killed in the middle: the file is the one that one process writes."""
+    """Two nodes on the loopback, one killed in the middle: the file is the one that one process writes.
+
+    Rows travel, or references to the row groups of a data root that every node reads.
+    """
     from ray.cluster_utils import Cluster
 
     from ocr_pipeline.engine.ray import RayEngine
@@ -60,12 +81,17 @@ def test_same_bytes_when_a_node_dies(tmp_path: Path) -> None:
         node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
         victims = [process.pid for kind in node.live_processes() for process in kind[1:]]
         local, _ = separated(tmp_path / "local.parquet", batches([]), engine=LocalEngine())
-        over_ray, _ = separated(tmp_path / "ray.parquet", batches(victims), engine=RayEngine(cluster.address))
+        services = Services(lambda model: model(), lambda _: None, print)
+        engine = RayEngine(cluster.address, note=services.note)
+        by_batch, _ = separated(tmp_path / "batches.parquet", batches([]), engine=engine)
+        by_reference, _ = separated(tmp_path / "pieces.parquet", pieces(tmp_path / "root", victims), engine=engine)
     finally:
         for node in cluster.list_all_nodes():
             node.kill_all_processes(check_alive=False, allow_graceful=False)
-    assert over_ray == local
-    assert (tmp_path / "ray.parquet").read_bytes() == (tmp_path / "local.parquet").read_bytes()
+    assert local == by_batch == by_reference
+    for name in ("batches", "pieces"):
+        assert (tmp_path / f"{name}.parquet").read_bytes() == (tmp_path / "local.parquet").read_bytes()
+    assert services.facts == {"ray_address": cluster.address, "ray_tasks": 2 * BATCHES}
 
 
 @pytest.mark.usefixtures("no_token")

@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.errors import ModelError
 from ocr_pipeline.similarity import Encoder, load_encoder
 from ocr_pipeline.similarity import encoder as encoder_module
 from ocr_pipeline.similarity.cache import CachedEncoder
+from ocr_pipeline.similarity.encoder import PreciseEncoder
 from tests.similarity.stub import WordEncoder
 
 
@@ -41,6 +43,19 @@ def test_batching_moves_only_the_last_bits(default: Encoder) -> None:
     together = default.encode(texts)
     alone = np.concatenate([default.encode([text]) for text in texts])
     assert np.abs(together @ together.T - alone @ alone.T).max() < 5e-7
+
+
+def test_an_engine_gives_the_vectors_of_this_process(default: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the texts, in both precisions, and none for none."""
+    monkeypatch.setattr(encoder_module, "TEXTS_PER_TASK", 2)
+    spread = load_encoder(engine=LocalEngine())
+    texts = [f"Print the sum of {number} numbers." for number in range(5)]
+    assert spread.name == default.name
+    assert isinstance(spread, PreciseEncoder)
+    assert isinstance(default, PreciseEncoder)
+    assert np.abs(spread.encode(texts) - default.encode(texts)).max() < 1e-6
+    assert np.abs(spread.encode_precisely(texts) - default.encode_precisely(texts)).max() < 1e-12
+    assert spread.encode([]).shape == default.encode([]).shape
 
 
 def test_weights_that_are_not_the_official_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
