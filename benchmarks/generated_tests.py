@@ -7,8 +7,10 @@ the organisers' input validators. Only the examples and right submissions are us
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
+import resource
 import sys
 import time
 from collections import Counter
@@ -33,21 +35,42 @@ from ocr_pipeline.quality.rates import Rate
 VALID: Final = 42
 """Exit status of a validator that accepts, by the format of problem packages."""
 MUTATIONS_PER_INPUT: Final = 6
+TIMES_THE_SLOWEST: Final = 5.0
+"""By the format of problem packages, where one names no other factor."""
+SLOW: Final = "time_limit_exceeded"
 Row = dict[str, Any]
 
 
 def packages(folder: Path) -> Iterator[tuple[Row, list[Row], list[Row]]]:
-    """Yield each problem with its tests and submissions."""
+    """Yield each problem with its tests and submissions, of either form in which packages are packed."""
     problems, tests, submissions = (
         pq.read_table(folder / f"{name}.parquet").to_pylist() for name in ("problems", "tests", "submissions")
     )
+    for row in (*problems, *tests, *submissions):
+        if "problem" in row:
+            row["problem_id"] = row.pop("problem")
     for problem in problems:
         name = problem["problem_id"]
+        flags = (problem.get("validator_flags") or "").split()
+        if flags:
+            problem |= {"checker": "float", "float_tolerance": float(flags[-1])}
         yield (
             problem,
-            [each for each in tests if each["problem_id"] == name],
-            [each for each in submissions if each["problem_id"] == name and each["language"] in {"python", "cpp"}],
+            [_test_row(each) for each in tests if each["problem_id"] == name],
+            [
+                {"sample_id": f"{name}/{each['expected']}/{each.get('name', '')}"} | each
+                for each in submissions
+                if each["problem_id"] == name and each["language"] in {"python", "cpp"}
+            ],
         )
+
+
+def _test_row(row: Row) -> Row:
+    """Return a test as the newer form has it."""
+    if "output" not in row:
+        return row
+    kind = "example" if row["kind"] == "sample" else "private"
+    return {"test_id": row["name"], "kind": kind, "input": row["input"], "expected": row["output"]}
 
 
 class Validators:
@@ -55,7 +78,7 @@ class Validators:
 
     def __init__(self, problem: Row, runner: Runner) -> None:
         """Take them from the problem's row."""
-        given = problem["input_validators"]
+        given = problem.get("input_validators") or []
         listed = json.loads(given) if isinstance(given, str) else given
         headers = {Path(each["name"]).name: each["code"] for each in listed if each["language"] == "cpp-header"}
         self._runner = runner
@@ -168,51 +191,139 @@ def measure_grammars(folder: Path) -> None:
     print(dict(total))
 
 
-def measure_tests(folder: Path) -> None:
+SETS: Final = ("examples", "all theirs", "examples and ours")
+
+
+def measure_tests(folder: Path, words: Sequence[str]) -> None:
     """Print TPR and TNR of the examples, of all the organisers' tests, and of examples with ours."""
-    few = {name: int(value) for name, _, value in (word.partition("=") for word in sys.argv[3:])}
-    config, judging = GeneratingConfig(**few), JudgeConfig(stop_at_first_failure=True)
-    total: Counter[tuple[str, str]] = Counter()
+    given = {name: value for name, _, value in (word.partition("=") for word in words)}
+    kept, only = given.pop("kept", None), set(filter(None, given.pop("only", "").split(",")))
+    config = GeneratingConfig(
+        python_time_factor=1.0, **{name: float(value) if "." in value else int(value) for name, value in given.items()}
+    )
+    lines = Path(kept).read_text().splitlines() if kept and Path(kept).exists() else []
+    done = {row["problem_id"]: row for row in map(json.loads, lines)}
+    measured = []
     gate = Gate()
     with Runner() as runner:
         for row, tests, submissions in packages(folder):
-            outcome, examples = _made(row, tests, submissions, config, runner, gate)
-            ours = [Test(f"g{place}", each.input, each.expected) for place, each in enumerate(outcome.tests)]
-            valid = Validators(row, runner).valid([each.input for each in ours])
-            total["ours", "valid"] += sum(each is True for each in valid)
-            total["ours", "checked"] += sum(each is not None for each in valid)
-            sets = {
-                "examples": examples,
-                "all theirs": [_test(each) for each in tests],
-                "examples and ours": [*examples, *ours],
-            }
-            told = []
-            for name, chosen in sets.items():
-                total[name, "tests"] += len(chosen)
-                total[name, "bytes"] += sum(len(each.input) + len(each.expected) for each in chosen)
-                for each in submissions:
-                    done = judge_candidate(
-                        runner, _spec(row), chosen, Candidate(each["language"], each["code"]), judging, gate
-                    )
-                    if done.verdict in {Verdict.NOT_RUN, Verdict.COMPILE_ERROR}:
-                        continue
-                    is_right = each["expected"] == "accepted"
-                    is_agreed = (done.verdict is Verdict.ACCEPTED) is is_right
-                    total[name, f"right {is_right}"] += 1
-                    total[name, f"agreed {is_right}"] += is_agreed
-                    told += (
-                        [] if is_agreed else [f"{name}: {each['sample_id']} {each['expected']} {done.verdict.value}"]
-                    )
+            name = row["problem_id"]
+            if only and name.rpartition("/")[2] not in only:
+                continue
+            if name not in done:
+                done[name] = measured_problem(row, tests, submissions, config, runner, gate)
+                if kept:
+                    with Path(kept).open("a") as file:
+                        file.write(json.dumps(done[name]) + "\n")
+            measured.append(done[name])
+            _print_problem(done[name])
+    _print_rates(measured)
+
+
+def measured_problem(
+    row: Row, tests: Sequence[Row], submissions: Sequence[Row], config: GeneratingConfig, runner: Runner, gate: Gate
+) -> Row:
+    """Make the tests of a problem, and judge every submission by each set of tests."""
+    limit, factor = _limits(row, tests, submissions, runner, gate)
+    row = row | {"time_limit_s": limit}
+    config = config.replaced(python_time_factor=factor)
+    start, own = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
+    outcome, examples = _made(row, tests, submissions, config, runner, gate)
+    wall, spent = time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF)
+    ours = [Test(f"g{place}", each.input, each.expected) for place, each in enumerate(outcome.tests)]
+    valid = Validators(row, runner).valid([each.input for each in ours])
+    sets = dict(zip(SETS, (examples, [_test(each) for each in tests], [*examples, *ours]), strict=True))
+    judging = JudgeConfig(stop_at_first_failure=True, python_time_factor=factor)
+    verdicts: Row = {}
+    for each in submissions:
+        said = verdicts[each["sample_id"]] = {"expected": each["expected"]}
+        for name, chosen in sets.items():
+            if said.get("examples", "accepted") == "accepted":  # who fails the examples fails what holds them
+                candidate = Candidate(each["language"], each["code"])
+                said[name] = judge_candidate(runner, _spec(row), chosen, candidate, judging, gate).verdict.value
+            else:
+                said[name] = said["examples"]
+    return {
+        "problem_id": row["problem_id"],
+        "left": outcome.left,
+        "time_limit_s": limit,
+        "funnel": dict(outcome.funnel),
+        "notes": dict(outcome.notes),
+        "verdicts": verdicts,
+        "sizes": {
+            name: [len(chosen), sum(len(each.input) + len(each.expected) for each in chosen)]
+            for name, chosen in sets.items()
+        },
+        "valid": sum(each is True for each in valid),
+        "checked": sum(each is not None for each in valid),
+        "invalid": [each.input[:300] for each, says in zip(ours, valid, strict=True) if says is False][:3],
+        "wall_s": wall,
+        "cpu_s": spent.ru_utime + spent.ru_stime - own.ru_utime - own.ru_stime,
+    }
+
+
+def _limits(
+    row: Row, tests: Sequence[Row], submissions: Sequence[Row], runner: Runner, gate: Gate
+) -> tuple[float, float]:
+    """Return the time limit of C++ by the rule of problem packages, and how much more Python has.
+
+    The rule: so many times the slowest accepted program, and at least one second; here in each language for itself.
+    """
+    times = row.get("time_multiplier") or TIMES_THE_SLOWEST
+    slowest: dict[str, float] = {}
+    for each in submissions:
+        if each["expected"] == "accepted":
+            candidate = Candidate(each["language"], each["code"])
+            done = judge_candidate(runner, _spec(row), [_test(one) for one in tests], candidate, JudgeConfig(), gate)
+            if done.verdict is Verdict.ACCEPTED:
+                taken = max(result.cpu_time_s or 0.0 for result in done.results)
+                slowest[each["language"]] = max(taken, slowest.get(each["language"], 0.0))
+    limits = {language: float(max(1, math.ceil(taken * times))) for language, taken in slowest.items()}
+    usual = JudgeConfig().python_time_factor
+    compiled = limits.get("cpp") or max(1.0, limits.get("python", usual) / usual)
+    return compiled, limits.get("python", usual * compiled) / compiled
+
+
+def _print_problem(done: Row) -> None:
+    print(
+        f"{done['problem_id']:40} {done['left'] or ''} limit {done['time_limit_s']:g} s, {done['wall_s']:.0f} s, "
+        f"valid {done['valid']}/{done['checked']}, {done['sizes']['examples and ours'][0]} tests {done['funnel']} {done['notes']}",
+        flush=True,
+    )
+    for text in done["invalid"]:
+        print(f"    not valid: {text!r}")
+    for sample, said in done["verdicts"].items():
+        other = [name for name in SETS if (said[name] == "accepted") is not (said["expected"] == "accepted")]
+        if other:
             print(
-                f"{row['problem_id']:40} {outcome.left or ''} {len(ours)} tests {dict(outcome.funnel)} {dict(outcome.notes)}",
-                flush=True,
+                f"    {sample} ({said['expected']}): not so by " + ", ".join(f"{name} ({said[name]})" for name in other)
             )
-            for line in told:
-                print(f"    {line}")
-    for name in ("examples", "all theirs", "examples and ours"):
-        tpr, tnr = (Rate(total[name, f"agreed {side}"], total[name, f"right {side}"]) for side in (True, False))
-        print(f"{name:20} TPR {tpr}  TNR {tnr}  tests {total[name, 'tests']}  bytes {total[name, 'bytes']}")
-    print(f"valid {Rate(total['ours', 'valid'], total['ours', 'checked'])}")
+
+
+def _print_rates(measured: Sequence[Row]) -> None:
+    for name in SETS:
+        told: dict[str, list[bool]] = {}
+        for said in (said for done in measured for said in done["verdicts"].values()):
+            if said[name] in {Verdict.NOT_RUN, Verdict.COMPILE_ERROR}:
+                continue
+            is_right = said["expected"] == "accepted"
+            agrees = (said[name] == Verdict.ACCEPTED) is is_right
+            told.setdefault("TPR" if is_right else "TNR", []).append(agrees)
+            if not is_right:
+                told.setdefault("slow" if said["expected"] == SLOW else "wrong", []).append(agrees)
+        sizes = [done["sizes"][name] for done in measured]
+        rates = "  ".join(f"{which} {Rate(sum(said), len(said))}" for which, said in told.items())
+        print(f"{name:20} {rates}")
+        print(
+            f"{'':20} {sum(count for count, _ in sizes) / len(sizes):.1f} tests and "
+            f"{sum(size for _, size in sizes) / len(sizes) / 1000:.1f} kB per problem"
+        )
+    print(f"valid {Rate(sum(done['valid'] for done in measured), sum(done['checked'] for done in measured))}")
+    runs = sum(done["notes"].get("runs", 0) for done in measured)
+    wall, cpu = (sum(done[name] for done in measured) for name in ("wall_s", "cpu_s"))
+    print(
+        f"{len(measured)} problems, {runs} runs in {wall:.0f} s: {cpu / len(measured):.1f} s of CPU a problem beside the programs"
+    )
 
 
 def _made(
@@ -248,6 +359,9 @@ def _test(row: Row) -> Test:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         what = sys.argv[2] if len(sys.argv) > 2 else "grammar"
-        (measure_tests if what == "tests" else measure_grammars)(Path(sys.argv[1]))
+        if what == "tests":
+            measure_tests(Path(sys.argv[1]), sys.argv[3:])
+        else:
+            measure_grammars(Path(sys.argv[1]))
     else:
         print("give the folder of contest packages with validators")

@@ -248,7 +248,8 @@ TEST_PROGRAMS: Final = Table(
         _column(
             "verdict",
             NAME,
-            "used, or why not: teacher_error, no_program, refuses_known, accepts_anything, fails.",
+            "used, or why not: teacher_error, unclosed_reasoning, truncated, no_program, refuses_known, accepts_anything, "
+            "fails; not_tried where the problem is left alone.",
         ),
         _column("made", pa.int32(), "Inputs that a generator made.", unit="inputs"),
     ),

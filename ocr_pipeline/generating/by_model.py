@@ -97,9 +97,9 @@ def _request(problem_id: str, name: str, values: Mapping[str, str], config: Gene
 
 
 def written(role: Role, reply: Reply) -> Written:
-    """Read the program out of an answer."""
-    if reply.error is not None:
-        return Written(role, "", reply.request_id, reply.model, "teacher_error")
+    """Read the program out of an answer; one that was cut off may end anywhere and is not tried."""
+    if reply.unusable is not None:
+        return Written(role, "", reply.request_id, reply.model, reply.unusable.value)
     code = extract_code(reply.text, FencePolicy.LAST, Language.PYTHON)
     return Written(role, code or "", reply.request_id, reply.model, "" if code else "no_program")
 

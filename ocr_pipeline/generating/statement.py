@@ -27,7 +27,16 @@ CONSTRAINTS_PART: Final = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 VERB: Final = re.compile(r"\\(?:verb|lstinline)\*?(?P<sign>[^\sA-Za-z0-9*])(?P<text>[^\n]*?)(?P=sign)")
-LATEX_NOISE: Final = (
+MOST_POWER: Final = 4_000
+"""Digits of the largest number that is read or made."""
+
+
+def _tower(match: re.Match[str]) -> str:
+    """Return an exponent that is a power itself as one number."""
+    return f"^{min(int(match[1]) ** int(match[2]), MOST_POWER)}"
+
+
+LATEX_NOISE: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     (re.compile(r"(?<!\\)%[^\n]*"), ""),
     (re.compile(r"\\(?:emph|textbf|textit|texttt|underline|textsf)\s*\{([^{}]*)\}"), r"\1"),
     (re.compile(r"\{\\(?:tt|em|bf|it|rm)\b\s*([^{}]*)\}"), r"\1"),
@@ -36,6 +45,7 @@ LATEX_NOISE: Final = (
     (re.compile(r"\\item\b"), "\n- "),
     (re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}(?:\[[^\]]*\])?"), "\n"),
     (re.compile(r"``|''"), '"'),
+    (re.compile(r"\^\s*\{\s*\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,2})\}?\s*\}"), _tower),
     (re.compile(r"\\(?:quad|qquad|,|;|!|:)"), " "),
 )
 MATH: Final = re.compile(r"\$\$?(?P<math>[^$]{1,200})\$\$?|<var>(?P<var>[^<]{1,60})</var>|\\\((?P<paren>.{1,120}?)\\\)")

@@ -31,7 +31,7 @@ from ocr_pipeline.generating.by_model import (
 )
 from ocr_pipeline.generating.finished import Finished
 from ocr_pipeline.generating.options import GeneratingConfig
-from ocr_pipeline.generating.working import Fate, Left, Outcome, Problem, Program, work_on
+from ocr_pipeline.generating.working import Fate, Left, Outcome, Problem, Program, not_tried, work_on
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Runner, Tiers
 from ocr_pipeline.judge.sandbox import choose_plan
@@ -39,6 +39,7 @@ from ocr_pipeline.judge.verdicts import JudgeConfig, ProblemSpec, Test
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.store import TableWriter, canonical_json
 from ocr_pipeline.tables import GENERATED_TESTS, JUDGED_LANGUAGES, TEST_PROGRAMS, IoMode, Language, TestKind
+from ocr_pipeline.teacher.ask import Unusable
 
 __all__ = ["RowSource", "make_tests", "right_programs", "rows_by_problem"]
 
@@ -99,7 +100,8 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
     ask
         Asks the teacher for programs; ``None``: nobody is asked.
     earlier
-        Given problem ids, returns rows of ``test_programs`` that an earlier run paid for; used where nobody is asked.
+        Given problem ids, returns rows of ``test_programs`` that an earlier run paid for; used where nobody is asked, and
+        where the teacher failed.
     told
         Called with what came of each problem, as :class:`~ocr_pipeline.generating.working.Outcome` in plain values.
     progress
@@ -128,7 +130,7 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
     repeated: list[str] = []
     listed = _problems(problems, tests, solutions, config, repeated)
     if ask is not None:
-        listed = _with_programs(listed, ask, config)
+        listed = _with_programs(listed, ask, config, earlier)
     elif earlier is not None:
         listed = _with_earlier_programs(listed, earlier)
     run.work(listed)
@@ -211,8 +213,10 @@ class _Run:
 # ---- what the teacher writes ----
 
 
-def _with_programs(problems: Iterable[Problem], ask: AskTeacher, config: GeneratingConfig) -> Iterator[Problem]:
-    """Yield problems with the programs that the teacher wrote, some problems at a time."""
+def _with_programs(
+    problems: Iterable[Problem], ask: AskTeacher, config: GeneratingConfig, earlier: RowSource | None
+) -> Iterator[Problem]:
+    """Yield problems with the programs that the teacher wrote, some problems at a time; earlier ones where it failed."""
     stream = iter(problems)
     while some := list(itertools.islice(stream, PROBLEMS_AT_ONCE)):
         asked = [
@@ -230,19 +234,41 @@ def _with_programs(problems: Iterable[Problem], ask: AskTeacher, config: Generat
         given: dict[int, list[Written]] = {}
         for (place, role, _), reply in zip(asked, ask(request for _, _, request in asked), strict=True):
             given.setdefault(place, []).append(written(role, reply))
+        failed = [
+            some[place].spec.problem_id for place, programs in given.items() if any(map(_is_unanswered, programs))
+        ]
+        before = _earlier_programs(earlier, failed)
         for place, problem in enumerate(some):
-            yield replace(problem, written=tuple(given.get(place, ())))
+            known = before.get(problem.spec.problem_id, ())
+            yield replace(problem, written=tuple(_or_earlier(given.get(place, ()), known)))
+
+
+def _is_unanswered(program: Written) -> bool:
+    return program.failure == Unusable.TEACHER_ERROR
+
+
+def _or_earlier(programs: Iterable[Written], earlier: Sequence[Written]) -> Iterator[Written]:
+    """Yield programs, and for one that the teacher failed to write those of its role that were there before."""
+    for program in programs:
+        known = [each for each in earlier if each.role is program.role and each.code]
+        yield from known if _is_unanswered(program) and known else [program]
+
+
+def _earlier_programs(earlier: RowSource | None, ids: Sequence[str]) -> dict[str, list[Written]]:
+    """Return the programs of some problems that an earlier run paid for."""
+    if earlier is None or not ids:
+        return {}
+    rows = rows_by_problem(earlier(ids), ids, ["problem_id", "role", "code", "model", "request_id", "verdict"])
+    return {problem_id: list(map(written_before, found)) for problem_id, found in rows.items()}
 
 
 def _with_earlier_programs(problems: Iterable[Problem], earlier: RowSource) -> Iterator[Problem]:
     """Yield problems with the programs that an earlier run paid for; they are tried again like new ones."""
     stream = iter(problems)
-    columns = ["problem_id", "role", "code", "model", "request_id", "verdict"]
     while some := list(itertools.islice(stream, PROBLEMS_AT_ONCE)):
-        ids = [problem.spec.problem_id for problem in some]
-        rows = rows_by_problem(earlier(ids), ids, columns)
+        known = _earlier_programs(earlier, [problem.spec.problem_id for problem in some])
         for problem in some:
-            yield replace(problem, written=tuple(map(written_before, rows[problem.spec.problem_id])))
+            yield replace(problem, written=tuple(known[problem.spec.problem_id]))
 
 
 def _with_better_generators(
@@ -369,7 +395,9 @@ def _work(task: _Task, *, config: GeneratingConfig, finished: Path) -> tuple[str
         outcome = work_on(task.problem, config, JudgeConfig.of(config), place.runner, place.gate, _mutant_codes)
     except JudgeError as error:
         place.runner.restart()
-        return task.key, json.dumps(asdict(Outcome(task.problem.spec.problem_id, Left.NOT_RUN, str(error))))
+        programs = not_tried(task.problem.written)
+        failed = Outcome(task.problem.spec.problem_id, Left.NOT_RUN, str(error), programs=programs)
+        return task.key, json.dumps(asdict(failed))
     place.store.put(task.key, json.dumps(asdict(outcome)))
     return task.key, None
 

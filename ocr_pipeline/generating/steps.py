@@ -44,7 +44,7 @@ def _generate(job: Job) -> StageCounts:
         programs=job.writer(TEST_PROGRAMS),
         finished=job.folder(MADE),
         ask=_teacher(job) if _asks(job) else None,
-        # A run that asks nobody, such as one that the sensor starts, keeps the programs that an earlier one paid for.
+        # A run that asks nobody, such as one that the sensor starts, or whose server fails, keeps what was paid for before.
         earlier=earlier.of if earlier.exist else None,
         progress=job.progress,
         engine=job.use(CLUSTER),

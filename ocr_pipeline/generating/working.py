@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -39,7 +39,7 @@ from ocr_pipeline.judge.verdicts import (
 )
 from ocr_pipeline.tables import JUDGED_LANGUAGES, CheckerProtocol, IoMode, TestKind
 
-__all__ = ["Fate", "Kept", "Left", "MutantMaker", "Outcome", "Problem", "Program", "work_on"]
+__all__ = ["Fate", "Kept", "Left", "MutantMaker", "Outcome", "Problem", "Program", "not_tried", "work_on"]
 
 KNOWN_TESTS: Final = 30
 """Known tests that programs are run on before they count as right or wrong."""
@@ -48,6 +48,13 @@ FASTEST_MUTANT_S: Final = 1.0
 SLOWER_THAN_RIGHT: Final = 5.0
 AGREEING: Final = 2
 SHOWN_CHARACTERS: Final = 2_000
+ANSWER_CHARACTERS: Final = 40
+GIVE_UP_AFTER: Final = 2
+"""Inputs on which a program is over its time; the others, which are larger, are not tried."""
+QUICK_CHARACTERS: Final = 2_000
+QUICK_S: Final = 2.0
+"""Time on so small an input: where right programs need more it is rarely valid, and they may never end."""
+QUICK_GIVE_UP_AFTER: Final = 20
 
 MutantMaker = Callable[[str, str, int, int], Sequence[str]]
 """Gives mutants of a program: code, language, how many, seed."""
@@ -63,6 +70,9 @@ class Use(StrEnum):
 
     USED = "used"
     TEACHER_ERROR = "teacher_error"
+    UNCLOSED_REASONING = "unclosed_reasoning"
+    TRUNCATED = "truncated"
+    """The answer was cut off, and a program that was cut off is another program."""
     NO_PROGRAM = "no_program"
     REFUSES_KNOWN = "refuses_known"
     """A validator that does not accept every known input, or a checker that does not accept the known outputs."""
@@ -70,6 +80,8 @@ class Use(StrEnum):
     """A validator or checker that accepts what is none."""
     FAILS = "fails"
     """A generator that makes no input."""
+    NOT_TRIED = "not_tried"
+    """Nothing asked for it: its problem is left alone, or has a checker of its own."""
 
 
 AnyMaker = Maker | CallMaker
@@ -82,6 +94,11 @@ class Used:
     written: Written
     use: Use
     made: int = 0
+
+
+def not_tried(programs: Iterable[Written]) -> tuple[Used, ...]:
+    """Return programs of a problem that nobody could work on."""
+    return tuple(Used(each, Use(each.failure) if each.failure else Use.NOT_TRIED) for each in programs)
 
 
 class Left(StrEnum):
@@ -220,34 +237,40 @@ class _Bench:
     runs: int = 0
 
     def judged(
-        self, program: Program, tests: Sequence[Test], *, stops: bool, limit_s: float | None = None
+        self, program: Program, tests: Sequence[Test], *, stops: bool, limit_s: float | None = None, give_up: int = 1
     ) -> Execution:
         """Judge a program; a mutant within the time that right programs need."""
         spec, config = self.spec, self.config.replaced(stop_at_first_failure=stops, max_tests=None)
         if limit_s is not None:
             spec = replace(spec, time_limit_s=limit_s)
-            config = config.replaced(python_time_factor=1.0, cpp_time_factor=1.0, give_up_after_time_limits=1)
+            config = config.replaced(python_time_factor=1.0, cpp_time_factor=1.0, give_up_after_time_limits=give_up)
         done = judge_candidate(self.runner, spec, tests, Candidate(program.language, program.code), config, self.gate)
         self.runs += len(done.results)
         return done
 
+    def quick_limit(self, program: Program) -> float:
+        """Return the time of a program on a small input."""
+        return min(QUICK_S, self.config.limits_for(self.spec, program.language).cpu_s)
+
     def outputs(self, program: Program, inputs: Sequence[str]) -> Iterator[RunResult]:
         """Run a program on inputs, until it is over its time too often; what it prints is not compared with anything."""
         limits = self.config.limits_for(self.spec, program.language)
+        quick = replace(limits, cpu_s=self.quick_limit(program))
         opened = self.runner.open(program.code, program.language, limits, self.spec.call, self.spec.files)
         if isinstance(opened, RunResult):
             yield from (opened for _ in inputs)
             return
-        over_time = 0
+        over_time: Counter[bool] = Counter()
         with opened:
             for text in inputs:
-                if over_time == self.config.give_up_after_time_limits:
+                is_quick = len(text) <= QUICK_CHARACTERS
+                if over_time[is_quick] == (QUICK_GIVE_UP_AFTER if is_quick else GIVE_UP_AFTER):
                     yield RunResult(RunStatus.TIME_LIMIT)
                     continue
                 self.runs += 1
                 with self.gate.shared():
-                    done = opened.run(text.encode("utf-8", "surrogatepass"), limits)
-                over_time += done.status is RunStatus.TIME_LIMIT
+                    done = opened.run(text.encode("utf-8", "surrogatepass"), quick if is_quick else limits)
+                over_time[is_quick] += done.status is RunStatus.TIME_LIMIT
                 yield done
 
 
@@ -266,17 +289,17 @@ def work_on(
     model = _ByModel(problem, tests, config, runner)
     left = _left_alone(problem, has_checker=model.checker is not None)
     if left is not None:
-        return Outcome(problem_id, left, programs=tuple(model.used))
+        return Outcome(problem_id, left, programs=model.accounted)
     maker, left, detail = _maker(problem, tests, (), config)
     if maker is None and (left is Left.NO_TESTS or not model.may_make):
-        return Outcome(problem_id, left, detail, programs=tuple(model.used))
+        return Outcome(problem_id, left, detail, programs=model.accounted)
     bench = _Bench(runner, gate, _spec(problem, tests, model.checker), judging)
     shown = _shown(tests)
     right, refused = _right_programs(problem, config, bench, shown)
     if len(right) < AGREEING:
         left = Left.ONE_SOLUTION if right else Left.NO_SOLUTION
         notes = {"right programs that fail known tests": refused}
-        return Outcome(problem_id, left, notes=notes, programs=tuple(model.used))
+        return Outcome(problem_id, left, notes=notes, programs=model.accounted)
     work = _Work(problem, config, bench, right, shown, mutants)
     for round_number in range(config.rounds):
         before = len(work.uncaught)
@@ -287,7 +310,7 @@ def work_on(
         if maker is None or not work.uncaught or caught_nothing or bench.runs >= config.budget_runs:
             break
         maker = _maker(problem, tests, work.catching(), config)[0]
-    return replace(work.outcome(round_number + 1, refused), programs=tuple(model.used))
+    return replace(work.outcome(round_number + 1, refused), programs=model.accounted)
 
 
 def _maker(
@@ -333,6 +356,7 @@ class _ByModel:
         self._runner = runner
         self._validators: list[str] = []
         self._generators: list[Written] = []
+        """Those that were not tried yet."""
         self.checker: str | None = None
         self.used: list[Used] = []
         for each in problem.written:
@@ -344,6 +368,13 @@ class _ByModel:
                 self._try_validator(each, tests)
             elif problem.spec.needs_checker:
                 self._try_checker(each, tests)
+            else:
+                self.used.append(Used(each, Use.NOT_TRIED))
+
+    @property
+    def accounted(self) -> tuple[Used, ...]:
+        """Every program of the teacher's with what became of it."""
+        return (*self.used, *(Used(each, Use.NOT_TRIED) for each in self._generators))
 
     @property
     def may_make(self) -> bool:
@@ -412,6 +443,7 @@ class _ByModel:
                 if work.is_new(text):
                     found.append(_Case(text, MadeBy.MODEL, request_id=written.request_id))
             self.used.append(Used(written, Use.USED if made else Use.FAILS, made))
+        self._generators.clear()
         return [case for case in self.passed(found, work) if maker is None or work.obeys(case.text, maker)]
 
     def passed(self, cases: Sequence[_Case], work: _Work) -> list[_Case]:
@@ -607,8 +639,22 @@ class _Work:
 
     def _agreeing(self, program: Program, cases: Sequence[_Case]) -> list[_Case]:
         """Return the inputs on which a program gives the outputs that are there."""
-        done = self._bench.judged(program, _tests(cases), stops=False)
-        by_id = {result.test_id: result for result in done.results}
+        quick, other = (
+            [case for case in cases if (len(case.text) <= QUICK_CHARACTERS) is is_quick] for is_quick in (True, False)
+        )
+        limits = self._bench.config.limits_for(self._bench.spec, program.language)
+        results = [
+            result
+            for some, limit_s, give_up in (
+                (quick, self._bench.quick_limit(program), QUICK_GIVE_UP_AFTER),
+                (other, limits.cpu_s, GIVE_UP_AFTER),
+            )
+            if some
+            for result in self._bench.judged(
+                program, _tests(some), stops=False, limit_s=limit_s, give_up=give_up
+            ).results
+        ]
+        by_id = {result.test_id: result for result in results}
         agreed = []
         for case in cases:
             result = by_id.get(_test_id(case.text))
@@ -697,6 +743,8 @@ class _Work:
         by_size = sorted(self._agreed.values(), key=lambda case: case.cost, reverse=True)
         for case in by_size[: self._config.largest]:
             worth[case.text] += 500
+        for place, case in enumerate(self._varied(set(worth))):
+            worth[case.text] += self._config.varied - place
         ranked = sorted(worth, key=lambda text: (-worth[text], len(text), text))
         chosen: list[_Case] = []
         size = 0
@@ -709,6 +757,16 @@ class _Work:
             else:
                 chosen.append(case)
         return sorted(chosen, key=lambda case: case.cost)
+
+    def _varied(self, taken: Collection[str]) -> list[_Case]:
+        """Return further inputs, those first whose outputs are rare among what is taken: programs fail by the case."""
+        outputs = Counter(_answer(self._agreed[text].expected) for text in taken)
+        order: list[tuple[int, str, _Case]] = []
+        for case in sorted(self._agreed.values(), key=lambda case: _test_id(case.text)):
+            if case.text not in taken:
+                order.append((outputs[_answer(case.expected)], _test_id(case.text), case))
+                outputs[_answer(case.expected)] += 1
+        return [case for _, _, case in sorted(order, key=lambda each: each[:2])[: self._config.varied]]
 
     def _passed(self, program: Program, chosen: Sequence[_Case]) -> list[_Case]:
         """Return the tests that another right program passes too; all of them where it fails a known test it is shown."""
@@ -749,6 +807,11 @@ class _Work:
             }
             return {key: text[:SHOWN_CHARACTERS] for key, text in shown.items()}
         return None
+
+
+def _answer(expected: str) -> str:
+    """Return what an output is taken as when kinds of outputs are counted: its beginning."""
+    return " ".join(expected.split())[:ANSWER_CHARACTERS]
 
 
 def _tests(cases: Sequence[_Case]) -> list[Test]:

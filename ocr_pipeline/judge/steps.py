@@ -18,6 +18,7 @@ from ocr_pipeline.judge.step import TestSource
 from ocr_pipeline.judge.step import judge as judge_samples
 from ocr_pipeline.judge.trust import check_tests
 from ocr_pipeline.judge.verdicts import JudgeConfig, TrustConfig
+from ocr_pipeline.made_checkers import with_made_checkers
 from ocr_pipeline.steps import JUDGED, Job, Read, Step
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
@@ -25,6 +26,7 @@ from ocr_pipeline.tables import (
     GENERATED_TESTS,
     SAMPLES,
     SOLUTIONS,
+    TEST_PROGRAMS,
     TEST_QUALITY,
     TEST_TRUST,
     TESTS,
@@ -88,9 +90,12 @@ def _judge(job: Job) -> StageCounts:
         raise InputError(
             f"tests_policy is {policy}, but there are no generated tests; materialize generated_tests, or give --generated-tests"
         )
+    problems, checkers = job.read(CLEAN_PROBLEMS).batches(), job.read(TEST_PROGRAMS)
+    if policy is not TestsPolicy.SOURCE and checkers.exist:
+        problems = with_made_checkers(problems, checkers.batches())
     with _by_problem(job, TESTS_READ) as tests:
         return judge_samples(
-            job.read(CLEAN_PROBLEMS).batches(),
+            problems,
             chosen_tests(policy, tests, generated.of, flags),
             job.read(SAMPLES).batches(SAMPLES_READ.needed),
             config=job.options(JudgeConfig),
@@ -132,6 +137,7 @@ JUDGE: Final = Step(
         Read(TEST_TRUST, is_optional=True),
         Read(TEST_QUALITY, QUALITY_COLUMNS, is_optional=True),
         Read(GENERATED_TESTS, TESTS_READ.needed, is_optional=True, when=_takes_generated),
+        Read(TEST_PROGRAMS, is_optional=True, option="checkers", through=GENERATED_TESTS, when=_takes_generated),
     ),
     writes=(EXECUTIONS,),
     options=(JudgeConfig, TestsOptions),

@@ -44,10 +44,11 @@ Answers = Mapping[str, str]
 class Teacher:
     """Answers by the role that is asked for, and remembers what it was asked."""
 
-    def __init__(self, answers: Answers, error: str | None = None) -> None:
+    def __init__(self, answers: Answers, error: str | None = None, finish_reason: str = "stop") -> None:
         """Hold the programs by role."""
         self.answers = answers
         self.error = error
+        self.finish_reason = finish_reason
         self.asked: list[Request] = []
 
     def __call__(self, requests: Iterable[Request]) -> Iterator[Reply]:
@@ -60,7 +61,7 @@ class Teacher:
                 request_id=request_id(request, Identity("m")),
                 text=f"<think>\nwell\n</think>\n\n```python\n{code}```\n" if code else "I cannot.",
                 model="m",
-                finish_reason="stop",
+                finish_reason=self.finish_reason,
                 stop_reason=None,
                 usage=Usage(1, 2),
                 latency_s=0.1,
@@ -85,6 +86,40 @@ def test_a_generator_guarded_by_a_validator_mends_what_no_grammar_reads(tmp_path
     assert all(row["request_id"] for row in rows)
     assert any("s2" in row["catches"] for row in rows)
     assert programs == {("validator", "used"), ("generator", "used")}
+
+
+def test_a_program_that_was_cut_off_is_not_tried(tmp_path: Path) -> None:
+    """The first half of a validator accepts what the whole one refuses."""
+    teacher, programs = Teacher({"validator": VALIDATOR, "generator": GENERATOR}, finish_reason="length"), Rows()
+    made(tmp_path, ask=teacher, taken=programs, config=CONFIG.replaced(mutants=0, inputs_per_way=1))
+    assert {(row["role"], row["verdict"], row["code"]) for row in programs.rows} == {
+        ("validator", "truncated", ""),
+        ("generator", "truncated", ""),
+    }
+
+
+def test_a_server_that_fails_does_not_cost_the_programs_of_an_earlier_run(tmp_path: Path) -> None:
+    """What an earlier run paid for is used again, and stays in the table."""
+    first, second = Rows(), Rows()
+    answers = {"validator": VALIDATOR, "generator": GENERATOR}
+    before, _ = made(tmp_path / "a", ask=Teacher(answers), taken=first, statement=UNREADABLE)
+    after, _ = made(
+        tmp_path / "b",
+        ask=Teacher(answers, error="server_error"),
+        earlier=lambda _: pa.Table.from_pylist(first.rows).to_batches(),
+        taken=second,
+        statement=UNREADABLE,
+    )
+    assert before
+    assert (after, second.rows) == (before, first.rows)
+
+
+def test_a_generator_of_a_problem_that_is_left_alone_has_its_row(tmp_path: Path) -> None:
+    """It was paid for, so the table says that nobody tried it."""
+    answers = {"validator": VALIDATOR, "generator": GENERATOR}
+    rows, _, programs, _ = asked(tmp_path, answers, programs=[(LARGEST, True)])
+    assert not rows
+    assert ("generator", "not_tried") in programs
 
 
 def test_the_same_answers_give_the_same_tests(tmp_path: Path) -> None:

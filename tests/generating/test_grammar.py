@@ -266,3 +266,50 @@ def test_no_text_crashes_the_reader(text: str) -> None:
     """Whatever is read, it is a tree or a reason."""
     found = refusal(LIST, text)
     assert found is None or found[0] in set(Refusal)
+
+
+CLIQUES = """If p, q and r are three students, and p and q are friends, and q and r are friends, then p and r are friends.
+
+Input
+
+The first line contains n and m (1 ≤ n ≤ 50, 0 ≤ m ≤ 60), the number of students and of pairs.
+Each of the next m lines contains p, q and c (1 ≤ p, q ≤ n, 0 ≤ c ≤ 99), two distinct students that are friends, and a cost.
+Each pair of friends is listed exactly once.
+
+Output
+
+The cost.
+"""
+
+
+def test_graphs_whose_ends_are_frozen_are_put_side_by_side() -> None:
+    """What is promised of each known graph holds of all beside each other; the costs are new."""
+    known = ["5 4\n3 1 7\n2 5 8\n1 4 1\n3 4 9\n", "4 1\n1 2 5\n"]
+    understood = understand(CLIQUES, known)
+    assert understood is not None
+    assert understood.grammar.frozen
+    texts = [each.text for each in Maker(understood.grammar, known, "seed", 4_000).inputs(0, 12)]
+    sizes = {int(text.split()[0]) for text in texts}
+    assert max(sizes) > 20
+    for text in texts:
+        rows = [tuple(map(int, line.split())) for line in text.split("\n")[1:-1]]
+        friends = {frozenset(row[:2]) for row in rows}
+        assert len(friends) == len(rows)
+        assert all(one ^ other in friends for one in friends for other in friends if len(one & other) == 1)
+
+
+def test_a_bound_that_is_a_power_of_a_power_is_read() -> None:
+    """What it says has too many digits; so many as can be read count."""
+    understood = understand(
+        "Input\n\nThe only line contains an integer $L$ ($0 \\leq L \\leq 10^{{10}^6}$).\n\nOutput\n\nOne integer.\n", ["20\n"]
+    )
+    assert understood is not None
+    (spec,) = fields_of(understood.grammar.items)
+    assert spec.bounds({}) == (0, 10**4000)
+
+
+def test_an_input_of_one_number_is_counted_through_from_its_bound() -> None:
+    """Small numbers are the strongest tests of such a problem."""
+    grammar = Grammar((Line((Field(0, Kind.INTEGER, (Linear(1),), (Linear(10**9),), name="n"),)),))
+    made = {each.text for each in Maker(grammar, ["5\n"], "seed", 1_000).inputs(0, 10)}
+    assert {f"{number}\n" for number in range(1, 61)} <= made

@@ -453,3 +453,22 @@ def test_samples_are_judged_by_the_tests_of_a_policy(tmp_path: Path) -> None:
     done = CliRunner().invoke(build_app(["judge"]), [*words, "--tests-policy=all"])
     assert isinstance(done.exception, InputError)
     assert "give --generated-tests" in str(done.exception)
+
+
+def test_samples_are_judged_by_the_checker_that_the_teacher_wrote(tmp_path: Path) -> None:
+    """Another right output passes made tests where a checker was made with them, and the source's tests alone ask nobody."""
+    checker = "import sys\noutput = open(sys.argv[3]).read()\nprint(int(output.strip().isdigit()))\n"
+    programs = [{"problem_id": "p", "role": "checker", "code": checker, "verdict": "used"}]
+    words = written(tmp_path, {"p": RISING}, {"p": PROGRAMS}, {"p": {"checker": "special"}})
+    samples, written_by = tmp_path / "samples.jsonl", tmp_path / "test_programs.jsonl"
+    samples.write_text(json.dumps({"sample_id": "s", "problem_id": "p", "language": "python", "code": SUM}) + "\n")
+    written_by.write_text("".join(f"{json.dumps(row)}\n" for row in programs))
+    words = ["judge", *words[6:10], f"--samples={samples}", f"--out={tmp_path / 'judged'}", "--workers=0"]
+    words += [f"--generated-tests={generated(tmp_path, ANY[-1])}", f"--checkers={written_by}"]
+    verdicts = []
+    for policy in ("all", "source"):
+        done = CliRunner().invoke(build_app(["judge"]), [*words, f"--tests-policy={policy}"])
+        assert done.exit_code == 0, done.output
+        [row] = pq.read_table(tmp_path / "judged" / "executions.parquet").to_pylist()
+        verdicts.append(row["verdict"])
+    assert verdicts == ["accepted", "wrong_answer"]
