@@ -301,7 +301,8 @@ def test_graphs_whose_ends_are_frozen_are_put_side_by_side() -> None:
 def test_a_bound_that_is_a_power_of_a_power_is_read() -> None:
     """What it says has too many digits; so many as can be read count."""
     understood = understand(
-        "Input\n\nThe only line contains an integer $L$ ($0 \\leq L \\leq 10^{{10}^6}$).\n\nOutput\n\nOne integer.\n", ["20\n"]
+        "Input\n\nThe only line contains an integer $L$ ($0 \\leq L \\leq 10^{{10}^6}$).\n\nOutput\n\nOne integer.\n",
+        ["20\n"],
     )
     assert understood is not None
     (spec,) = fields_of(understood.grammar.items)
