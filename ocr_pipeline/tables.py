@@ -940,7 +940,10 @@ STUDENT_CANDIDATES: Final = Table(
         _column("verdict", NAME, "Verdict on all tests; not_run for a program that only tries a plan."),
         _column("language?", NAME, "Programming language that was asked for."),
         _column("difficulty?", NAME, "Difficulty of the problem, as its source says."),
-        _column("tokens?", pa.int32(), "Tokens of the whole answer.", unit="tokens"),
+        _column("tokens?", pa.int32(), "Tokens of all that was written for it.", unit="tokens"),
+        _column("extra_tokens?", pa.int32(), "Of those, written after the first answer was cut.", unit="tokens"),
+        _column("finish_reason?", NAME, "Why the answer ended, as the server says: stop, length, …"),
+        _column("budget?", pa.int32(), "Most tokens that the first answer could have.", unit="tokens"),
     ),
 )
 

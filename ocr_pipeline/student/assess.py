@@ -18,6 +18,7 @@ from ocr_pipeline.student.benchmark import Benchmark
 from ocr_pipeline.student.evaluation import Method
 from ocr_pipeline.student.examine import Examiner
 from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
+from ocr_pipeline.student.patience import Budgets
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, best_of_first, sample_with_plans
 from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram, RankerConfig, train_ranker
@@ -63,10 +64,14 @@ class AssessConfig:
     self_critique: Sampling | None = None
     """How the student is asked whether its own programs are right; ``None``: it is not."""
     ranker: RankerConfig = RankerConfig()  # noqa: RUF009 - a frozen value
+    budgets: Budgets | None = None
+    """Most tokens of an answer by difficulty; ``None``: the sampling's for all."""
 
 
 def assess(problems: Sequence[AskedProblem], student: Student, examiner: Examiner, config: AssessConfig) -> pa.Table:
     """Return ``student_candidates`` of one student: direct programs, and those of plan sampling with their trials."""
+    if config.budgets is not None:
+        problems = [replace(each, budget=config.budgets.of(each.difficulty)) for each in problems]
     direct = sample_codes(problems, student, n=config.n, sampling=config.sampling)
     tables = [_judged(direct, Method.DIRECT.value, student.name, config.benchmark, examiner)]
     if config.chain_of_thought:
@@ -153,6 +158,9 @@ def _rows(
             "language": each.language.value,
             "difficulty": each.difficulty,
             "tokens": each.tokens,
+            "extra_tokens": each.extra_tokens,
+            "finish_reason": each.finish_reason,
+            "budget": each.budget,
         }
 
 

@@ -47,6 +47,7 @@ from ocr_pipeline.student.options import (
     TryOptions,
 )
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
+from ocr_pipeline.student.patience import observed_budgets
 from ocr_pipeline.student.problems import AskedProblem, read_problems
 from ocr_pipeline.student.ranker import LabelledProgram
 from ocr_pipeline.student.rows import TrainingRow, read_rows
@@ -56,6 +57,7 @@ from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TRIED, TryConfig, run_trial, summarize_trial
 from ocr_pipeline.tables import (
     ABLATION,
+    ACCEPTED,
     CRITIQUES,
     EVALUATION_SUMMARY,
     EXECUTIONS,
@@ -315,6 +317,8 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
     summary = summarize_trial(evaluation, recipe.ks, by_difficulty=recipe.by_difficulty)
     _write(out, evaluation, summary)
     _report(asked.counts, summary, as_json=as_json, out=out)
+    if not as_json:
+        typer.echo(_cut_text(candidates))
     if worth is not None:
         with FileWriter(out / "executions.parquet", EXECUTIONS) as writer:
             for part in kept:
@@ -322,6 +326,16 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
         scores = score_executions((batch for part in kept for batch in part.to_batches()), worth)
         if not as_json:
             typer.echo(_scores_text(scores))
+
+
+def _cut_text(candidates: pa.Table) -> str:
+    """Say how many answers were cut, and what going on with them cost and gave."""
+    rows = candidates.select(["finish_reason", "extra_tokens", "verdict"]).to_pylist()
+    again = [row for row in rows if row["extra_tokens"]]
+    right = sum(row["verdict"] == ACCEPTED for row in again)
+    cut = f"{sum(row['finish_reason'] == 'length' for row in rows):,} of {len(rows):,} answers end at their limit"
+    spent = sum(row["extra_tokens"] for row in again)
+    return f"{cut}; {len(again):,} went on for {spent:,} tokens, {right:,} of them are right" if again else cut
 
 
 @contextmanager
@@ -495,6 +509,28 @@ def _labelled(known: pa.Table, told: Mapping[str, AskedProblem], asked: pa.Table
         for row in known.to_pylist()
         if row["sampling"] in FINAL_SAMPLINGS and row["problem_id"] not in scored
     ]
+
+
+@student.command("budgets")
+def budgets(
+    candidates: Annotated[list[Path], typer.Argument(help="Judged student_candidates.")],
+    *,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Share of the right answers of a difficulty that stay whole.")
+    ] = 0.95,
+) -> None:
+    """Print thinking budgets by difficulty from the lengths of right answers, for `student evaluate --budgets`."""
+    found, table = observed_budgets(_candidates(candidates).to_pylist(), share)
+    typer.echo(
+        f"{'difficulty':<14} {'problems':>8} {'right':>6} {'budget':>8} {'tokens':>10} {'saved':>10} {'right lost':>10}"
+    )
+    for row in table.to_pylist():
+        typer.echo(
+            f"{row['difficulty']:<14} {row['problems']:>8,} {row['right']:>6,} {row['budget'] or '-':>8} "
+            f"{row['tokens']:>10,} {row['tokens_saved']:>10,} {row['right_lost']:>10,}"
+        )
+    typer.echo("saved and lost: by budgets that the other half of the problems set")
+    typer.echo(f"--budgets {found}")
 
 
 @student.command("compare")

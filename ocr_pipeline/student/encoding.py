@@ -32,6 +32,7 @@ __all__ = [
     "pack_rows",
     "render_prompt",
     "with_thought",
+    "without_opening",
 ]
 
 IGNORED: Final = -100
@@ -117,6 +118,11 @@ def opens_thought(rendered: str) -> bool:
 def with_thought(answer: str) -> str:
     """Return an answer with the opening tag that was in its prompt."""
     return answer if answer.lstrip().startswith(THINK) else f"{THINK}\n{answer}"
+
+
+def without_opening(answer: str) -> str:
+    """Return an answer without the tag that opens a thought, where its prompt holds it."""
+    return answer.removeprefix(THINK).removeprefix("\n") if answer.startswith(THINK) else answer
 
 
 def encode_rows(rows: Iterable[TrainingRow], tokenizer: Tokenizer, *, max_tokens: int) -> EncodedRows:

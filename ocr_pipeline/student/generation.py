@@ -7,7 +7,8 @@ is decided in ``sampling`` and ``plan_sampling``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -16,13 +17,13 @@ from ocr_pipeline.answers import split_thought
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.student.config import Heads
-from ocr_pipeline.student.encoding import opens_thought, render_prompt, with_thought
+from ocr_pipeline.student.encoding import opens_thought, render_prompt, with_thought, without_opening
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, single_threaded
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.student.taught import Taught, words_of
 from ocr_pipeline.tables import Language
 from ocr_pipeline.tasks import CODEPLAN, Wording
-from ocr_pipeline.teacher.ask import ask
+from ocr_pipeline.teacher.ask import Reply, ask
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 
@@ -32,6 +33,7 @@ __all__ = [
     "Sampling",
     "ServedStudent",
     "Student",
+    "WhenCut",
     "count_reasoning_tokens",
     "extract_code",
     "is_untagged",
@@ -39,6 +41,16 @@ __all__ = [
 ]
 
 SEED_STRIDE: Final = 1_000_003
+
+
+class WhenCut(StrEnum):
+    """What becomes of an answer that reached its limit."""
+
+    KEEP = "keep"
+    CONTINUE = "continue"
+    """The student goes on where it ended."""
+    RESTART = "restart"
+    """It is asked again, with another seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,9 @@ class Sampling:
     top_p: float = 0.95
     max_tokens: int = 1_024
     seed: int = 0
+    when_cut: WhenCut = WhenCut.KEEP
+    extra_tokens: int = 0
+    """Most tokens more where a cut answer is continued or begun anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +73,13 @@ class Completion:
     text: str
     finish_reason: str | None
     tokens: int
+    """Of this answer."""
     failed: bool = False
     """The student could not be asked; nothing is known of its answer."""
+    extra_tokens: int = 0
+    """Of those, written after the first answer was cut."""
+    dropped_tokens: int = 0
+    """Of a first answer that was dropped."""
 
 
 class Student(Protocol):
@@ -95,28 +115,46 @@ class ServedStudent:
     def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[list[Completion]]:
         """Yield ``n`` completions for each prompt, in order; a request that failed is a failed completion."""
         requests = (
-            Request(
-                (Message("user", prompt),),
-                {
-                    "temperature": sampling.temperature,
-                    "top_p": sampling.top_p,
-                    "max_tokens": sampling.max_tokens,
-                    "seed": sampling.seed + index,
-                },
-            )
-            for prompt in prompts
-            for index in range(n)
+            Request((Message("user", prompt),), _params(sampling, index)) for prompt in prompts for index in range(n)
         )
         config = self.plan_config if task is Task.PLAN and self.plan_config else self.config
         replies = ask(requests, server=self.server, ledger=self.ledger, config=config, progress=self.progress)
         waiting: list[Completion] = []
         for reply in replies:
-            tokens, failed = reply.usage.completion_tokens or 0, reply.error is not None
-            text = with_thought(reply.text) if self.opens_thought and reply.text else reply.text
-            waiting.append(Completion(text, reply.finish_reason, tokens, failed))
+            found = _completion(reply)
+            text = with_thought(found.text) if self.opens_thought and found.text else found.text
+            waiting.append(replace(found, text=text))
             if len(waiting) == n:
                 yield waiting
                 waiting = []
+
+    def resume(self, begun: Sequence[tuple[str, str]], *, sampling: Sampling) -> Iterator[Completion]:
+        """Yield for each prompt and text what follows it; the server has to continue final messages, as vLLM does."""
+        going_on = {"continue_final_message": True, "add_generation_prompt": False}
+        requests = (
+            Request((Message("user", prompt), Message("assistant", text)), _params(sampling) | going_on)
+            for prompt, text in begun
+        )
+        replies = ask(requests, server=self.server, ledger=self.ledger, config=self.config, progress=self.progress)
+        for (_, text), reply in zip(begun, replies, strict=True):
+            found = _completion(reply)
+            is_thinking = split_thought(text).answer is None  # a server that splits thoughts off opens them again
+            yield replace(found, text=without_opening(found.text)) if is_thinking else found
+
+
+def _params(sampling: Sampling, index: int = 0) -> dict[str, Any]:
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed + index,
+    }
+
+
+def _completion(reply: Reply) -> Completion:
+    return Completion(
+        reply.text, reply.finish_reason, reply.usage.completion_tokens or 0, failed=reply.error is not None
+    )
 
 
 class LocalStudent:
@@ -159,13 +197,25 @@ class LocalStudent:
         prompts_per_batch = max(self._batch_rows // n, 1)
         for start in range(0, len(prompts), prompts_per_batch):
             part = prompts[start : start + prompts_per_batch]
-            answers = self._batch(model, part, n, sampling, seed=sampling.seed * SEED_STRIDE + start)
+            rendered = [render_prompt(prompt, self._tokenizer) for prompt in part]
+            answers = self._batch(model, rendered, n, sampling, seed=sampling.seed * SEED_STRIDE + start)
             yield from (answers[index * n : (index + 1) * n] for index in range(len(part)))
+
+    def resume(self, begun: Sequence[tuple[str, str]], *, sampling: Sampling) -> Iterator[Completion]:
+        """Yield for each prompt and text what follows it."""
+        for start in range(0, len(begun), self._batch_rows):
+            asked = [
+                (render_prompt(prompt, self._tokenizer), text)
+                for prompt, text in begun[start : start + self._batch_rows]
+            ]
+            rendered = [prompt + (without_opening(text) if opens_thought(prompt) else text) for prompt, text in asked]
+            seed = sampling.seed * SEED_STRIDE + start
+            yield from self._batch(self._model, rendered, 1, sampling, seed=seed)
 
     def _batch(
         self,
         model: Any,  # noqa: ANN401 - a transformers model
-        prompts: Sequence[str],
+        rendered: Sequence[str],
         n: int,
         sampling: Sampling,
         *,
@@ -173,7 +223,6 @@ class LocalStudent:
     ) -> list[Completion]:
         import torch
 
-        rendered = [render_prompt(prompt, self._tokenizer) for prompt in prompts]
         inputs = self._tokenizer(
             rendered, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
         )

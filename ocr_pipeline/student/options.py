@@ -20,7 +20,8 @@ from ocr_pipeline.student.arms import Arm
 from ocr_pipeline.student.assess import AssessConfig
 from ocr_pipeline.student.config import Objective, StudentOptions
 from ocr_pipeline.student.evaluation import Method, Window
-from ocr_pipeline.student.generation import Sampling
+from ocr_pipeline.student.generation import Sampling, WhenCut
+from ocr_pipeline.student.patience import Budgets
 from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.ranker import LINEAR, RankerConfig
 from ocr_pipeline.tables import Language
@@ -174,14 +175,32 @@ class TrialOptions(RankerOptions):
     codes_per_plan: int = option(2, "Programs that try each plan", ge=1)
     plan_curve: bool = option(False, "Also estimate plan sampling with the first 1, 2, … plans, from the same run")
     max_tokens: int = option(1_024, "Longest answer", unit="tokens", ge=1)
+    budgets: str | None = option(
+        None, "Most tokens of an answer by difficulty, such as easy=2000,hard=8000,else=4000; none: max_tokens for all"
+    )
+    when_cut: WhenCut = option(
+        WhenCut.KEEP,
+        "What becomes of an answer that reached its limit: keep, continue it, or restart with another seed",
+    )
+    extra_tokens: int = option(1_024, "Most tokens more for a cut answer", unit="tokens", ge=1)
     chain_of_thought: bool = option(
         False, "Also draw programs after an explanation: the baseline of plan sampling (prompt chain_of_thought)"
     )
     self_critique: bool = option(False, "Let the student say which of its own programs are right")
 
+    @field_validator("budgets")
+    @classmethod
+    def _are_budgets(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                Budgets.read(text)
+            except OptionError as error:
+                raise ValueError(str(error)) from None
+        return text
+
     def assess(self, benchmark: str) -> AssessConfig:
         """Return how a student is tried on a benchmark."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed, self.when_cut, self.extra_tokens)
         planned = (
             PlanSamplingConfig(self.plans, self.codes_per_plan, self.n, sampling, self.plan_curve)
             if self.plans

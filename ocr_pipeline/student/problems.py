@@ -24,6 +24,8 @@ class AskedProblem:
     difficulty: str | None = None
     language: Language = Language.PYTHON
     wording: Wording = CODEPLAN
+    budget: int | None = None
+    """Most tokens of an answer; ``None``: the student's own limit."""
 
     def code_prompt(self, plan: str | None = None) -> str:
         """Ask for the program, with a plan to follow or without."""

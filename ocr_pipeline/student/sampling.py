@@ -22,6 +22,7 @@ from ocr_pipeline.student.generation import (
     is_untagged,
     only_closes,
 )
+from ocr_pipeline.student.patience import complete_patiently
 from ocr_pipeline.student.problems import AskedProblem, read_problems
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.tables import Language
@@ -44,7 +45,12 @@ class Candidate:
     language: Language = Language.PYTHON
     difficulty: str | None = None
     tokens: int = 0
-    """Of the whole answer."""
+    """Of all that was written for it."""
+    extra_tokens: int = 0
+    """Of those, after the first answer was cut."""
+    finish_reason: str | None = None
+    budget: int | None = None
+    """Most tokens that the first answer could have."""
 
 
 def sample_codes(
@@ -66,7 +72,7 @@ def sample_codes(
         for index, plan in (enumerate(plans[problem.problem_id]) if plans is not None else [(None, None)])
     ]
     prompts = [problem.code_prompt(plan) for problem, _, plan in asked]
-    answers = student.complete(prompts, task=Task.CODE, n=n, sampling=sampling)
+    answers = complete_patiently(student, prompts, [each.budget for each, _, _ in asked], n=n, sampling=sampling)
     candidates: list[Candidate] = []
     cut: list[int] = []
     opened_by_template = False
@@ -117,7 +123,10 @@ def _candidate(
         is_answered=not completion.failed,
         language=problem.language,
         difficulty=problem.difficulty,
-        tokens=completion.tokens,
+        tokens=completion.tokens + completion.dropped_tokens,
+        extra_tokens=completion.extra_tokens,
+        finish_reason=completion.finish_reason,
+        budget=problem.budget or sampling.max_tokens,
     )
 
 
