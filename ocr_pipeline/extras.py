@@ -9,6 +9,7 @@ __all__ = ["EXTRAS", "require"]
 
 EXTRAS: Final = {
     "accelerate": "train",
+    "gguf": "train",
     "peft": "train",
     "psycopg": "postgres",
     "ray": "ray",

@@ -25,9 +25,10 @@ from ocr_pipeline.store import FileWriter, atomic_write, file_writers, open_file
 from ocr_pipeline.student.ablation import ablation_plot, ablation_text, run_ablation
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.arms import equal_arms, read_pool
-from ocr_pipeline.student.assess import evaluate_candidates, try_in_languages, with_ranker_scores
+from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_in_languages, with_ranker_scores
 from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.config import StudentOptions, preset
+from ocr_pipeline.student.edge import export_gguf, merged, save_merged
 from ocr_pipeline.student.encoding import RowVerdict
 from ocr_pipeline.student.evaluation import (
     NEEDED,
@@ -39,6 +40,7 @@ from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStuden
 from ocr_pipeline.student.options import (
     AblationOptions,
     AskOptions,
+    EdgeOptions,
     EvaluateOptions,
     EvaluationChoice,
     SelectOptions,
@@ -53,6 +55,7 @@ from ocr_pipeline.student.ranker import LabelledProgram
 from ocr_pipeline.student.rows import TrainingRow, read_rows
 from ocr_pipeline.student.self_critique import FINAL_SAMPLINGS, joined_critiques, with_critiques
 from ocr_pipeline.student.subtasks import ProblemScore, read_graders, read_subtasks, score_executions
+from ocr_pipeline.student.taught import PROMPT_FILE
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TRIED, TryConfig, run_trial, summarize_trial
 from ocr_pipeline.tables import (
@@ -531,6 +534,52 @@ def budgets(
         )
     typer.echo("saved and lost: by budgets that the other half of the problems set")
     typer.echo(f"--budgets {found}")
+
+
+@student.command("edge")
+@with_options
+def edge(
+    folder: Annotated[Path, typer.Argument(metavar="STUDENT", help="Folder of a student.")],
+    *,
+    adapter: Annotated[Path | None, typer.Option(help="LoRA adapter of peft that is merged first.")] = None,
+    problems: Annotated[list[Path] | None, typer.Option(help="Try it before and after on these problems.")] = None,
+    tests: Annotated[list[Path] | None, typer.Option(help="Their tests.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the GGUF file, and for the programs where it is tried.")],
+    options: EdgeOptions,
+    ask: AskOptions,
+    judge: JudgeConfig,
+) -> None:
+    """Merge, quantise and write a student as GGUF; with problems, print pass@1 before and after, greedy, paired by problem."""
+    model, tokenizer = merged(folder, adapter)
+    whole = folder
+    if adapter is not None:
+        whole = out / f"{folder.name}-merged"
+        save_merged(model, tokenizer, whole, folder / PROMPT_FILE)
+    file = out / f"{folder.name}-{options.quantization}.gguf"
+    export_gguf(model, tokenizer, file, options.quantization, folder / PROMPT_FILE)
+    typer.echo(f"{file}: {file.stat().st_size:,} bytes, {(whole / 'model.safetensors').stat().st_size:,} before")
+    if problems is None:
+        return
+    asked = read_benchmark(
+        "edge",
+        open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
+        open_files(tests or (), TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
+    )
+    config = AssessConfig("edge", 1, Sampling(0.0, 1.0, options.answer_tokens))
+    tables = []
+    for place in (whole, file):
+        one = LocalStudent(place, wording=ask.wording)
+        tables.append(try_in_languages(asked, one, ask.languages_of(one.languages), config, judge))
+    rows = pa.concat_tables(tables)
+    _write_candidates(out, rows)
+    evaluation = evaluate_candidates(rows)
+    evaluation = evaluation.filter(pc.equal(evaluation["method"], Method.DIRECT.value))
+    summary = summarize_trial(evaluation, [1])
+    _write(out, evaluation, summary)
+    typer.echo(summary_text(summary))
+    before, after = (part["code"].to_pylist() for part in tables)
+    same = sum(left == right for left, right in zip(before, after, strict=True))
+    typer.echo(f"{same} of {len(before)} programs are the same")
 
 
 @student.command("compare")

@@ -169,7 +169,7 @@ def save_student(network: Any, tokenizer: Any, folder: Path) -> None:  # noqa: A
 
 
 def load_student(folder: Path, heads: Heads = Heads.SHARED) -> tuple[Any, Any]:
-    """Load a trained student; with ``PLAN_HEAD`` its plan head takes the place of the language-model head.
+    """Load a trained student, or a GGUF file of one; with ``PLAN_HEAD`` its plan head takes the place of the language-model head.
 
     Raises
     ------
@@ -180,10 +180,11 @@ def load_student(folder: Path, heads: Heads = Heads.SHARED) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     keep_quiet()
-    if not (folder / "config.json").is_file():
+    place, more = _place(str(folder))
+    if not (folder.is_file() if more else (folder / "config.json").is_file()):
         raise ModelError(f"`{folder}` holds no student; train one with `ocr-pipeline train … --out {folder}`")
-    model = AutoModelForCausalLM.from_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(place, **more)
+    tokenizer = AutoTokenizer.from_pretrained(place, **more)
     if heads is Heads.PLAN_HEAD:
         if not (folder / PLAN_HEAD_FILE).is_file():
             raise ModelError(f"the student in `{folder}` has no plan head; train one with --heads plan_head")
@@ -192,5 +193,5 @@ def load_student(folder: Path, heads: Heads = Heads.SHARED) -> tuple[Any, Any]:
         head = torch.nn.Linear(model.config.hidden_size, model.config.vocab_size, bias=False, dtype=model.dtype)
         head.load_state_dict(load_file(folder / PLAN_HEAD_FILE))
         model.config.tie_word_embeddings = False
-        model.set_output_embeddings(head)  # type: ignore[no-untyped-call]
-    return model.eval(), tokenizer  # type: ignore[no-untyped-call]
+        model.set_output_embeddings(head)
+    return model.eval(), tokenizer

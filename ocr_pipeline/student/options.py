@@ -19,6 +19,7 @@ from ocr_pipeline.student.ablation import AblationConfig
 from ocr_pipeline.student.arms import Arm
 from ocr_pipeline.student.assess import AssessConfig
 from ocr_pipeline.student.config import Objective, StudentOptions
+from ocr_pipeline.student.edge import Quantization
 from ocr_pipeline.student.evaluation import Method, Window
 from ocr_pipeline.student.generation import Sampling, WhenCut
 from ocr_pipeline.student.patience import Budgets
@@ -31,6 +32,7 @@ __all__ = [
     "EVALUATIONS",
     "AblationOptions",
     "AskOptions",
+    "EdgeOptions",
     "EvaluateOptions",
     "EvaluationChoice",
     "EvaluationOptions",
@@ -283,6 +285,13 @@ class EvaluationChoice(Changes):  # type: ignore[misc] # made from EvaluationRec
         """The recipe with the changes."""
         given = {name: getattr(self, name) for name in Changes.model_fields}
         return EVALUATIONS[self.preset].replaced(**{name: value for name, value in given.items() if value is not None})
+
+
+class EdgeOptions(Options):
+    """How a student becomes one small file, and how it is tried before and after."""
+
+    quantization: Quantization = option(Quantization.Q8_0, "How matrices are written", also="quantize")
+    answer_tokens: int = option(1_024, "Longest answer where it is tried", unit="tokens", ge=1)
 
 
 class AblationOptions(Options):

@@ -48,7 +48,7 @@ class Taught:
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """Read it beside the weights; a model that was not trained here has none."""
-        file = folder / PROMPT_FILE
+        file = (folder.parent if folder.is_file() else folder) / PROMPT_FILE
         if not file.is_file():
             return None
         found = json.loads(file.read_text(encoding="utf-8"))
