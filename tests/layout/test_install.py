@@ -85,6 +85,10 @@ USES = {
         "from ocr_pipeline.student.training import train\n"
         "act = lambda: train([], TrainConfig(lora_rank=4), Path('.'))"
     ),
+    "gguf": (
+        "from pathlib import Path; from ocr_pipeline.student.edge import Quantization, export_gguf\n"
+        "act = lambda: export_gguf(None, None, Path('x.gguf'), Quantization.F16, Path('.'))"
+    ),
 }
 
 
