@@ -39,10 +39,10 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "outputs.json"
 class Pipeline:
     """Materializes assets of the real definitions into a root of its own."""
 
-    def __init__(self, root: Path | str, instance: dg.DagsterInstance) -> None:
+    def __init__(self, root: Path | str, instance: dg.DagsterInstance, **resources: Any) -> None:
         """Assemble the definitions over ``root``."""
         self.root = root
-        self.defs = build_defs(store=StoreResource(root=str(root)))
+        self.defs = build_defs(store=StoreResource(root=str(root)), **resources)
         self.instance = instance
 
     def run(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
@@ -19,12 +21,14 @@ from ocr_pipeline.samples.step import READ_COLUMNS
 from ocr_pipeline.steps import Services
 from ocr_pipeline.store import RowGroup, Store
 from ocr_pipeline.tables import RESPONSES
+from resources import EngineResource
+from tests.assets.test_pipeline import BY_DATASET, GOLDEN, WHOLE, Pipeline, outputs
 from tests.samples.rows import ALL_SHAPES, responses, rows, separated
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray"),
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore"),
 ]
 BATCHES = 40
@@ -63,15 +67,19 @@ def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
 
 
-@pytest.mark.usefixtures("no_token")
-def test_same_bytes_when_a_node_dies(tmp_path: Path) -> None:
-    """Two nodes on the loopback, one killed in the middle: the file is the one that one process writes.
+@dataclass
+class TwoNodes:
+    """A cluster on the loopback."""
 
-    Rows travel, or references to the row groups of a data root that every node reads.
-    """
+    address: str
+    second: list[int]
+    """The processes of the second node."""
+
+
+@pytest.fixture
+def two_nodes(no_token: None) -> Iterator[TwoNodes]:  # noqa: ARG001 - before the cluster starts
+    """Start a head and another node."""
     from ray.cluster_utils import Cluster
-
-    from ocr_pipeline.engine.ray import RayEngine
 
     cluster = Cluster(
         initialize_head=True,
@@ -79,19 +87,43 @@ def test_same_bytes_when_a_node_dies(tmp_path: Path) -> None:
     )
     try:
         node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
-        victims = [process.pid for kind in node.live_processes() for process in kind[1:]]
-        local, _ = separated(tmp_path / "local.parquet", batches([]), engine=LocalEngine())
-        services = Services(lambda model: model(), lambda _: None, print)
-        engine = RayEngine(cluster.address, note=services.note)
-        by_batch, _ = separated(tmp_path / "batches.parquet", batches([]), engine=engine)
-        by_reference, _ = separated(tmp_path / "pieces.parquet", pieces(tmp_path / "root", victims), engine=engine)
+        yield TwoNodes(cluster.address, [process.pid for kind in node.live_processes() for process in kind[1:]])
     finally:
         for node in cluster.list_all_nodes():
             node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+
+def test_same_bytes_when_a_node_dies(tmp_path: Path, two_nodes: TwoNodes) -> None:
+    """Two nodes on the loopback, one killed in the middle: the file is the one that one process writes.
+
+    Rows travel, or references to the row groups of a data root that every node reads.
+    """
+    from ocr_pipeline.engine.ray import RayEngine
+
+    services = Services(lambda model: model(), lambda _: None, print)
+    engine = RayEngine(two_nodes.address, note=services.note)
+    local, _ = separated(tmp_path / "local.parquet", batches([]), engine=LocalEngine())
+    by_batch, _ = separated(tmp_path / "batches.parquet", batches([]), engine=engine)
+    by_reference, _ = separated(tmp_path / "pieces.parquet", pieces(tmp_path / "root", two_nodes.second), engine=engine)
     assert local == by_batch == by_reference
     for name in ("batches", "pieces"):
         assert (tmp_path / f"{name}.parquet").read_bytes() == (tmp_path / "local.parquet").read_bytes()
-    assert services.facts == {"ray_address": cluster.address, "ray_tasks": 2 * BATCHES}
+    assert services.facts == {"ray_address": two_nodes.address, "ray_tasks": 2 * BATCHES}
+
+
+def test_the_demo_on_a_cluster_has_the_content_of_one_machine(tmp_path: Path, two_nodes: TwoNodes) -> None:
+    """Every row of every table, with a node lost before the samples are made; the metadata say where the work was done."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        pipeline = Pipeline(tmp_path / "root", instance, engine=EngineResource(ray_address=two_nodes.address))
+        pipeline.run(BY_DATASET, "taco", "code_contests")
+        pipeline.run(WHOLE)
+        for process in two_nodes.second:
+            os.kill(process, signal.SIGKILL)
+        pipeline.run_everything()
+        for name in ("duplicate_pairs", "samples", "executions", "reasoning_patterns"):
+            records = instance.fetch_materializations(dg.AssetKey(name), limit=100).records
+            assert any("ray_tasks" in record.asset_materialization.metadata for record in records), name
+    assert outputs(tmp_path / "root") == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
 @pytest.mark.usefixtures("no_token")
