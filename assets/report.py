@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, create_model
 
 from assets.automation import of_report
 from assets.materialize import fails_in_one_line
 from assets.metadata import OWNER, described, picture
 from ocr_pipeline import evidence
 from ocr_pipeline.evidence.funnel import stage_totals
-from ocr_pipeline.evidence.pattern_groups import compare_patterns, pattern_plot
+from ocr_pipeline.evidence.pattern_groups import GroupConfig, compare_patterns, pattern_plot
 from ocr_pipeline.evidence.release import release as write_release
 from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.tables import (
@@ -19,6 +19,7 @@ from ocr_pipeline.tables import (
     EXECUTIONS,
     FUNNEL,
     PATTERN_GROUPS,
+    PATTERN_LABELS,
     PLAN_SFT_DATASET,
     REASONING_PATTERNS,
     REJECTED,
@@ -26,6 +27,7 @@ from ocr_pipeline.tables import (
     SFT_DATASET,
 )
 from resources import StoreResource
+from resources.launchpad import fields_of
 
 __all__ = ["data_card", "funnel", "pattern_groups", "release"]
 
@@ -82,8 +84,11 @@ def data_card(store: StoreResource) -> dg.MaterializeResult[Any]:
     return dg.MaterializeResult(metadata={"card": dg.MetadataValue.md(text), "dagster/uri": path})
 
 
+GroupLaunchpad: Any = create_model("GroupLaunchpad", __base__=dg.Config, **fields_of(GroupConfig))
+
+
 @dg.asset(
-    deps=[REASONING_PATTERNS.name, EXECUTIONS.name],
+    deps=[REASONING_PATTERNS.name, PATTERN_LABELS.name, EXECUTIONS.name],
     description=PATTERN_GROUPS.description,
     group_name=GROUP,
     owners=[OWNER],
@@ -91,12 +96,18 @@ def data_card(store: StoreResource) -> dg.MaterializeResult[Any]:
     metadata=described(PATTERN_GROUPS),
     code_version=evidence.VERSION,
 )
-def pattern_groups(store: StoreResource) -> dg.MaterializeResult[Any]:
+def pattern_groups(config: GroupLaunchpad, store: StoreResource) -> dg.MaterializeResult[Any]:
     """Compare how passing and failing samples reason."""
     opened = store.open()
     with fails_in_one_line():
-        table = compare_patterns(opened.open(REASONING_PATTERNS).to_batches(), opened.open(EXECUTIONS).to_batches())
-        with opened.writer(PATTERN_GROUPS, config={}, code_version=evidence.VERSION) as writer:
+        options = GroupConfig.of(config)
+        table = compare_patterns(
+            opened.open(REASONING_PATTERNS).to_batches(),
+            opened.open(EXECUTIONS).to_batches(),
+            labels=opened.open(PATTERN_LABELS).to_batches() if list(opened.partitions(PATTERN_LABELS)) else (),
+            config=options,
+        )
+        with opened.writer(PATTERN_GROUPS, config=options.settings, code_version=evidence.VERSION) as writer:
             writer.write(table)
     rows = [[row[name] for name in ("measure", "passing", "failing", "p_value")] for row in table.to_pylist()]
     shown = dg.MetadataValue.md(markdown_table(["measure", "passing", "failing", "p"], rows))

@@ -25,7 +25,7 @@ from ocr_pipeline.store import InputRef, Store, fingerprint
 from ocr_pipeline.student.ablation import ablation_plot, run_ablation
 from ocr_pipeline.student.arms import equal_arms, read_pool
 from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_in_languages
-from ocr_pipeline.student.benchmark import Benchmark, read_benchmark
+from ocr_pipeline.student.benchmark import Benchmark, read_benchmark, told_problems
 from ocr_pipeline.student.config import StudentOptions
 from ocr_pipeline.student.options import AblationOptions, EvaluationOptions, JointStudentOptions, StudentServer
 from ocr_pipeline.student.trial import summarize_trial
@@ -70,7 +70,7 @@ EvaluationLaunchpad: Any = create_model(
 
 
 @dg.asset(
-    deps=[PLAN_SFT_DATASET.name, SFT_DATASET.name, CLEAN_PROBLEMS.name],
+    deps=[PLAN_SFT_DATASET.name, SFT_DATASET.name, CLEAN_PROBLEMS.name, TESTS.name],
     group_name=GROUP,
     owners=[OWNER],
     kinds={"torch"},
@@ -85,13 +85,16 @@ def student(
         opened, options = store.open(), JointStudentOptions.of(config)
         recipe = options.recipe
         table = SFT_DATASET if recipe.objective is step.Objective.SFT else PLAN_SFT_DATASET
-        problems = step.read_problems(opened.batches(CLEAN_PROBLEMS)) if table is SFT_DATASET else []
-        inputs = [*opened.references(table), *(opened.references(CLEAN_PROBLEMS) if problems else [])]
+        is_asked = table is SFT_DATASET  # rows of plans hold their prompts
+        tests = opened.batches(TESTS) if options.as_benchmark else None
+        problems = told_problems(opened.batches(CLEAN_PROBLEMS), tests) if is_asked else {}
+        read = [table, *([CLEAN_PROBLEMS] if is_asked else []), *([TESTS] if is_asked and options.as_benchmark else [])]
+        inputs = [one for each in read for one in opened.references(each)]
         key = _key(options, inputs)
         folder = _students(store) / config.name / key / config.name  # the last part is the student's name in the tables
         rows = step.read_rows(
             opened.batches(table),
-            {one.problem_id: one for one in problems},
+            problems,
             wording=options.wording,
             languages=options.languages,
         )
@@ -127,14 +130,15 @@ def _students(store: StoreResource) -> Path:
 
 def _key(options: JointStudentOptions, inputs: list[InputRef]) -> str:
     """Name a run by all that decides its weights: another recipe or other rows never continue it."""
-    rows = {"prompt": options.wording.sha256, "languages": sorted(options.languages)}
+    rows: dict[str, Any] = {"prompt": options.wording.sha256, "languages": sorted(options.languages)}
+    rows |= {"as_benchmark": True} if options.as_benchmark else {}
     return fingerprint(options.recipe.plain() | rows, step.VERSION, inputs)[:16]
 
 
 def _spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
-        deps=["student", PROBLEMS.name, TESTS.name],
+        deps=["student", PROBLEMS.name, TESTS.name, GENERATED_TESTS.name],
         description=table.description,
         group_name=GROUP,
         skippable=True,

@@ -840,6 +840,7 @@ PATTERN_GROUPS: Final = Table(
             NAME,
             "A move (its share of the labelled sentences), entropy_bits, entropy_nats, entropy_normalized, or n_segments.",
         ),
+        _column("labelled_by", NAME, "rules, or model: who found the moves."),
         _column("passing", pa.float64(), "Mean over the passing samples."),
         _column("failing", pa.float64(), "Mean over the failing samples."),
         _column("difference", pa.float64(), "Passing minus failing."),

@@ -13,13 +13,14 @@ from ocr_pipeline.errors import ConservationError, InputError
 from ocr_pipeline.evidence.accounting import unaccounted
 from ocr_pipeline.evidence.funnel import build_funnel, print_funnel
 from ocr_pipeline.evidence.history import explain as explained
+from ocr_pipeline.evidence.pattern_groups import GroupConfig, pattern_plot
 from ocr_pipeline.evidence.pattern_groups import compare_patterns as compared
-from ocr_pipeline.evidence.pattern_groups import pattern_plot
 from ocr_pipeline.evidence.release import release as write_release
 from ocr_pipeline.evidence.undecided import undecided_pairs
 from ocr_pipeline.markdown import markdown_table
+from ocr_pipeline.parameters import with_options
 from ocr_pipeline.store import FileWriter, Store, atomic_write, open_files
-from ocr_pipeline.tables import EXECUTIONS, PATTERN_GROUPS, REASONING_PATTERNS, table_named
+from ocr_pipeline.tables import EXECUTIONS, PATTERN_GROUPS, PATTERN_LABELS, REASONING_PATTERNS, table_named
 
 __all__ = ["compare_patterns", "explain", "funnel", "release"]
 
@@ -71,16 +72,24 @@ def funnel(
         raise ConservationError(message)
 
 
+@with_options
 def compare_patterns(
     patterns: Annotated[list[Path], typer.Argument(help="reasoning_patterns: Parquet, JSONL or folders.")],
     *,
     executions: Annotated[list[Path], typer.Option(help="Verdicts of the same samples.")],
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="pattern_labels: what is compared, or what the rules are held against.")
+    ] = None,
+    options: GroupConfig,
     out: Annotated[Path, typer.Option(help="Folder for pattern_groups.parquet and pattern_groups.png.")],
     as_json: AsJson = False,
 ) -> None:
     """Compare the moves of passing and failing samples, with a test that exchanges verdicts inside problems."""
     table = compared(
-        open_files(patterns, REASONING_PATTERNS), open_files(executions, EXECUTIONS, required=["sample_id", "verdict"])
+        open_files(patterns, REASONING_PATTERNS),
+        open_files(executions, EXECUTIONS, required=["sample_id", "verdict"]),
+        labels=open_files(labels or (), PATTERN_LABELS, required=["sample_id", "rule", "first", "second", "verdict"]),
+        config=options,
     )
     with FileWriter(out / f"{PATTERN_GROUPS.name}.parquet", PATTERN_GROUPS) as writer:
         writer.write(table)

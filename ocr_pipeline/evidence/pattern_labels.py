@@ -33,7 +33,7 @@ from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.session import Totals
 
-__all__ = ["AGREEMENT", "LabelConfig", "agreement_of", "label_patterns", "read_labels"]
+__all__ = ["AGREEMENT", "LabelConfig", "LabelVerdict", "agreement_of", "label_patterns", "read_labels"]
 
 MEANINGS: Final[Mapping[Pattern, str]] = {
     Pattern.BACKTRACKING: "gives up what was said or tried before",

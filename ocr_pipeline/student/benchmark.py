@@ -21,7 +21,7 @@ from ocr_pipeline.student.subtasks import Grader
 from ocr_pipeline.tables import TESTS, IoMode, Language
 from ocr_pipeline.tasks import Wording
 
-__all__ = ["Benchmark", "read_benchmark"]
+__all__ = ["Benchmark", "read_benchmark", "told_problems"]
 
 CALL_LINE: Final = "For example, {name}({arguments}) returns {expected}."
 LONGEST_CALL_CHARACTERS: Final = 1_000
@@ -95,6 +95,17 @@ def read_benchmark(
     counts = StageCounts(len(asked) + sum(dropped.values()), len(asked), dropped)
     inputs = [_only(batch.select(TESTS.schema.names), tested) for batch in made]
     return Benchmark(name, asked, kept, known, counts, pa.Table.from_batches(inputs) if inputs else None)
+
+
+def told_problems(
+    problems: Iterable[pa.RecordBatch], tests: Iterable[pa.RecordBatch] | None = None
+) -> dict[str, AskedProblem]:
+    """Return what is told of problems, by id; with tests, those that have one are asked as a benchmark of them is."""
+    batches = list(problems)
+    told = {each.problem_id: each for each in read_problems(batches)}
+    if tests is not None:
+        told |= {each.problem_id: each for each in read_benchmark("", batches, tests).asked}
+    return told
 
 
 def _of_split(batch: pa.RecordBatch, split: str | None, outcomes: Counter[str]) -> pa.RecordBatch:

@@ -26,7 +26,7 @@ from ocr_pipeline.student.ablation import ablation_plot, ablation_text, run_abla
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.arms import equal_arms, read_pool
 from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_in_languages, with_ranker_scores
-from ocr_pipeline.student.benchmark import read_benchmark
+from ocr_pipeline.student.benchmark import read_benchmark, told_problems
 from ocr_pipeline.student.config import StudentOptions, preset
 from ocr_pipeline.student.edge import export_gguf, merged, save_merged
 from ocr_pipeline.student.encoding import RowVerdict
@@ -50,7 +50,7 @@ from ocr_pipeline.student.options import (
 )
 from ocr_pipeline.student.pass_at_k import paired_difference, summarize
 from ocr_pipeline.student.patience import observed_budgets
-from ocr_pipeline.student.problems import AskedProblem, read_problems
+from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram
 from ocr_pipeline.student.rows import TrainingRow, read_rows
 from ocr_pipeline.student.self_critique import FINAL_SAMPLINGS, joined_critiques, with_critiques
@@ -424,10 +424,11 @@ def ablate(  # noqa: PLR0913 - one parameter per group of options
 
 def _told(paths: Sequence[Path], tests: Sequence[Path] = ()) -> dict[str, AskedProblem]:
     """Return what is told of problems; with tests, as a benchmark of them would be asked."""
-    batches = open_files(paths, PROBLEMS, required=["problem_id", "statement"])
     needed = ["problem_id", "test_id", "kind", "input", "expected"]
-    known = read_benchmark("", batches, open_files(tests, TESTS, required=needed)).asked if tests else None
-    return {problem.problem_id: problem for problem in (read_problems(batches) if known is None else known)}
+    return told_problems(
+        open_files(paths, PROBLEMS, required=["problem_id", "statement"]),
+        open_files(tests, TESTS, required=needed) if tests else None,
+    )
 
 
 def _named_files(selections: Sequence[str]) -> dict[str, Path]:

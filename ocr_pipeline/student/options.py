@@ -52,6 +52,11 @@ class JointStudentOptions(StudentOptions):
     """A recipe whose student learns code and plans together, unless something else is asked for."""
 
     objective: Objective | None = option(Objective.JOINT, "What is learnt; none: the recipe's")
+    as_benchmark: bool = option(
+        False,
+        "Rows of sft_dataset ask as a benchmark of their problems and tests does: with a test as a call where no "
+        "starter code says how (MBPP)",
+    )
 
 
 class StudentServer(Connection):

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.evidence.pattern_groups import compare_patterns
-from ocr_pipeline.tables import REASONING_PATTERNS
+from ocr_pipeline.evidence.pattern_groups import GroupConfig, LabelledBy, compare_patterns
+from ocr_pipeline.tables import PATTERN_LABELS, REASONING_PATTERNS
 
 Case = tuple[str, bool, int, int]
 """Problem, whether it passes, sentences that evaluate, sentences that verify."""
@@ -49,6 +49,39 @@ def compared(cases: list[Case], **options: Any) -> dict[str, dict[str, Any]]:
 
 
 MIXED: list[Case] = [("p", True, 3, 1), ("p", True, 2, 2), ("p", False, 1, 3), ("p", False, 0, 4), ("q", True, 4, 0)]
+
+
+def labels(sentences: list[tuple[str, str, str]]) -> list[pa.RecordBatch]:
+    """Build labels on which both labellings agree: sample, the rule's move, the model's."""
+    rows = [
+        {"sample_id": sample, "segment": number, "sentence": "", "rule": rule, "verdict": "kept"}
+        | {"first": move, "second": move}
+        for number, (sample, rule, move) in enumerate(sentences)
+    ]
+    batches: list[pa.RecordBatch] = pa.Table.from_pylist(rows, schema=PATTERN_LABELS.schema).to_batches()
+    return batches
+
+
+def test_only_precise_rules_are_compared() -> None:
+    """A rule that is right in four of five sentences takes part, one of three in four does not; shares are of the rest."""
+    right, wrong = "self_evaluation", "verification"
+    said = [("0", right, right)] * 4 + [("0", right, wrong)] + [("0", wrong, wrong)] * 3 + [("0", wrong, right)]
+    rows = compared(MIXED, labels=labels(said))
+    assert [name for name in rows if name in {right, wrong}] == [right]
+    assert rows[right]["passing"] == rows[right]["failing"] == 1.0
+    assert (rows["n_segments"]["n_failing"], rows[right]["labelled_by"]) == (1, "rules")
+    with pytest.raises(InputError, match=r"no rule finds its move with a precision of 0\.9"):
+        compared(MIXED, labels=labels(said), config=GroupConfig(least_precision=0.9))
+
+
+def test_labels_of_a_model_are_compared() -> None:
+    """They count in the place of the rules, simpler problems too; sentences without an agreed label do not."""
+    said = [("0", "other", "simpler_problem")] * 3 + [("0", "other", "verification"), ("2", "other", "verification")]
+    batches = labels(said)
+    rows = compared(MIXED, labels=batches, config=GroupConfig(by=LabelledBy.MODEL))
+    assert rows["simpler_problem"]["passing"] == 0.75
+    assert (rows["simpler_problem"]["failing"], rows["verification"]["failing"]) == (0.0, 1.0)
+    assert (rows["n_segments"]["passing"], rows["n_segments"]["labelled_by"]) == (4.0, "model")
 
 
 def test_shares_and_units() -> None:

@@ -14,7 +14,8 @@ import pytest
 from ocr_pipeline import open_table
 from ocr_pipeline.definitions import build_defs
 from ocr_pipeline.store import Store
-from ocr_pipeline.tables import PLAN_SFT_DATASET, PROBLEMS, TESTS
+from ocr_pipeline.student.benchmark import told_problems
+from ocr_pipeline.tables import CLEAN_PROBLEMS, PLAN_SFT_DATASET, PROBLEMS, SFT_DATASET, TESTS
 from ocr_pipeline.tasks import code_prompt
 from ocr_pipeline.teacher.servers import Replay
 from resources import StoreResource
@@ -94,6 +95,26 @@ def test_a_tiny_student_is_trained_and_tried(root: Path, instance: dg.DagsterIns
     direct = {row["k"]: row for row in rows if row["method"] == "direct"}
     assert {row["student"] for row in rows} == {"tiny"}
     assert (direct[1]["n_problems"], direct[1]["pass_at_k"], set(direct)) == (3, 0.0, {1, 2})
+
+
+def test_rows_can_ask_as_a_benchmark_does(root: Path, instance: dg.DagsterInstance) -> None:
+    """With `as_benchmark` the prompt of a function problem without starter code shows one of its tests as a call."""
+    pytest.importorskip("transformers", reason="needs the extra `train`")
+    store = Store(str(root))
+    problem = add(1, "mbpp") | {"io_mode": "function", "function_name": "add_one"}
+    put(store, CLEAN_PROBLEMS, [problem], {})
+    put(store, TESTS, [case(1, "mbpp") | {"input": "[5]"}], {"dataset": "mbpp"})
+    row = {"sample_id": "s", "problem_id": "mbpp/test/1", "input": "-", "output": "def add_one(x): return x + 1"}
+    put(store, SFT_DATASET, [row | {"language": "python"}], {"dataset": "mbpp", "language": "python"})
+    versions = set()
+    for more in ({}, {"as_benchmark": True}):
+        config = {"objective": "sft", "max_steps": 1, "name": "asked"} | more
+        ran = run(root, instance, ["student"], {"student": config})
+        [trained] = ran.asset_materializations_for_node("student")
+        versions.add(trained.metadata["folder"].value)
+    assert len(versions) == 2
+    told = told_problems(*(store.batches(table) for table in (CLEAN_PROBLEMS, TESTS)))
+    assert "For example, add_one(5) returns 6." in told["mbpp/test/1"].code_prompt()
 
 
 def answers(path: Path, numbers: tuple[int, ...]) -> Path:
