@@ -16,6 +16,7 @@ import argparse
 import itertools
 import multiprocessing
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ from resources import RawResource, SandboxResource, StoreResource, TeacherResour
 
 DATASETS: Final = {"code_contests": "code_contests/test_165.parquet", "taco": "taco/test_statements.parquet"}
 RAW_NAME: Final = "train.parquet"
+NUMBER: Final = "@@@@@@@@@@"
+FENCE: Final = re.compile(r"```(?:python|py)\n")
 LANGUAGES: Final = ("python", "cpp")
 ASSETS: Final = {
     "problems, tests, solutions, rejected": DATASETS,
@@ -67,7 +70,9 @@ def completions(data: Path) -> list[bytes]:
     usage = {"prompt_tokens": 500, "completion_tokens": 4000, "total_tokens": 4500}
     found = []
     for number, (thought, answer) in enumerate(zip(thoughts, itertools.cycle(answers), strict=False)):
-        message = {"role": "assistant", "content": f"<think>\n{thought}\n</think>\n\n{answer}"}
+        numbered = FENCE.sub(rf"\g<0># {NUMBER}\n", answer)
+        content = f"<think>\nAnswer {NUMBER}.\n{thought}\n</think>\n\n{numbered}"
+        message = {"role": "assistant", "content": content}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         found.append(
             orjson.dumps(
@@ -85,18 +90,19 @@ def completions(data: Path) -> list[bytes]:
 
 
 def serve(port: int, data: Path) -> None:
-    """Answer each request with the next completion."""
+    """Answer each request with the next completion, with a number in reasoning and program: no two are equal."""
     import asyncio
 
     def reply(body: bytes) -> bytes:
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
     models = reply(orjson.dumps({"object": "list", "data": [{"id": MODEL}]}))
-    turns = itertools.cycle(map(reply, completions(data)))
+    turns = itertools.cycle([reply(body) for body in completions(data)])
+    numbers = itertools.count(1)
 
     class Replies(dict[bytes, bytes]):
         def __getitem__(self, method: bytes) -> bytes:
-            return next(turns) if method == b"post" else models
+            return next(turns).replace(NUMBER.encode(), b"%010d" % next(numbers)) if method == b"post" else models
 
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(lambda: Protocol(Replies(), 0.0), "127.0.0.1", port)
