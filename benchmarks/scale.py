@@ -270,7 +270,7 @@ def measure(folder: Path, data: Path, problems: int, only: Sequence[str]) -> Non
     ]
     size = sum(path.stat().st_size for path in (folder / "data").rglob("*.parquet"))
     print(f"mean characters of a response {sum(map(len, texts)) / len(texts):,.0f}; {size / 2**20:,.0f} MiB of Parquet")
-    if not only:
+    if not only or "duplicate_pairs" in only:
         one = encoding_s(data)
         print(
             f"encoding: {1000 * one:.0f} ms of CPU a statement, measured on {ENCODED}; {problems:,} would take {problems * one:,.0f} s"
