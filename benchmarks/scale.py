@@ -28,7 +28,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -144,10 +144,10 @@ def io_bytes() -> tuple[int, int]:
     return sum(one.read_chars for one in counted), sum(one.write_chars for one in counted)
 
 
-def measured(work: object) -> Cost:
+def measured(work: Callable[[], object]) -> Cost:
     """Run something and return what it took."""
     cpu, wall, (read, written) = cpu_s(0), time.monotonic(), io_bytes()
-    work()  # type: ignore[operator]
+    work()
     now_read, now_written = io_bytes()
     return Cost(cpu_s(0) - cpu, time.monotonic() - wall, (now_read - read) / 2**20, (now_written - written) / 2**20)
 
@@ -197,10 +197,9 @@ def _row_groups(root: Path, name: str, columns: Sequence[str]) -> Iterator[pa.Ta
                 yield file.read_row_group(group, columns=list(columns) or None)
 
 
-def in_process_of_its_own(folder: Path, kind: str, names: str, url: str) -> Cost:
-    """Run a step or its floor, and look at the memory of all its processes meanwhile."""
-    command = [sys.executable, __file__, "--only", kind, names, url, "--keep", str(folder)]
-    with (folder / "log").open("ab") as log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process:
+def watched(command: Sequence[str], log: Path) -> Cost:
+    """Run a program that prints its cost as its last line, and look at the memory of all its processes meanwhile."""
+    with log.open("ab") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
         peak = 0
         ended = threading.Event()
 
@@ -215,7 +214,7 @@ def in_process_of_its_own(folder: Path, kind: str, names: str, url: str) -> Cost
         ended.set()
         thread.join()
     if process.wait():
-        message = f"{kind} of {names} failed; see {folder / 'log'}"
+        message = f"`{' '.join(command)}` failed; see {log}"
         raise SystemExit(message)
     return Cost(**orjson.loads(lines[-1]) | {"peak_mib": peak / 2**20})
 
@@ -248,8 +247,8 @@ def measure(folder: Path, data: Path, problems: int, only: Sequence[str]) -> Non
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
     with server(data) as (url, _):
         for names in only or STEPS:
-            step = in_process_of_its_own(folder, "step", names, url)
-            floor = in_process_of_its_own(folder, "floor", names, url)
+            command = [sys.executable, __file__, "--keep", str(folder), "--only"]
+            step, floor = (watched([*command, kind, names, url], folder / "log") for kind in ("step", "floor"))
             pairs = [
                 (step.cpu_s, floor.cpu_s),
                 (step.wall_s, floor.wall_s),

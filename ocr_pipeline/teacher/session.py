@@ -33,7 +33,7 @@ from ocr_pipeline.teacher.reply import Answer, ErrorKind, Usage, read_again
 from ocr_pipeline.teacher.request import Identity
 from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.tokens import estimate
-from ocr_pipeline.teacher.transport import AiohttpTransport, TransportFactory
+from ocr_pipeline.teacher.transport import HttpTransport, TransportFactory
 
 __all__ = ["OUTSIDE", "Call", "Outside", "Totals", "converse", "look_up_model"]
 
@@ -52,7 +52,7 @@ T = TypeVar("T")
 class Outside:
     """What a run touches outside its own memory; tests bring a clock of their own and a network without sockets."""
 
-    transport: TransportFactory = AiohttpTransport
+    transport: TransportFactory = HttpTransport
     loop: Callable[[], asyncio.AbstractEventLoop] | None = None
     executor: Callable[[], Executor] = field(default=lambda: ThreadPoolExecutor(1, "ledger"))
 
