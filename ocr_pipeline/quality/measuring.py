@@ -132,6 +132,11 @@ class QualityConfig(Options):
         10, "So many known wrong programs say more than mutants: no mutants are made; none: always", ge=0
     )
     mutation_seed: int = option(0, "Which mutants are made")
+    sampled_programs: int = option(
+        0,
+        "Samples of the teacher of each problem that are run: one that fails a test is wrong for the tests that are not of its policy",
+        ge=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,9 @@ class MeasuredProblem:
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     outcomes: list[Outcome] = field(default_factory=list)
     mutants: list[Outcome] = field(default_factory=list)
+    samples: list[Program] = field(default_factory=list)
+    """Programs of the teacher's, whose verdict nobody knows."""
+    sampled: list[Outcome] = field(default_factory=list)
 
     def policies(self) -> Iterator[tuple[Policy, dict[str, int]]]:
         """Yield the policies that differ here, with the tests of each that are used."""
@@ -187,6 +195,10 @@ class MeasuredProblem:
         if self.generated:
             yield Policy.GENERATED, self.generated
             yield Policy.ALL, of_source | self.generated
+
+
+def _nobody(_: Collection[str]) -> Iterable[pa.RecordBatch]:
+    return ()
 
 
 def measure_tests(  # noqa: PLR0913 - inputs, and options by name
@@ -199,6 +211,7 @@ def measure_tests(  # noqa: PLR0913 - inputs, and options by name
     trust: Iterable[pa.RecordBatch],
     config: QualityConfig,
     writer: TableWriter,
+    samples: Lookup = _nobody,
     progress: Progress = SILENT,
 ) -> StageCounts:
     """Write ``test_quality``: a row per problem and policy, problems in their order.
@@ -220,6 +233,8 @@ def measure_tests(  # noqa: PLR0913 - inputs, and options by name
         Which programs, and how many mutants.
     writer
         Takes the rows.
+    samples
+        Given problem ids, returns programs of the teacher's: sample_id, problem_id, language, code.
     progress
         Told of every program and mutant that is run.
 
@@ -236,7 +251,15 @@ def measure_tests(  # noqa: PLR0913 - inputs, and options by name
     """
     tally = _Tally()
     given = run_programs(
-        tally.once(problems), tests, generated, programs, judge=judge, trust=trust, config=config, progress=progress
+        tally.once(problems),
+        tests,
+        generated,
+        programs,
+        judge=judge,
+        trust=trust,
+        config=config,
+        samples=samples,
+        progress=progress,
     )
     for some in given:
         rows = [row for problem in some for row in tally.add(problem, _rows(problem))]
@@ -244,7 +267,7 @@ def measure_tests(  # noqa: PLR0913 - inputs, and options by name
     return tally.counts().require_conserved("test_quality")
 
 
-def run_programs(
+def run_programs(  # noqa: PLR0913 - inputs, and options by name
     problems: Iterable[pa.RecordBatch],
     tests: Lookup,
     generated: Lookup,
@@ -253,6 +276,7 @@ def run_programs(
     judge: LentJudge,
     trust: Iterable[pa.RecordBatch],
     config: QualityConfig,
+    samples: Lookup = _nobody,
     progress: Progress = SILENT,
 ) -> Iterator[list[MeasuredProblem]]:
     """Yield what :func:`measure_tests` makes rows of: some problems at a time, with what each test said of each program."""
@@ -263,6 +287,7 @@ def run_programs(
             measured = _listed(chunk, flagged)
             _read_tests(measured, tests, generated)
             _read_programs(measured, programs, config)
+            _read_samples(measured, samples, config)
             said = [row for name in measured for row in flagged.get(name, ())]
             asked = pa.Table.from_pylist(said, TEST_TRUST.schema)
             known = _Known(chunk, _joined(tests, generated), judge, asked, _Onward(progress))
@@ -334,6 +359,20 @@ def _read_programs(problems: Mapping[str, MeasuredProblem], programs: Lookup, co
         wrong = _chosen([one for one in once if not one.is_right], config.wrong_programs)
         problem.programs = [*right, *wrong]
         problem.left_out[LeftOut.OVER_THE_LIMIT] += len(once) - len(problem.programs)
+
+
+def _read_samples(problems: Mapping[str, MeasuredProblem], samples: Lookup, config: QualityConfig) -> None:
+    """Take samples of problems with tests of two origins: a test says nothing of itself."""
+    wanted = {name for name, problem in problems.items() if problem.source and problem.generated}
+    if not config.sampled_programs or not wanted:
+        return
+    found: dict[str, dict[tuple[str, str], Program]] = defaultdict(dict)
+    for row in _rows_of(samples(sorted(wanted)), ("sample_id", "problem_id", "language", "code"), wanted):
+        program = Program(row["sample_id"], row["language"], row["code"] or "", is_right=False)
+        if program.code and program.language in JUDGED_LANGUAGES:
+            found[row["problem_id"]].setdefault((program.language, program.code), program)
+    for name, programs in found.items():
+        problems[name].samples = _chosen(list(programs.values()), config.sampled_programs)
 
 
 def _rows_of(
@@ -448,6 +487,9 @@ def _run(problems: Mapping[str, MeasuredProblem], known: _Known, config: Quality
             next(outcomes) if one.language in JUDGED_LANGUAGES else Outcome(silence=OTHER_LANGUAGE)
             for one in problem.programs
         ]
+    samples = [(name, one) for name, problem in problems.items() for one in problem.samples]
+    for (name, _), outcome in zip(samples, known.outcomes(samples) if samples else (), strict=True):
+        problems[name].sampled.append(outcome)
     mutants = [(name, one) for name, problem in problems.items() for one in _mutants(problem, config)]
     # One test over its time limit kills a mutant: waiting for four more says nothing further.
     for (name, _), outcome in zip(mutants, known.outcomes(mutants, give_up_after_time_limits=1), strict=True):
@@ -521,6 +563,12 @@ def _row(
     equivalent = sum(bool(one.passes(known)) for one in problem.mutants)
     killed = mutants.count(False)
     score = Rate(killed, len(mutants) - equivalent) if len(known) > len(tests) else Rate(0, 0)
+    outside = set(known) - set(tests)
+    sampled = [
+        passes
+        for one in ([] if reason else problem.sampled)
+        if not one.failed.isdisjoint(outside) and (passes := one.passes(tests)) is not None
+    ]
     flags = (
         (len(tests) == 1, Flag.ONE_TEST),
         (problem.is_contradictory, Flag.CONTRADICTORY),
@@ -541,6 +589,8 @@ def _row(
         "mutants_killed": killed,
         "mutants_equivalent": equivalent,
         "mutation_score": score.value,
+        "samples_wrong": len(sampled),
+        "samples_failed": sampled.count(False),
         "unscored": len(problem.programs) - tpr.tries - tnr.tries,
         "refused_right": [program.name for program, passes in right if not passes],
         "missed_wrong": [program.name for program, passes in wrong if passes],

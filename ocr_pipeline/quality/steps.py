@@ -19,6 +19,7 @@ from ocr_pipeline.steps import JUDGED, Job, Read, Rows, Service, Step
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
     GENERATED_TESTS,
+    SAMPLES,
     SOLUTIONS,
     TEST_PROGRAMS,
     TEST_QUALITY,
@@ -40,6 +41,10 @@ PROGRAMS: Final = ("problem_id", "solution_id", "language", "code", "is_correct"
 
 def _nothing(_: Collection[str]) -> Iterable[pa.RecordBatch]:
     return ()
+
+
+def _takes_samples(job: Job) -> bool:
+    return job.options(QualityConfig).sampled_programs > 0
 
 
 def _refuse_fewer_tests(job: Job) -> None:
@@ -65,6 +70,7 @@ def _measure(job: Job) -> StageCounts:
         judge=job.use(JUDGE),
         trust=trust.batches() if trust.exist else (),
         config=job.options(QualityConfig),
+        samples=job.read(SAMPLES).of if _takes_samples(job) and job.read(SAMPLES).exist else _nothing,
         writer=job.writer(TEST_QUALITY),
         progress=job.progress,
     )
@@ -103,6 +109,13 @@ MEASURE_TESTS: Final = Step(
         Read(SOLUTIONS, PROGRAMS, option="programs", renamed={"program_id": "solution_id"}),
         Read(TEST_PROGRAMS, is_optional=True, option="checkers", through=GENERATED_TESTS),
         Read(TEST_TRUST, is_optional=True),
+        Read(
+            SAMPLES,
+            ("sample_id", "problem_id", "language", "code"),
+            is_optional=True,
+            is_feedback=True,
+            when=_takes_samples,
+        ),
     ),
     writes=(TEST_QUALITY,),
     options=(QualityConfig,),

@@ -11,7 +11,7 @@ from ocr_pipeline.quality.rates import Rate
 
 __all__ = ["summary_lines", "summary_of"]
 
-COUNTS: Final = ("right_run", "right_passed", "wrong_run", "wrong_failed")
+COUNTS: Final = ("right_run", "right_passed", "wrong_run", "wrong_failed", "samples_wrong", "samples_failed")
 COLUMNS: Final = ("policy", "tests", "bytes", "tpr", "tnr", "mutation_score", *COUNTS)
 SUMMARY: Final = pa.schema(
     [
@@ -67,6 +67,9 @@ def summary_lines(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
             f"wrong programs that fail (TNR) {wrong}, macro {_percent(row['tnr_macro'])}; "
             f"{row['tests_per_problem']:.1f} tests per problem"
         )
+        if row["samples_wrong"]:
+            sampled = Rate(row["samples_failed"], row["samples_wrong"])
+            yield f"{row['policy']}: samples that fail other tests and fail these, too: {sampled}"
 
 
 def _percent(value: float | None) -> str:

@@ -472,3 +472,21 @@ def test_samples_are_judged_by_the_checker_that_the_teacher_wrote(tmp_path: Path
         [row] = pq.read_table(tmp_path / "judged" / "executions.parquet").to_pylist()
         verdicts.append(row["verdict"])
     assert verdicts == ["accepted", "wrong_answer"]
+
+
+def test_a_sample_is_a_witness_for_tests_that_did_not_judge_it(tmp_path: Path) -> None:
+    """Who fails a generated test is wrong for the source's tests, who fails one of these is for the generated; nobody for all."""
+    path = generated(tmp_path, ANY[-1], ("1\n-3\n", "-3"))
+    samples = tmp_path / "samples.jsonl"
+    rows = [{"sample_id": code, "problem_id": "p", "language": "python", "code": code} for code in (LAST, FIRST, MOST)]
+    samples.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    words = written(tmp_path, {"p": RISING}, {"p": PROGRAMS[:1]})
+    words += [f"--generated-tests={path}", f"--samples={samples}", "--sampled-programs=9"]
+    done = CliRunner().invoke(build_app(["test-quality"]), words)
+    assert done.exit_code == 0, done.output
+    found = pq.read_table(tmp_path / "out" / "test_quality.parquet").to_pylist()
+    assert {row["policy"]: (row["samples_wrong"], row["samples_failed"]) for row in found} == {
+        "source": (1, 0),
+        "generated": (1, 0),
+        "all": (0, 0),
+    }
