@@ -1,7 +1,7 @@
 """Group student: a model trained on the data set, and what it can do, with honest error bars."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.evidence import line_chart
 from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.judge.policy import TestsPolicy, chosen_tests
+from ocr_pipeline.made_checkers import with_made_checkers
 from ocr_pipeline.store import InputRef, Store, fingerprint
 from ocr_pipeline.student.ablation import ablation_plot, run_ablation
 from ocr_pipeline.student.arms import equal_arms, read_pool
@@ -40,6 +42,8 @@ from ocr_pipeline.tables import (
     SFT_DATASET,
     STUDENT_CANDIDATES,
     STUDENT_EVALUATION,
+    TEST_PROGRAMS,
+    TEST_TRUST,
     TESTS,
     Table,
     selection_table,
@@ -170,13 +174,10 @@ def evaluated(
             "weights": {name: folder.parent.name for name, folder in weights.items()},
             "prompt_sha256": options.wording.sha256 if options.wording else None,
             "opens_thought": served.connection.opens_thought,
-        },
+        }
+        | ({} if options.tests_policy is TestsPolicy.SOURCE else {"tests_policy": options.tests_policy}),
         code_version=step.VERSION,
-        inputs=[
-            one
-            for table in (PROBLEMS, TESTS, *([GENERATED_TESTS] if options.made_inputs else []))
-            for one in opened.references(table)
-        ],
+        inputs=[one for table in (PROBLEMS, TESTS, *_read_for(options)) for one in opened.references(table)],
         run=lambda writers: _evaluate(_Trial(context, store, weights, options, served, judge), writers),
         model=", ".join(options.students),
         repeat_for=frozenset({NOT_RUN} if served.connection.urls else ()),  # what was not answered is asked again
@@ -242,13 +243,52 @@ def _benchmark(store: Store, name: str, config: EvaluationOptions) -> Benchmark:
         taught = store.open(PLAN_SFT_DATASET).to_table(columns=["problem_id"])["problem_id"].unique()
         problems = store.batches(PROBLEMS, where=pc.field("problem_id").isin(taught))
         made = _made(store, config)
-        return read_benchmark(name, problems, store.batches(TESTS), window=recipe.window, made=made)
+        problems, tests = _judged_by(config.tests_policy, store, problems, store.batches(TESTS))
+        return read_benchmark(name, problems, tests, window=recipe.window, made=made)
     known = sorted(keys["dataset"] for keys in store.partitions(PROBLEMS))
     if name not in known:
         raise InputError(f"no data set `{name}` is ingested; there are {', '.join(known)} and {TRAINED_PROBLEMS}")
     problems, tests = (store.open(table, dataset=name).to_batches() for table in (PROBLEMS, TESTS))
+    problems, tests = _judged_by(config.tests_policy, store, problems, tests, dataset=name)
     made = _made(store, config, dataset=name)
     return read_benchmark(name, problems, tests, window=recipe.window, split=recipe.split, made=made)
+
+
+def _read_for(config: EvaluationOptions) -> list[Table]:
+    """Return the further tables that tests are taken from."""
+    if config.tests_policy is not TestsPolicy.SOURCE:
+        return [GENERATED_TESTS, TEST_TRUST, TEST_PROGRAMS]
+    return [GENERATED_TESTS] if config.made_inputs else []
+
+
+def _judged_by(
+    policy: TestsPolicy,
+    store: Store,
+    problems: Iterable[pa.RecordBatch],
+    tests: Iterable[pa.RecordBatch],
+    **partition: str,
+) -> tuple[Iterable[pa.RecordBatch], Iterable[pa.RecordBatch]]:
+    """Return the problems, with the teacher's checkers, and the tests of a policy."""
+    if policy is TestsPolicy.SOURCE:
+        return problems, tests
+
+    def rows(table: Table) -> Iterable[pa.RecordBatch]:
+        return (
+            store.open(table, **partition).to_batches() if any(map(_is_of(partition), store.partitions(table))) else ()
+        )
+
+    generated = list(rows(GENERATED_TESTS))
+    if not generated:
+        raise InputError(
+            f"tests_policy is {policy}, but there are no generated tests; materialize generated_tests first"
+        )
+    flags = [row for batch in rows(TEST_TRUST) for row in batch.to_pylist()]
+    chosen = chosen_tests(policy, lambda _: tests, lambda _: generated, flags)
+    return with_made_checkers(problems, rows(TEST_PROGRAMS)), chosen(())
+
+
+def _is_of(partition: Mapping[str, str]) -> Callable[[Mapping[str, str]], bool]:
+    return lambda keys: partition.items() <= keys.items()
 
 
 def _made(store: Store, config: EvaluationOptions, **partition: str) -> Iterable[pa.RecordBatch]:

@@ -6,6 +6,7 @@ An input that breaks a constraint is not repaired for long: the gate refuses it.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -141,11 +142,13 @@ class Frame:
     """What each count counts."""
     frozen: frozenset[int]
     """Fields whose values stay as they are known, with the counts of the lists that they are in."""
+    sides: Mapping[int, int]
+    """Counts of rows and of what is in each, so that their product is the size; with the bytes of a value."""
 
     @classmethod
     def of(cls, grammar: Grammar, *, most: int, trims: bool) -> Self:
         """Read what the grammar counts and freezes."""
-        return cls(grammar, most, trims, _counted(grammar.items), _frozen(grammar))
+        return cls(grammar, most, trims, _counted(grammar.items), _frozen(grammar), dict(_sides(grammar.items)))
 
 
 def _counted(items: Sequence[Item]) -> dict[int, list[Series | Block | Field]]:
@@ -165,6 +168,19 @@ def _counted(items: Sequence[Item]) -> dict[int, list[Series | Block | Field]]:
                     if end.field is not None:
                         found.setdefault(end.field, []).append(part)
     return found
+
+
+def _sides(items: Sequence[Item]) -> Iterator[tuple[int, int]]:
+    """Yield the counts of blocks that hold lists or texts of a counted length, and those counts."""
+    for item in items:
+        if not isinstance(item, Block):
+            continue
+        own = {each.number for each in fields_of(item.items)}
+        for number, things in _counted(item.items).items():
+            if number not in own:
+                size = TOKEN_BYTES if any(isinstance(thing, Series) for thing in things) else 1
+                yield from ((each, size) for each in (number, item.count.field) if each is not None)
+        yield from _sides(item.items)
 
 
 def _frozen(grammar: Grammar) -> frozenset[int]:
@@ -349,6 +365,8 @@ class Draw:
     ) -> tuple[int, int]:
         """Narrow a count to what fits, and to what its list can hold."""
         most = min(self.style.most, max(1, room))
+        if self.style.is_full and spec.number in self.frame.sides:
+            most = min(most, math.isqrt(self.frame.most * TOKEN_BYTES // self.frame.sides[spec.number]))
         if isinstance(thing, Block) and any(each.number in self.frame.counted for each in fields_of(thing.items)):
             most = max(1, min(most, 4 if self.style.is_full else SMALL))
         high = min(high, max(low, most))

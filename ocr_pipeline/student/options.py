@@ -14,6 +14,7 @@ from pydantic import field_validator
 from ocr_pipeline.asking import Connection
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.judge.policy import TestsPolicy
 from ocr_pipeline.options import Options, option, optional
 from ocr_pipeline.student.ablation import AblationConfig
 from ocr_pipeline.student.arms import Arm
@@ -356,4 +357,9 @@ class EvaluationOptions(EvaluationChoice, AskOptions):
     )
     made_inputs: bool = option(
         False, "The majority is that of what programs print on the inputs of generated_tests, too"
+    )
+    tests_policy: TestsPolicy = option(
+        TestsPolicy.SOURCE,
+        "Which tests decide: source, all (generated ones too), or trusted (only tests that right programs confirm)",
+        affects_output=False,  # the asset names it only where it is not the default, so that older evaluations stay
     )

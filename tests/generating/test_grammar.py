@@ -314,3 +314,12 @@ def test_an_input_of_one_number_is_counted_through_from_its_bound() -> None:
     grammar = Grammar((Line((Field(0, Kind.INTEGER, (Linear(1),), (Linear(10**9),), name="n"),)),))
     made = {each.text for each in Maker(grammar, ["5\n"], "seed", 1_000).inputs(0, 10)}
     assert {f"{number}\n" for number in range(1, 61)} <= made
+
+
+def test_the_largest_grid_has_a_bounded_product() -> None:
+    """Rows and columns are both large, and what is drawn is not their square."""
+    n = Field(0, Kind.INTEGER, (Linear(1),), (Linear(5_000),), name="n")
+    grammar = Grammar((Line((n,)), Block(Linear(0, 0), (Line((Series(A, Linear(0, 0)),)),))))
+    made = Maker(grammar, ["1\n5\n"], "seed", 24_000).inputs(0, 3)
+    sizes = {int(each.text.split("\n")[0]) for each in made}
+    assert 40 <= max(sizes) <= 60
