@@ -1,11 +1,13 @@
 """Measures made tests on contest packages: validity of inputs, the grammar, and TPR and TNR beside the organisers' tests.
 
-``python benchmarks/generated_tests.py FOLDER [grammar|tests] [mutants=12 …]`` reads ``problems``, ``tests`` and ``submissions`` (Parquet) with
+``python benchmarks/generated_tests.py FOLDER [grammar|tests|completions] [mutants=12 …]`` reads ``problems``, ``tests`` and ``submissions`` (Parquet) with
 the organisers' input validators. Only the examples and right submissions are used for making; wrong ones only measure.
 """
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import json
 import math
 import random
@@ -191,6 +193,79 @@ def measure_grammars(folder: Path) -> None:
     print(dict(total))
 
 
+def measure_completions(data: Path, words: Sequence[str]) -> None:
+    """Print which completions that are published as solved fail tests that were made with other ones.
+
+    The tests of a function are made from its asserts and two programs: those of the first two models that are published as
+    solved. The other completions are judged by them; of those that fail, the first made test that refuses is shown.
+    """
+    given = {name: int(value) for name, _, value in (word.partition("=") for word in words)}
+    most = given.pop("problems", 60)
+    config, gate, told = GeneratingConfig(**given), Gate(), Counter[str]()
+    by_task: dict[str, list[Row]] = {}
+    for row in pq.read_table(data / "verdicts/function_completions.parquet").to_pylist():
+        by_task.setdefault(row["task_id"], []).append(row)
+    with Runner() as runner:
+        for task, rows in sorted(by_task.items(), key=lambda each: hashlib.sha256(each[0].encode()).digest()):
+            solved = list({row["solution"]: row for row in rows if row["is_solved"]}.values())
+            known = calls_of(rows[0])
+            if len(solved) < 3 or not known:
+                told["left out: no asserts with plain values" if len(solved) > 2 else "left out: few solved"] += 1
+                continue
+            if not most:
+                break
+            most -= 1
+            spec = ProblemSpec(task, "function", function_name=rows[0]["entry_point"], starter_code=rows[0]["prompt"])
+            right = tuple(Program(row["model"], "python", _whole(row)) for row in solved[:2])
+            problem = Problem(spec, rows[0]["prompt"], tuple(known), right, ())
+            outcome = work_on(problem, config, JudgeConfig.of(config), runner, gate, _mutant_codes)
+            told["problems"] += 1
+            told[f"problems left alone: {outcome.left}"] += outcome.left is not None
+            told["tests"] += len(outcome.tests)
+            ours = [Test(f"g{place}", each.input, each.expected) for place, each in enumerate(outcome.tests)]
+            for row in [*solved[2:], *(row for row in rows if not row["is_solved"])] if ours else ():
+                judging = JudgeConfig(stop_at_first_failure=True)
+                done = judge_candidate(runner, spec, ours, Candidate("python", _whole(row)), judging, gate)
+                label = "solved" if row["is_solved"] else "unsolved"
+                told[f"{label}: {done.verdict.value}"] += 1
+                if row["is_solved"] and done.verdict not in {Verdict.ACCEPTED, Verdict.NOT_RUN}:
+                    test = ours[len(done.results) - 1]
+                    print(
+                        f"{row['model']}/{task}: {done.verdict.value} {test.input[:120]} expects {test.expected[:60]}"
+                    )
+                    print(f"    {(done.results[-1].detail if done.results else done.detail or '')[:160]!r}", flush=True)
+    print(dict(told))
+
+
+def calls_of(row: Row) -> list[Test]:
+    """Return the asserts of a completion's test that compare a call of plain values with a plain value."""
+    found = []
+    for node in ast.walk(ast.parse(row["test"])):
+        compared = node.test if isinstance(node, ast.Assert) else None
+        if not isinstance(compared, ast.Compare) or not isinstance(compared.left, ast.Call) or compared.left.keywords:
+            continue
+        if len(compared.ops) != 1 or not isinstance(compared.ops[0], ast.Eq):
+            continue
+        try:
+            call = [ast.literal_eval(each) for each in compared.left.args]
+            result = ast.literal_eval(compared.comparators[0])
+            given, expected = json.dumps(call), json.dumps([result])
+        except (ValueError, TypeError):
+            continue
+        if json.loads(given) == call and json.loads(expected) == [result]:
+            found.append(Test(f"{len(found):04}", given, expected))
+    return found
+
+
+def _whole(row: Row) -> str:
+    only_body = row["solution"][:1] == " " and row["model"] == "reflexion"
+    return str(row["prompt"] + row["solution"] if only_body else row["solution"])
+
+
+def _mutant_codes(code: str, language: str, number: int, seed: int) -> list[str]:
+    return [one.code for one in mutants_of(code, language, limit=number, seed=seed)]
+
+
 SETS: Final = ("examples", "all theirs", "examples and ours")
 
 
@@ -342,7 +417,7 @@ def _made(
         JudgeConfig.of(config),
         runner,
         gate,
-        lambda code, language, number, seed: [one.code for one in mutants_of(code, language, limit=number, seed=seed)],
+        _mutant_codes,
     )
     return outcome, examples
 
@@ -359,7 +434,9 @@ def _test(row: Row) -> Test:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         what = sys.argv[2] if len(sys.argv) > 2 else "grammar"
-        if what == "tests":
+        if what == "completions":
+            measure_completions(Path(sys.argv[1]), sys.argv[3:])
+        elif what == "tests":
             measure_tests(Path(sys.argv[1]), sys.argv[3:])
         else:
             measure_grammars(Path(sys.argv[1]))
