@@ -243,15 +243,15 @@ def _benchmark(store: Store, name: str, config: EvaluationOptions) -> Benchmark:
         taught = store.open(PLAN_SFT_DATASET).to_table(columns=["problem_id"])["problem_id"].unique()
         problems = store.batches(PROBLEMS, where=pc.field("problem_id").isin(taught))
         made = _made(store, config)
-        problems, tests = _judged_by(config.tests_policy, store, problems, store.batches(TESTS))
-        return read_benchmark(name, problems, tests, window=recipe.window, made=made)
+        asked, judged_by = _judged_by(config.tests_policy, store, problems, store.batches(TESTS))
+        return read_benchmark(name, asked, judged_by, window=recipe.window, made=made)
     known = sorted(keys["dataset"] for keys in store.partitions(PROBLEMS))
     if name not in known:
         raise InputError(f"no data set `{name}` is ingested; there are {', '.join(known)} and {TRAINED_PROBLEMS}")
     problems, tests = (store.open(table, dataset=name).to_batches() for table in (PROBLEMS, TESTS))
-    problems, tests = _judged_by(config.tests_policy, store, problems, tests, dataset=name)
+    asked, judged_by = _judged_by(config.tests_policy, store, problems, tests, dataset=name)
     made = _made(store, config, dataset=name)
-    return read_benchmark(name, problems, tests, window=recipe.window, split=recipe.split, made=made)
+    return read_benchmark(name, asked, judged_by, window=recipe.window, split=recipe.split, made=made)
 
 
 def _read_for(config: EvaluationOptions) -> list[Table]:

@@ -55,6 +55,9 @@ QUICK_CHARACTERS: Final = 2_000
 QUICK_S: Final = 2.0
 """Time on so small an input: where right programs need more it is rarely valid, and they may never end."""
 QUICK_GIVE_UP_AFTER: Final = 20
+FEWEST_INPUTS: Final = 10
+MOST_FAILING: Final = 0.5
+"""Valid inputs on which right programs fail are those for which they are too slow; of a misread grammar they are most."""
 
 MutantMaker = Callable[[str, str, int, int], Sequence[str]]
 """Gives mutants of a program: code, language, how many, seed."""
@@ -119,6 +122,8 @@ class Left(StrEnum):
     """No grammar reads the known inputs."""
     PROMISES = "promises"
     """The statement promises something of all values that no reader here understands."""
+    MISREAD = "misread"
+    """Right programs fail on most of what was made: the grammar is that of other inputs."""
     NOTHING_CAUGHT = "nothing_caught"
     """No input that was made catches anything, or is larger than the known ones."""
     NOT_RUN = "not_run"
@@ -142,6 +147,8 @@ class Fate(StrEnum):
     RIGHT_FAILS = "right_fails"
     """A right program does not end well on it."""
     EMPTY_OUTPUT = "empty_output"
+    MISREAD = "misread"
+    """Right programs fail on most other inputs of its problem."""
     DISAGREEMENT = "disagreement"
     """Right programs give different outputs, or one of them another output the second time."""
     CATCHES_NOTHING = "catches_nothing"
@@ -305,7 +312,10 @@ def work_on(
         before = len(work.uncaught)
         cases = [] if maker is None else _gated(maker, model, round_number, config, work)
         cases += model.cases(maker, work) if round_number == 0 else []
-        work.catch(work.with_outputs(cases), round_number)
+        answered = work.with_outputs(cases)
+        if maker is not None and work.is_misread(len(answered)):
+            return Outcome(problem_id, Left.MISREAD, funnel=work.none_kept(), programs=model.accounted)
+        work.catch(answered, round_number)
         caught_nothing = round_number and len(work.uncaught) == before and not work.has_wrong_survivors
         if maker is None or not work.uncaught or caught_nothing or bench.runs >= config.budget_runs:
             break
@@ -666,6 +676,18 @@ class _Work:
                 is_other = result is not None and result.verdict is Verdict.WRONG_ANSWER
                 self.funnel[Fate.DISAGREEMENT if is_other else Fate.RIGHT_FAILS] += 1
         return agreed
+
+    def is_misread(self, answered: int) -> bool:
+        """Say whether right programs fail on most of the inputs that they were asked so far."""
+        failed = self.funnel[Fate.RIGHT_FAILS]
+        asked = failed + self.funnel[Fate.DISAGREEMENT] + self.funnel[Fate.EMPTY_OUTPUT] + len(self._agreed) + answered
+        return asked >= FEWEST_INPUTS and failed > MOST_FAILING * asked
+
+    def none_kept(self) -> dict[str, int]:
+        """Return the account where nothing that was made is believed."""
+        told = Counter(self.funnel)
+        told[Fate.MISREAD] = len(self._seen) - told.total()
+        return dict(+told)
 
     def catch(self, cases: Sequence[_Case], round_number: int) -> None:
         """Run what is not caught often enough on new tests, from the cheapest on."""

@@ -369,3 +369,13 @@ def test_solutions_may_be_called_programs(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     tests = pq.read_table(tmp_path / "out" / "generated_tests.parquet").to_pylist()
     assert any("s2" in row["catches"] for row in tests)
+
+
+def test_a_problem_whose_right_programs_fail_on_most_inputs_is_left_alone(tmp_path: Path) -> None:
+    """The grammar was misread, so that the few inputs on which they agree are not valid either."""
+    picky = "input()\na = list(map(int, input().split()))\nassert a[0] in (1, 7)\n"
+    programs = [(picky + "print(max(a))\n", True), (picky + "print(sorted(a)[-1])\n", True)]
+    rows, counts = made(tmp_path, programs=programs)
+    assert not rows
+    assert counts.notes["problems left alone: misread"] == 1
+    assert counts.dropped["right_fails"] > counts.rows_in / 2
