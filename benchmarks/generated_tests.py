@@ -1,25 +1,33 @@
 """Measures made tests on contest packages: validity of inputs, the grammar, and TPR and TNR beside the organisers' tests.
 
-``python benchmarks/generated_tests.py FOLDER [grammar|tests|completions] [mutants=12 …]`` reads ``problems``, ``tests`` and ``submissions`` (Parquet) with
+``python benchmarks/generated_tests.py FOLDER [grammar|tests|completions] [mutants=12 …]``, or ``1000 resuming`` for what a killed run
+costs. The first two read ``problems``, ``tests`` and ``submissions`` (Parquet) with
 the organisers' input validators. Only the examples and right submissions are used for making; wrong ones only measure.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 import math
+import os
 import random
 import re
 import resource
+import signal
+import sqlite3
+import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from checktestdata import InvalidError, UnknownError, validate
 
@@ -266,6 +274,91 @@ def _mutant_codes(code: str, language: str, number: int, seed: int) -> list[str]
     return [one.code for one in mutants_of(code, language, limit=number, seed=seed)]
 
 
+FOLDS: Final = (
+    ("largest", "max(a)", "sorted(a)[-1]", "max([0, *a])"),
+    ("smallest", "min(a)", "sorted(a)[0]", "a[0]"),
+    ("sum", "sum(a)", "sum(sorted(a))", "sum(set(a))"),
+    ("range", "max(a) - min(a)", "sorted(a)[-1] - sorted(a)[0]", "abs(a[-1] - a[0])"),
+)
+"""What is asked of a list, two right ways, and a wrong one that rising lists of positive numbers let pass."""
+
+
+def measure_resuming(number: int) -> None:
+    """Make the tests of so many problems, kill the run in the middle, go on, and print what it cost."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        command = [
+            *(str(Path(sys.executable).with_name("ocr-pipeline")), "generate-tests", "--json", "--workers=2", "--mutants=0"),
+            *("--inputs-per-way=1", "--rounds=1", "--right-programs=2", "--largest=1", "--varied=1"),
+            *(f"--{name}={_varied_rows(folder, name, number)}" for name in ("problems", "tests", "solutions")),
+            *(f"--out={folder / 'out'}", f"--made={folder / 'made'}"),
+        ]
+        start, killed = time.monotonic(), subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        while killed.poll() is None and _finished(folder) < number // 2:
+            time.sleep(0.5)
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+        first, done = time.monotonic() - start, _finished(folder)
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        counts = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+        spent, second = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - start
+        notes = counts["notes"]
+        cpu = spent.ru_utime + spent.ru_stime - before.ru_utime - before.ru_stime
+        made = number - notes["problems reused"]
+        print(
+            f"killed after {first:.0f} s with {done} problems finished; reused {notes['problems reused']}, made {made}"
+        )
+        print(f"second run {second:.0f} s, {cpu:.0f} s of CPU: {1000 * cpu / made:.0f} ms a problem, programs included")
+        print(
+            f"peak memory of the largest process {spent.ru_maxrss / 1024:.0f} MiB; {_finished(folder)} problems finished"
+        )
+        print({name: count for name, count in notes.items() if count})
+
+
+def _finished(folder: Path) -> int:
+    file = folder / "made" / "generated.sqlite"
+    if not file.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(file, timeout=60)) as database:
+        try:
+            return int(database.execute("SELECT count(*) FROM finished").fetchone()[0])
+        except sqlite3.OperationalError:  # the table is not there yet
+            return 0
+
+
+def _varied_rows(folder: Path, name: str, number: int) -> Path:
+    """Write problems of four kinds with bounds of their own, their two tests, or their solutions."""
+    rows: list[Row] = []
+    for place in range(number):
+        what, *programs = FOLDS[place % len(FOLDS)]
+        n, least, most = 5 + place % 40, -(place % 97), 100 + place
+        if name == "problems":
+            statement = (
+                f"Input\n\nThe first line contains n (1 <= n <= {n}). The second line contains n integers a_1, ..., a_n "
+                f"({least} <= a_i <= {most}).\n\nOutput\n\nThe {what} of them."
+            )
+            rows.append({"problem_id": f"p{place:05}", "statement": statement})
+        elif name == "tests":
+            for at, values in enumerate(([1, 2 + place % 50, 60], [5, 9])):
+                expected = eval(programs[0], {"a": values})  # noqa: S307 - one of FOLDS
+                rows.append(
+                    {
+                        "problem_id": f"p{place:05}",
+                        "test_id": f"{at}",
+                        "input": f"{len(values)}\n{' '.join(map(str, values))}\n",
+                        "expected": f"{expected}\n",
+                    }
+                )
+        else:
+            for at, program in enumerate(programs):
+                code = f"input()\na = list(map(int, input().split()))\nprint({program})\n"
+                language = {"language": "python", "code": code, "is_correct": at < len(programs) - 1}
+                rows.append({"problem_id": f"p{place:05}", "solution_id": f"s{at}", **language})
+    path = folder / f"{name}.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
 SETS: Final = ("examples", "all theirs", "examples and ours")
 
 
@@ -434,7 +527,9 @@ def _test(row: Row) -> Test:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         what = sys.argv[2] if len(sys.argv) > 2 else "grammar"
-        if what == "completions":
+        if what == "resuming":
+            measure_resuming(int(sys.argv[1]))
+        elif what == "completions":
             measure_completions(Path(sys.argv[1]), sys.argv[3:])
         elif what == "tests":
             measure_tests(Path(sys.argv[1]), sys.argv[3:])
