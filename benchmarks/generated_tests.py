@@ -288,7 +288,13 @@ def measure_resuming(number: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         command = [
-            *(str(Path(sys.executable).with_name("ocr-pipeline")), "generate-tests", "--json", "--workers=2", "--mutants=0"),
+            *(
+                str(Path(sys.executable).with_name("ocr-pipeline")),
+                "generate-tests",
+                "--json",
+                "--workers=2",
+                "--mutants=0",
+            ),
             *("--inputs-per-way=1", "--rounds=1", "--right-programs=2", "--largest=1", "--varied=1"),
             *(f"--{name}={_varied_rows(folder, name, number)}" for name in ("problems", "tests", "solutions")),
             *(f"--out={folder / 'out'}", f"--made={folder / 'made'}"),
