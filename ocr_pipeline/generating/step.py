@@ -31,7 +31,8 @@ from ocr_pipeline.generating.by_model import (
 )
 from ocr_pipeline.generating.finished import Finished
 from ocr_pipeline.generating.options import GeneratingConfig
-from ocr_pipeline.generating.working import Fate, Left, Outcome, Problem, Program, not_tried, work_on
+from ocr_pipeline.generating.outcomes import Fate, Left, Outcome, Problem, Program, not_tried
+from ocr_pipeline.generating.working import work_on
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Runner, Tiers
 from ocr_pipeline.judge.sandbox import choose_plan
@@ -103,7 +104,7 @@ def make_tests(  # noqa: PLR0913 - inputs, and options by name
         Given problem ids, returns rows of ``test_programs`` that an earlier run paid for; used where nobody is asked, and
         where the teacher failed.
     told
-        Called with what came of each problem, as :class:`~ocr_pipeline.generating.working.Outcome` in plain values.
+        Called with what came of each problem, as :class:`~ocr_pipeline.generating.outcomes.Outcome` in plain values.
     progress
         Told of every problem.
     engine

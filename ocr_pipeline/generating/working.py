@@ -11,215 +11,40 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
-from ocr_pipeline.generating.by_model import Role, Written
-from ocr_pipeline.generating.calls import CallMaker, call_maker
+from ocr_pipeline.generating.bench import GIVE_UP_AFTER, QUICK_CHARACTERS, QUICK_GIVE_UP_AFTER, Bench
+from ocr_pipeline.generating.calls import call_maker
 from ocr_pipeline.generating.grammar import Refusal
-from ocr_pipeline.generating.making import MadeBy, Maker
+from ocr_pipeline.generating.making import Maker
 from ocr_pipeline.generating.naming import PROMISES, understand
 from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.outcomes import Case, Fate, Kept, Left, Outcome, Problem, Program
 from ocr_pipeline.generating.statement import read_statement
-from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
+from ocr_pipeline.generating.trying import KNOWN_TESTS, AnyMaker, ByModel
 from ocr_pipeline.judge.comparing import ResultTooLargeError, expected_value, read_result, rule_for
 from ocr_pipeline.judge.gate import Gate
-from ocr_pipeline.judge.programs import Limits, Runner, RunResult, RunStatus, run_program
-from ocr_pipeline.judge.verdicts import (
-    Candidate,
-    Execution,
-    JudgeConfig,
-    ProblemSpec,
-    Test,
-    Verdict,
-    judge_candidate,
-)
+from ocr_pipeline.judge.programs import Runner, RunResult, RunStatus
+from ocr_pipeline.judge.verdicts import JudgeConfig, ProblemSpec, Test, Verdict
 from ocr_pipeline.tables import JUDGED_LANGUAGES, CheckerProtocol, IoMode, TestKind
 
-__all__ = ["Fate", "Kept", "Left", "MutantMaker", "Outcome", "Problem", "Program", "not_tried", "work_on"]
+__all__ = ["MutantMaker", "work_on"]
 
-KNOWN_TESTS: Final = 30
-"""Known tests that programs are run on before they count as right or wrong."""
 KNOWN_BYTES: Final = 256 << 10
 FASTEST_MUTANT_S: Final = 1.0
 SLOWER_THAN_RIGHT: Final = 5.0
 AGREEING: Final = 2
 SHOWN_CHARACTERS: Final = 2_000
 ANSWER_CHARACTERS: Final = 40
-GIVE_UP_AFTER: Final = 2
-"""Inputs on which a program is over its time; the others, which are larger, are not tried."""
-QUICK_CHARACTERS: Final = 2_000
-QUICK_S: Final = 2.0
-"""Time on so small an input: where right programs need more it is rarely valid, and they may never end."""
-QUICK_GIVE_UP_AFTER: Final = 20
 FEWEST_INPUTS: Final = 10
 MOST_FAILING: Final = 0.5
 """Valid inputs on which right programs fail are those for which they are too slow; of a misread grammar they are most."""
 
 MutantMaker = Callable[[str, str, int, int], Sequence[str]]
 """Gives mutants of a program: code, language, how many, seed."""
-
-
-WAYS: Final = ("random", "extreme", "aimed")
-VALIDATOR_LIMITS: Final = Limits(cpu_s=5.0, memory_mib=1024.0, output_mib=1.0)
-GENERATOR_CPU_S: Final = 5.0
-
-
-class Use(StrEnum):
-    """What became of a program of the teacher's."""
-
-    USED = "used"
-    TEACHER_ERROR = "teacher_error"
-    UNCLOSED_REASONING = "unclosed_reasoning"
-    TRUNCATED = "truncated"
-    """The answer was cut off, and a program that was cut off is another program."""
-    NO_PROGRAM = "no_program"
-    REFUSES_KNOWN = "refuses_known"
-    """A validator that does not accept every known input, or a checker that does not accept the known outputs."""
-    ACCEPTS_ANYTHING = "accepts_anything"
-    """A validator or checker that accepts what is none."""
-    FAILS = "fails"
-    """A generator that makes no input."""
-    NOT_TRIED = "not_tried"
-    """Nothing asked for it: its problem is left alone, or has a checker of its own."""
-
-
-AnyMaker = Maker | CallMaker
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """A program of the teacher's, what became of it, and how many inputs it made."""
-
-    written: Written
-    use: Use
-    made: int = 0
-
-
-def not_tried(programs: Iterable[Written]) -> tuple[Used, ...]:
-    """Return programs of a problem that nobody could work on."""
-    return tuple(Used(each, Use(each.failure) if each.failure else Use.NOT_TRIED) for each in programs)
-
-
-class Left(StrEnum):
-    """Why a problem is left alone."""
-
-    DUPLICATE_PROBLEM = "duplicate_problem"
-    """A problem of the same id came before it."""
-    INTERACTIVE = "interactive"
-    NEEDS_CHECKER = "needs_checker"
-    """Several outputs are right, and nothing here can tell."""
-    NO_TESTS = "no_tests"
-    """No known input that a grammar could be found from."""
-    NO_SOLUTION = "no_solution"
-    """No right program that can be run and passes the known tests."""
-    ONE_SOLUTION = "one_solution"
-    """Only one: nobody can agree with it."""
-    NO_GRAMMAR = "no_grammar"
-    """No grammar reads the known inputs."""
-    PROMISES = "promises"
-    """The statement promises something of all values that no reader here understands."""
-    MISREAD = "misread"
-    """Right programs fail on most of what was made: the grammar is that of other inputs."""
-    NOTHING_CAUGHT = "nothing_caught"
-    """No input that was made catches anything, or is larger than the known ones."""
-    NOT_RUN = "not_run"
-    """The sandbox failed."""
-
-
-class Fate(StrEnum):
-    """What became of an input: kept, or why not."""
-
-    KEPT = "kept"
-    KNOWN = "known"
-    """A known test has it."""
-    SHAPE = "shape"
-    BOUNDS = "bounds"
-    CONSTRAINT = "constraint"
-    VALIDATOR = "validator"
-    """The teacher's validator refuses it."""
-    GENERATOR_FAILS = "generator_fails"
-    """The teacher's generator ended with an error, over its time, or printed too much."""
-    TOO_LARGE = "too_large"
-    RIGHT_FAILS = "right_fails"
-    """A right program does not end well on it."""
-    EMPTY_OUTPUT = "empty_output"
-    MISREAD = "misread"
-    """Right programs fail on most other inputs of its problem."""
-    DISAGREEMENT = "disagreement"
-    """Right programs give different outputs, or one of them another output the second time."""
-    CATCHES_NOTHING = "catches_nothing"
-    """No program fails it that cheaper tests let pass."""
-    OVER_CAP = "over_cap"
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A program that is known as right or wrong."""
-
-    program_id: str
-    language: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """All that is known of a problem."""
-
-    spec: ProblemSpec
-    statement: str
-    tests: tuple[Test, ...]
-    """Known tests, the examples first."""
-    right: tuple[Program, ...]
-    wrong: tuple[Program, ...]
-    written: tuple[Written, ...] = ()
-    """Programs of the teacher's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A test that was made and stays."""
-
-    input: str
-    expected: str
-    made_by: MadeBy
-    catches: tuple[str, ...]
-    request_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a problem."""
-
-    problem_id: str
-    left: Left | None = None
-    detail: str = ""
-    tests: tuple[Kept, ...] = ()
-    funnel: Mapping[str, int] = field(default_factory=dict)
-    notes: Mapping[str, int] = field(default_factory=dict)
-    survivors: tuple[str, ...] = ()
-    """Wrong programs that pass every test."""
-    example: Mapping[str, str] | None = None
-    """A wrong program that the known tests let pass, and the test that catches it."""
-    programs: tuple[Used, ...] = ()
-
-
-@dataclass(slots=True)
-class _Case:
-    """An input on its way."""
-
-    text: str
-    made_by: MadeBy
-    expected: str = ""
-    request_id: str | None = None
-
-    @property
-    def cost(self) -> tuple[int, str]:
-        """What it is sorted by: cheap ones first."""
-        return len(self.text), self.text
 
 
 @dataclass(slots=True)
@@ -231,54 +56,6 @@ class _Opponent:
     caught_by: list[str] = field(default_factory=list)
     passes_known: bool = True
     is_usable: bool = True
-
-
-@dataclass(slots=True)
-class _Bench:
-    """Runs programs of one problem."""
-
-    runner: Runner
-    gate: Gate
-    spec: ProblemSpec
-    config: JudgeConfig
-    runs: int = 0
-
-    def judged(
-        self, program: Program, tests: Sequence[Test], *, stops: bool, limit_s: float | None = None, give_up: int = 1
-    ) -> Execution:
-        """Judge a program; a mutant within the time that right programs need."""
-        spec, config = self.spec, self.config.replaced(stop_at_first_failure=stops, max_tests=None)
-        if limit_s is not None:
-            spec = replace(spec, time_limit_s=limit_s)
-            config = config.replaced(python_time_factor=1.0, cpp_time_factor=1.0, give_up_after_time_limits=give_up)
-        done = judge_candidate(self.runner, spec, tests, Candidate(program.language, program.code), config, self.gate)
-        self.runs += len(done.results)
-        return done
-
-    def quick_limit(self, program: Program) -> float:
-        """Return the time of a program on a small input."""
-        return min(QUICK_S, self.config.limits_for(self.spec, program.language).cpu_s)
-
-    def outputs(self, program: Program, inputs: Sequence[str]) -> Iterator[RunResult]:
-        """Run a program on inputs, until it is over its time too often; what it prints is not compared with anything."""
-        limits = self.config.limits_for(self.spec, program.language)
-        quick = replace(limits, cpu_s=self.quick_limit(program))
-        opened = self.runner.open(program.code, program.language, limits, self.spec.call, self.spec.files)
-        if isinstance(opened, RunResult):
-            yield from (opened for _ in inputs)
-            return
-        over_time: Counter[bool] = Counter()
-        with opened:
-            for text in inputs:
-                is_quick = len(text) <= QUICK_CHARACTERS
-                if over_time[is_quick] == (QUICK_GIVE_UP_AFTER if is_quick else GIVE_UP_AFTER):
-                    yield RunResult(RunStatus.TIME_LIMIT)
-                    continue
-                self.runs += 1
-                with self.gate.shared():
-                    done = opened.run(text.encode("utf-8", "surrogatepass"), quick if is_quick else limits)
-                over_time[is_quick] += done.status is RunStatus.TIME_LIMIT
-                yield done
 
 
 def work_on(
@@ -293,14 +70,14 @@ def work_on(
     """
     problem_id = problem.spec.problem_id
     tests = _consistent(problem.tests)
-    model = _ByModel(problem, tests, config, runner)
+    model = ByModel(problem, tests, config, runner)
     left = _left_alone(problem, has_checker=model.checker is not None)
     if left is not None:
         return Outcome(problem_id, left, programs=model.accounted)
     maker, left, detail = _maker(problem, tests, (), config)
     if maker is None and (left is Left.NO_TESTS or not model.may_make):
         return Outcome(problem_id, left, detail, programs=model.accounted)
-    bench = _Bench(runner, gate, _spec(problem, tests, model.checker), judging)
+    bench = Bench(runner, gate, _spec(problem, tests, model.checker), judging)
     shown = _shown(tests)
     right, refused = _right_programs(problem, config, bench, shown)
     if len(right) < AGREEING:
@@ -358,111 +135,6 @@ def _spec(problem: Problem, tests: Sequence[Test], checker: str | None) -> Probl
     return replace(spec, float_tolerance=rule.tolerance)
 
 
-class _ByModel:
-    """The teacher's programs of one problem, each tried before it is used."""
-
-    def __init__(self, problem: Problem, tests: Sequence[Test], config: GeneratingConfig, runner: Runner) -> None:
-        self._config = config
-        self._runner = runner
-        self._validators: list[str] = []
-        self._generators: list[Written] = []
-        """Those that were not tried yet."""
-        self.checker: str | None = None
-        self.used: list[Used] = []
-        for each in problem.written:
-            if each.failure:
-                self.used.append(Used(each, Use(each.failure)))
-            elif each.role is Role.GENERATOR:
-                self._generators.append(each)
-            elif each.role is Role.VALIDATOR:
-                self._try_validator(each, tests)
-            elif problem.spec.needs_checker:
-                self._try_checker(each, tests)
-            else:
-                self.used.append(Used(each, Use.NOT_TRIED))
-
-    @property
-    def accounted(self) -> tuple[Used, ...]:
-        """Every program of the teacher's with what became of it."""
-        return (*self.used, *(Used(each, Use.NOT_TRIED) for each in self._generators))
-
-    @property
-    def may_make(self) -> bool:
-        """Whether inputs can be made without a grammar: there is a generator, and a validator that guards it."""
-        return bool(self._generators and self._validators)
-
-    def _try_validator(self, written: Written, tests: Sequence[Test]) -> None:
-        known = [test.input for test in tests[:KNOWN_TESTS]]
-        said = self._accepts(written.code, [*known, "", "\0 this is no input"])
-        use = (
-            Use.REFUSES_KNOWN
-            if not all(said[:-2]) or not known
-            else Use.ACCEPTS_ANYTHING
-            if any(said[-2:])
-            else Use.USED
-        )
-        self.used.append(Used(written, use))
-        if use is Use.USED:
-            self._validators.append(written.code)
-
-    def _accepts(self, code: str, inputs: Sequence[str]) -> list[bool]:
-        done = run_program(code, "python", list(inputs), VALIDATOR_LIMITS, runner=self._runner)
-        return [run.status is RunStatus.OK for run in done]
-
-    def _try_checker(self, written: Written, tests: Sequence[Test]) -> None:
-        program = CheckerProgram("python", CheckerProtocol.OPEN_R1.value, written.code)
-        referee = Referee(self._runner, program)
-        try:
-            asked = [
-                (test.input.encode(), test.expected.encode(), output.encode())
-                for test in tests[:KNOWN_TESTS]
-                for output in (test.expected, "", "no output at all")
-            ]
-            said = [referee.accepts(*each) for each in asked]
-            right, wrong = said[::3], [*said[1::3], *said[2::3]]
-            use = Use.REFUSES_KNOWN if not all(right) or not right else Use.ACCEPTS_ANYTHING if any(wrong) else Use.USED
-        except CheckerBroken:
-            use = Use.REFUSES_KNOWN
-        finally:
-            referee.close()
-        self.used.append(Used(written, use))
-        if use is Use.USED:
-            self.checker = written.code
-
-    def refuses(self, texts: Sequence[str]) -> list[bool]:
-        """Say of each input whether a validator refuses it."""
-        refused = [False] * len(texts)
-        for code in self._validators:
-            refused = [was or not accepts for was, accepts in zip(refused, self._accepts(code, texts), strict=True)]
-        return refused
-
-    def cases(self, maker: AnyMaker | None, work: _Work) -> list[_Case]:
-        """Return what the generators make with fixed seeds, as far as the gate lets it pass."""
-        found: list[_Case] = []
-        size_mib = self._config.max_test_kib / 1024
-        limits = Limits(cpu_s=GENERATOR_CPU_S, memory_mib=1024.0, output_mib=size_mib)
-        for written in self._generators:
-            asked = [f"{way} {seed}\n" for seed in range(self._config.inputs_per_seed) for way in WAYS]
-            made = 0
-            for run in run_program(written.code, "python", asked, limits, runner=self._runner):
-                if run.status is not RunStatus.OK or not run.stdout.strip():
-                    work.funnel[Fate.GENERATOR_FAILS] += 1
-                    continue
-                made += 1
-                text = run.stdout.decode("utf-8", "replace").rstrip() + "\n"
-                if work.is_new(text):
-                    found.append(_Case(text, MadeBy.MODEL, request_id=written.request_id))
-            self.used.append(Used(written, Use.USED if made else Use.FAILS, made))
-        self._generators.clear()
-        return [case for case in self.passed(found, work) if maker is None or work.obeys(case.text, maker)]
-
-    def passed(self, cases: Sequence[_Case], work: _Work) -> list[_Case]:
-        """Return the inputs that no validator refuses; others are counted."""
-        refused = self.refuses([case.text for case in cases]) if self._validators else [False] * len(cases)
-        work.funnel[Fate.VALIDATOR] += sum(refused)
-        return [case for case, is_refused in zip(cases, refused, strict=True) if not is_refused]
-
-
 def _left_alone(problem: Problem, *, has_checker: bool) -> Left | None:
     spec = problem.spec
     if spec.io_mode == IoMode.INTERACTIVE:
@@ -504,7 +176,7 @@ def _shown(tests: Sequence[Test]) -> list[Test]:
 
 
 def _right_programs(
-    problem: Problem, config: GeneratingConfig, bench: _Bench, shown: Sequence[Test]
+    problem: Problem, config: GeneratingConfig, bench: Bench, shown: Sequence[Test]
 ) -> tuple[list[Program], int]:
     """Return right programs of different text that pass the known tests, languages in turn, and how many did not."""
     found: list[Program] = []
@@ -536,10 +208,10 @@ def _in_turn(programs: Iterable[Program]) -> list[Program]:
     return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
 
 
-def _gated(maker: AnyMaker, model: _ByModel, round_number: int, config: GeneratingConfig, work: _Work) -> list[_Case]:
+def _gated(maker: AnyMaker, model: ByModel, round_number: int, config: GeneratingConfig, work: _Work) -> list[Case]:
     """Return inputs that grammar and validator accept and nobody has seen; others are counted."""
     found = [
-        _Case(made.text, made.made_by)
+        Case(made.text, made.made_by)
         for made in maker.inputs(round_number, config.inputs_per_way)
         if work.is_new(made.text) and work.obeys(made.text, maker)
     ]
@@ -553,7 +225,7 @@ class _Work:
         self,
         problem: Problem,
         config: GeneratingConfig,
-        bench: _Bench,
+        bench: Bench,
         right: Sequence[Program],
         shown: Sequence[Test],
         mutants: MutantMaker,
@@ -566,7 +238,7 @@ class _Work:
         self._known = {test.input.strip() for test in problem.tests}
         self._seen: set[str] = set()
         self.funnel: Counter[str] = Counter()
-        self._agreed: dict[str, _Case] = {}
+        self._agreed: dict[str, Case] = {}
         self._slowest: dict[str, float] = {}
         self._opponents = [
             _Opponent(each, is_mutant=False) for each in _in_turn(problem.wrong)[: config.wrong_programs]
@@ -605,10 +277,10 @@ class _Work:
             return None
         return max(FASTEST_MUTANT_S, SLOWER_THAN_RIGHT * self._slowest.get(opponent.program.language, 0.0))
 
-    def with_outputs(self, cases: Sequence[_Case]) -> list[_Case]:
+    def with_outputs(self, cases: Sequence[Case]) -> list[Case]:
         """Return the inputs on which right programs agree, cheap ones first, with their outputs."""
         ordered = sorted(cases, key=lambda case: case.cost)
-        answered: list[_Case] = []
+        answered: list[Case] = []
         first = self._right[0]
         for case, done in zip(ordered, self._bench.outputs(first, [case.text for case in ordered]), strict=True):
             case.expected = self._printed(done)
@@ -647,7 +319,7 @@ class _Work:
         expected = expected_value(self._shown[0].expected)
         return isinstance(expected, list) and expected == [self._returned(done)]
 
-    def _agreeing(self, program: Program, cases: Sequence[_Case]) -> list[_Case]:
+    def _agreeing(self, program: Program, cases: Sequence[Case]) -> list[Case]:
         """Return the inputs on which a program gives the outputs that are there."""
         quick, other = (
             [case for case in cases if (len(case.text) <= QUICK_CHARACTERS) is is_quick] for is_quick in (True, False)
@@ -689,7 +361,7 @@ class _Work:
         told[Fate.MISREAD] = len(self._seen) - told.total()
         return dict(+told)
 
-    def catch(self, cases: Sequence[_Case], round_number: int) -> None:
+    def catch(self, cases: Sequence[Case], round_number: int) -> None:
         """Run what is not caught often enough on new tests, from the cheapest on."""
         self._agreed |= {case.text: case for case in cases}
         wanted = self._config.catches_per_program
@@ -756,7 +428,7 @@ class _Work:
 
     _refused_late: int = 0
 
-    def _chosen(self) -> list[_Case]:
+    def _chosen(self) -> list[Case]:
         """Return the cheapest tests that catch what they should, and the largest, within the caps."""
         worth: Counter[str] = Counter()
         for opponent in self._opponents:
@@ -768,7 +440,7 @@ class _Work:
         for place, case in enumerate(self._varied(set(worth))):
             worth[case.text] += self._config.varied - place
         ranked = sorted(worth, key=lambda text: (-worth[text], len(text), text))
-        chosen: list[_Case] = []
+        chosen: list[Case] = []
         size = 0
         for text in ranked:
             case = self._agreed[text]
@@ -780,17 +452,17 @@ class _Work:
                 chosen.append(case)
         return sorted(chosen, key=lambda case: case.cost)
 
-    def _varied(self, taken: Collection[str]) -> list[_Case]:
+    def _varied(self, taken: Collection[str]) -> list[Case]:
         """Return further inputs, those first whose outputs are rare among what is taken: programs fail by the case."""
         outputs = Counter(_answer(self._agreed[text].expected) for text in taken)
-        order: list[tuple[int, str, _Case]] = []
+        order: list[tuple[int, str, Case]] = []
         for case in sorted(self._agreed.values(), key=lambda case: _test_id(case.text)):
             if case.text not in taken:
                 order.append((outputs[_answer(case.expected)], _test_id(case.text), case))
                 outputs[_answer(case.expected)] += 1
         return [case for _, _, case in sorted(order, key=lambda each: each[:2])[: self._config.varied]]
 
-    def _passed(self, program: Program, chosen: Sequence[_Case]) -> list[_Case]:
+    def _passed(self, program: Program, chosen: Sequence[Case]) -> list[Case]:
         """Return the tests that another right program passes too; all of them where it fails a known test it is shown."""
         if self._bench.judged(program, self._shown, stops=True).verdict is not Verdict.ACCEPTED:
             return list(chosen)
@@ -799,7 +471,7 @@ class _Work:
         self._refused_late += sum((Counter(self.funnel) - before).values())
         return passed
 
-    def _matrix(self, chosen: Sequence[_Case]) -> dict[str, list[str]]:
+    def _matrix(self, chosen: Sequence[Case]) -> dict[str, list[str]]:
         catches: dict[str, list[str]] = {case.text: [] for case in chosen}
         tests = _tests(chosen)
         for opponent in self._opponents:
@@ -836,7 +508,7 @@ def _answer(expected: str) -> str:
     return " ".join(expected.split())[:ANSWER_CHARACTERS]
 
 
-def _tests(cases: Sequence[_Case]) -> list[Test]:
+def _tests(cases: Sequence[Case]) -> list[Test]:
     return [Test(_test_id(case.text), case.text, case.expected) for case in cases]
 
 

@@ -23,8 +23,8 @@ from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
 from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.outcomes import Fate, Left, Use
 from ocr_pipeline.generating.step import RowSource, make_tests
-from ocr_pipeline.generating.working import Fate, Left, Use
 from ocr_pipeline.judge import JudgeConfig, Verdict, judge
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.synthesis.drafting import Asked, Draft, Seed, code_of, draft_request, read_draft, solution_requests

@@ -1,0 +1,167 @@
+"""What is known of a problem when its tests are made, and what became of it, of its inputs, and of the teacher's programs.
+
+Values and reasons only; how tests are made is in ``working.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ocr_pipeline.generating.by_model import Written
+from ocr_pipeline.generating.making import MadeBy
+from ocr_pipeline.judge.verdicts import ProblemSpec, Test
+
+__all__ = ["Case", "Fate", "Kept", "Left", "Outcome", "Problem", "Program", "Use", "Used", "not_tried"]
+
+
+class Use(StrEnum):
+    """What became of a program of the teacher's."""
+
+    USED = "used"
+    TEACHER_ERROR = "teacher_error"
+    UNCLOSED_REASONING = "unclosed_reasoning"
+    TRUNCATED = "truncated"
+    """The answer was cut off, and a program that was cut off is another program."""
+    NO_PROGRAM = "no_program"
+    REFUSES_KNOWN = "refuses_known"
+    """A validator that does not accept every known input, or a checker that does not accept the known outputs."""
+    ACCEPTS_ANYTHING = "accepts_anything"
+    """A validator or checker that accepts what is none."""
+    FAILS = "fails"
+    """A generator that makes no input."""
+    NOT_TRIED = "not_tried"
+    """Nothing asked for it: its problem is left alone, or has a checker of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A program of the teacher's, what became of it, and how many inputs it made."""
+
+    written: Written
+    use: Use
+    made: int = 0
+
+
+def not_tried(programs: Iterable[Written]) -> tuple[Used, ...]:
+    """Return programs of a problem that nobody could work on."""
+    return tuple(Used(each, Use(each.failure) if each.failure else Use.NOT_TRIED) for each in programs)
+
+
+class Left(StrEnum):
+    """Why a problem is left alone."""
+
+    DUPLICATE_PROBLEM = "duplicate_problem"
+    """A problem of the same id came before it."""
+    INTERACTIVE = "interactive"
+    NEEDS_CHECKER = "needs_checker"
+    """Several outputs are right, and nothing here can tell."""
+    NO_TESTS = "no_tests"
+    """No known input that a grammar could be found from."""
+    NO_SOLUTION = "no_solution"
+    """No right program that can be run and passes the known tests."""
+    ONE_SOLUTION = "one_solution"
+    """Only one: nobody can agree with it."""
+    NO_GRAMMAR = "no_grammar"
+    """No grammar reads the known inputs."""
+    PROMISES = "promises"
+    """The statement promises something of all values that no reader here understands."""
+    MISREAD = "misread"
+    """Right programs fail on most of what was made: the grammar is that of other inputs."""
+    NOTHING_CAUGHT = "nothing_caught"
+    """No input that was made catches anything, or is larger than the known ones."""
+    NOT_RUN = "not_run"
+    """The sandbox failed."""
+
+
+class Fate(StrEnum):
+    """What became of an input: kept, or why not."""
+
+    KEPT = "kept"
+    KNOWN = "known"
+    """A known test has it."""
+    SHAPE = "shape"
+    BOUNDS = "bounds"
+    CONSTRAINT = "constraint"
+    VALIDATOR = "validator"
+    """The teacher's validator refuses it."""
+    GENERATOR_FAILS = "generator_fails"
+    """The teacher's generator ended with an error, over its time, or printed too much."""
+    TOO_LARGE = "too_large"
+    RIGHT_FAILS = "right_fails"
+    """A right program does not end well on it."""
+    EMPTY_OUTPUT = "empty_output"
+    MISREAD = "misread"
+    """Right programs fail on most other inputs of its problem."""
+    DISAGREEMENT = "disagreement"
+    """Right programs give different outputs, or one of them another output the second time."""
+    CATCHES_NOTHING = "catches_nothing"
+    """No program fails it that cheaper tests let pass."""
+    OVER_CAP = "over_cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that is known as right or wrong."""
+
+    program_id: str
+    language: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """All that is known of a problem."""
+
+    spec: ProblemSpec
+    statement: str
+    tests: tuple[Test, ...]
+    """Known tests, the examples first."""
+    right: tuple[Program, ...]
+    wrong: tuple[Program, ...]
+    written: tuple[Written, ...] = ()
+    """Programs of the teacher's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A test that was made and stays."""
+
+    input: str
+    expected: str
+    made_by: MadeBy
+    catches: tuple[str, ...]
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a problem."""
+
+    problem_id: str
+    left: Left | None = None
+    detail: str = ""
+    tests: tuple[Kept, ...] = ()
+    funnel: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+    survivors: tuple[str, ...] = ()
+    """Wrong programs that pass every test."""
+    example: Mapping[str, str] | None = None
+    """A wrong program that the known tests let pass, and the test that catches it."""
+    programs: tuple[Used, ...] = ()
+
+
+@dataclass(slots=True)
+class Case:
+    """An input on its way."""
+
+    text: str
+    made_by: MadeBy
+    expected: str = ""
+    request_id: str | None = None
+
+    @property
+    def cost(self) -> tuple[int, str]:
+        """What it is sorted by: cheap ones first."""
+        return len(self.text), self.text
