@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocr_pipeline.generating.grammar import (
@@ -203,6 +203,7 @@ def test_a_promise_that_nobody_understands_freezes_what_it_speaks_of() -> None:
     assert not Maker(understood.grammar, ["1\n0 0 1\n"], "seed", 1 << 16).is_free
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 30))
 def test_everything_that_is_made_is_within_bounds(seed: int) -> None:
     """No way of making inputs breaks the shape or the bounds."""
