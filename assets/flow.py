@@ -155,7 +155,7 @@ def _materialize(
         if built[0].reused:
             return {}
         shown = step.shows(job(partition)) if step.shows else {}
-        return services.facts | {name: dg.MetadataValue.md(shown_table(rows)) for name, rows in shown.items()}
+        return services.taken_facts() | {name: dg.MetadataValue.md(shown_table(rows)) for name, rows in shown.items()}
 
     with Services(options, folder, dg.get_dagster_logger(step.name).info) as services:
         yield from materialize(context, store, lambda partition: build_of(step, job(partition)), look)

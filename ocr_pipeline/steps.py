@@ -348,8 +348,7 @@ class Services:
         self._given = given
         self.folder = folder
         self.log = log
-        self.facts: dict[str, str | int] = {}
-        """What a service says of itself, such as where its page is: for the metadata of what it helped to make."""
+        self._facts: dict[str, str | int] = {}
         self._stack = ExitStack()
         self._open: dict[str, Any] = {}
 
@@ -366,9 +365,14 @@ class Services:
         return cast("O", self._given(model))
 
     def note(self, name: str, value: str | int) -> None:
-        """Keep a fact about a service; numbers of one name are added."""
-        known = self.facts.get(name)
-        self.facts[name] = known + value if isinstance(known, int) and isinstance(value, int) else value
+        """Keep what a service says of itself, such as where its page is; numbers of one name are added."""
+        known = self._facts.get(name)
+        self._facts[name] = known + value if isinstance(known, int) and isinstance(value, int) else value
+
+    def taken_facts(self) -> dict[str, str | int]:
+        """Return what was noted, for the metadata of what was just made, and forget it."""
+        facts, self._facts = self._facts, {}
+        return facts
 
     def enter(self, context: AbstractContextManager[T]) -> T:
         """Open something that a service is made of, until the services close."""

@@ -61,13 +61,15 @@ class LocalEngine:
     def _in_order(
         self, pool: ProcessPoolExecutor, function: BatchFunction, rows: Iterable[pa.RecordBatch | Piece]
     ) -> Iterator[bytes]:
-        waiting: deque[Future[bytes]] = deque()
-        for each in rows:
-            waiting.append(pool.submit(call_packed, function, packed(each)))
+        waiting: deque[tuple[Future[bytes], bytes | Piece]] = deque()  # what they refer to is there while they wait
+        for each in map(packed, rows):
+            waiting.append((pool.submit(call_packed, function, each), each))
             if len(waiting) >= self.workers * BATCHES_PER_WORKER:
-                yield waiting.popleft().result()
+                yield waiting[0][0].result()
+                waiting.popleft()
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting[0][0].result()
+            waiting.popleft()
 
     def spread(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         """Yield ``function(task)`` for each task, as they are done.

@@ -132,14 +132,17 @@ class RayEngine:
     ) -> Iterator[pa.RecordBatch]:
         """Keep a bounded number of batches in flight; it follows the cluster as nodes come and go."""
         shared = ray.put(function)
-        waiting: deque[Any] = deque()
+        waiting: deque[tuple[Any, Piece | None]] = deque()  # what pieces refer to is there while they wait
         for each in rows:
-            waiting.append(task.remote(shared, packed(each)))
+            kept = None if isinstance(each, pa.RecordBatch) else each
+            waiting.append((task.remote(shared, packed(each)), kept))
             self.note("ray_tasks", 1)
             while len(waiting) >= self._room(ray):
-                yield from_ipc(ray.get(waiting.popleft()))
+                yield from_ipc(ray.get(waiting[0][0]))
+                waiting.popleft()
         while waiting:
-            yield from_ipc(ray.get(waiting.popleft()))
+            yield from_ipc(ray.get(waiting[0][0]))
+            waiting.popleft()
 
     def _room(self, ray: Any) -> int:  # noqa: ANN401 - as above
         cpus = ray.cluster_resources().get("CPU", 1.0)

@@ -358,7 +358,9 @@ def _by_id(
     tally["with_reasoning"] = len(spans)
     for batch in batches:
         assert isinstance(batch, pa.RecordBatch)  # noqa: S101 - as above
-        names = [name for name in batch["request_id"].to_pylist() if name in spans]
+        asked = [row for row, name in enumerate(batch["request_id"].to_pylist()) if name in spans]
+        batch = batch.select(["request_id", "text"]).take(pa.array(asked, pa.int64()))  # noqa: PLW2901 - those that are read
+        names = batch["request_id"].to_pylist()
         starts, ends = (pa.array([spans[name][end] for name in names], pa.int64()) for end in (0, 1))
         rows = _cut(batch, _placed(pa.array(names, pa.string()), starts, ends, remembered))
         most = max(1, int(BATCH_BYTES * rows.num_rows / max(rows.nbytes, 1)))
@@ -375,7 +377,8 @@ def _placed(sample_ids: pa.Array, starts: pa.Array, ends: pa.Array, remembered: 
 
 
 def _cut(responses: pa.RecordBatch, samples: pa.RecordBatch) -> pa.RecordBatch:
-    places = pc.index_in(samples["sample_id"], responses["request_id"])
+    ids, names = responses["request_id"], samples["sample_id"]
+    places = pa.array(range(len(names))) if names.equals(ids) else pc.index_in(names, ids)
     if places.null_count:
         message = "reasoning_patterns: samples and responses are not of one build; materialize samples of this partition again"
         raise InputError(message)

@@ -10,7 +10,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -38,12 +38,18 @@ class Version:
     bytes: int
     modified_ns: int
     held: str
+    file: pa.NativeFile | None = field(default=None, compare=False, repr=False)
+    """Keeps it open, in the process that listed it, for as long as anybody refers to it there."""
 
     @classmethod
     def of(cls, file: pa.NativeFile) -> Version:
         """Return the version of an open file."""
         status = os.fstat(file.fileno())
-        return cls(status.st_size, status.st_mtime_ns, f"/proc/{os.getpid()}/fd/{file.fileno()}")
+        return cls(status.st_size, status.st_mtime_ns, f"/proc/{os.getpid()}/fd/{file.fileno()}", file)
+
+    def __reduce__(self) -> tuple[type[Version], tuple[int, int, str]]:
+        """Leave the file behind: what travels says where it is held."""
+        return Version, (self.bytes, self.modified_ns, self.held)
 
     def is_of(self, file: pa.NativeFile) -> bool:
         """Whether an open file is this one."""

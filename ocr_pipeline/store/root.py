@@ -204,8 +204,8 @@ class Store:
     def pieces(self, table: Table, columns: Sequence[str] | None = None, **partition: str) -> Iterator[RowGroup]:
         """Yield the row groups of the partitions that match, in their order, without reading a row.
 
-        A piece can be read by any process that reaches the root, as the partition was when this was called, as long as the
-        iterator lives.
+        A piece can be read by any process that reaches the root, as the partition was when this was called, as long as this
+        process keeps the piece.
 
         Raises
         ------

@@ -382,13 +382,16 @@ def authorization(api_key_env: str | None, environment: Mapping[str, str] = os.e
     Raises
     ------
     TeacherError
-        When the variable is not set.
+        When the variable is not set, or holds what no key holds.
     """
     if api_key_env is None:
         return {}
     key = environment.get(api_key_env, "").strip()
     if not key:
         message = f"the environment variable `{api_key_env}` holds no key; set it, or leave out --api-key-env for a server without one"
+        raise TeacherError(message)
+    if not (key.isascii() and key.isprintable()):  # a line feed would begin a header of its own
+        message = f"the environment variable `{api_key_env}` must hold a key of plain letters, digits and signs; copy it again"
         raise TeacherError(message)
     return {"Authorization": f"Bearer {key}"}
 

@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 if TYPE_CHECKING:
     import httptools
@@ -38,6 +38,7 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 SAME_METHOD: Final = frozenset({307, 308})
 MOST_REDIRECTS: Final = 5
 FIRST_FINAL_STATUS: Final = 200
+RESERVED: Final = "%/?:@!$&'()*+,;=~"  # what a path and a query hold as it is
 EITHER_ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
 
 
@@ -178,16 +179,14 @@ class _Connection(asyncio.Protocol):
 
 
 class _Origin:
-    """One server: how it is reached, the lines that every request to it begins with, and its idle connections."""
+    """One server: how it is reached, and its idle connections."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.is_secure = parts.scheme == "https"
         self.host = parts.hostname or ""
         self.port = parts.port or (443 if self.is_secure else 80)
         self.idle: list[_Connection] = []
-        lines = {"Host": parts.netloc.rpartition("@")[2], "Accept": "*/*", "Accept-Encoding": "identity", **headers}
-        self.lines = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
 
     def kept(self, now_s: float) -> _Connection | None:
         """Return the connection that was used last, if it still lives."""
@@ -205,7 +204,7 @@ class HttpTransport:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
         self._origins: dict[str, _Origin] = {}
-        self._heads: dict[tuple[str, str], tuple[_Origin, bytes]] = {}
+        self._heads: dict[tuple[str, str, bool], tuple[_Origin, bytes]] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
@@ -227,21 +226,25 @@ class HttpTransport:
         reply = await self._send("POST", url, body, timeout_s)
         # Any other redirect would turn a POST into a GET without its body; what it means is the client's to say.
         if reply.status in SAME_METHOD and (place := reply.headers.get("location")):
-            return await self._send("POST", urljoin(url, place), body, timeout_s)
+            onward = urljoin(url, place)
+            return await self._send("POST", onward, body, timeout_s, is_trusted=_same_host(url, onward))
         return reply
 
     async def get(self, url: str, *, timeout_s: float) -> HttpReply:
         """Return the reply to a GET, wherever it is sent on to."""
-        reply = await self._send("GET", url, None, timeout_s)
+        reply, onward = await self._send("GET", url, None, timeout_s), url
         for _ in range(MOST_REDIRECTS):
             if reply.status not in REDIRECTS or not (place := reply.headers.get("location")):
                 break
-            url = urljoin(url, place)
-            reply = await self._send("GET", url, None, timeout_s)
+            onward = urljoin(onward, place)
+            reply = await self._send("GET", onward, None, timeout_s, is_trusted=_same_host(url, onward))
         return reply
 
-    async def _send(self, method: str, url: str, body: bytes | None, timeout_s: float) -> HttpReply:
-        origin, head = self._heads.get((method, url)) or self._head(method, url)
+    async def _send(
+        self, method: str, url: str, body: bytes | None, timeout_s: float, *, is_trusted: bool = True
+    ) -> HttpReply:
+        """Send one request; the key is for the host that was given, not for one that it sends requests on to."""
+        origin, head = self._heads.get((method, url, is_trusted)) or self._head(method, url, is_trusted=is_trusted)
         request = head + b"\r\n" if body is None else b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
         deadline_s = self._loop.time() + timeout_s
         connection = origin.kept(self._loop.time()) or await self._connect(origin, timeout_s)
@@ -260,17 +263,16 @@ class HttpTransport:
             connection.transport.abort()
         return reply
 
-    def _head(self, method: str, url: str) -> tuple[_Origin, bytes]:
+    def _head(self, method: str, url: str, *, is_trusted: bool) -> tuple[_Origin, bytes]:
         parts = urlsplit(url)
-        name = f"{parts.scheme}://{parts.netloc}"
-        first = next(iter(self._origins), name)
-        # The key is for the server that was given, not for one that it sends GETs on to.
-        headers = self._headers if method == "POST" or urlsplit(first).hostname == parts.hostname else {}
-        origin = self._origins.setdefault(name, _Origin(url, headers))
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        kind = "Content-Type: application/json\r\n" if method == "POST" else ""
-        head = f"{method} {target} HTTP/1.1\r\n{origin.lines}{kind}".encode("latin-1")
-        self._heads[method, url] = origin, head
+        origin = self._origins.setdefault(f"{parts.scheme}://{parts.netloc}", _Origin(url))
+        target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=RESERVED)
+        lines = {"Host": parts.netloc.rpartition("@")[2], "Accept": "*/*", "Accept-Encoding": "identity"}
+        lines |= self._headers if is_trusted else {}
+        lines |= {"Content-Type": "application/json"} if method == "POST" else {}
+        written = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        head = f"{method} {target} HTTP/1.1\r\n{written}".encode("latin-1")
+        self._heads[method, url, is_trusted] = origin, head
         return origin, head
 
     async def _connect(self, origin: _Origin, timeout_s: float) -> _Connection:
@@ -291,3 +293,7 @@ class HttpTransport:
         except OSError as error:
             raise UnreachableError(error.strerror or str(error)) from error
         return connection
+
+
+def _same_host(url: str, other: str) -> bool:
+    return urlsplit(url).hostname == urlsplit(other).hostname

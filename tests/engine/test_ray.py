@@ -108,7 +108,7 @@ def test_same_bytes_when_a_node_dies(tmp_path: Path, two_nodes: TwoNodes) -> Non
     assert local == by_batch == by_reference
     for name in ("batches", "pieces"):
         assert (tmp_path / f"{name}.parquet").read_bytes() == (tmp_path / "local.parquet").read_bytes()
-    assert services.facts == {"ray_address": two_nodes.address, "ray_tasks": 2 * BATCHES}
+    assert services.taken_facts() == {"ray_address": two_nodes.address, "ray_tasks": 2 * BATCHES}
 
 
 def test_the_demo_on_a_cluster_has_the_content_of_one_machine(tmp_path: Path, two_nodes: TwoNodes) -> None:

@@ -65,6 +65,18 @@ def test_a_replaced_partition_is_read_as_it_was(tmp_path: Path) -> None:
     assert pa.Table.from_batches([first.read(), *(piece.read() for piece in pieces)]) == wanted
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_partition_that_is_replaced_under_an_engine_is_read_as_it_was(tmp_path: Path, workers: int) -> None:
+    """Few row groups are listed before the first is read, and the others wait; all are of one version, however long that takes."""
+    store = Store(tmp_path)
+    _write(store, 40, "old")
+    wanted = pa.Table.from_batches(store.batches(SMALL, **TACO))
+    found = LocalEngine(workers).map(_same, finely(store.pieces(SMALL, **TACO), 3))
+    first = next(found)
+    _write(store, 40, "new")
+    assert pa.Table.from_batches([first, *found]) == wanted
+
+
 def test_a_version_that_nobody_holds_is_refused(tmp_path: Path) -> None:
     """Rows of two versions are never mixed."""
     store = Store(tmp_path)

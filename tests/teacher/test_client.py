@@ -253,6 +253,14 @@ def test_the_key_is_sent_and_stands_nowhere_else(
     assert b"sk-very-secret" not in stored + "".join(capfd.readouterr()).encode()
 
 
+@pytest.mark.parametrize("key", ["sk-1\r\nX-Evil: 1", "schlüssel", "sk\x00"])
+def test_a_key_that_no_header_holds_is_one_line(key: str) -> None:
+    """Neither another header nor a traceback; the key itself is not shown."""
+    with pytest.raises(TeacherError, match="`KEY` must hold a key of plain letters") as caught:
+        authorization("KEY", {"KEY": key})
+    assert key not in str(caught.value)
+
+
 def test_a_missing_key_is_one_line() -> None:
     """The message names the variable."""
     with pytest.raises(TeacherError, match="`NO_SUCH_KEY` holds no key"):

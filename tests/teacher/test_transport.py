@@ -223,6 +223,38 @@ def test_the_key_does_not_follow_a_get_to_another_host() -> None:
     assert b"Authorization" not in serve.requests[0]
 
 
+def test_every_host_that_was_given_gets_the_key() -> None:
+    """Several servers behind one transport, whichever is asked first, by either method."""
+    serve = Server(PLAIN, PLAIN, PLAIN, PLAIN)
+
+    async def ask(transport: HttpTransport, url: str) -> HttpReply:
+        for host in ("127.0.0.1", "localhost"):
+            there = url.replace("127.0.0.1", host)
+            await transport.get(there, timeout_s=5)
+            reply = await transport.post(there, b"{}", timeout_s=5)
+        return reply
+
+    assert talk(serve, ask, headers={"Authorization": "Bearer k"}).body == b"hello"
+    assert [b"Authorization: Bearer k\r\n" in request for request in serve.requests] == [True] * 4
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_post_takes_the_key_along_on_its_own_host_only(host: str) -> None:
+    """And the host that it was sent on to gets it when it is given itself."""
+    serve = Server(
+        b"HTTP/1.1 307 Go\r\nLocation: http://%b:PORT/v2\r\nContent-Length: 0\r\n\r\n" % host.encode(), PLAIN, PLAIN
+    )
+
+    async def ask(transport: HttpTransport, url: str) -> HttpReply:
+        port = url.rsplit(":", 1)[1].partition("/")[0]
+        serve.replies = [reply.replace(b"PORT", port.encode()) for reply in serve.replies]
+        await transport.post(url, b"{}", timeout_s=5)
+        return await transport.post(f"http://{host}:{port}/v2", b"{}", timeout_s=5)
+
+    talk(serve, ask, headers={"Authorization": "Bearer k"})
+    assert [b"Authorization" in request for request in serve.requests] == [True, host == "127.0.0.1", True]
+
+
 def test_a_redirect_that_keeps_the_method_is_followed() -> None:
     """A 307 is asked again there, with the body."""
     serve = Server(b"HTTP/1.1 307 Go\r\nLocation: /v2\r\nContent-Length: 0\r\n\r\n", PLAIN)
