@@ -90,9 +90,13 @@ def run_ablation(
     workers = min(len(os.sched_getaffinity(0)), len(runs)) if config.train.base_model is None else 1
     with worker_pool(workers) as pool:
         waiting = {pool.submit(_try_arm, one, benchmark, config): (one.arm, one.seed) for one in runs}
-        for done in as_completed(waiting):
-            found[waiting[done]] = done.result()
-            progress.advance(1)
+        try:
+            for done in as_completed(waiting):
+                found[waiting[done]] = done.result()
+                progress.advance(1)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # no other student is trained for nothing
+            raise
     candidates = pa.concat_tables([found[one.arm, one.seed] for one in runs])
     evaluation = evaluate_candidates(candidates)
     sizes = {arm: len(rows) for arm, rows in arms.items()}

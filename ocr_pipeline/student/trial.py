@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from ocr_pipeline.console import progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.processes import worker_pool
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.store import canonical_json
 from ocr_pipeline.student.assess import PLAN_CURVE, AssessConfig, assess, evaluate_candidates, with_ranker_scores
@@ -31,6 +32,7 @@ from ocr_pipeline.student.generation import LocalStudent, extract_code
 from ocr_pipeline.student.pass_at_k import summarize
 from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.rows import Task, TrainingRow
+from ocr_pipeline.student.taught import said_words
 from ocr_pipeline.student.training import save_untrained, train
 from ocr_pipeline.tables import Language
 from ocr_pipeline.tasks import CHAIN_OF_THOUGHT, CODEPLAN, EXPLAINED, Wording
@@ -90,8 +92,13 @@ def run_trial(
     Raises
     ------
     InputError
-        When no problem of the rows has tests.
+        When no problem of the rows has tests, or the rows ask in other words than these students are asked in.
     """
+    if said_words(rows, CODEPLAN) is None:
+        message = (
+            "the rows ask in other words than codeplan, as those of earlier versions do; make plan_sft_dataset again"
+        )
+        raise InputError(message)
     benchmark = read_benchmark(TRIED, problems, tests, problem_ids={row.problem_id for row in rows})
     pupils = list(_pupils(rows, benchmark.asked, config))
     found: dict[str, tuple[StageCounts, pa.Table]] = {}
@@ -99,9 +106,13 @@ def run_trial(
     with progress("training and trying", total=len(pupils), unit="students") as bar, worker_pool(workers) as pool:
         place = folder / _key(rows, config)
         waiting = {pool.submit(_try_one, pupil, benchmark, place): pupil.name for pupil in pupils}
-        for done in as_completed(waiting):
-            found[waiting[done]] = done.result()
-            bar.advance()
+        try:
+            for done in as_completed(waiting):
+                found[waiting[done]] = done.result()
+                bar.advance()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # no other student is trained for nothing
+            raise
     statements = {problem.problem_id: problem.statement for problem in benchmark.asked}
     tables = pa.concat_tables([found[pupil.name][1] for pupil in pupils])
     candidates = with_ranker_scores(tables, statements, config.assess.ranker)

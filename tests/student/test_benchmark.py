@@ -267,6 +267,16 @@ def test_guided_rows_ask_as_plan_sampling_asks() -> None:
     assert guided_rows([*rows, *made], found.asked) == []
 
 
+def test_rows_in_other_words_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    """Rows of an earlier version ask in other words; the message says what to make again."""
+    found = benchmark(ADDING, ADDED)
+    rows = [TrainingRow("a", Task.CODE, "Add, in words of their own.", "print(1)", "1")]
+    config = TryConfig(preset("tiny"), TryOptions().assess(TRIED))
+    with pytest.raises(InputError, match="make plan_sft_dataset again"):
+        run_trial(rows, found.problems, found.tests.to_batches(), config=config, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_tiny_students_solve_what_they_were_taught(tmp_path: Path) -> None:
