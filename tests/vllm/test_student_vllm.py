@@ -47,6 +47,7 @@ def _served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         served_model_name="adder",
         command=(python, "-m", "vllm.entrypoints.openai.api_server"),
         max_model_len=2048,
+        reasoning_parser=None,  # it does not think, and its tokenizer has no such tags
         extra_arguments=("--dtype", "float32", "--enforce-eager"),
         environment=(("VLLM_CPU_KVCACHE_SPACE", "1"), ("HF_HUB_OFFLINE", "1"), ("VLLM_NO_USAGE_STATS", "1")),
         start_timeout_s=600.0,
