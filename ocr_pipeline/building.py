@@ -14,7 +14,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline import logs
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.errors import PipelineError
 from ocr_pipeline.metrics import count_build
 from ocr_pipeline.store import Buckets, InputRef, Manifest, PartitionWriter, Store
 from ocr_pipeline.tables import Table
@@ -61,6 +63,21 @@ def build_unless_current(store: Store, build: Build) -> list[Built]:
     ConservationError
         When the step's account does not balance; nothing is published then.
     """
+    logs.check()
+    with logs.about(build.tables[0].name, "|".join(build.partition.values()) or None):
+        try:
+            built = _built_or_reused(store, build)
+        except PipelineError as error:
+            logs.event("failed", {"message": str(error)}, level="error")
+            raise
+        for one in built:
+            counts = one.manifest.stage_counts if one.manifest.counts else StageCounts(0, 0)
+            told = {"table": one.table.name, "rows": one.manifest.rows, "bytes": one.manifest.bytes}
+            logs.event("reused" if one.reused else "built", told | counts.as_dict())
+        return built
+
+
+def _built_or_reused(store: Store, build: Build) -> list[Built]:
     kept = [store.manifest(table, **build.partition) for table in build.tables] if build.keeps else []
     there = [manifest for manifest in kept if manifest is not None]
     if len(there) == len(build.tables) and any(manifest.rows for manifest in there):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import typer
 
+from ocr_pipeline import logs
 from ocr_pipeline.errors import OptionError, PipelineError
 
 __all__ = ["NAMES", "build_app", "main"]
@@ -97,9 +98,12 @@ def main() -> None:
     """Run the command line; the process exits with 0, 1 or 2."""
     named = [name for name in sys.argv[1:2] if name in NAMES]
     try:
-        build_app(named or NAMES)()
+        logs.check()
+        with logs.about(named[0] if named else "ocr-pipeline"):
+            build_app(named or NAMES)()
     except PipelineError as error:
-        sys.stderr.write(f"ocr-pipeline: {error}\n")
+        with logs.about(named[0] if named else "ocr-pipeline"):
+            logs.say(f"ocr-pipeline: {error}", "failed", level="error")
         raise SystemExit(2 if isinstance(error, OptionError) else 1) from None
     except KeyboardInterrupt:
         sys.stderr.write("ocr-pipeline: stopped; run the same command again to go on\n")

@@ -7,7 +7,6 @@ name, default, bounds and meaning, as in the launchpad. All files of a command a
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
+from ocr_pipeline import logs
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
@@ -213,7 +213,7 @@ def _run(command: Command, given: dict[str, Any]) -> None:
         paths = given["first"] if read.table == command.first else given[f"rows_{name}"]
         rows[name] = FileRows(tuple(paths or ()), read)
     steps = [step for step in command.steps if all(rows[one].exist for one in _needed(step, rows))]
-    with Services(given_options, folder, _say) as services:
+    with Services(given_options, folder, logs.say) as services:
         call = _Call(command, out, steps, rows, services, given_options, raw)
         if given.get("dry_run"):
             _foretell(call)
@@ -222,6 +222,9 @@ def _run(command: Command, given: dict[str, Any]) -> None:
         counts = _write(
             call, show=bool(given.get("show") or any(given.get(name) for step in steps for name in step.shows_for))
         )
+        for name, account in counts.items():
+            with logs.about(name):
+                logs.event("done", account.as_dict())
         _report(command, counts, as_json=given["as_json"], out=out)
         _inspect(call, counts)
 
@@ -229,7 +232,7 @@ def _run(command: Command, given: dict[str, Any]) -> None:
 def _foretell(call: _Call) -> None:
     for step in call.steps:
         for line in step.foretells(call.job(step)) if step.foretells else ():
-            _say(line)
+            logs.say(line)
 
 
 def _require_nothing_to_keep(call: _Call) -> None:
@@ -272,7 +275,7 @@ def _inspect(call: _Call, counts: Mapping[str, StageCounts]) -> None:
             {table.name: FileRows((call.out / f"{table.name}.parquet",), Read(table)) for table in step.writes}
         )
         for line in step.inspects(call.job(step), counts[step.name]) if step.inspects else ():
-            _say(line)
+            logs.say(line)
 
 
 @contextmanager
@@ -290,10 +293,6 @@ def _vanishing(out: Path) -> Iterator[None]:
 
 def _needed(step: Step, rows: Mapping[str, Rows]) -> list[str]:
     return [read.table.name for read in step.reads if not read.is_optional and read.table.name in rows]
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 def _report(command: Command, counts: Mapping[str, StageCounts], *, as_json: bool, out: Path) -> None:

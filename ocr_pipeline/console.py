@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from ocr_pipeline import logs
 from ocr_pipeline.counts import StageCounts
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class PlainProgress:
         now = self.clock()
         if now - self._last >= LINE_EVERY_S:
             self._last = now
+            told = {"what": self.description, "done": self.done, "total": self.total, "unit": self.unit}
+            logs.event("progress", told | self.counts)
             self.write(self.line(now))
 
     def expect(self, rows: int | None) -> None:
@@ -114,8 +117,11 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def progress(description: str, *, total: int | None = None, unit: str = "rows") -> Iterator[Progress]:
     """Show a bar with rate and time left on a terminal, a plain line now and then elsewhere."""
+    if logs.is_asked():  # each event says it
+        yield PlainProgress(description, total, unit, lambda _: None)
+        return
     if not sys.stderr.isatty():
-        yield PlainProgress(description, total, unit, lambda line: sys.stderr.write(line + "\n"))
+        yield PlainProgress(description, total, unit, logs.say)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

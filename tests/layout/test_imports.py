@@ -45,6 +45,7 @@ GROUND = {
     "tasks",
     "sample",
     "listening",
+    "logs",
     "made_checkers",
     "markdown",
     "metrics",
