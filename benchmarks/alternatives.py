@@ -124,7 +124,9 @@ def ours(root: Path, out: Path, options: Mapping[str, bool]) -> Callable[[], obj
                 job = defs.resolve_implicit_job_def_def_for_assets([dg.AssetKey(name)])
                 assert job is not None
                 config = {"ops": {"samples": {"config": dict(options)}}} if name == "samples" else {}
-                job.execute_in_process(config, instance=instance, partition_key="taco|python")
+                job.execute_in_process(
+                    config, instance=instance, asset_selection=[dg.AssetKey(name)], partition_key="taco|python"
+                )
 
     return work
 
