@@ -315,7 +315,9 @@ def measure_resuming(number: int) -> None:
         print(
             f"killed after {first:.0f} s with {done} problems finished; reused {notes['problems reused']}, made {made}"
         )
-        print(f"second run {second:.0f} s, {cpu:.0f} s of CPU: {1000 * cpu / made:.0f} ms a problem, programs included")
+        print(
+            f"second run {second:.0f} s, {cpu:.0f} s of CPU: {1000 * cpu / made:.0f} ms a problem, what the jails count aside"
+        )
         print(
             f"peak memory of the largest process {spent.ru_maxrss / 1024:.0f} MiB; {_finished(folder)} problems finished"
         )
