@@ -614,12 +614,12 @@ TEST_QUALITY: Final = Table(
             "mutants_killed / (mutants_run - mutants_equivalent); null where no input is known beside the policy's own.",
         ),
         _column(
-            "samples_wrong",
+            "samples_wrong?",
             pa.int32(),
-            "Samples of the teacher that fail a known test which is not of the policy; in no other count.",
+            "Samples of the teacher that fail a known test which is not of the policy; in no other count. Rows of before have none.",
             unit="programs",
         ),
-        _column("samples_failed", pa.int32(), "Those that fail a test of the policy, too.", unit="programs"),
+        _column("samples_failed?", pa.int32(), "Those that fail a test of the policy, too.", unit="programs"),
         _column(
             "unscored",
             pa.int32(),

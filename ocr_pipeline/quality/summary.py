@@ -36,7 +36,7 @@ def summary_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
 
 
 def _summary(policy: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    sums = {name: sum(row[name] for row in rows) for name in COUNTS}
+    sums = {name: sum(row[name] or 0 for row in rows) for name in COUNTS}  # rows of before say nothing of samples
     summary = {
         "policy": policy,
         "problems": len(rows),

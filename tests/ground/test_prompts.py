@@ -13,12 +13,14 @@ from ocr_pipeline.prompts import Prompt, prompt_names
 GOLDEN = Path(__file__).parents[1] / "golden" / "prompts.json"
 """Package -> prompt -> SHA-256. These are in fingerprints: who changes a prompt changes them here by hand."""
 PLACES = {
+    "ocr_pipeline.critiques": {"statement", "code", "language", "input", "expected", "got"},
+    "ocr_pipeline.evidence": {"moves", "sentences"},
     "ocr_pipeline.teacher": {"statement", "starter_code", "function"},
     "ocr_pipeline.generating": {"statement", "code", "kib", "generator", "funnel", "programs"},
     "ocr_pipeline.plans": {"statement", "code", "plan"},
     "ocr_pipeline.similarity": {"first", "second"},
     "ocr_pipeline.synthesis": {"statement", "code", "other", "other_code"},
-    "ocr_pipeline.tasks": {"statement", "starter_code", "format", "plan", "language", "tag", "stub"},
+    "ocr_pipeline.tasks": {"statement", "starter_code", "format", "plan", "language", "tag", "stub", "code"},
 }
 texts = st.text(max_size=60) | st.sampled_from(["{{a}}", "{b}", "{", "}}", "{0}", "\\1", "\\g<1>", "%s"])
 
