@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 
 from ocr_pipeline.errors import PipelineError
 
 __all__ = ["worker_pool"]
 
 
+class _Worker(SpawnProcess):
+    """A process that does not run the main module of its parent again: it needs nothing of it, and Dagster's takes a second."""
+
+    def start(self) -> None:
+        """Start it."""
+        main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Spawning(SpawnContext):
+    Process = _Worker
+
+
 @contextmanager
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Open a pool of spawned processes; a killed parent leaves none of them behind.
+
+    What they run must be importable: functions of the main module are not there.
 
     Raises
     ------
@@ -26,8 +47,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         When a worker process dies, with what to do about it.
     """
     # Spawn: a forked copy of a process that holds threads (Arrow's, gRPC's) may deadlock.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=_Spawning(), initializer=_end_with_parent) as pool:
         try:
             yield pool
         except BrokenProcessPool as error:
