@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +26,7 @@ import pyarrow as pa
 from ocr_pipeline.console import progress
 from ocr_pipeline.engine import Engine
 from ocr_pipeline.errors import ModelError
+from ocr_pipeline.hub import require_reachable
 from ocr_pipeline.similarity.cache import CachedEncoder
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ DEFAULT_WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca68958951143
 POLICY: Final = "windows-1"  # part of a model's name: another policy gives other vectors
 MOST_CHARACTERS: Final = 65_536  # no real statement is as long; bounds the work that one row can cause
 TOKENS_PER_BATCH: Final = 4_096  # measured fastest of 1,024 to 16,384: activations stay in the cache
-HUB_TIMEOUT_S: Final = 20.0
 TEXTS_PER_TASK: Final = 256
 TEXTS_PER_CHUNK: Final = 1_024  # bounds the memory of token lists and the loss when a run is killed
 
@@ -123,33 +121,13 @@ def _load(model: str) -> SentenceTransformer:
     import transformers
     from sentence_transformers import SentenceTransformer
 
-    _require_reachable(model)
+    require_reachable(model)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         return SentenceTransformer(model, device="cpu").eval()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
         reason = str(error).strip().partition("\n")[0]
         message = f"model `{model}` cannot be loaded: {reason}; give a folder, or a hub id this machine can reach"
-        raise ModelError(message) from error
-
-
-def _require_reachable(model: str) -> None:
-    """Fail at once on what the loader would retry for minutes: a missing folder, a hub that cannot be reached."""
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError
-
-    if Path(model).is_dir():
-        return
-    try:
-        if not isinstance(huggingface_hub.try_to_load_from_cache(model, "config.json"), str):
-            urlopen(huggingface_hub.constants.ENDPOINT, timeout=HUB_TIMEOUT_S).close()  # noqa: S310 - the hub's own address
-    except HTTPError:
-        return  # it answers; whether it has the model is the loader's question
-    except HFValidationError as error:
-        message = f"model `{model}` is neither a folder nor a hub id; give one of them"
-        raise ModelError(message) from error
-    except URLError as error:
-        message = f"model `{model}` is no folder, and the hub cannot be reached ({error.reason}); give a folder with the model"
         raise ModelError(message) from error
 
 

@@ -47,5 +47,5 @@ __all__ = [
     "train",
 ]
 
-VERSION: Final = "6"
+VERSION: Final = "7"
 """Changes when the same input gives other bytes."""

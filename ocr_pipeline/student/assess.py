@@ -13,10 +13,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.benchmark import Benchmark
-from ocr_pipeline.student.evaluation import Method
+from ocr_pipeline.student.evaluation import FINAL_SAMPLINGS, PLAN_TRIAL, Method
 from ocr_pipeline.student.examine import Examiner
+from ocr_pipeline.student.folds import folds_of, tasks_of
 from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStudent, Student
 from ocr_pipeline.student.patience import Budgets
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, best_of_first, sample_with_plans
@@ -24,13 +26,12 @@ from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram, RankerConfig, train_ranker
 from ocr_pipeline.student.sampling import Candidate, sample_codes
 from ocr_pipeline.student.selection import evaluate_selections, mean_tokens
-from ocr_pipeline.student.self_critique import FINAL_SAMPLINGS, with_critiques
+from ocr_pipeline.student.self_critique import with_critiques
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN, STUDENT_CANDIDATES, STUDENT_EVALUATION, Language
 from ocr_pipeline.tasks import CHAIN_OF_THOUGHT
 
 __all__ = [
     "PLAN_CURVE",
-    "PLAN_TRIAL",
     "AssessConfig",
     "assess",
     "evaluate_candidates",
@@ -39,8 +40,6 @@ __all__ = [
     "with_ranker_scores",
 ]
 
-PLAN_TRIAL: Final = "plan_trial"
-"""The ``sampling`` of programs that only try a plan."""
 PLAN_CURVE: Final = "plan_sampling_of_"
 """Method of plan sampling with only so many plans."""
 RANKER_FOLDS: Final = 2
@@ -154,11 +153,13 @@ def _rows(
             "ranker_score": None,
             "critique": None,
             "judgement": None,
+            "critic": None,
             "verdict": verdicts.get(each.sample_id, NOT_RUN),
             "language": each.language.value,
             "difficulty": each.difficulty,
             "tokens": each.tokens,
             "extra_tokens": each.extra_tokens,
+            "dropped_tokens": each.dropped_tokens,
             "finish_reason": each.finish_reason,
             "budget": each.budget,
         }
@@ -225,12 +226,12 @@ def with_ranker_scores(
     statements: Mapping[str, str],
     config: RankerConfig,
     *,
-    learn_from: Sequence[LabelledProgram] = (),
+    learn_from: Sequence[LabelledProgram] | None = None,
 ) -> pa.Table:
-    """Fill ``ranker_score`` of what is handed in, by a ranker that never saw the problem it scores.
+    """Fill ``ranker_score`` of what is handed in, by a ranker that saw neither the task of a problem nor the program.
 
-    Without programs to learn from the problems are split in two; each half is scored by the ranker that was trained on
-    the verdicts of the other half. Where one half has nothing to learn from, the rows stay without scores.
+    Without programs to learn from the tasks are split in two; each half is scored by the ranker that was trained on
+    the verdicts of the other half. Where one half has nothing to learn from, the rows have no scores, older ones neither.
 
     Parameters
     ----------
@@ -241,28 +242,48 @@ def with_ranker_scores(
     config
         Which ranker.
     learn_from
-        Judged programs for other problems.
+        Judged programs for other problems; those for the same ones, and programs that are scored, are left out.
+
+    Raises
+    ------
+    InputError
+        When ``learn_from`` holds nothing, or nothing of two kinds, for other problems.
     """
-    handed_in = [row for row in rows.to_pylist() if row["sampling"] in FINAL_SAMPLINGS]
-    problems = sorted({row["problem_id"] for row in handed_in})
-    fold = {problem: 0 if learn_from else index % RANKER_FOLDS for index, problem in enumerate(problems)}
-    scores: dict[str, float] = {}
-    for held_out in sorted(set(fold.values())):
-        seen = learn_from or [
-            LabelledProgram(statements[row["problem_id"]], row["code"], row["verdict"])
-            for row in handed_in
-            if fold[row["problem_id"]] != held_out
-        ]
-        if not _can_learn(seen):
-            return rows
-        asked = [row for row in handed_in if fold[row["problem_id"]] == held_out]
-        pairs = [(statements[row["problem_id"]], row["code"]) for row in asked]
-        distinct = list(dict.fromkeys(pairs))
-        found = dict(zip(distinct, train_ranker(seen, config).scores(distinct), strict=True))
-        scores |= {row["sample_id"]: found[pair] for row, pair in zip(asked, pairs, strict=True)}
+    asked = [
+        LabelledProgram(statements[row["problem_id"]], row["code"], row["verdict"], row["problem_id"])
+        for row in rows.to_pylist()
+        if row["sampling"] in FINAL_SAMPLINGS
+    ]
+    if learn_from is None:
+        fold = folds_of((each.problem for each in asked), RANKER_FOLDS)
+        halves = [[each for each in asked if fold[each.problem] == held_out] for held_out in range(RANKER_FOLDS)]
+        turns = [(_unseen(seen, half), half) for half, seen in zip(halves, reversed(halves), strict=True) if half]
+    else:
+        task = tasks_of(each.problem for each in (*asked, *learn_from))
+        scored = {task[each.problem] for each in asked}
+        turns = [(_unseen([each for each in learn_from if task[each.problem] not in scored], asked), asked)]
+        if not _can_learn(turns[0][0]):
+            raise InputError(
+                f"of {len(learn_from):,} programs to learn from, {len(turns[0][0]):,} are new and for other problems, and "
+                "among these the ranker needs right and wrong ones; give other programs, or leave --learn-from out"
+            )
+    scores: dict[tuple[str, str], float] = {}
+    if all(_can_learn(seen) for seen, _ in turns):
+        for seen, half in turns:
+            distinct = list(dict.fromkeys((each.statement, each.code) for each in half))
+            scores |= zip(distinct, train_ranker(seen, config).scores(distinct), strict=True)
     position = rows.schema.get_field_index("ranker_score")
-    column = [scores.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
+    column = [
+        scores.get((statements[row["problem_id"]], row["code"])) if row["sampling"] in FINAL_SAMPLINGS else None
+        for row in rows.to_pylist()
+    ]
     return rows.set_column(position, rows.schema.field(position), pa.array(column, pa.float64()))
+
+
+def _unseen(programs: Sequence[LabelledProgram], scored: Sequence[LabelledProgram]) -> list[LabelledProgram]:
+    """Leave out programs that will be scored: subtasks and twins of a problem get the same ones."""
+    known = {each.words for each in scored}
+    return [each for each in programs if each.words not in known]
 
 
 def _can_learn(programs: Sequence[LabelledProgram]) -> bool:

@@ -25,12 +25,18 @@ from ocr_pipeline.store import FileWriter, atomic_write, file_writers, open_file
 from ocr_pipeline.student.ablation import ablation_plot, ablation_text, run_ablation
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.arms import equal_arms, read_pool
-from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_in_languages, with_ranker_scores
+from ocr_pipeline.student.assess import (
+    AssessConfig,
+    evaluate_candidates,
+    try_in_languages,
+    with_ranker_scores,
+)
 from ocr_pipeline.student.benchmark import read_benchmark, told_problems
 from ocr_pipeline.student.config import StudentOptions, preset
 from ocr_pipeline.student.edge import export_gguf, merged, save_merged
 from ocr_pipeline.student.encoding import RowVerdict
 from ocr_pipeline.student.evaluation import (
+    FINAL_SAMPLINGS,
     NEEDED,
     EvaluationConfig,
     Evaluator,
@@ -48,19 +54,18 @@ from ocr_pipeline.student.options import (
     SummaryOptions,
     TryOptions,
 )
-from ocr_pipeline.student.pass_at_k import paired_difference, summarize
-from ocr_pipeline.student.patience import observed_budgets
+from ocr_pipeline.student.pass_at_k import PairedDifference, paired_difference, summarize
+from ocr_pipeline.student.patience import cut_text, observed_budgets
 from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram
 from ocr_pipeline.student.rows import TrainingRow, read_rows
-from ocr_pipeline.student.self_critique import FINAL_SAMPLINGS, joined_critiques, with_critiques
+from ocr_pipeline.student.self_critique import joined_critiques, with_critiques
 from ocr_pipeline.student.subtasks import ProblemScore, read_graders, read_subtasks, score_executions
 from ocr_pipeline.student.taught import PROMPT_FILE
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TRIED, TryConfig, run_trial, summarize_trial
 from ocr_pipeline.tables import (
     ABLATION,
-    ACCEPTED,
     CRITIQUES,
     EVALUATION_SUMMARY,
     EXECUTIONS,
@@ -321,7 +326,7 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
     _write(out, evaluation, summary)
     _report(asked.counts, summary, as_json=as_json, out=out)
     if not as_json:
-        typer.echo(_cut_text(candidates))
+        typer.echo(cut_text(candidates))
     if worth is not None:
         with FileWriter(out / "executions.parquet", EXECUTIONS) as writer:
             for part in kept:
@@ -329,16 +334,6 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
         scores = score_executions((batch for part in kept for batch in part.to_batches()), worth)
         if not as_json:
             typer.echo(_scores_text(scores))
-
-
-def _cut_text(candidates: pa.Table) -> str:
-    """Say how many answers were cut, and what going on with them cost and gave."""
-    rows = candidates.select(["finish_reason", "extra_tokens", "verdict"]).to_pylist()
-    again = [row for row in rows if row["extra_tokens"]]
-    right = sum(row["verdict"] == ACCEPTED for row in again)
-    cut = f"{sum(row['finish_reason'] == 'length' for row in rows):,} of {len(rows):,} answers end at their limit"
-    spent = sum(row["extra_tokens"] for row in again)
-    return f"{cut}; {len(again):,} went on for {spent:,} tokens, {right:,} of them are right" if again else cut
 
 
 @contextmanager
@@ -485,8 +480,12 @@ def select(  # noqa: PLR0913 - one parameter per group of options
         sampling = Sampling(options.temperature, options.top_p, options.critique_tokens, options.seed)
         with _opened(critic, connection, pace, None, out / "answers.sqlite") as model:
             rows = with_critiques(rows, statements, model, sampling)
-    learned = _labelled(_candidates(learn_from), _told(learn_problems or ()), rows) if learn_from else ()
+    learned = _labelled(_candidates(learn_from), _told(learn_problems or ())) if learn_from else None
     rows = with_ranker_scores(rows, statements, options.ranker_config(), learn_from=learned)
+    if rows["ranker_score"].null_count == rows.num_rows:
+        sys.stderr.write(
+            "nothing is ranked: in one half of the tasks there are not both right and wrong programs; --learn-from brings others\n"
+        )
     _write_candidates(out, rows)
     evaluation = evaluate_candidates(rows)
     summary = summarize_trial(evaluation, options.ks, by_difficulty=options.by_difficulty)
@@ -504,14 +503,13 @@ def _require_statements(rows: pa.Table, statements: Collection[str], where: str)
         raise InputError(f"{len(missing):,} problems of the programs are not in {where}, `{min(missing)}` among them")
 
 
-def _labelled(known: pa.Table, told: Mapping[str, AskedProblem], asked: pa.Table) -> list[LabelledProgram]:
-    """Return what a ranker learns from; programs for problems that it will score are left out."""
+def _labelled(known: pa.Table, told: Mapping[str, AskedProblem]) -> list[LabelledProgram]:
+    """Return what a ranker may learn from."""
     _require_statements(known, told, "--learn-problems")
-    scored = set(asked["problem_id"].to_pylist())
     return [
-        LabelledProgram(told[row["problem_id"]].statement, row["code"], row["verdict"])
+        LabelledProgram(told[row["problem_id"]].statement, row["code"], row["verdict"], row["problem_id"])
         for row in known.to_pylist()
-        if row["sampling"] in FINAL_SAMPLINGS and row["problem_id"] not in scored
+        if row["sampling"] in FINAL_SAMPLINGS
     ]
 
 
@@ -540,7 +538,7 @@ def budgets(
 @student.command("edge")
 @with_options
 def edge(
-    folder: Annotated[Path, typer.Argument(metavar="STUDENT", help="Folder of a student.")],
+    folder: Annotated[Path, typer.Argument(metavar="STUDENT", help="Folder of a student, or a GGUF file.")],
     *,
     adapter: Annotated[Path | None, typer.Option(help="LoRA adapter of peft that is merged first.")] = None,
     problems: Annotated[list[Path] | None, typer.Option(help="Try it before and after on these problems.")] = None,
@@ -551,21 +549,27 @@ def edge(
     judge: JudgeConfig,
 ) -> None:
     """Merge, quantise and write a student as GGUF; with problems, print pass@1 before and after, greedy, paired by problem."""
-    model, tokenizer = merged(folder, adapter)
-    whole = folder
-    if adapter is not None:
-        whole = out / f"{folder.name}-merged"
-        save_merged(model, tokenizer, whole, folder / PROMPT_FILE)
-    file = out / f"{folder.name}-{options.quantization}.gguf"
-    export_gguf(model, tokenizer, file, options.quantization, folder / PROMPT_FILE)
-    typer.echo(f"{file}: {file.stat().st_size:,} bytes, {(whole / 'model.safetensors').stat().st_size:,} before")
-    if problems is None:
-        return
+    if bool(problems) != bool(tests):
+        message = "problems and tests are given together, to try the student before and after; give both, or neither"
+        raise OptionError(message)
     asked = read_benchmark(
         "edge",
-        open_files(problems, PROBLEMS, required=["problem_id", "statement"]),
+        open_files(problems or (), PROBLEMS, required=["problem_id", "statement"]),
         open_files(tests or (), TESTS, required=["problem_id", "test_id", "kind", "input", "expected"]),
-    )
+    ) if problems else None  # fmt: skip
+    model, tokenizer = merged(folder, adapter)
+    is_file = folder.is_file()
+    name, prompt = (folder.stem, folder.parent / PROMPT_FILE) if is_file else (folder.name, folder / PROMPT_FILE)
+    whole = folder
+    if adapter is not None:
+        whole = out / f"{name}-merged"
+        save_merged(model, tokenizer, whole, prompt)
+    file = out / f"{name}-{options.quantization}.gguf"
+    export_gguf(model, tokenizer, file, options.quantization, prompt)
+    before = [whole] if whole.is_file() else whole.glob("*.safetensors")
+    typer.echo(f"{file}: {file.stat().st_size:,} bytes, {sum(each.stat().st_size for each in before):,} before")
+    if asked is None:
+        return
     config = AssessConfig("edge", 1, Sampling(0.0, 1.0, options.answer_tokens))
     tables = []
     for place in (whole, file):
@@ -578,9 +582,12 @@ def edge(
     summary = summarize_trial(evaluation, [1])
     _write(out, evaluation, summary)
     typer.echo(summary_text(summary))
-    before, after = (part["code"].to_pylist() for part in tables)
-    same = sum(left == right for left, right in zip(before, after, strict=True))
-    typer.echo(f"{same} of {len(before)} programs are the same")
+    for benchmark in sorted(set(evaluation["benchmark"].to_pylist())):
+        left, right = (_side(evaluation, place.name, benchmark, Method.DIRECT.value) for place in (file, whole))
+        typer.echo(_difference_text(paired_difference(left, right, 1), file.name, whole.name, f" on {benchmark}"))
+    programs = [part["code"].to_pylist() for part in tables]
+    same = sum(left == right for left, right in zip(*programs, strict=True))
+    typer.echo(f"{same} of {len(programs[0])} programs are the same")
 
 
 @student.command("compare")
@@ -603,10 +610,14 @@ def compare(
     if as_json:
         typer.echo(json.dumps(asdict(found), sort_keys=True))
         return
+    typer.echo(_difference_text(found, left, right))
+
+
+def _difference_text(found: PairedDifference, left: str, right: str, where: str = "") -> str:
     error = "unknown" if found.standard_error is None else f"{found.standard_error:.3f}"
-    typer.echo(
-        f"pass@{k} of {left} minus {right}: {found.difference:+.3f} ± {error} over {found.n_problems} problems "
-        f"({found.n_left_better} better, {found.n_right_better} worse, {found.n_unpaired} on one side only)"
+    return (
+        f"pass@{found.k} of {left} minus {right}{where}: {found.difference:+.3f} ± {error} over {found.n_problems} "
+        f"problems ({found.n_left_better} better, {found.n_right_better} worse, {found.n_unpaired} on one side only)"
     )
 
 
@@ -668,7 +679,9 @@ def export(
     out: Annotated[Path, typer.Option(help="File to write.")],
     form: Annotated[JudgeFormat, typer.Option("--for", help="lcb_runner's custom evaluator, or EvalPlus.")],
     name: Annotated[str | None, typer.Option("--student", help="Only this student's programs.")] = None,
-    sampling: Annotated[str, typer.Option(help="direct or plan_sampling.")] = "direct",
+    sampling: Annotated[
+        str, typer.Option(help=f"{', '.join(FINAL_SAMPLINGS[:-1])} or {FINAL_SAMPLINGS[-1]}.")
+    ] = "direct",
 ) -> None:
     """Write a student's programs as input of LiveCodeBench's runner or EvalPlus; ids are the problems' native ones."""
     codes: dict[str, list[str]] = {}

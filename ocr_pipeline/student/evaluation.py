@@ -20,7 +20,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN, STUDENT_EVALUATION
 
-__all__ = ["EvaluationConfig", "Evaluator", "Method", "Window"]
+__all__ = ["FINAL_SAMPLINGS", "PLAN_TRIAL", "EvaluationConfig", "Evaluator", "Method", "Window"]
 
 WRONG: Final = frozenset(
     {"wrong_answer", "time_limit", "memory_limit", "output_limit", "runtime_error", "compile_error"}
@@ -40,10 +40,17 @@ class Method(StrEnum):
     PUBLIC_TESTS = "public_tests"
     MAJORITY = "majority"
     SHORTEST = "shortest"
+    CRITIQUE = "critique"
     SELF_CRITIQUE = "self_critique"
     SHORTEST_CRITIQUE = "shortest_critique"
     RANKED = "ranked"
     ORACLE = "oracle"
+
+
+FINAL_SAMPLINGS: Final = (Method.DIRECT, Method.CHAIN_OF_THOUGHT, Method.PLAN_SAMPLING)
+"""The ``sampling`` of programs that are handed in."""
+PLAN_TRIAL: Final = "plan_trial"
+"""The ``sampling`` of programs that only try a plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,11 @@ class Completion:
     dropped_tokens: int = 0
     """Of a first answer that was dropped."""
 
+    @property
+    def is_counted(self) -> bool:
+        """Somebody counted its tokens: a text of no tokens comes from a server that does not tell them."""
+        return self.tokens > 0 or not self.text
+
 
 class Student(Protocol):
     """Completes prompts; tests bring recorded ones."""

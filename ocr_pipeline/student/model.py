@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ocr_pipeline.errors import ModelError
+from ocr_pipeline.hub import require_reachable
 from ocr_pipeline.student.config import Heads, Precision, TinyShape, TrainConfig
 
 if TYPE_CHECKING:
@@ -64,15 +65,14 @@ def load_base(config: TrainConfig, texts: Iterable[str], folder: Path) -> tuple[
     if config.base_model is None:
         tokenizer = _tiny_tokenizer(config.tiny, texts, folder)
         return _tiny_model(config.tiny, tokenizer, seed=config.seed, max_tokens=config.max_tokens), tokenizer
+    place, more = _place(config.base_model)
+    require_reachable(place, what="base model")
     try:
-        place, more = _place(config.base_model)
         tokenizer = AutoTokenizer.from_pretrained(place, revision=config.revision, **more)
         model: Any = AutoModelForCausalLM.from_pretrained(
             place, revision=config.revision, dtype=_dtype(config), attn_implementation=config.attention, **more
         )
-        if more:  # the weights are plain numbers again
-            del model.config.quantization_config
-            model.hf_quantizer = None
+        _forget_quantization(model, more)
     except (OSError, ValueError, ImportError) as error:
         message = f"base model `{config.base_model}` cannot be loaded: {str(error).splitlines()[0]}; give a folder or a hub id that this machine can reach"
         raise ModelError(message) from error
@@ -89,6 +89,13 @@ def _place(base_model: str) -> tuple[str, dict[str, str]]:
         return base_model, {}
     file = Path(base_model)
     return str(file.parent), {"gguf_file": file.name}
+
+
+def _forget_quantization(model: Any, read_as: dict[str, str]) -> None:  # noqa: ANN401 - a transformers model
+    """Weights that were read from GGUF are plain numbers again, and can be saved as such."""
+    if read_as:
+        del model.config.quantization_config
+        model.hf_quantizer = None
 
 
 def _dtype(config: TrainConfig) -> torch.dtype:
@@ -183,8 +190,13 @@ def load_student(folder: Path, heads: Heads = Heads.SHARED) -> tuple[Any, Any]:
     place, more = _place(str(folder))
     if not (folder.is_file() if more else (folder / "config.json").is_file()):
         raise ModelError(f"`{folder}` holds no student; train one with `ocr-pipeline train … --out {folder}`")
-    model: Any = AutoModelForCausalLM.from_pretrained(place, **more)
-    tokenizer = AutoTokenizer.from_pretrained(place, **more)
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(place, **more)
+        tokenizer = AutoTokenizer.from_pretrained(place, **more)
+    except (OSError, ValueError, ImportError) as error:
+        message = f"student `{folder}` cannot be loaded: {str(error).splitlines()[0]}; train or export it again"
+        raise ModelError(message) from error
+    _forget_quantization(model, more)
     if heads is Heads.PLAN_HEAD:
         if not (folder / PLAN_HEAD_FILE).is_file():
             raise ModelError(f"the student in `{folder}` has no plan head; train one with --heads plan_head")

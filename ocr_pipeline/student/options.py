@@ -215,7 +215,16 @@ class TrialOptions(RankerOptions):
             else None
         )
         critique = replace(sampling, max_tokens=self.critique_tokens) if self.self_critique else None
-        return AssessConfig(benchmark, self.n, sampling, planned, self.chain_of_thought, critique, self.ranker_config())
+        return AssessConfig(
+            benchmark,
+            n=self.n,
+            sampling=sampling,
+            plan_sampling=planned,
+            chain_of_thought=self.chain_of_thought,
+            self_critique=critique,
+            ranker=self.ranker_config(),
+            budgets=None if self.budgets is None else Budgets.read(self.budgets),
+        )
 
 
 class TryOptions(TrialOptions):

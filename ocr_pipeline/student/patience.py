@@ -1,7 +1,8 @@
 """How long a student may think: budgets by difficulty from the lengths of right answers, and what becomes of cut ones.
 
 A budget is the length that a share of the right answers of a difficulty keep to. An answer that was cut is kept as it is,
-continued where it ended, or begun anew; what that costs is counted apart.
+continued where it ended, or begun anew; what that costs is counted apart. Where the student cannot be asked again, nothing is
+known of the answer that it would have given, so it is unscored.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Final, Protocol, runtime_checkable
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError, OptionError
+from ocr_pipeline.student.evaluation import FINAL_SAMPLINGS, PLAN_TRIAL
 from ocr_pipeline.student.generation import Completion, Sampling, Student, WhenCut
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN
 
-__all__ = ["BUDGET_SCHEMA", "Budgets", "complete_patiently", "observed_budgets"]
+__all__ = ["BUDGET_SCHEMA", "Budgets", "complete_patiently", "cut_text", "observed_budgets"]
 
 OTHERWISE: Final = "else"
 RESTART_SEED_OFFSET: Final = 15_485_863
@@ -47,7 +51,7 @@ class Budgets:
 
     @classmethod
     def read(cls, text: str) -> Budgets:
-        """Read ``easy=2000,hard=8000,else=4000``.
+        """Read ``easy=2000,hard=8000,else=4000``; in names, commas and the like are written as in URLs (``%2C``).
 
         Raises
         ------
@@ -60,7 +64,11 @@ class Budgets:
             if not name.strip() or not tokens.strip().isdecimal() or int(tokens) < 1:
                 message = f"budgets must be such as easy=2000,hard=8000,else=4000, got `{text}`"
                 raise OptionError(message)
-            found[name.strip()] = int(tokens)
+            difficulty = unquote(name.strip())
+            if difficulty in found:
+                message = f"budgets name `{difficulty}` twice in `{text}`; give each difficulty once"
+                raise OptionError(message)
+            found[difficulty] = int(tokens)
         return cls(found, found.pop(OTHERWISE, None))
 
     def of(self, difficulty: str | None) -> int | None:
@@ -70,9 +78,8 @@ class Budgets:
     def __str__(self) -> str:
         """Return what :meth:`read` reads."""
         last = {} if self.otherwise is None else {OTHERWISE: self.otherwise}
-        return ",".join(
-            f"{name}={tokens}" for name, tokens in (dict(sorted(self.by_difficulty.items())) | last).items()
-        )
+        every = dict(sorted(self.by_difficulty.items())) | last
+        return ",".join(f"{quote(name)}={tokens}" for name, tokens in every.items())
 
 
 @runtime_checkable
@@ -150,10 +157,26 @@ def _continued(
     found = {}
     for (place, index), rest in zip(cut, student.resume(begun, sampling=sampling), strict=True):
         first = answers[place][index]
-        if not rest.failed:
+        if rest.failed:
+            found[place, index] = replace(rest, dropped_tokens=first.tokens)
+        else:
             whole = first.tokens + rest.tokens
             found[place, index] = replace(rest, text=first.text + rest.text, tokens=whole, extra_tokens=rest.tokens)
     return found
+
+
+def cut_text(candidates: pa.Table) -> str:
+    """Say how many answers were cut, and what going on with them cost and gave; trials of plans are told apart."""
+    every = candidates.select(["sampling", "finish_reason", "extra_tokens", "verdict"]).to_pylist()
+    rows = [row for row in every if row["sampling"] in FINAL_SAMPLINGS]
+    again = [row for row in rows if row["extra_tokens"]]
+    right = sum(row["verdict"] == ACCEPTED for row in again)
+    text = f"{sum(row['finish_reason'] == 'length' for row in rows):,} of {len(rows):,} answers end at their limit"
+    if again:
+        spent = sum(row["extra_tokens"] for row in again)
+        text += f"; {len(again):,} went on for {spent:,} tokens, {right:,} of them are right"
+    trials = [row["extra_tokens"] for row in every if row["sampling"] == PLAN_TRIAL and row["extra_tokens"]]
+    return f"{text}; {len(trials):,} trials of plans went on for {sum(trials):,} tokens" if trials else text
 
 
 def observed_budgets(rows: Iterable[Mapping[str, Any]], share: float) -> tuple[Budgets, pa.Table]:
@@ -162,23 +185,26 @@ def observed_budgets(rows: Iterable[Mapping[str, Any]], share: float) -> tuple[B
     Parameters
     ----------
     rows
-        ``student_candidates`` that were judged.
+        ``student_candidates`` that were judged. Of an answer that replaced a cut one, its own length counts.
     share
         Of the right answers of a difficulty, above 0 and up to 1.
 
     Raises
     ------
     InputError
-        When no answer is right.
+        When no answer of known length is right.
     """
     groups: dict[str, dict[str, list[tuple[int, bool]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        if row["verdict"] != NOT_RUN and row["tokens"] is not None:
-            answer = row["tokens"], row["verdict"] == ACCEPTED
+        length = (row["tokens"] or 0) - (row.get("dropped_tokens") or 0)
+        if row["verdict"] != NOT_RUN and length > 0:
+            answer = length, row["verdict"] == ACCEPTED
             groups[row["difficulty"] or OTHERWISE][row["problem_id"]].append(answer)
     every = [answer for problems in groups.values() for answers in problems.values() for answer in answers]
     if not any(is_right for _, is_right in every):
-        raise InputError("no judged answer is right, so no length is known that suffices; give other candidates")
+        raise InputError(
+            "no judged answer of known length is right, so no length is known that suffices; give other candidates"
+        )
     records = [_observed(name, problems, share) for name, problems in sorted(groups.items())]
     known = {record["difficulty"]: record["budget"] for record in records if record["budget"] is not None}
     otherwise = known.pop(OTHERWISE, None) or _length(every, share)
@@ -210,4 +236,5 @@ def _observed(name: str, problems: Mapping[str, Sequence[tuple[int, bool]]], sha
 
 def _length(answers: Sequence[tuple[int, bool]], share: float) -> int | None:
     lengths = sorted(tokens for tokens, is_right in answers if is_right)
-    return lengths[math.ceil(share * len(lengths)) - 1] if lengths else None
+    wanted = math.ceil(Fraction(str(share)) * len(lengths))  # as it is written: 0.07 of 100 is 7, not a bit more
+    return lengths[wanted - 1] if lengths else None

@@ -38,6 +38,18 @@ class LabelledProgram:
     statement: str
     code: str
     verdict: str
+    problem_id: str | None = None
+    """``None``: the statement alone says which problem it is."""
+
+    @property
+    def problem(self) -> tuple[str, str]:
+        """Id and statement."""
+        return self.statement if self.problem_id is None else self.problem_id, self.statement
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The program as a ranker tells it from others: without its layout."""
+        return tuple(WORD.findall(self.code))
 
 
 @dataclass(frozen=True, slots=True)

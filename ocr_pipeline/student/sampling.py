@@ -44,10 +44,12 @@ class Candidate:
     """False when the student could not be asked: then there is nothing to judge."""
     language: Language = Language.PYTHON
     difficulty: str | None = None
-    tokens: int = 0
-    """Of all that was written for it."""
+    tokens: int | None = 0
+    """Of all that was written for it; ``None`` where the server does not tell."""
     extra_tokens: int = 0
     """Of those, after the first answer was cut."""
+    dropped_tokens: int = 0
+    """Of those, of a first answer that another one replaced."""
     finish_reason: str | None = None
     budget: int | None = None
     """Most tokens that the first answer could have."""
@@ -84,7 +86,7 @@ def sample_codes(
             candidates.append(_candidate(student.name, problem, completion, (plan_index, plan), index, sampling))
     for position in cut if opened_by_template else ():
         each = candidates[position]
-        candidates[position] = replace(each, code="", reasoning_tokens=each.tokens)
+        candidates[position] = replace(each, code="", reasoning_tokens=each.tokens or 0)
     return candidates
 
 
@@ -123,8 +125,9 @@ def _candidate(
         is_answered=not completion.failed,
         language=problem.language,
         difficulty=problem.difficulty,
-        tokens=completion.tokens + completion.dropped_tokens,
+        tokens=completion.tokens + completion.dropped_tokens if completion.is_counted else None,
         extra_tokens=completion.extra_tokens,
+        dropped_tokens=completion.dropped_tokens,
         finish_reason=completion.finish_reason,
         budget=problem.budget or sampling.max_tokens,
     )

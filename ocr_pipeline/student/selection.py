@@ -35,6 +35,7 @@ class JudgedCandidate:
     difficulty: str | None = None
     tokens: int | None = None
     judgement: str | None = None
+    critic: str | None = None
     critique_characters: int | None = None
 
     @property
@@ -43,7 +44,6 @@ class JudgedCandidate:
         return self.verdict == ACCEPTED
 
 
-CRITICS: Final = frozenset({Method.SELF_CRITIQUE, Method.SHORTEST_CRITIQUE})
 Choice = Callable[[Sequence[JudgedCandidate]], Sequence[JudgedCandidate]]
 
 
@@ -98,6 +98,7 @@ SELECTIONS: Final[Mapping[Method, Choice]] = {
     Method.PUBLIC_TESTS: _most_examples,
     Method.MAJORITY: _most_common_outputs,
     Method.SHORTEST: _shortest_reasoning,
+    Method.CRITIQUE: _judged_right,
     Method.SELF_CRITIQUE: _judged_right,
     Method.SHORTEST_CRITIQUE: _shortest_right_critique,
     Method.RANKED: _best_ranked,
@@ -133,7 +134,7 @@ def evaluate_selections(rows: pa.Table, *, sampling: str = Method.DIRECT.value) 
     """
     records: list[dict[str, Any]] = []
     for (student, benchmark), problems in sorted(judged_candidates(rows).items()):
-        for method, choose in _taking_part(problems):
+        for method, choose in _taking_part(student, problems):
             name = method.value if sampling == Method.DIRECT else f"{sampling}/{method.value}"
             records += [
                 _record(student, benchmark, problem_id, name, candidates, choose)
@@ -144,14 +145,17 @@ def evaluate_selections(rows: pa.Table, *, sampling: str = Method.DIRECT.value) 
     )
 
 
-def _taking_part(problems: Mapping[str, Sequence[JudgedCandidate]]) -> Iterator[tuple[Method, Choice]]:
+def _taking_part(student: str, problems: Mapping[str, Sequence[JudgedCandidate]]) -> Iterator[tuple[Method, Choice]]:
+    """Yield the methods whose evidence is there; older rows do not name their critic, which mostly was the student."""
     everyone = [each for candidates in problems.values() for each in candidates]
-    is_ranked = any(each.ranker_score is not None for each in everyone)
-    is_criticized = any(each.judgement is not None for each in everyone)
-    for method, choose in SELECTIONS.items():
-        needed = is_ranked if method is Method.RANKED else is_criticized if method in CRITICS else True
-        if needed:
-            yield method, choose
+    critics = {each.critic or student for each in everyone if each.judgement is not None}
+    is_there = {
+        Method.RANKED: any(each.ranker_score is not None for each in everyone),
+        Method.CRITIQUE: bool(critics - {student}),
+        Method.SELF_CRITIQUE: critics == {student},
+        Method.SHORTEST_CRITIQUE: bool(critics),
+    }
+    yield from ((method, choose) for method, choose in SELECTIONS.items() if is_there.get(method, True))
 
 
 def _record(

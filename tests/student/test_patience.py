@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocr_pipeline import cli
 from ocr_pipeline.asking import Asking
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.student.assess import AssessConfig, assess
 from ocr_pipeline.student.generation import Completion, LocalStudent, Sampling, ServedStudent, WhenCut
-from ocr_pipeline.student.patience import Budgets, observed_budgets
+from ocr_pipeline.student.options import EvaluationRecipe
+from ocr_pipeline.student.patience import Budgets, cut_text, observed_budgets
 from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.rows import Task, TrainingRow
 from ocr_pipeline.student.training import train
+from ocr_pipeline.tables import STUDENT_CANDIDATES
 from ocr_pipeline.tasks import CODEPLAN
 from ocr_pipeline.teacher.servers import Replay
 from tests.student.test_inference import ScriptedExaminer
 
 PROBLEMS = [AskedProblem(f"p{number}", f"Add {number}.", "stdin", difficulty="hard") for number in range(3)]
+
+
+CANDIDATE = {
+    "student": "s",
+    "benchmark": "b",
+    "problem_id": "p",
+    "sampling": "direct",
+    "sample_id": "a",
+    "code": "right",
+    "reasoning_tokens": 0,
+    "examples_passed": 0,
+    "examples_total": 0,
+}
 
 
 class Thinker:
@@ -113,16 +131,112 @@ def test_budgets_come_from_right_answers_of_a_difficulty() -> None:
 
 def test_nothing_right_sets_no_budget() -> None:
     """Then no length is known that suffices."""
-    with pytest.raises(InputError, match="no judged answer is right"):
+    with pytest.raises(InputError, match="no judged answer of known length is right"):
         observed_budgets([judged("easy", 0, 5, "wrong_answer")], 0.95)
 
 
 @given(
-    st.dictionaries(st.sampled_from(["easy", "hard", "800", "very hard"]), st.integers(1, 10**6)), st.integers(1, 99)
+    st.dictionaries(st.text(min_size=1).filter(lambda name: name != "else"), st.integers(1, 10**6)),
+    st.integers(1, 99),
 )
 def test_budgets_are_read_as_they_are_written(known: dict[str, int], otherwise: int) -> None:
     """What the command prints is what the option takes."""
     assert Budgets.read(str(Budgets(known, otherwise))) == Budgets(known, otherwise)
+
+
+def test_budgets_that_name_a_difficulty_twice_are_refused() -> None:
+    """Which of the two counts nobody knows."""
+    with pytest.raises(OptionError, match="budgets name `easy` twice in `easy=1, easy=2`"):
+        Budgets.read("easy=1, easy=2")
+
+
+def test_what_is_printed_is_one_word_of_a_shell_and_taken_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Difficulties with commas and spaces, and lengths that a server did not tell, give budgets that the option takes."""
+    rows = [
+        judged("easy, mostly", 0, 30),
+        judged("easy, mostly", 1, 0),
+        judged("hard", 0, 0),
+        judged("hard", 1, 0, "wrong_answer"),
+    ]
+    (tmp_path / "candidates.jsonl").write_text("".join(json.dumps(CANDIDATE | each) + "\n" for each in rows))
+    monkeypatch.setattr("sys.argv", ["ocr-pipeline", "student", "budgets", str(tmp_path / "candidates.jsonl")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in {0, None}
+    option, budgets = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert option == "--budgets"
+    assert EvaluationRecipe(budgets=budgets).assess("b").budgets == Budgets({"easy, mostly": 30}, 30)
+
+
+def test_a_share_is_taken_as_it_is_written() -> None:
+    """Seven hundredths of a hundred right answers are seven, though the product of the numbers is a bit more."""
+    answers = [judged("easy", number, number + 1) for number in range(100)]
+    assert [observed_budgets(answers, share)[0].of("easy") for share in (0.07, 0.29, 0.95, 1.0)] == [7, 29, 95, 100]
+
+
+@pytest.mark.parametrize(("when", "length"), [(WhenCut.KEEP, None), (WhenCut.CONTINUE, 7), (WhenCut.RESTART, 1)])
+def test_a_budget_is_the_length_of_the_right_answer(when: WhenCut, length: int | None) -> None:
+    """An answer that replaced a cut one needs no room for the cut one; a continued one does."""
+    rows = tried(when)
+    if length is None:
+        with pytest.raises(InputError):
+            observed_budgets(rows, 0.95)
+    else:
+        assert observed_budgets(rows, 0.95)[0].of("hard") == length
+
+
+@pytest.mark.parametrize("when", [WhenCut.CONTINUE, WhenCut.RESTART])
+def test_who_cannot_be_asked_again_is_unscored(when: WhenCut) -> None:
+    """A server that fails after an answer was cut says nothing of what the student would have written."""
+
+    class Failing(Thinker):
+        def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[Any]:
+            if sampling.seed:
+                yield from ([Completion("", None, 0, failed=True)] for _ in prompts)
+            else:
+                yield from super().complete(prompts, task=task, n=n, sampling=sampling)
+
+        def resume(self, begun: Sequence[tuple[str, str]], *, sampling: Sampling) -> Iterator[Completion]:
+            del sampling
+            yield from (Completion("", None, 0, failed=True) for _ in begun)
+
+    sampling = Sampling(max_tokens=4, when_cut=when, extra_tokens=9)
+    rows = assess(PROBLEMS, Failing(), ScriptedExaminer(), AssessConfig("b", 1, sampling)).to_pylist()
+    assert {(row["verdict"], row["code"], row["tokens"], row["dropped_tokens"]) for row in rows} == {
+        ("not_run", "", 4, 4)
+    }
+
+
+def test_a_server_that_does_not_count_leaves_lengths_unknown() -> None:
+    """A text of no tokens has an unknown length, not the length 0."""
+
+    class Uncounted(Thinker):
+        def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[Any]:
+            for found in super().complete(prompts, task=task, n=n, sampling=sampling):
+                yield [Completion(one.text, one.finish_reason, 0) for one in found]
+
+    rows = assess(PROBLEMS, Uncounted(), ScriptedExaminer(), AssessConfig("b", 1, Sampling(max_tokens=9)))
+    assert set(rows["tokens"].to_pylist()) == {None}
+
+
+def test_what_went_on_is_counted_among_programs_that_are_handed_in() -> None:
+    """Trials of plans are not right or wrong; what they cost is told apart."""
+    rows = [
+        CANDIDATE | {"sampling": sampling, "verdict": verdict, "extra_tokens": 5, "finish_reason": "stop"}
+        for sampling, verdict, count in (
+            ("direct", "accepted", 3),
+            ("direct", "wrong_answer", 1),
+            ("plan_trial", "not_run", 6),
+        )
+        for _ in range(count)
+    ]
+    told = cut_text(pa.Table.from_pylist(rows, schema=STUDENT_CANDIDATES.schema))
+    assert told == (
+        "0 of 4 answers end at their limit; 4 went on for 20 tokens, 3 of them are right; "
+        "6 trials of plans went on for 30 tokens"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "easy", "easy=", "easy=0", "=5", "easy=5,,hard=6", "easy=-1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ocr_pipeline import cli
-from ocr_pipeline.errors import ModelError
+from ocr_pipeline.errors import InputError, ModelError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidates, with_ranker_scores
 from ocr_pipeline.student.benchmark import read_benchmark
@@ -24,7 +25,7 @@ from ocr_pipeline.student.plan_sampling import PlanSamplingConfig
 from ocr_pipeline.student.ranker import LabelledProgram, RankerConfig, train_ranker
 from ocr_pipeline.student.rows import Task
 from ocr_pipeline.student.sampling import Candidate
-from ocr_pipeline.student.self_critique import joined_critiques
+from ocr_pipeline.student.self_critique import joined_critiques, with_critiques
 from ocr_pipeline.tables import GENERATED_TESTS, PROBLEMS, STUDENT_CANDIDATES, TESTS
 from tests.student.test_inference import PROBLEMS as ASKED
 from tests.student.test_inference import RecordedStudent, ScriptedExaminer
@@ -67,7 +68,7 @@ def test_a_critic_that_calls_nothing_right_tells_nothing_apart() -> None:
     rows = table(*(row(name, verdict) for name, verdict in (("a", "accepted"), ("b", "wrong_answer"))))
     assert "self_critique" not in shares(rows)
     told = joined_critiques(rows, [{"sample_id": name, "critique": "No.", "judgement": "wrong"} for name in "ab"])
-    assert shares(told)["self_critique"] == shares(told)["shortest_critique"] == 0.5
+    assert shares(told)["critique"] == shares(told)["shortest_critique"] == 0.5
 
 
 class Critic(RecordedStudent):
@@ -173,9 +174,9 @@ def test_an_encoder_learns_fault_classes(encoder: Path) -> None:
 
 
 def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """The message says which one, and what else can be given."""
+    """The message says which one, before anything is loaded."""
     pytest.importorskip("transformers", reason="needs the extra `train`")
-    with pytest.raises(ModelError, match=r"cannot be loaded.*give linear, a folder"):
+    with pytest.raises(ModelError, match=r"ranker `.*nothing` is neither a folder nor a hub id; give one of them"):
         train_ranker([*RIGHT, *FAILING], RankerConfig(str(tmp_path / "nothing")))
 
 
@@ -199,7 +200,7 @@ def programs() -> pa.Table:
 @pytest.mark.parametrize("model", ["linear", "encoder"])
 def test_rankers_choose_among_direct_and_planned_programs(encoder: Path, model: str) -> None:
     """Both rankers score both kinds of programs for problems that they did not learn from."""
-    statements = dict.fromkeys((f"p{number}" for number in range(4)), "Add.")
+    statements = {f"p{number}": f"Add {number}." for number in range(4)}
     name = str(encoder) if model == "encoder" else model
     found = shares(
         with_ranker_scores(programs(), statements, RankerConfig(name, epochs=40, learning_rate=3e-3, batch_rows=4))
@@ -212,9 +213,161 @@ def test_a_ranker_learns_from_other_programs() -> None:
     """Programs of other problems can be given: then a single right program can be ranked, and nothing is split."""
     rows = table(row("a", "accepted", code=RIGHT[0].code), row("b", "accepted", code=FAILING[0].code))
     assert with_ranker_scores(rows, {"p": "Add."}, RankerConfig())["ranker_score"].null_count == 2
-    ranked = with_ranker_scores(rows, {"p": "Add."}, RankerConfig(), learn_from=[*RIGHT[1:], *FAILING[1:]])
+    ranked = with_ranker_scores(rows, {"p": "Add one."}, RankerConfig(), learn_from=[*RIGHT[1:], *FAILING[1:]])
     better, worse = ranked["ranker_score"].to_pylist()
     assert better > worse
+
+
+def with_verdicts_by_lot(ids: Sequence[str], *, statement: str) -> tuple[pa.Table, dict[str, str]]:
+    """Build twelve tasks with several ids each: all of a task have the same programs and verdicts, which are a coin's."""
+    draw = random.Random(1)  # noqa: S311 - a coin
+    rows, statements = [], {}
+    for number in range(12):
+        drawn = [(f"{draw.random()}{number} = {draw.random()}", draw.random() < 0.5) for _ in range(4)]
+        for sibling in ids:
+            problem_id = sibling.format(number)
+            statements[problem_id] = statement.format(number, problem_id)
+            rows += [
+                row(f"{problem_id}/{index}", "accepted" if right else "wrong_answer", code=code, problem_id=problem_id)
+                for index, (code, right) in enumerate(drawn)
+            ]
+    return table(*rows), statements
+
+
+STORY = (
+    "The owl of tower {0} counts {0} birds that fly in {0} circles above the old town, and writes {0} letters "
+    "to the owl of the next tower, which is {0} miles away and reads at most {0} of them a day. "
+)
+
+
+@pytest.mark.parametrize(
+    ("ids", "statement"),
+    [
+        (("ioi/test/2024/t{:02}/01", "ioi/test/2024/t{:02}/02"), "Task {0}, subtask {1}."),
+        (("a/test/{:02}", "b/test/{:02}"), "Task {0}."),
+        (("a/test/{:02}", "b/test/{:02}"), STORY + "Here: {1}."),
+        (("a/test/{:02}", "b/test/{:02}"), "{1}"),
+    ],
+    ids=["subtasks", "equal statements", "nearly equal statements", "equal programs"],
+)
+def test_a_ranker_does_not_see_the_answers_of_siblings(ids: Sequence[str], statement: str) -> None:
+    """On verdicts by lot, twins of a problem help it to nothing: each program is ranked as if there were no twin."""
+    rows, statements = with_verdicts_by_lot(ids, statement=statement)
+    found = shares(with_ranker_scores(rows, statements, RankerConfig()))
+    assert found["ranked"] < found["random"] + 0.1
+    assert found["oracle"] > found["random"] + 0.3
+
+
+@pytest.mark.parametrize(
+    "learned",
+    [
+        [LabelledProgram("Add.", f"x{i}", verdict) for i, verdict in enumerate(("accepted", "wrong_answer"))],
+        [LabelledProgram("Other.", f"x{i}", verdict, "p") for i, verdict in enumerate(("accepted", "wrong_answer"))],
+        [LabelledProgram("Other.", code, verdict) for code, verdict in (("a\n", "accepted"), ("b ", "wrong_answer"))],
+        [],
+    ],
+    ids=["same statement", "same problem", "same programs", "nothing"],
+)
+def test_a_ranker_with_nothing_left_to_learn_from_is_refused(learned: list[LabelledProgram]) -> None:
+    """It does not turn to the verdicts of the benchmark."""
+    rows = table(*programs_of("p"), *programs_of("q"))
+    with pytest.raises(InputError, match=f"of {len(learned)} programs to learn from, 0 are new and for other problems"):
+        with_ranker_scores(rows, {"p": "Add.", "q": "Add two."}, RankerConfig(), learn_from=learned)
+
+
+def programs_of(problem_id: str) -> list[dict[str, Any]]:
+    """Build a right and a wrong program of a problem."""
+    verdicts = (("a", "accepted"), ("b", "wrong_answer"))
+    return [row(f"{problem_id}{code}", verdict, code=code, problem_id=problem_id) for code, verdict in verdicts]
+
+
+def test_scores_of_an_earlier_ranker_do_not_stay() -> None:
+    """Where this ranker has nothing to learn from, nothing is ranked."""
+    rows = table(row("a", "accepted", ranker_score=0.1), row("b", "wrong_answer", ranker_score=0.9))
+    found = with_ranker_scores(rows, {"p": "Add."}, RankerConfig())
+    assert found["ranker_score"].null_count == 2
+    assert "ranked" not in shares(found)
+
+
+def select(folder: Path, rows: pa.Table, *given: str, fails: bool = False) -> dict[str, float]:
+    """Run `student select` on rows of the problems p and q; return pass@1 by method."""
+    problems = [{"problem_id": name, "statement": f"Add {name}.", "io_mode": "stdin"} for name in "pq"]
+    (folder / "problems.jsonl").write_text("".join(json.dumps(each) + "\n" for each in problems), encoding="utf-8")
+    pq.write_table(rows, folder / "candidates.parquet")
+    files = [str(folder / "candidates.parquet"), "--problems", str(folder / "problems.jsonl")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["ocr-pipeline", "student", "select", *files, *given, "--out", str(folder / "out")])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert bool(ended.value.code) == fails
+    if fails:
+        return {}
+    summary = pq.read_table(folder / "out/evaluation_summary.parquet").to_pylist()
+    return {each["method"]: each["pass_at_k"] for each in summary}
+
+
+def test_nothing_left_to_learn_from_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command that is given the benchmark itself to learn from refuses it."""
+    rows = table(*programs_of("p"), *programs_of("q"))
+    own = ["--learn-from", str(tmp_path / "candidates.parquet"), "--learn-problems", str(tmp_path / "problems.jsonl")]
+    select(tmp_path, rows, *own, fails=True)
+    assert "of 4 programs to learn from, 0 are new" in capsys.readouterr().err
+
+
+def written(folder: Path, *critiques: dict[str, Any]) -> list[str]:
+    """Write critiques and name them."""
+    (folder / "critiques.jsonl").write_text("".join(json.dumps(each) + "\n" for each in critiques), encoding="utf-8")
+    return ["--critiques", str(folder / "critiques.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("critique", "message"),
+    [
+        ({"sample_id": "pa", "critique": "So.", "judgement": "Right!"}, "judgement `Right!` of the critique of `pa`"),
+        ({"sample_id": "zz", "critique": "So.", "judgement": "right"}, "none of 1 critiques has the sample_id"),
+        ({"sample_id": "trial", "critique": "So.", "judgement": "right"}, "none of 1 critiques has the sample_id"),
+    ],
+)
+def test_critiques_that_say_nothing_of_the_programs_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], critique: dict[str, Any], message: str
+) -> None:
+    """A word that is not a judgement, an unknown program, and one that only tried a plan are one line each."""
+    rows = table(*programs_of("p"), row("trial", "not_run", sampling="plan_trial", plan_index=0))
+    select(tmp_path, rows, *written(tmp_path, critique), fails=True)
+    assert message in capsys.readouterr().err
+
+
+def test_trials_of_plans_get_no_critique() -> None:
+    """They are not handed in, so nobody chooses among them."""
+    rows = table(*programs_of("p"), row("trial", "not_run", sampling="plan_trial", plan_index=0))
+    said = [{"sample_id": name, "critique": "So.", "judgement": "right"} for name in ("pa", "trial")]
+    assert joined_critiques(rows, said)["judgement"].to_pylist() == ["right", None, None]
+
+
+@pytest.mark.parametrize(("model", "method"), [("s", "self_critique"), ("other", "critique"), (None, "critique")])
+def test_a_critic_is_called_itself_only_where_it_is(tmp_path: Path, model: str | None, method: str) -> None:
+    """Critiques of another model, or of nobody knows whom, are not the student's own."""
+    said = {"sample_id": "pa", "critique": "So.", "judgement": "right"} | ({"model": model} if model else {})
+    found = select(tmp_path, table(*programs_of("p")), *written(tmp_path, said))
+    assert {name for name in found if name.endswith("critique")} == {method, "shortest_critique"}
+    assert found[method] == 1.0
+
+
+@pytest.mark.parametrize(("name", "method"), [("s", "self_critique"), ("other", "critique")])
+def test_a_critic_that_is_asked_is_named(name: str, method: str) -> None:
+    """The rows keep who it was."""
+    critic = Critic()
+    critic.name = name  # type: ignore[misc]
+    rows = with_critiques(table(*programs_of("p")), {"p": "Add."}, critic, Sampling(max_tokens=64))
+    assert set(rows["critic"].to_pylist()) == {name}
+    assert method in shares(rows)
+
+
+def test_programs_of_other_languages_are_not_criticized() -> None:
+    """One line names the language, and nobody is asked."""
+    rows = table(row("a", "accepted", language="java"))
+    with pytest.raises(InputError, match="not asked about programs of language `java`, only python, cpp"):
+        with_critiques(rows, {"p": "Add."}, Critic(), Sampling(max_tokens=64))
 
 
 def test_programs_agree_on_made_inputs() -> None:
@@ -253,7 +406,7 @@ def test_the_command_puts_all_methods_side_by_side(
         for one in rows.to_pylist()
     ]
     pq.write_table(pa.Table.from_pylist(said), tmp_path / "critiques.parquet")
-    problems = [{"problem_id": f"p{number}", "statement": "Add.", "io_mode": "stdin"} for number in range(4)]
+    problems = [{"problem_id": f"p{number}", "statement": f"Add {number}.", "io_mode": "stdin"} for number in range(4)]
     (tmp_path / "problems.jsonl").write_text("".join(json.dumps(each) + "\n" for each in problems), encoding="utf-8")
     given = ["student", "select", "candidates.parquet", "--problems", "problems.jsonl", "--critiques"]
     more = ["critiques.parquet", "--ranker", str(encoder), "--ranker-epochs", "2", "--out", "out"]
@@ -268,12 +421,12 @@ def test_the_command_puts_all_methods_side_by_side(
         "majority",
         "shortest",
         "public_tests",
-        "self_critique",
+        "critique",
         "shortest_critique",
         "ranked",
         "oracle",
     }
     assert summary.keys() == methods | {f"plan_sampling/{method}" for method in methods} | {"direct", "plan_sampling"}
-    assert summary["self_critique"]["pass_at_k"] == 1.0
+    assert summary["critique"]["pass_at_k"] == 1.0
     assert summary["random"]["standard_error"] == 0.0
     assert "plan_sampling/shortest_critique" in capsys.readouterr().out
