@@ -26,9 +26,10 @@ from ocr_pipeline.made_checkers import with_made_checkers
 from ocr_pipeline.store import InputRef, Store, fingerprint
 from ocr_pipeline.student.ablation import ablation_plot, run_ablation
 from ocr_pipeline.student.arms import equal_arms, read_pool
-from ocr_pipeline.student.assess import PLAN_TRIAL, evaluate_candidates, try_in_languages
+from ocr_pipeline.student.assess import evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import Benchmark, read_benchmark, told_problems
 from ocr_pipeline.student.config import StudentOptions
+from ocr_pipeline.student.evaluation import PLAN_TRIAL
 from ocr_pipeline.student.options import AblationOptions, EvaluationOptions, JointStudentOptions, StudentServer
 from ocr_pipeline.student.trial import summarize_trial
 from ocr_pipeline.tables import (

@@ -38,6 +38,7 @@ GROUND = {
     "counts",
     "errors",
     "extras",
+    "hub",
     "console",
     "building",
     "engine",
