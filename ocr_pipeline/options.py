@@ -200,6 +200,12 @@ def _extra(model: type[Options], name: str, key: str) -> Any:  # noqa: ANN401 - 
     return extra.get(key) if isinstance(extra, dict) else None
 
 
+def what_is_wrong(error: ValidationError) -> str:
+    """Say in one line what is wrong with a value that is not of options: a row of a file, the body of a request."""
+    found = error.errors(include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in found[:3])
+
+
 def _one_line(error: ValidationError, model: type[Options]) -> str:
     return "; ".join(_said(found, model) for found in error.errors())
 

@@ -41,7 +41,8 @@ SCHEMA: Final = "CREATE TABLE ocr_pipeline.executions (key bytea PRIMARY KEY, re
 def key_prefix(problem: ProblemSpec, tests: Sequence[Test], config: JudgeConfig, version: str) -> str:
     """Hash what all candidates of a problem share."""
     settings = JudgeConfig.of(config).settings  # wider options of other steps change no result
-    digest = hashlib.sha256(canonical_json([version, COMPARATOR_VERSION, settings, asdict(problem)]).encode())
+    rules = {name: value for name, value in asdict(problem).items() if value or not name.startswith("grader_")}
+    digest = hashlib.sha256(canonical_json([version, COMPARATOR_VERSION, settings, rules]).encode())
     for test in tests:
         digest.update(json.dumps([test.test_id, test.input, test.expected]).encode())
     return digest.hexdigest()

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from ocr_pipeline.judge.functions import COMMENTS, calling_program, names_function, plain_program
+from ocr_pipeline.judge.grading import Grader, hidden_removed, last_word, sealed
 from ocr_pipeline.judge.newer import newer_syntax
 from ocr_pipeline.judge.sandbox import (
     CANNOT_START,
@@ -63,6 +64,8 @@ DIGEST_BYTES: Final = 32
 # (12 accepted submissions), so only programs that have such a division get it.
 ONE_DIVIDED: Final = re.compile(r"(?<![\w.)\]])1[uUlL]{0,3}\s*/\s*[A-Za-z_(]")
 KEEP_TRAPS: Final = "-fnon-call-exceptions"
+LINKED: Final = ("-static", "-no-pie", "-Wl,-e,judge_entry")
+BESIDE: Final = "/proc/self/fd/1"
 KILLED_COMPILER: Final = "Killed signal terminated program"  # as g++ says of its own processes
 
 
@@ -259,6 +262,21 @@ class Program:
         self.close()
 
 
+class GradedProgram(Program):
+    """A program that its grader must outlive: the grader's last word ends the output, and is taken off."""
+
+    word: bytes = b""
+
+    def read(self, raw: RawResult, files: TestFiles, limits: Limits) -> RunResult:
+        """Read what a run left behind; a program that ended before its grader has failed."""
+        result = super().read(raw, files, limits)
+        if result.status is not RunStatus.OK:
+            return result
+        if not result.stdout.endswith(self.word):
+            return replace(result, status=RunStatus.RUNTIME_ERROR, stderr="the program ended before its grader did")
+        return replace(result, stdout=result.stdout.removesuffix(self.word))
+
+
 def read_result(raw: RawResult, files: TestFiles, limits: Limits) -> RunResult:
     """Read what a run left behind and name how it ended."""
     cap = int(limits.output_mib * MIB)
@@ -315,6 +333,8 @@ class Runner:
         self._sandbox = Sandbox(self.plan)
         self._others: dict[SandboxPlan, Sandbox] = {}
         """Of other interpreters, made when the first program asks for one."""
+        self._compiled_graders: dict[Grader, str | CompileResult] = {}
+        """The last one, as assembly or why there is none: the next program often has the same."""
 
     @property
     def tier(self) -> str:
@@ -353,12 +373,15 @@ class Runner:
         limits: Limits,
         job: dict[str, object] | None = None,
         files: JailFiles = NO_FILES,
+        grader: Grader | None = None,
     ) -> Program | RunResult:
         """Compile a program; return it, or a result that says why it cannot run.
 
         ``job`` is what the driver does with a Python program; default: run it with standard input and output.
-        ``files`` are those of its working folder.
+        ``files`` are those of its working folder; a ``grader`` calls the functions of a program without `main`.
         """
+        if grader is not None:
+            return self._open_graded(code, language, limits, files, grader)
         if language == "cpp":
             compiled = (
                 self._compile_cpp_call(code, str(job["function"] or ""), mappings=bool(job.get("mappings")))
@@ -374,6 +397,19 @@ class Runner:
             return RunResult(RunStatus.NOT_RUN, stderr=sandbox)
         compiled = _compile_python(sandbox, code, _with_usual_names(code, job) if job else {"do": "run"}, limits)
         return _program(sandbox, JailKind.PYTHON, compiled, limits, files)
+
+    def _open_graded(
+        self, code: str, language: str, limits: Limits, files: JailFiles, grader: Grader
+    ) -> Program | RunResult:
+        if language != "cpp":
+            return RunResult(RunStatus.NOT_RUN, stderr=f"a grader calls functions in cpp, not in `{language}`")
+        word = last_word()
+        compiled = self._compile_graded(code, grader, word)
+        if compiled.program is None:
+            return RunResult(compiled.status, stderr=compiled.message)
+        program = GradedProgram(self._sandbox, JailKind.BINARY, compiled.program, limits, files)
+        program.word = word.encode()
+        return program
 
     def _sandbox_for(self, language: str) -> Sandbox | str:
         """Return the sandbox of an interpreter, or why there is none."""
@@ -407,47 +443,107 @@ class Runner:
 
     def _compile_cpp(self, code: str) -> CompileResult:
         """Compile in a jail, in the first dialect that accepts it; a cache keeps the executables."""
+        return self._cached(code, (), _executable)
+
+    def _compile_graded(self, code: str, grader: Grader, word: str) -> CompileResult:
+        """Compile a program and its grader apart, and link them.
+
+        A program is compiled where nothing of the grader is: what it includes at that time could be all that is there.
+        """
+        if grader not in self._compiled_graders:
+            self._compiled_graders = {grader: self._assembly(grader)}
+        assembly = self._compiled_graders[grader]
+        if isinstance(assembly, CompileResult):
+            return assembly
+        compiled = self._cached(code, ("-c",), _whole)
+        if compiled.program is None:
+            return compiled
+        secret = sealed(assembly, grader.names, word).encode("utf-8", "surrogateescape")
+        # the only files that a command gets are its standard ones: the output of this one is unused, and holds the object
+        arguments = [*LINKED, *self._parts, "-x", "assembler", "-", "-x", "none", BESIDE]
+        try:
+            return self._command(arguments, secret, _executable, _contents(compiled.program))
+        finally:
+            os.close(compiled.program)
+
+    def _assembly(self, grader: Grader) -> str | CompileResult:
+        compiled = self._first_dialect(grader.source, ("-S",), _whole)
+        if compiled.program is None:
+            return CompileResult(None, RunStatus.NOT_RUN, f"the grader does not compile: {compiled.message}")
+        with os.fdopen(compiled.program, "rb") as file:
+            return file.read().decode("utf-8", "surrogateescape")
+
+    def _cached(self, code: str, only: tuple[str, ...], checked: Callable[[bytes], bool]) -> CompileResult:
+        """Compile, or take it from the cache; ``only`` is the option that ends before linking."""
         compiler = building.cpp_compiler()
         if compiler is None:
             return CompileResult(None, RunStatus.NOT_RUN, "there is no g++; install it (Debian: apt install g++)")
-        built = f"{compiler[1]}\0{building.build().folder.name}\0{' '.join(_cpp_flags(code))}"
+        built = f"{compiler[1]}\0{building.build().folder.name}\0{' '.join([*_cpp_flags(code), *only])}"
         key = hashlib.sha256(f"{built}\0{code}".encode("utf-8", "surrogatepass"))
         cached = _ProgramCache().get(key.hexdigest())
         if cached is not None:
             return CompileResult(cached)
+        result = self._first_dialect(code, only, checked)
+        if result.program is not None:
+            _ProgramCache().put(key.hexdigest(), result.program)
+        return result
+
+    def _first_dialect(self, code: str, only: tuple[str, ...], checked: Callable[[bytes], bool]) -> CompileResult:
         first: CompileResult | None = None
         for dialect in CPP_DIALECTS:
-            result = self._compile_dialect(code, dialect, compiler[0])
+            usual = dialect == CPP_DIALECTS[0]  # the others are too rare for five seconds each
+            headers = f"{self._sandbox.headers}/{building.precompiled_headers(dialect).name if usual else dialect}"
+            options = [*_cpp_flags(code), f"-std={dialect}", f"-I{headers}", "-fmax-errors=3"]
+            source = ["-x", "c++", "-"]
+            arguments = [*options, *only, *source] if only else [*options, *LINKED, *self._parts, *source]
+            result = self._command(arguments, code.encode("utf-8", "surrogatepass"), checked)
             if result.program is not None:
-                _ProgramCache().put(key.hexdigest(), result.program)
                 return result
             first = first or result
         return first or CompileResult(None, RunStatus.NOT_RUN, "no C++ dialect is configured")
 
-    def _compile_dialect(self, code: str, dialect: str, compiler: str) -> CompileResult:
-        usual = dialect == CPP_DIALECTS[0]  # the others are too rare for five seconds each
-        headers = f"{self._sandbox.headers}/{building.precompiled_headers(dialect).name if usual else dialect}"
-        command = [compiler, *_cpp_flags(code), f"-std={dialect}", f"-I{headers}", "-fmax-errors=3", "-static", "-no-pie",
-                   "-Wl,-e,judge_entry", "-o",
-                   "output", f"{self._sandbox.inside}/forkserver.o", f"{self._sandbox.inside}/threads.o", "-x", "c++", "-"]  # fmt: skip
-        arguments = memory_file("\0".join(command).encode() + b"\0")
+    @property
+    def _parts(self) -> tuple[str, str]:
+        """What is linked with every program."""
+        return f"{self._sandbox.inside}/forkserver.o", f"{self._sandbox.inside}/threads.o"
+
+    def _command(
+        self, arguments: Sequence[str], source: bytes, checked: Callable[[bytes], bool], beside: bytes = b""
+    ) -> CompileResult:
+        """Run the compiler in a jail: ``source`` is its input, and ``beside`` lies where its output would."""
+        compiler = building.cpp_compiler()
+        if compiler is None:
+            return CompileResult(None, RunStatus.NOT_RUN, "there is no g++; install it (Debian: apt install g++)")
+        words = memory_file("\0".join([compiler[0], *arguments, "-o", "output"]).encode() + b"\0")
         limits = Limits(cpu_s=COMPILE_CPU_S, memory_mib=3072)
-        jail = self._sandbox.open_jail(JailKind.COMMAND, COMPILE_LIMITS, arguments, JailFiles(output_name="output"))
+        jail = self._sandbox.open_jail(JailKind.COMMAND, COMPILE_LIMITS, words, JailFiles(output_name="output"))
         try:
-            with test_files(code.encode("utf-8", "surrogatepass")) as files:
+            with test_files(source) as files:
+                os.pwrite(files.stdout, beside, 0)
                 raw = jail.run(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall)
                 done = read_result(raw, files, limits)
-                executable = _contents(files.result)
-                if done.status is RunStatus.OK and static_image(executable).is_plain:
-                    return CompileResult(memory_file(executable, name="program"))
+                output = _contents(files.result)
+                if done.status is RunStatus.OK and checked(output):
+                    return CompileResult(memory_file(output, name="program"))
         finally:
             jail.close()
-            os.close(arguments)
+            os.close(words)
         if raw.stop is not Stop.NONE or raw.signal == SIGKILL or KILLED_COMPILER in done.stderr:
             message = f"the compiler was stopped from outside: {done.stderr.strip()[-200:] or done.status}"
             raise DisturbedError(message)
-        message = done.stderr.replace("<stdin>", "main.cpp").strip() or f"the compiler ended with {done.status}"
+        said = hidden_removed(
+            done.stderr.replace("<stdin>", "grader.cpp" if beside else "main.cpp").replace(BESIDE, "main.o")
+        )
+        message = said.strip() or f"the compiler ended with {done.status}"
         return CompileResult(None, RunStatus.COMPILE_ERROR, message)
+
+
+def _executable(output: bytes) -> bool:
+    return static_image(output).is_plain
+
+
+def _whole(output: bytes) -> bool:
+    return bool(output)
 
 
 def _program(

@@ -30,6 +30,7 @@ from ocr_pipeline.judge.comparing import (
     same_value,
 )
 from ocr_pipeline.judge.gate import Gate
+from ocr_pipeline.judge.grading import Grader
 from ocr_pipeline.judge.interacting import ASLEEP_SHARE, Interactor, InteractorBroken
 from ocr_pipeline.judge.newer import always_imports
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, Tiers, plan_for
@@ -208,6 +209,10 @@ class ProblemSpec:
     checker_protocol: str | None = None
     checker_flags: str | None = None
     checker_code: str | None = None
+    grader_code: str | None = None
+    """Calls the functions of programs that have no `main`; not in ``problems``, the caller adds it."""
+    grader_names: str | None = None
+    """What its headers promise, separated by spaces."""
 
     def __post_init__(self) -> None:
         """Refuse ways of judging that nobody knows, and limits that no program can be given.
@@ -246,6 +251,11 @@ class ProblemSpec:
         if self.io_mode != IoMode.FUNCTION:
             return None
         return {"do": "call", "function": self.function_name, "prelude": self.imports}
+
+    @property
+    def grader(self) -> Grader | None:
+        """What calls the functions of programs that have no `main`."""
+        return Grader(self.grader_code, tuple((self.grader_names or "").split())) if self.grader_code else None
 
     @property
     def checker_program(self) -> CheckerProgram | None:
@@ -459,7 +469,8 @@ def _judge(job: _Job, tests: Sequence[Test]) -> Execution:
     if call:
         call["mappings"] = any(_has_mapping(test) for test in tests)
     with job.gate.alone() if job.alone else nullcontext():
-        program = job.runner.open(job.candidate.code, job.candidate.language, job.limits, call, files)
+        candidate = job.candidate
+        program = job.runner.open(candidate.code, candidate.language, job.limits, call, files, job.problem.grader)
     if isinstance(program, RunResult):
         return _not_compiled(program, len(tests))
     with program:

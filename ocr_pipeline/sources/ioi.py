@@ -1,48 +1,91 @@
 """Problems of the International Olympiad in Informatics as open-r1 publishes them: `open-r1/ioi` and its test cases.
 
 A row of the source is a subtask; tests are rows of another data set. A task whose subtasks show the same statement becomes one
-problem with several subtasks, others stay a problem per subtask. Programs there have no `main`: a grader calls their functions.
-It is read into one text that stands before a program, so that both are one file for the judge. Tasks with a manager
-(several processes that talk) are rejected. The rows are read as open_r1's own scoring reads them.
+problem with several subtasks, others stay a problem per subtask. Programs there have no `main`: a grader calls their functions,
+which is compiled apart (``judge/grading.py``). Tasks with a manager (several processes that talk) are rejected. The rows
+are read as open_r1's own scoring reads them.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import pyarrow as pa
 import typer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.judge.grading import with_included
+from ocr_pipeline.options import what_is_wrong
 from ocr_pipeline.sources.text import has_image, sha256_of_text
 from ocr_pipeline.store import FileWriter, atomic_write, canonical_json
 from ocr_pipeline.tables import PROBLEMS, TESTS, Checker, CheckerProtocol, IoMode, Language, TestKind
 
-__all__ = ["IoiTask", "ingest_ioi", "read_ioi", "standing_before"]
+__all__ = ["IoiTask", "ingest_ioi", "promised_names", "read_ioi"]
 
 DATASET: Final = "ioi"
 LICENSE: Final = "unknown"
-NAMESPACE: Final = "ocr_grader"
 BYTES_PER_MIB: Final = 1 << 20
 LEAST_BYTES: Final = 1 << 16
 """A memory limit above it counts bytes, one below it MiB: both are found."""
 SCRIPTS: Final = ("manager.cpp", "stub.cpp")
-INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<[^>\n]+>)[^\n]*$', re.MULTILINE)
-ONCE: Final = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[^\n]*$", re.MULTILINE)
-DECLARED: Final = re.compile(r"\b([A-Za-z_]\w*)\s*\([^;{}()]*(?:\([^()]*\)[^;{}()]*)*\)\s*;")
-TOKEN: Final = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|[{}]", re.DOTALL)
-MORE_INCLUDES: Final = "#define EVAL\n#include <bits/stdc++.h>\n"
+DECIMALS: Final = 2
+"""To which open-r1 rounds the points of a subtask that names none."""
+COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+DECLARED: Final = re.compile(
+    r"\b([A-Za-z_]\w*)\s*\([^;{}()]*(?:\([^()]*\)[^;{}()]*)*\)[\w\s]*[;{]"
+    r"|\b(?:struct|class|union|enum|namespace)\s+([A-Za-z_]\w*)"
+    r"|\bextern\b[^;(){}]*?\b([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*;"
+)
+
+
+class _Row(BaseModel):
+    """A subtask as the source has it; other columns are not looked at."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    id: str = Field(min_length=1)
+    year: str
+    subtask: str
+    name: str | None = None
+    problem: str | None
+    score: float | None = Field(ge=0, allow_inf_nan=False)
+    score_precision: int | None = None
+    time_limit: float | None = Field(ge=0, allow_inf_nan=False)
+    memory_limit: float | None = Field(ge=0, allow_inf_nan=False)
+    grader_files: tuple[tuple[str, str | None], ...] | None
+    test_names: tuple[str, ...] | None
+
+    @property
+    def statement(self) -> str:
+        return (self.problem or "").replace("\r\n", "\n").strip()
+
+
+class _TestRow(BaseModel):
+    """A test as the source has it."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    problem_id: str = Field(min_length=1)
+    test_name: str
+    test_input: str | None
+    test_output: str | None
+    year: str | None = None
+
+
+Read = TypeVar("Read", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class IoiTask:
-    """One problem of the olympiad: its row, its tests, what its subtasks are worth, and what stands before a program."""
+    """One problem of the olympiad: its row, its tests, what its subtasks are worth, and what calls a program."""
 
     problem: Mapping[str, Any]
     tests: tuple[Mapping[str, Any], ...]
@@ -54,6 +97,29 @@ class _UnusableError(Exception):
     """A task cannot be judged; the text is the reason that is counted."""
 
 
+@dataclass
+class _Tests:
+    """Tests by year and task; those of files without a year are of the task's only one."""
+
+    found: dict[tuple[str | None, str], dict[str, _TestRow]] = field(default_factory=lambda: defaultdict(dict))
+    doubtful: set[tuple[str | None, str]] = field(default_factory=set)
+    """Tasks with two different tests of one name."""
+
+    def add(self, row: _TestRow) -> None:
+        known = self.found[row.year, row.problem_id].setdefault(row.test_name, row)
+        if known != row:
+            self.doubtful.add((row.year, row.problem_id))
+
+    def of(self, year: str, task: str, years: Sequence[str]) -> dict[str, _TestRow]:
+        """Return the tests of a task by name."""
+        key = (year, task) if (year, task) in self.found else (None, task)
+        if key[0] is None and key in self.found and len(years) > 1:
+            raise _UnusableError("tests_without_year")
+        if key in self.doubtful:
+            raise _UnusableError("contradicting_tests")
+        return self.found.get(key, {})
+
+
 def read_ioi(
     rows: Iterable[Mapping[str, Any]], test_rows: Iterable[Mapping[str, Any]], *, split: str
 ) -> tuple[list[IoiTask], Counter[str]]:
@@ -62,69 +128,93 @@ def read_ioi(
     Parameters
     ----------
     rows
-        ``id``, ``year``, ``subtask``, ``problem``, ``score``, ``score_precision``, ``time_limit``, ``memory_limit``,
-        ``grader_files`` (pairs of path and text) and ``test_names``; other columns are not looked at.
+        ``id``, ``year``, ``subtask``, ``problem``, ``score``, ``time_limit``, ``memory_limit``, ``grader_files`` (pairs of path and
+        text), ``test_names``, and where they are known ``name`` and ``score_precision``; a row that comes twice counts once.
     test_rows
-        ``problem_id``, ``test_name``, ``test_input``, ``test_output``, and ``year`` where files of several years are given.
+        ``problem_id``, ``test_name``, ``test_input``, ``test_output``, and ``year`` where a task is there of several years.
+
+    Raises
+    ------
+    InputError
+        When a row lacks a column or holds something else.
     """
-    tests: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
-    for row in test_rows:
-        tests[str(row["problem_id"])][str(row["test_name"])] = row
-    tasks: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        tasks[str(row["year"]), str(row["id"])].append(row)
+    tests = _Tests()
+    for case in _checked(test_rows, _TestRow, "test"):
+        tests.add(case)
+    tasks: dict[tuple[str, str], list[_Row]] = defaultdict(list)
+    years: dict[str, set[str]] = defaultdict(set)
+    for row in _checked(rows, _Row, "row"):
+        if row not in tasks[row.year, row.id]:
+            tasks[row.year, row.id].append(row)
+            years[row.id].add(row.year)
     found, dropped = [], Counter[str]()
     for (year, task), subtasks in sorted(tasks.items()):
+        if len({row.subtask for row in subtasks}) < len(subtasks):
+            dropped["contradicting_rows"] += 1
+            continue
+        if not any(row.score for row in subtasks):
+            dropped["no_points"] += 1
+            continue
         for name, group in _problems_of(f"{year}/{task}", subtasks):
             try:
-                found.append(_task(name, group, subtasks, tests[task], split))
+                found.append(_task(name, group, subtasks, tests.of(year, task, sorted(years[task])), split))
             except _UnusableError as error:
                 dropped[str(error)] += 1
     return found, dropped
 
 
-def _problems_of(name: str, subtasks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+def _checked(rows: Iterable[Mapping[str, Any]], model: type[Read], what: str) -> Iterator[Read]:
+    for number, row in enumerate(rows, start=1):
+        try:
+            yield model.model_validate(row)
+        except ValidationError as error:
+            raise InputError(f"{what} {number} is not as open-r1 has it: {what_is_wrong(error)}") from None
+
+
+def _problems_of(name: str, subtasks: Sequence[_Row]) -> Iterator[tuple[str, list[_Row]]]:
     """Yield the task as one problem where all statements are the same, else every subtask that is worth points."""
-    scored = sorted((row for row in subtasks if float(row["score"] or 0) > 0), key=lambda row: str(row["subtask"]))
-    if len({str(row["problem"]).strip() for row in scored}) == 1:
+    scored = sorted((row for row in subtasks if row.score), key=lambda row: row.subtask)
+    if len({row.statement for row in scored}) == 1:
         yield name, scored
     else:
-        yield from ((f"{name}/{row['subtask']}", [row]) for row in scored)
+        yield from ((f"{name}/{row.subtask}", [row]) for row in scored)
 
 
 def _task(
-    name: str,
-    group: Sequence[Mapping[str, Any]],
-    subtasks: Sequence[Mapping[str, Any]],
-    tests: Mapping[str, Mapping[str, Any]],
-    split: str,
+    name: str, group: Sequence[_Row], subtasks: Sequence[_Row], tests: Mapping[str, _TestRow], split: str
 ) -> IoiTask:
     first = group[0]
-    files = {str(path): str(text) for path, text in first["grader_files"] or () if text}
+    files = {path: text for path, text in first.grader_files or () if text}
     if any(PurePosixPath(path).name in SCRIPTS for path in files):
         raise _UnusableError("needs_manager")
-    statement = str(first["problem"] or "").replace("\r\n", "\n").strip()
-    if not statement:
+    if not first.statement:
         raise _UnusableError("empty_statement")
-    samples = {str(test) for row in subtasks if not float(row["score"] or 0) for test in row["test_names"]}
-    wanted = sorted(samples | {str(test) for row in group for test in row["test_names"]})
+    if not all(row.test_names for row in group):
+        raise _UnusableError("subtask_without_tests")
+    samples = {test for row in subtasks if not row.score for test in row.test_names or ()}
+    wanted = sorted(samples | {test for row in group for test in row.test_names or ()})
     if any(test not in tests for test in wanted):
         raise _UnusableError("missing_tests")
+    headers = {PurePosixPath(path).name: text for path, text in sorted(files.items()) if _is_header(path)}
+    own = f"{first.id}.h"
+    shown = [own] if own in headers else list(headers)
+    code = next((text for path, text in sorted(files.items()) if PurePosixPath(path).name == "grader.cpp"), None)
+    if headers and code is None:
+        raise _UnusableError("missing_grader")
     problem_id = f"{DATASET}/{split}/{name}"
     checker = _checker(files)
-    memory = float(first["memory_limit"] or 0)
-    header = "\n".join(text for path, text in sorted(files.items()) if _is_header(path))
+    memory = first.memory_limit or 0
     problem: dict[str, Any] = {
         "problem_id": problem_id,
         "dataset": DATASET,
         "split": split,
         "native_id": name,
         "site": DATASET,
-        "title": first.get("name"),
-        "statement": statement,
-        "starter_code": header or None,
+        "title": first.name,
+        "statement": first.statement,
+        "starter_code": "\n".join(headers[each] for each in shown) or None,
         "io_mode": IoMode.STDIN.value,
-        "time_limit_s": float(first["time_limit"]) if first["time_limit"] else None,
+        "time_limit_s": first.time_limit or None,
         "memory_limit_mib": (memory / BYTES_PER_MIB if memory > LEAST_BYTES else memory) or None,
         "checker": (Checker.SPECIAL if checker else Checker.TOKENS).value,
         "checker_language": Language.CPP.value if checker else None,
@@ -132,20 +222,24 @@ def _task(
         "checker_code": checker,
         "tags": [],
         "license": LICENSE,
-        "has_image": has_image(statement),
-        "statement_sha256": sha256_of_text(str(first["problem"])),
+        "has_image": has_image(first.statement),
+        "statement_sha256": sha256_of_text(first.problem or ""),
         "n_tests": len(wanted),
         "n_solutions": 0,
         "repairs": [],
     }
-    graders = [text for path, text in sorted(files.items()) if PurePosixPath(path).name == "grader.cpp"]
-    headers = {PurePosixPath(path).name: text for path, text in files.items() if _is_header(path)}
-    grader = {"problem_id": problem_id, "before": standing_before(graders[0], headers), "headers": sorted(headers)}
+    grader = code and {
+        "problem_id": problem_id,
+        "code": with_included(code, headers),
+        "names": sorted(promised_names(headers.values())),
+        "headers": headers,
+        "shown": shown,
+    }
     return IoiTask(
         problem,
-        tuple(_test(problem_id, test, tests[test], is_sample=test in samples) for test in wanted),
+        tuple(_test(problem_id, tests[test], is_sample=test in samples) for test in wanted),
         tuple(_subtask(problem_id, row) for row in group),
-        grader if graders else None,
+        grader or None,
     )
 
 
@@ -159,73 +253,37 @@ def _checker(files: Mapping[str, str]) -> str | None:
     if not sources:
         return None
     path, text = next(iter(sources.items()))
-    beside = {
-        PurePosixPath(each).name: files[each]
-        for each in files
-        if PurePosixPath(each).parent == PurePosixPath(path).parent
-    }
-    return INCLUDE.sub(lambda found: beside.get(found[1] or "", found[0]), text)
+    folder = PurePosixPath(path).parent
+    beside = {PurePosixPath(each).name: files[each] for each in files if folder in PurePosixPath(each).parents}
+    return with_included(text, beside)
 
 
-def _test(problem_id: str, name: str, row: Mapping[str, Any], *, is_sample: bool) -> dict[str, Any]:
+def _test(problem_id: str, row: _TestRow, *, is_sample: bool) -> dict[str, Any]:
     kind = TestKind.EXAMPLE if is_sample else TestKind.PRIVATE
     return {
         "problem_id": problem_id,
-        "test_id": name,
+        "test_id": row.test_name,
         "kind": kind.value,
-        "input": row["test_input"] or "",
-        "expected": row["test_output"] or "",
+        "input": row.test_input or "",
+        "expected": row.test_output or "",
         "suspicions": [],
     }
 
 
-def _subtask(problem_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
+def _subtask(problem_id: str, row: _Row) -> dict[str, Any]:
     return {
         "problem_id": problem_id,
-        "name": str(row["subtask"]),
-        "points": float(row["score"]),
-        "test_ids": [str(test) for test in row["test_names"]],
-        "decimals": int(row.get("score_precision") or 0),
+        "name": row.subtask,
+        "points": row.score,
+        "test_ids": list(row.test_names or ()),
+        "decimals": DECIMALS if row.score_precision is None else row.score_precision,
     }
 
 
-def standing_before(grader: str, headers: Mapping[str, str]) -> str:
-    """Return headers and grader as the text before a program.
-
-    What the grader keeps to itself is in a namespace, so that a program may use the same names; `main` and what the
-    headers promise stays outside. Its standard includes stand before the namespace.
-    """
-    declared = "\n".join(ONCE.sub("", text) for _, text in sorted(headers.items()))
-    includes = [found[0] for found in INCLUDE.finditer(f"{declared}\n{grader}") if found[1] is None]
-    promised = {"main", *DECLARED.findall(declared)}
-    body = _lifted(INCLUDE.sub("", grader), promised)
-    own = INCLUDE.sub("", declared)
-    return f"{MORE_INCLUDES}{chr(10).join(dict.fromkeys(includes))}\n{own}\nnamespace {NAMESPACE} {{\n{body}\n}}\n"
-
-
-def _lifted(grader: str, names: Iterable[str]) -> str:
-    """Take the definitions of some functions out of the namespace that the rest is in; they still see what is in it."""
-    definition = re.compile(
-        rf"^[^\n;{{}}#/]*\b(?:{'|'.join(sorted(map(re.escape, names)))})\s*\([^;{{}}]*\)\s*\{{", re.MULTILINE
-    )
-    parts, position = [], 0
-    while found := definition.search(grader, position):
-        end = _closing(grader, found.end())
-        inside = grader[found.end() : end]
-        parts += [grader[position : found.start()], f"\n}}\n{found[0]} using namespace {NAMESPACE};"]
-        parts += [inside, f"\nnamespace {NAMESPACE} {{\n"]
-        position = end
-    return "".join([*parts, grader[position:]])
-
-
-def _closing(text: str, start: int) -> int:
-    """Return the place behind the brace that closes the one before ``start``."""
-    depth = 1
-    for found in TOKEN.finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(found[0], 0)
-        if depth == 0:
-            return found.end()
-    return len(text)
+def promised_names(headers: Iterable[str]) -> set[str]:
+    """Return the names of functions, types and variables that headers declare: all that a program may know of a grader."""
+    found = (names for text in headers for names in DECLARED.findall(COMMENT.sub(" ", text)))
+    return {name for names in found for name in names if name}
 
 
 def ingest_ioi(
@@ -260,12 +318,27 @@ def ingest_ioi(
 
 def _rows(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
     import pyarrow.dataset as ds
-    import pyarrow.json as pj
 
     for path in paths:
         if not path.exists():
             raise InputError(f"`{path}` does not exist")
-        lines = path.suffix in {".jsonl", ".json"}
-        batches = pj.read_json(path).to_batches() if lines else ds.dataset(path, format="parquet").to_batches()
-        for batch in batches:
-            yield from batch.to_pylist()
+        try:
+            if path.suffix in {".jsonl", ".json", ".ndjson"}:
+                yield from _json_lines(path)
+                continue
+            for batch in ds.dataset(path, format="parquet").to_batches():
+                yield from batch.to_pylist()
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise InputError(f"`{path}` cannot be read: {str(error).splitlines()[0]}; give Parquet or JSONL") from None
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{path}:{number} is not JSON: {error}; give one row per line") from None
+            yield row

@@ -17,7 +17,7 @@ from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.student.evaluation import Window
 from ocr_pipeline.student.examine import SandboxExaminer
 from ocr_pipeline.student.problems import AskedProblem, read_problems
-from ocr_pipeline.student.subtasks import Grader
+from ocr_pipeline.student.subtasks import GraderFiles
 from ocr_pipeline.tables import TESTS, IoMode, Language
 from ocr_pipeline.tasks import Wording
 
@@ -40,7 +40,7 @@ class Benchmark:
     """Of the problems: asked, or left out because of their day or because nothing could be judged."""
     made: pa.Table | None = None
     """Made inputs, whose outputs are only compared with each other."""
-    graders: Mapping[str, Grader] = field(default_factory=dict)
+    graders: Mapping[str, GraderFiles] = field(default_factory=dict)
     """By problem, where programs have no `main`."""
     executions: list[pa.Table] | None = None
     """Takes what the judge said of every test; ``None``: judging ends at the first failed one."""
@@ -49,6 +49,20 @@ class Benchmark:
         """Return the same benchmark, asked in other words or for another language."""
         asked = tuple(replace(each, wording=wording, language=language) for each in self.asked)
         return replace(self, name=name or self.name, asked=asked)
+
+    def require_callable(self, languages: Collection[Language]) -> None:
+        """Make sure that the graders of these problems can call programs of the languages.
+
+        Raises
+        ------
+        InputError
+            When one is not C++.
+        """
+        others = sorted(each.value for each in languages if each is not Language.CPP)
+        if others and any(each.problem_id in self.graders for each in self.asked):
+            raise InputError(
+                f"graders call C++ programs only, and the student is asked for {', '.join(others)}; give --language cpp"
+            )
 
     def examiner(self, config: JudgeConfig) -> SandboxExaminer:
         """Return the judge of this benchmark."""

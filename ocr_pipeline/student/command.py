@@ -60,7 +60,14 @@ from ocr_pipeline.student.problems import AskedProblem
 from ocr_pipeline.student.ranker import LabelledProgram
 from ocr_pipeline.student.rows import TrainingRow, read_rows
 from ocr_pipeline.student.self_critique import joined_critiques, with_critiques
-from ocr_pipeline.student.subtasks import ProblemScore, read_graders, read_subtasks, score_executions
+from ocr_pipeline.student.subtasks import (
+    ProblemScore,
+    Subtask,
+    read_graders,
+    read_subtasks,
+    require_tests,
+    scores_apart,
+)
 from ocr_pipeline.student.taught import PROMPT_FILE
 from ocr_pipeline.student.training import train as train_student
 from ocr_pipeline.student.trial import TRIED, TryConfig, run_trial, summarize_trial
@@ -315,10 +322,13 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
         made=open_files(made_inputs or (), GENERATED_TESTS, required=["problem_id", "test_id", "kind", "input"]),
     )
     worth = None if subtasks is None else read_subtasks(subtasks)
+    if worth is not None:
+        require_tests(worth, asked.tests)
     kept: list[pa.Table] = []
     asked = replace(asked, graders=read_graders(graders) if graders else {}, executions=None if worth is None else kept)
     with _opened(student_name, connection, pace, ask.wording, out / "answers.sqlite") as asked_student:
         languages = ask.languages_of(asked_student.languages)
+        asked.require_callable(languages)
         candidates = try_in_languages(asked, asked_student, languages, recipe.assess(benchmark), judge)
     _write_candidates(out, candidates)  # first: when there is too little to estimate, the programs are still there
     evaluation = evaluate_candidates(candidates)
@@ -331,9 +341,10 @@ def evaluate_student(  # noqa: PLR0913 - one parameter per group of options
         with FileWriter(out / "executions.parquet", EXECUTIONS) as writer:
             for part in kept:
                 writer.write(part)
-        scores = score_executions((batch for part in kept for batch in part.to_batches()), worth)
         if not as_json:
-            typer.echo(_scores_text(scores))
+            typer.echo(
+                _scores_text(_scores((batch for part in kept for batch in part.to_batches()), worth, candidates))
+            )
 
 
 @contextmanager
@@ -636,28 +647,54 @@ def score(
     executions: Annotated[list[Path], typer.Argument(help="Judged submissions: Parquet, JSONL or folders.")],
     *,
     subtasks: Annotated[Path, typer.Option(help="JSONL of problem_id, name, points and test_ids.")],
+    candidates: Annotated[
+        list[Path] | None,
+        typer.Option(help="student_candidates of the submissions: each way of sampling is scored apart."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
-    """Print scores by subtask as the International Olympiad in Informatics counts them: each of the best submission."""
+    """Print scores by subtask as the International Olympiad in Informatics counts them: each of the best submission of a language."""
     needed = ["sample_id", "problem_id", "verdict", "results"]
-    scores = score_executions(open_files(executions, EXECUTIONS, required=needed), read_subtasks(subtasks))
+    worth = read_subtasks(subtasks)
+    scores = _scores(
+        open_files(executions, EXECUTIONS, required=needed), worth, _candidates(candidates) if candidates else None
+    )
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in scores], sort_keys=True))
+        named = [{"submissions_of": group} | asdict(each) for group, found in scores.items() for each in found]
+        typer.echo(json.dumps(named, sort_keys=True))
         return
     typer.echo(_scores_text(scores))
 
 
-def _scores_text(scores: Sequence[ProblemScore]) -> str:
-    lines = [
-        f"{each.problem_id}: {_points(each.score)} of {each.points:g}, best alone {_points(each.best_single)} "
-        f"({each.submissions} submissions, {each.not_run} not run)"
-        for each in scores
-    ]
-    judged = [each.score for each in scores if each.score is not None]
-    lines.append(
-        f"total: {sum(judged):g} of {sum(each.points for each in scores):g}, "
-        f"{len(scores) - len(judged)} problems unscored"
-    )
+def _scores(
+    executions: Iterable[pa.RecordBatch], worth: Mapping[str, Sequence[Subtask]], candidates: pa.Table | None
+) -> dict[str, list[ProblemScore]]:
+    """Score one student's way of sampling in one language after the other."""
+    if candidates is None:
+        return scores_apart(executions, worth, lambda row: row.get("language") or "")
+    rows = candidates.select(["sample_id", "student", "sampling", "language"]).to_pylist()
+    one = len({row["student"] for row in rows}) <= 1
+    groups = {
+        row["sample_id"]: f"{'' if one else row['student'] + ', '}{row['sampling']}, {row['language']}" for row in rows
+    }
+    return scores_apart(executions, worth, lambda row: groups.get(row["sample_id"]))
+
+
+def _scores_text(scores: Mapping[str, Sequence[ProblemScore]]) -> str:
+    lines = []
+    for group, found in scores.items():
+        if len(scores) > 1:
+            lines.append(f"{group or 'no language'}:")
+        lines += [
+            f"{each.problem_id}: {_points(each.score)} of {each.points:g}, best alone {_points(each.best_single)} "
+            f"({each.submissions} submissions, {each.not_run} not run)"
+            for each in found
+        ]
+        judged = [each.score for each in found if each.score is not None]
+        lines.append(
+            f"total: {sum(judged):g} of {sum(each.points for each in found):g}, "
+            f"{len(found) - len(judged)} problems unscored"
+        )
     return "\n".join(lines)
 
 

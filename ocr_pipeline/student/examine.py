@@ -17,7 +17,7 @@ from ocr_pipeline.judge import JudgeConfig, Runner, RunResult, RunStatus, judge
 from ocr_pipeline.judge.verdicts import ProblemSpec
 from ocr_pipeline.student.plan_sampling import ExampleScore
 from ocr_pipeline.student.sampling import Candidate, judge_rows
-from ocr_pipeline.student.subtasks import Grader
+from ocr_pipeline.student.subtasks import GraderFiles
 from ocr_pipeline.tables import TestKind
 
 __all__ = ["Examiner", "SandboxExaminer"]
@@ -59,9 +59,10 @@ class SandboxExaminer:
     config: JudgeConfig = field(default_factory=JudgeConfig)
     made: pa.Table | None = None
     """Inputs whose right output nobody has to know: more to agree on than the examples."""
-    graders: Mapping[str, Grader] = field(default_factory=dict)
+    graders: Mapping[str, GraderFiles] = field(default_factory=dict)
+    """By problem, what calls the functions of programs that have no `main`."""
     executions: list[pa.Table] | None = None
-    """Takes the judge's rows of all tests; ``None``: judging ends at the first failed one."""
+    """Takes the judge's row of every candidate, with all tests; ``None``: judging ends at the first failed one."""
 
     def examples(self, candidates: Sequence[Candidate]) -> Mapping[str, ExampleScore]:
         """Return how each did on the example tests; equal programs are run once."""
@@ -80,7 +81,10 @@ class SandboxExaminer:
     def verdicts(self, candidates: Sequence[Candidate]) -> Mapping[str, str]:
         """Return the verdict on all tests; equal programs are judged once."""
         first, representative = _distinct(candidates)
-        rows = self._judged(first, self.tests, stop_at_first_failure=self.executions is None, keep=self.executions)
+        tables: list[pa.Table] = []
+        rows = self._judged(first, self.tests, stop_at_first_failure=self.executions is None, keep=tables)
+        if self.executions is not None and candidates:
+            self.executions.append(_for_all(pa.concat_tables(tables), representative))
         verdicts = {row["sample_id"]: row["verdict"] for row in rows}
         return {each.sample_id: verdicts[representative[each.sample_id]] for each in candidates}
 
@@ -92,44 +96,47 @@ class SandboxExaminer:
         stop_at_first_failure: bool,
         keep: list[pa.Table] | None = None,
     ) -> list[dict[str, Any]]:
-        with_code = [self._linked(each) for each in candidates if each.code.strip()]
         rows = _Rows()
         judge(
-            self.problems,
+            [self._graded(batch) for batch in self.problems],
             _TestsOf(tests),
-            judge_rows(with_code).to_batches(),
+            judge_rows([self._with_headers(each) for each in candidates]).to_batches(),
             config=self.config.replaced(stop_at_first_failure=stop_at_first_failure),
             writer=rows,
         )
         if keep is not None:
             keep += rows.tables
-        totals = {row["values"]: row["counts"] for row in pc.value_counts(tests["problem_id"]).to_pylist()}
-        without = [
-            {
-                "sample_id": each.sample_id,
-                "verdict": RunStatus.COMPILE_ERROR.value,
-                "tests_passed": 0,
-                "tests_total": totals.get(each.problem_id, 0),
-            }
-            for each in candidates
-            if not each.code.strip()
+        without = {each.sample_id for each in candidates if not each.code.strip()}
+        return [
+            row | {"verdict": RunStatus.COMPILE_ERROR.value} if row["sample_id"] in without else row
+            for row in rows.records()
         ]
-        return [*rows.records(), *without]
 
-    def _linked(self, candidate: Candidate) -> Candidate:
+    def _with_headers(self, candidate: Candidate) -> Candidate:
         grader = self.graders.get(candidate.problem_id)
-        return candidate if grader is None else replace(candidate, code=grader.linked(candidate.code))
+        if grader is None or not candidate.code.strip():
+            return candidate
+        return replace(candidate, code=grader.program(candidate.code))
+
+    def _graded(self, problems: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the problems with their graders, for which ``problems`` has no column."""
+        if not self.graders:
+            return problems
+        found = [self.graders.get(problem_id) for problem_id in problems.column("problem_id").to_pylist()]
+        codes = pa.array([each and each.code for each in found], pa.string())
+        names = pa.array([each and " ".join(each.names) for each in found], pa.string())
+        return problems.append_column("grader_code", codes).append_column("grader_names", names)
 
     def _outputs(self, candidates: Sequence[Candidate], tests: pa.Table) -> dict[str, str | None]:
         """Return a hash of what each printed on the inputs; ``None`` when it failed on one, or there is none."""
-        specs = {spec.problem_id: spec for batch in self.problems for spec in _specs(batch)}
+        specs = {spec.problem_id: spec for batch in self.problems for spec in _specs(self._graded(batch))}
         inputs: dict[str, list[str]] = {}
         for problem_id, text in zip(tests["problem_id"].to_pylist(), tests["input"].to_pylist(), strict=True):
             inputs.setdefault(problem_id, []).append(text)
         with Runner(self.config.tiers) as runner:
             return {
                 each.sample_id: self._printed(
-                    runner, specs[each.problem_id], self._linked(each), inputs.get(each.problem_id, [])
+                    runner, specs[each.problem_id], self._with_headers(each), inputs.get(each.problem_id, [])
                 )
                 for each in candidates
             }
@@ -139,7 +146,7 @@ class SandboxExaminer:
             return None
         limits = self.config.limits_for(spec, candidate.language)
         call = spec.call
-        program = runner.open(candidate.code, candidate.language, limits, call)
+        program = runner.open(candidate.code, candidate.language, limits, call, grader=spec.grader)
         if isinstance(program, RunResult):
             return None
         printed = hashlib.sha256()
@@ -165,6 +172,16 @@ def _specs(batch: pa.RecordBatch) -> Iterator[ProblemSpec]:
     names = [name for name in SPEC_COLUMNS if name in batch.schema.names]
     for row in batch.select(names).to_pylist():
         yield ProblemSpec(**{name: value for name, value in row.items() if value not in (None, "")})
+
+
+def _for_all(rows: pa.Table, representative: Mapping[str, str]) -> pa.Table:
+    """Give every candidate the row of the program that was run for it."""
+    place = {sample_id: index for index, sample_id in enumerate(rows["sample_id"].to_pylist())}
+    taken = rows.take(pa.array([place[first] for first in representative.values()], pa.int64()))
+    position = rows.schema.get_field_index("sample_id")
+    return taken.set_column(
+        position, rows.schema.field(position), pa.array(list(representative), rows.schema.field(position).type)
+    )
 
 
 def _distinct(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
