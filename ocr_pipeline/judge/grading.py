@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Grader", "hidden_removed", "includes", "last_word", "sealed", "with_included"]
+__all__ = ["Grader", "hidden_removed", "last_word", "sealed"]
 
 PLACE: Final = "ocr_judge_place_of_the_last_word"  # as long as what comes there: the compiler has counted it
 ENDINGS: Final = ("exit", "_exit", "quick_exit")
@@ -34,8 +34,6 @@ extern "C" [[noreturn]] void ocr_judge_end(int status) {{
 extern "C" void ocr_judge_start(int count, char **arguments) {{ ocr_judge_end(ocr_judge_main(count, arguments)); }}
 #line 1 "grader.cpp"
 """
-INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">][^\n]*$', re.MULTILINE)
-ONCE: Final = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once\b[^\n]*$", re.MULTILINE)
 DEFINED: Final = re.compile(r"^[ \t]*\.(?:globl|weak)[ \t]+([\w.$]+)[ \t]*$", re.MULTILINE)
 LABEL: Final = re.compile(r"^([\w.$]+):|^[ \t]*\.set[ \t]+([\w.$]+),", re.MULTILINE)
 WORD: Final = re.compile(r"[ \t]+\S+")  # what stands before the operands
@@ -58,37 +56,6 @@ class Grader:
     def source(self) -> str:
         """The grader with what starts it and what it ends in."""
         return START + self.code
-
-
-def includes(code: str, name: str) -> bool:
-    """Say whether C++ code includes a file of this name."""
-    return any(_base(found[1]) == name for found in INCLUDE.finditer(code))
-
-
-def with_included(code: str, files: Mapping[str, str]) -> str:
-    """Put files where C++ code includes them, however deep, with what conditions stand around; others stay as they are."""
-    return _with_included(code, files, ())
-
-
-def _with_included(code: str, files: Mapping[str, str], above: tuple[str, ...]) -> str:
-    def text_of(found: re.Match[str]) -> str:
-        name = _base(found[1])
-        if name not in files:
-            return found[0]
-        if name in above:
-            return ""
-        text = _with_included(files[name], files, (*above, name))
-        if ONCE.search(text):
-            guard = f"OCR_JUDGE_ONCE_{name.encode().hex()}"
-            text = f"#ifndef {guard}\n#define {guard}\n{ONCE.sub('', text)}\n#endif"
-        line = found.string.count("\n", 0, found.start()) + 2
-        return f"{text}\n#line {line}"
-
-    return INCLUDE.sub(text_of, code)
-
-
-def _base(path: str) -> str:
-    return path.strip().replace("\\", "/").rpartition("/")[2]
 
 
 def last_word() -> str:

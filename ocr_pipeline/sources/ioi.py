@@ -22,7 +22,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.judge.grading import with_included
+from ocr_pipeline.including import with_included
 from ocr_pipeline.options import what_is_wrong
 from ocr_pipeline.sources.text import has_image, sha256_of_text
 from ocr_pipeline.store import FileWriter, atomic_write, canonical_json

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ocr_pipeline.errors import InputError
-from ocr_pipeline.judge.grading import includes, with_included
+from ocr_pipeline.including import includes, with_included
 from ocr_pipeline.judge.verdicts import Reason
 from ocr_pipeline.options import what_is_wrong
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN

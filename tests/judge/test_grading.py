@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from ocr_pipeline.including import with_included
 from ocr_pipeline.judge.checkpoint import key_prefix
 from ocr_pipeline.judge.gate import Gate
-from ocr_pipeline.judge.grading import Grader, with_included
+from ocr_pipeline.judge.grading import Grader
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus
 from ocr_pipeline.judge.verdicts import Candidate, JudgeConfig, ProblemSpec, Reason, Test, Verdict, judge_candidate
 

@@ -39,6 +39,7 @@ GROUND = {
     "errors",
     "extras",
     "hub",
+    "including",
     "console",
     "building",
     "engine",
