@@ -224,10 +224,11 @@ def rephrased(data: Path, encoder: Encoder) -> tuple[int, int]:
         config=ContaminationConfig(threshold=THRESHOLD),
         encoder=encoder,
         reviews=Reviews(),
-    ).to_pylist()
+    )
     own = {
         row["problem_id"]
-        for row in found
+        for batch in found
+        for row in batch.to_pylist()
         if row["decision"] == "contaminated" and row["problem_id"].endswith(f"/{row['benchmark_id']}")
     }
     return len(own), len(rows)

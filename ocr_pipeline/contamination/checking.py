@@ -6,9 +6,9 @@ What is decided about them is said in :mod:`ocr_pipeline.contamination.decisions
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from ocr_pipeline.contamination.decisions import (
     decide,
     settle,
 )
-from ocr_pipeline.contamination.spans import Span, find_spans
+from ocr_pipeline.contamination.spans import Places, Span, find_spans, rare_places
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.similarity import (
@@ -38,7 +38,7 @@ from ocr_pipeline.similarity import (
 from ocr_pipeline.similarity.catalogue import Catalogue, read_catalogue
 from ocr_pipeline.similarity.evidence import lexical_similarities
 from ocr_pipeline.similarity.opinions import PairOpinions, ask_opinions
-from ocr_pipeline.similarity.profile import Evidence, Sign, compare_profiles, read_profiles
+from ocr_pipeline.similarity.profile import Evidence, Profile, Sign, compare_profiles, read_profiles
 from ocr_pipeline.similarity.prose import read_views
 from ocr_pipeline.similarity.scores import COSINE_DIGITS
 from ocr_pipeline.similarity.text import pair_of_keys
@@ -48,6 +48,8 @@ __all__ = ["ContaminationConfig", "ContaminationDecision", "check", "count_decis
 
 NEAREST_DIGITS: Final = 2
 """Digits of a cosine below the threshold: it decides nothing, and fewer borders mean fewer texts to score again."""
+PROBLEMS_AT_ONCE: Final = 2_048
+"""Problems whose vectors, profiles and rows are in memory together."""
 NEAREST_ROWS: Final = 4_096
 TELLING_SPAN_WORDS: Final = 25
 TELLING_WORDS: Final = 12
@@ -81,105 +83,6 @@ class _Match:
         return self.span is not None and _is_copied(self.span)
 
 
-def check(
-    problems: Iterable[pa.RecordBatch],
-    benchmarks: Sequence[Benchmark],
-    *,
-    config: ContaminationConfig,
-    encoder: Encoder,
-    reviews: Reviews,
-    opinions: PairOpinions | None = None,
-) -> pa.Table:
-    """Return the ``contamination`` table: for every problem and benchmark the suspects, or the nearest one.
-
-    A benchmark that is added later is compared without encoding the problems again when the encoder has a cache.
-
-    Raises
-    ------
-    InputError
-        When problem ids are missing or repeated, or two benchmarks have one name.
-    """
-    names = [benchmark.name for benchmark in benchmarks]
-    if len(set(names)) != len(names):
-        message = f"two benchmarks have one name: {', '.join(sorted(names))}; give each its own"
-        raise InputError(message)
-    catalogue = read_catalogue(problems)
-    rows = [
-        row
-        for benchmark in sorted(benchmarks, key=lambda one: one.name)
-        for row in _check_one(catalogue, benchmark, config, encoder, reviews, opinions)
-    ]
-    ordered = sorted(rows, key=lambda row: (row["problem_id"], row["benchmark"], row["benchmark_id"]))
-    return pa.Table.from_pylist(ordered, schema=CONTAMINATION.schema)
-
-
-def count_decisions(contamination: pa.Table) -> dict[str, int]:
-    """Count the suspects by decision and tier; what is below the threshold is not a suspect."""
-    decided = zip(contamination["decision"].to_pylist(), contamination["decided_by"].to_pylist(), strict=True)
-    counts = Counter(f"suspects_{said}" + (f"_by_{tier}" if tier else "") for said, tier in decided)
-    counts.pop(f"suspects_{ContaminationDecision.CLEAN}_by_{Tier.THRESHOLD}", None)
-    return dict(sorted(counts.items()))
-
-
-def _check_one(
-    catalogue: Catalogue,
-    benchmark: Benchmark,
-    config: ContaminationConfig,
-    encoder: Encoder,
-    reviews: Reviews,
-    opinions: PairOpinions | None,
-) -> list[dict[str, object]]:
-    targets = read_catalogue(benchmark.problems.to_batches())
-    if not targets.contents:
-        return []
-    matches = _find_matches(catalogue, targets, config.threshold, encoder, reviews)
-    found = _decide_all(catalogue, targets, matches, reviews, opinions)
-    decided = [
-        (match, (settle(verdict, config.undecided), evidence))
-        for match, (verdict, evidence) in zip(matches, found, strict=True)
-    ]
-    return [
-        {
-            "problem_id": problem_id,
-            "benchmark": benchmark.name,
-            "benchmark_version": benchmark.version,
-            "benchmark_id": benchmark_id,
-            "cosine": match.cosine,
-            "lexical": evidence.lexical,
-            "span": match.span.text if match.span else None,
-            "decision": verdict.decision.value,
-            "decided_by": verdict.decided_by.value if verdict.decided_by else None,
-            "pair_key": pair_of_keys(match.left, match.right),
-            "rule": verdict.rule.value if verdict.rule else None,
-            "evidence": [sign.value for sign in Sign if sign in evidence.signs],
-        }
-        for match, (verdict, evidence) in decided
-        for problem_id in catalogue.contents[match.left]
-        for benchmark_id in targets.contents[match.right]
-    ]
-
-
-def _find_matches(
-    catalogue: Catalogue, targets: Catalogue, threshold: float, encoder: Encoder, reviews: Reviews
-) -> list[_Match]:
-    left, right = _encode_views(catalogue, encoder), _encode_views(targets, encoder)
-    lefts, rights = list(catalogue.contents), list(targets.contents)
-    near = _best(
-        left, right, neighbours_between(left.vectors, right.vectors, threshold - COSINE_NOISE), encoder, threshold
-    )
-    spans = find_spans([catalogue.text(one) for one in lefts], [targets.text(one) for one in rights])
-    wanted = {pair for pair, span in spans.items() if _is_copied(span)} | _reviewed(lefts, rights, reviews)
-    wanted |= _of_one_origin(catalogue, targets)
-    accompanied = {i for i, _ in {*near, *wanted}}
-    wanted |= {(i, j) for i, j in _nearest(left, right) if i not in accompanied}
-    views = [(one, other) for i, j in sorted(wanted - near.keys()) for one in left.of(i) for other in right.of(j)]
-    below = _best(left, right, _scored(left.vectors, right.vectors, views), encoder, -1.0, digits=NEAREST_DIGITS)
-    return [
-        _Match(lefts[i], rights[j], cosine, spans.get((i, j)), near=(i, j) in near)
-        for (i, j), cosine in sorted((near | below).items())
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class _Views:
     """The views of a catalogue's contents: whole statements, and the prose of programs."""
@@ -193,6 +96,141 @@ class _Views:
         """Return the views of a content."""
         start, end = np.searchsorted(self.owners, [content, content + 1])
         return list(range(start, end))
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A benchmark with all that a problem is compared with, read once."""
+
+    benchmark: Benchmark
+    catalogue: Catalogue
+    views: _Views
+    profiles: Mapping[str, Profile]
+    rare: Places
+
+
+def check(
+    problems: Iterable[pa.RecordBatch],
+    benchmarks: Sequence[Benchmark],
+    *,
+    config: ContaminationConfig,
+    encoder: Encoder,
+    reviews: Reviews,
+    opinions: PairOpinions | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the ``contamination`` table, sorted: for every problem and benchmark the suspects, or the nearest one.
+
+    Of the problems only the statements are in memory together; what is derived from them is that of some at a time. A
+    benchmark that is added later is compared without encoding the problems again when the encoder has a cache.
+
+    Raises
+    ------
+    InputError
+        When problem ids are missing or repeated, or two benchmarks have one name.
+    """
+    names = [benchmark.name for benchmark in benchmarks]
+    if len(set(names)) != len(names):
+        message = f"two benchmarks have one name: {', '.join(sorted(names))}; give each its own"
+        raise InputError(message)
+    catalogue = read_catalogue(problems)
+    targets = _read_targets(catalogue, benchmarks, encoder)
+    for ids, part in _in_parts(catalogue) if targets else ():
+        views = _encode_views(part, encoder)
+        rows = [
+            row
+            for target in targets
+            for row in _check_one(part, views, target, config, encoder, reviews, opinions)
+            if row["problem_id"] in ids
+        ]
+        rows.sort(key=lambda row: (row["problem_id"], row["benchmark"], row["benchmark_id"]))
+        yield pa.RecordBatch.from_pylist(rows, schema=CONTAMINATION.schema)
+
+
+def _in_parts(catalogue: Catalogue) -> Iterator[tuple[set[str], Catalogue]]:
+    """Yield some ids at a time, in their order, with the contents that they have; one that others have too comes again."""
+    ids = list(catalogue.entries)
+    for start in range(0, len(ids), PROBLEMS_AT_ONCE):
+        some = set(ids[start : start + PROBLEMS_AT_ONCE])
+        wanted = {catalogue.entries[one].content for one in some} & catalogue.contents.keys()
+        if wanted:
+            contents = {content: catalogue.contents[content] for content in sorted(wanted)}
+            yield some, replace(catalogue, contents=contents)
+
+
+def count_decisions(contamination: pa.RecordBatch) -> Counter[str]:
+    """Count the suspects by decision and tier; what is below the threshold is not a suspect."""
+    decided = zip(contamination["decision"].to_pylist(), contamination["decided_by"].to_pylist(), strict=True)
+    counts = Counter(f"suspects_{said}" + (f"_by_{tier}" if tier else "") for said, tier in decided)
+    counts.pop(f"suspects_{ContaminationDecision.CLEAN}_by_{Tier.THRESHOLD}", None)
+    return counts
+
+
+def _read_targets(catalogue: Catalogue, benchmarks: Sequence[Benchmark], encoder: Encoder) -> list[_Target]:
+    read = [(one, read_catalogue(one.problems.to_batches())) for one in sorted(benchmarks, key=lambda one: one.name)]
+    read = [(benchmark, target) for benchmark, target in read if target.contents]
+    texts = [[target.text(one) for one in target.contents] for _, target in read]
+    rare = rare_places(map(catalogue.text, catalogue.contents), texts)
+    return [
+        _Target(benchmark, target, _encode_views(target, encoder), read_profiles(target, {}, target.contents), places)
+        for (benchmark, target), places in zip(read, rare, strict=True)
+    ]
+
+
+def _check_one(
+    catalogue: Catalogue,
+    views: _Views,
+    target: _Target,
+    config: ContaminationConfig,
+    encoder: Encoder,
+    reviews: Reviews,
+    opinions: PairOpinions | None,
+) -> list[dict[str, Any]]:
+    matches = _find_matches(catalogue, views, target, config.threshold, encoder, reviews)
+    found = _decide_all(catalogue, target, matches, reviews, opinions)
+    decided = [
+        (match, (settle(verdict, config.undecided), evidence))
+        for match, (verdict, evidence) in zip(matches, found, strict=True)
+    ]
+    return [
+        {
+            "problem_id": problem_id,
+            "benchmark": target.benchmark.name,
+            "benchmark_version": target.benchmark.version,
+            "benchmark_id": benchmark_id,
+            "cosine": match.cosine,
+            "lexical": evidence.lexical,
+            "span": match.span.text if match.span else None,
+            "decision": verdict.decision.value,
+            "decided_by": verdict.decided_by.value if verdict.decided_by else None,
+            "pair_key": pair_of_keys(match.left, match.right),
+            "rule": verdict.rule.value if verdict.rule else None,
+            "evidence": [sign.value for sign in Sign if sign in evidence.signs],
+        }
+        for match, (verdict, evidence) in decided
+        for problem_id in catalogue.contents[match.left]
+        for benchmark_id in target.catalogue.contents[match.right]
+    ]
+
+
+def _find_matches(
+    catalogue: Catalogue, left: _Views, target: _Target, threshold: float, encoder: Encoder, reviews: Reviews
+) -> list[_Match]:
+    right = target.views
+    lefts, rights = list(catalogue.contents), list(target.catalogue.contents)
+    near = _best(
+        left, right, neighbours_between(left.vectors, right.vectors, threshold - COSINE_NOISE), encoder, threshold
+    )
+    spans = find_spans(map(catalogue.text, lefts), target.rare)
+    wanted = {pair for pair, span in spans.items() if _is_copied(span)} | _reviewed(lefts, rights, reviews)
+    wanted |= _of_one_origin(catalogue, target.catalogue)
+    accompanied = {i for i, _ in {*near, *wanted}}
+    wanted |= {(i, j) for i, j in _nearest(left, right) if i not in accompanied}
+    views = [(one, other) for i, j in sorted(wanted - near.keys()) for one in left.of(i) for other in right.of(j)]
+    below = _best(left, right, _scored(left.vectors, right.vectors, views), encoder, -1.0, digits=NEAREST_DIGITS)
+    return [
+        _Match(lefts[i], rights[j], cosine, spans.get((i, j)), near=(i, j) in near)
+        for (i, j), cosine in sorted((near | below).items())
+    ]
 
 
 def _encode_views(catalogue: Catalogue, encoder: Encoder) -> _Views:
@@ -265,13 +303,13 @@ def _scored(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], pairs
 
 def _decide_all(
     catalogue: Catalogue,
-    targets: Catalogue,
+    target: _Target,
     matches: Sequence[_Match],
     reviews: Reviews,
     opinions: PairOpinions | None,
 ) -> list[tuple[Verdict, Evidence]]:
     left = read_profiles(catalogue, {}, {match.left for match in matches})
-    right = read_profiles(targets, {}, {match.right for match in matches})
+    right = target.profiles
     lexical = lexical_similarities(
         [left[match.left].facts.normal for match in matches], [right[match.right].facts.normal for match in matches]
     )
@@ -291,7 +329,7 @@ def _decide_all(
     if opinions is None:
         return found
     rows = [row for row, (verdict, _) in enumerate(found) if verdict.decision is ContaminationDecision.UNDECIDED]
-    texts = [(catalogue.statement(matches[row].left), targets.statement(matches[row].right)) for row in rows]
+    texts = [(catalogue.statement(matches[row].left), target.catalogue.statement(matches[row].right)) for row in rows]
     for row, opinion in zip(rows, ask_opinions(opinions, texts), strict=True):
         if opinion is not None:
             said = ContaminationDecision.CONTAMINATED if opinion else ContaminationDecision.CLEAN

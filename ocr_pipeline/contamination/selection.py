@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,22 +13,27 @@ from ocr_pipeline.contamination.decisions import ContaminationDecision, Tier
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.store import TableWriter
 
-__all__ = ["select_clean"]
+__all__ = ["DROPPING", "select_clean"]
+
+DROPPING: Final = ("problem_id", "benchmark", "decision", "decided_by")
+"""Columns of ``contamination`` that say what is dropped."""
 
 ProblemSource: TypeAlias = "Iterable[pa.RecordBatch] | Callable[[], Iterable[pa.RecordBatch]]"
 
 
-def select_clean(problems: ProblemSource, contamination: pa.Table, writer: TableWriter) -> StageCounts:
+def select_clean(problems: ProblemSource, contamination: Iterable[pa.RecordBatch], writer: TableWriter) -> StageCounts:
     """Write the problems that no benchmark holds, in the order given, and count the others by benchmark.
 
+    Of ``contamination`` the columns :data:`DROPPING` are needed.
     What evidence shows counts as ``in:<benchmark>``, what only the policy for undecided suspects drops as
     ``undecided:<benchmark>``; of several the first counts, evidence before policy.
     """
-    contaminated = contamination.filter(pc.equal(contamination["decision"], ContaminationDecision.CONTAMINATED.value))
     first: dict[str, str] = {}
-    for row in contaminated.select(["problem_id", "benchmark", "decided_by"]).to_pylist():
-        reason = f"{'undecided' if row['decided_by'] == Tier.THRESHOLD else 'in'}:{row['benchmark']}"
-        first[row["problem_id"]] = min(reason, first.get(row["problem_id"], reason))
+    for batch in contamination:
+        held_by_one = batch.filter(pc.equal(batch["decision"], ContaminationDecision.CONTAMINATED.value))
+        for row in held_by_one.select(["problem_id", "benchmark", "decided_by"]).to_pylist():
+            reason = f"{'undecided' if row['decided_by'] == Tier.THRESHOLD else 'in'}:{row['benchmark']}"
+            first[row["problem_id"]] = min(reason, first.get(row["problem_id"], reason))
     held = pa.array(list(first), pa.string())
     kept, dropped = 0, Counter[str]()
     for batch in problems() if callable(problems) else problems:

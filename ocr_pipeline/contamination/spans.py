@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Final, TypeAlias
 
-__all__ = ["Span", "find_spans"]
+__all__ = ["Places", "Span", "find_spans", "rare_places"]
 
 WORDS_PER_GRAM: Final = 8
 MOST_HOLDERS: Final = 10  # one problem may stand in several sources; more holders make a sequence boilerplate
@@ -23,6 +23,9 @@ HOLDERS_SHARE: Final = 0.001
 FEWEST_TELLING_WORDS: Final = 6  # below, a sequence says how input is written, not what is asked
 MOST_WORDS: Final = 20_000  # bounds the work of one giant statement
 _WORD: Final = re.compile(r"[^\W_]+")
+
+Places: TypeAlias = Mapping[str, Sequence[tuple[int, int]]]
+"""Sequence of words → the texts of a benchmark that have it, with the word it begins at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +38,62 @@ class Span:
     """Distinct words that are neither numbers nor of an input format."""
 
 
-def find_spans(problems: Sequence[str], benchmark: Sequence[str]) -> dict[tuple[int, int], Span]:
+def rare_places(problems: Iterable[str], benchmarks: Sequence[Sequence[str]]) -> list[Places]:
+    """Return where each benchmark has sequences that hardly any text has; the problems are read once, one at a time.
+
+    Parameters
+    ----------
+    problems, benchmarks
+        Normal forms; the texts of each benchmark are its positions.
+    """
+    indexes = [_index([_words(text) for text in texts]) for texts in benchmarks]
+    held: list[Counter[str]] = [Counter() for _ in indexes]
+    read = 0
+    for text in problems:
+        read += 1
+        grams = set(_grams(_words(text)))
+        for index, counts in zip(indexes, held, strict=True):
+            counts.update(gram for gram in grams if gram in index)
+    found: list[Places] = []
+    for texts, index, counts in zip(benchmarks, indexes, held, strict=True):
+        most = max(MOST_HOLDERS, int(HOLDERS_SHARE * (read + len(texts))))
+        found.append(
+            {
+                gram: places
+                for gram, places in index.items()
+                if counts[gram] + len({number for number, _ in places}) <= most
+            }
+        )
+    return found
+
+
+def find_spans(problems: Iterable[str], rare: Places) -> dict[tuple[int, int], Span]:
     """Return the longest rare span of each pair of a problem and a benchmark's problem that share one.
 
     Parameters
     ----------
-    problems, benchmark
-        Normal forms; the keys of the result are their positions.
+    problems
+        Normal forms; the keys of the result are their positions, and those of the benchmark's texts.
+    rare
+        One benchmark's, of :func:`rare_places`.
     """
-    problem_words, benchmark_words = (
-        [_WORD.findall(text)[:MOST_WORDS] for text in texts] for texts in (problems, benchmark)
-    )
-    places = _index(benchmark_words)
-    holders = Counter(
-        gram for words in [*problem_words, *benchmark_words] for gram in set(_grams(words)) if gram in places
-    )
-    most = max(MOST_HOLDERS, int(HOLDERS_SHARE * (len(problems) + len(benchmark))))
-    rare = {gram: found for gram, found in places.items() if holders[gram] <= most}
     return {
         (number, other): span
-        for number, words in enumerate(problem_words)
-        for other, span in _longest_runs(words, rare).items()
+        for number, text in enumerate(problems)
+        for other, span in _longest_runs(_words(text), rare).items()
         if span.telling_words >= FEWEST_TELLING_WORDS
     }
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text)[:MOST_WORDS]
 
 
 def _grams(words: Sequence[str]) -> list[str]:
     return [" ".join(words[start : start + WORDS_PER_GRAM]) for start in range(len(words) - WORDS_PER_GRAM + 1)]
 
 
-def _index(texts: Sequence[Sequence[str]]) -> dict[str, list[tuple[int, int]]]:
+def _index(texts: Sequence[Sequence[str]]) -> Places:
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, words in enumerate(texts):
         for start, gram in enumerate(_grams(words)):
@@ -72,7 +101,7 @@ def _index(texts: Sequence[Sequence[str]]) -> dict[str, list[tuple[int, int]]]:
     return dict(places)
 
 
-def _longest_runs(words: Sequence[str], rare: Mapping[str, Sequence[tuple[int, int]]]) -> dict[int, Span]:
+def _longest_runs(words: Sequence[str], rare: Places) -> dict[int, Span]:
     """Follow each shared sequence along both texts; return the longest one per text of the benchmark."""
     longest: dict[int, tuple[int, int]] = {}
     running: dict[tuple[int, int], int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,10 +13,11 @@ import pyarrow.compute as pc
 from ocr_pipeline import contamination, sample
 from ocr_pipeline.contamination.benchmark import COMPARED, Benchmark, read_benchmark
 from ocr_pipeline.contamination.checking import ContaminationConfig, check, count_decisions
-from ocr_pipeline.contamination.selection import select_clean
+from ocr_pipeline.contamination.selection import DROPPING, select_clean
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.options import Options, option
+from ocr_pipeline.similarity.catalogue import COLUMNS
 from ocr_pipeline.similarity.services import ENCODER, OPINIONS, reviews_of
 from ocr_pipeline.steps import Job, Read, Rows, Step, Whose
 from ocr_pipeline.tables import CLEAN_PROBLEMS, CONTAMINATION, PROBLEMS, REVIEWS, UNIQUE_PROBLEMS
@@ -81,18 +83,21 @@ def _check(job: Job) -> StageCounts:
     reviews, benchmarks = reviews_of(job.read(REVIEWS)), benchmarks_of(job)
     if not benchmarks:
         job.services.log("there is no benchmark, so nothing is compared and every problem counts as clean")
-    evidence = check(
-        with_provenance(job.read(UNIQUE_PROBLEMS).batches()),
+    rows, suspects = 0, Counter[str]()
+    for batch in check(
+        job.read(UNIQUE_PROBLEMS).batches(COLUMNS),
         benchmarks,
         config=job.options(ContaminationConfig),
         encoder=job.use(ENCODER),
         reviews=reviews,
         opinions=job.use(OPINIONS),
-    )
+    ):
+        job.writer(CONTAMINATION).write(batch)
+        rows += batch.num_rows
+        suspects += count_decisions(batch)
     for line in reviews.warnings(reviews.votes):
         job.services.log(line)
-    job.writer(CONTAMINATION).write(evidence)
-    return StageCounts(rows_in=evidence.num_rows, kept=evidence.num_rows, notes=count_decisions(evidence))
+    return StageCounts(rows_in=rows, kept=rows, notes=dict(sorted(suspects.items())))
 
 
 def benchmarks_of(job: Job) -> list[Benchmark]:
@@ -108,7 +113,7 @@ def _ingested(problems: Rows) -> Iterator[Benchmark]:
 
 
 def _keep_clean(job: Job) -> StageCounts:
-    evidence = pa.Table.from_batches(job.read(CONTAMINATION).batches(), CONTAMINATION.schema)
+    evidence = job.read(CONTAMINATION).batches(DROPPING)
     return select_clean(with_provenance(job.read(UNIQUE_PROBLEMS).batches()), evidence, job.writer(CLEAN_PROBLEMS))
 
 

@@ -13,7 +13,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity.origin import read_origins
 from ocr_pipeline.similarity.text import is_placeholder, key_of_normal, normalise
 
-__all__ = ["Catalogue", "Entry", "read_catalogue", "text_key"]
+__all__ = ["COLUMNS", "Catalogue", "Entry", "read_catalogue", "text_key"]
 
 SHOWN_IDS: Final = 3
 LONGEST_PLACEHOLDER: Final = 2_000  # characters with mark-up
@@ -34,6 +34,8 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "tags": (),
     "contest_date": None,
 }
+COLUMNS: Final = ("problem_id", "statement", *DEFAULTS)
+"""Columns of problems that a catalogue reads."""
 
 
 @dataclass(frozen=True, slots=True)

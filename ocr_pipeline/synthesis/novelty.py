@@ -67,7 +67,7 @@ def _pairs(rows: Sequence[dict[str, object]], known: Known, places: dict[str, in
 
 def _suspects(rows: Sequence[dict[str, object]], known: Known) -> Iterator[tuple[str, str, str]]:
     config = ContaminationConfig(threshold=known.threshold)
-    table = check(_batches(rows), known.benchmarks, config=config, encoder=known.encoder, reviews=known.reviews)
-    for row in table.select(["problem_id", "benchmark_id", "decision"]).to_pylist():
+    found = check(_batches(rows), known.benchmarks, config=config, encoder=known.encoder, reviews=known.reviews)
+    for row in (row for batch in found for row in batch.select(["problem_id", "benchmark_id", "decision"]).to_pylist()):
         if row["decision"] != ContaminationDecision.CLEAN:
             yield row["problem_id"], row["benchmark_id"], row["decision"]

@@ -1,17 +1,29 @@
 """Benchmarks against problems: suspects, evidence and what stays."""
 
 import json
+import tracemalloc
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ocr_pipeline.contamination import Benchmark, ContaminationConfig, Undecided, check, read_benchmark, select_clean
+from ocr_pipeline.contamination import (
+    Benchmark,
+    ContaminationConfig,
+    Undecided,
+    check,
+    checking,
+    read_benchmark,
+    select_clean,
+)
 from ocr_pipeline.contamination.checking import count_decisions
-from ocr_pipeline.contamination.spans import find_spans
+from ocr_pipeline.contamination.spans import Span, find_spans, rare_places
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import Reviews, pair_key, read_reviews
 from ocr_pipeline.similarity.prose import read_views
@@ -32,6 +44,19 @@ class Rows:
         self.written.append(rows)
 
 
+class Asked(WordEncoder):
+    """Keeps how many texts it was asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most: list[int] = []
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Encode and count."""
+        self.most.append(len(texts))
+        return super().encode(texts)
+
+
 def benchmark(*rows: tuple[str, str], name: str = "own") -> Benchmark:
     """Return a benchmark of (id, statement)."""
     return Benchmark(name, "v1", pa.Table.from_batches(problems(*rows)))
@@ -40,7 +65,47 @@ def benchmark(*rows: tuple[str, str], name: str = "own") -> Benchmark:
 def checked(batches: list[pa.RecordBatch], *benchmarks: Benchmark, **more: Any) -> list[dict[str, Any]]:
     """Check with defaults."""
     given = {"config": ContaminationConfig(), "encoder": WordEncoder(), "reviews": Reviews()} | more
-    return check(batches, benchmarks, **given).to_pylist()
+    return [row for batch in check(batches, benchmarks, **given) for row in batch.to_pylist()]
+
+
+def spans_of(statements: list[str], *texts: str) -> dict[tuple[int, int], Span]:
+    """Return the spans that statements share with the texts of a benchmark."""
+    return find_spans(statements, *rare_places(statements, [texts]))
+
+
+def varied(count: int) -> list[tuple[str, str]]:
+    """Return problems that have hardly a word in common, the last with the statement of the first."""
+    texts = [" ".join(f"word{number}x{place}" for place in range(200)) for number in range(count - 1)]
+    return [(f"p{number:04}", text) for number, text in enumerate([*texts, texts[0]])]
+
+
+def test_parts_change_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Problems are compared some at a time; a statement that two parts have is compared with all that is known of it."""
+    rows, benchmarks = varied(7), (benchmark(("b", STORY), ("c", OTHER)), benchmark(("d", STORY), name="second"))
+    encoder = Asked()
+    whole = checked(problems(*rows), *benchmarks, encoder=encoder)
+    monkeypatch.setattr(checking, "PROBLEMS_AT_ONCE", 2)
+    parts = Asked()
+    assert checked(problems(*rows), *benchmarks, encoder=parts) == whole
+    assert (max(encoder.most), max(parts.most)) == (6, 2)
+
+
+def test_memory_grows_by_the_statements_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is derived from a statement takes ten times its length, most of it its words, and is let go."""
+    monkeypatch.setattr(checking, "PROBLEMS_AT_ONCE", 10)
+    few, many = (_peak_bytes(varied(count)) for count in (30, 110))
+    statement = len(varied(2)[0][1])
+    assert (many - few) / 80 < 5 * statement
+
+
+def _peak_bytes(rows: list[tuple[str, str]]) -> int:
+    batches, own = problems(*rows), benchmark(("b", STORY))
+    tracemalloc.start()
+    for _ in check(batches, [own], config=ContaminationConfig(), encoder=WordEncoder(), reviews=Reviews()):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
 
 
 def test_every_problem_has_its_nearest_row_per_benchmark() -> None:
@@ -70,15 +135,15 @@ def test_a_copied_passage_is_contaminated_below_the_threshold() -> None:
 def test_boilerplate_is_no_evidence() -> None:
     """Sentences of input formats are no span, however long."""
     boilerplate = "the first line of the input contains a single integer t the number of test cases each test case contains two integers n and k on one line print one integer for each test case"
-    assert find_spans([f"{boilerplate} about bees"], [f"{boilerplate} about rivers"]) == {}
+    assert spans_of([f"{boilerplate} about bees"], f"{boilerplate} about rivers") == {}
 
 
 def test_what_many_statements_share_is_no_evidence() -> None:
     """A sequence that stands in dozens of problems is boilerplate even without the words of formats."""
     shared = "amber birds carry delicate envelopes following golden highways into jolly kingdoms"
     many = [f"{shared} number{number}" for number in range(40)]
-    assert find_spans(many, [f"{shared} elsewhere"]) == {}
-    assert list(find_spans(many[:3], [f"{shared} elsewhere"])) == [(0, 0), (1, 0), (2, 0)]
+    assert spans_of(many, f"{shared} elsewhere") == {}
+    assert list(spans_of(many[:3], f"{shared} elsewhere")) == [(0, 0), (1, 0), (2, 0)]
 
 
 def test_another_answer_to_the_same_input_is_clean() -> None:
@@ -133,12 +198,12 @@ def test_what_only_the_policy_drops_is_counted_apart() -> None:
     near = f"{STORY} by boat"
     batches, suspects = problems(("p", near)), [benchmark(("b", STORY))]
     for policy, counts in ((Undecided.DROP, (0, {"undecided:own": 1})), (Undecided.KEEP, (1, {}))):
-        table = check(
+        (rows,) = check(
             batches, suspects, config=ContaminationConfig(undecided=policy), encoder=WordEncoder(), reviews=Reviews()
         )
-        found = select_clean(batches, table, Rows())
+        found = select_clean(batches, [rows], Rows())
         assert (found.kept, dict(found.dropped)) == counts
-    assert count_decisions(table) == {"suspects_undecided": 1}
+    assert count_decisions(rows) == {"suspects_undecided": 1}
 
 
 def test_a_benchmark_added_later_encodes_only_itself() -> None:
