@@ -34,6 +34,7 @@ __all__ = [
     "PLAN_CURVE",
     "AssessConfig",
     "assess",
+    "by_sampling",
     "evaluate_candidates",
     "try_benchmark",
     "try_in_languages",
@@ -167,13 +168,16 @@ def _rows(
 
 def evaluate_candidates(rows: pa.Table) -> pa.Table:
     """Return ``student_evaluation``: every sampling, and every selection among the programs of each."""
-    parts = [
-        *((name, rows.filter(pc.equal(rows["sampling"], name))) for name in (Method.DIRECT, Method.CHAIN_OF_THOUGHT)),
-        *_planned(rows),
-    ]
+    parts = by_sampling(rows)
     sampled = [record for method, part in parts for record in _evaluated(part, method)]
     chosen = (evaluate_selections(part, sampling=method) for method, part in parts if not method.startswith(PLAN_CURVE))
     return pa.concat_tables([pa.Table.from_pylist(sampled, schema=STUDENT_EVALUATION.schema), *chosen])
+
+
+def by_sampling(rows: pa.Table) -> list[tuple[str, pa.Table]]:
+    """Return the programs of each way of sampling; of plan sampling those below the best plan, not those that tried plans."""
+    names = (Method.DIRECT, Method.CHAIN_OF_THOUGHT)
+    return [*((name.value, rows.filter(pc.equal(rows["sampling"], name))) for name in names), *_planned(rows)]
 
 
 def _planned(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -26,7 +26,9 @@ from ocr_pipeline.student.ablation import ablation_plot, ablation_text, run_abla
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.arms import equal_arms, read_pool
 from ocr_pipeline.student.assess import (
+    PLAN_CURVE,
     AssessConfig,
+    by_sampling,
     evaluate_candidates,
     try_in_languages,
     with_ranker_scores,
@@ -672,10 +674,12 @@ def _scores(
     """Score one student's way of sampling in one language after the other."""
     if candidates is None:
         return scores_apart(executions, worth, lambda row: row.get("language") or "")
-    rows = candidates.select(["sample_id", "student", "sampling", "language"]).to_pylist()
-    one = len({row["student"] for row in rows}) <= 1
+    one = len(set(candidates["student"].to_pylist())) <= 1
     groups = {
-        row["sample_id"]: f"{'' if one else row['student'] + ', '}{row['sampling']}, {row['language']}" for row in rows
+        row["sample_id"]: ", ".join([*([] if one else [row["student"]]), sampling, row["language"]])
+        for sampling, part in by_sampling(candidates)
+        if not sampling.startswith(PLAN_CURVE)  # of the plans' own curve, whose programs are those of several choices
+        for row in part.select(["sample_id", "student", "language"]).to_pylist()
     }
     return scores_apart(executions, worth, lambda row: groups.get(row["sample_id"]))
 

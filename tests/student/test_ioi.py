@@ -473,3 +473,24 @@ def test_graders_are_for_cpp_alone(fails: Fails, run: Run, tmp_path: Path) -> No
     said = fails(*asked, "--graders", "ioi/graders.jsonl", "--language", "python")
     assert "give --language cpp" in said
     assert "\n" not in said
+
+
+def test_programs_below_other_plans_do_not_count(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a curve of plans there are final programs for several; those of plan sampling are below the best of all."""
+    names = ("sample_id", "sampling", "plan_index", "examples_passed")
+    rows = [("t0", "plan_trial", 0, 1), ("t1", "plan_trial", 1, 2)]
+    rows += [("f0", "plan_sampling", 0, 0), ("f1", "plan_sampling", 1, 0)]
+    same = {"student": "s", "benchmark": "b", "problem_id": "p", "language": "cpp", "code": "x", "examples_total": 2}
+    same |= {"verdict": "wrong_answer", "reasoning_tokens": 0, "tokens": 0, "extra_tokens": 0}
+    judged = [
+        {"sample_id": sample, "problem_id": "p", "language": "cpp", "verdict": "wrong_answer"}
+        | {"results": [{"test_id": test, "verdict": "accepted"}]}
+        for sample, test in (("f0", "1"), ("f1", "2"))
+    ]
+    worth = [{"problem_id": "p", "name": test, "points": 50, "test_ids": [test]} for test in "12"]
+    told = [same | dict(zip(names, row, strict=True)) for row in rows]
+    for name, lines in (("judged", judged), ("subtasks", worth), ("candidates", told)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    run("student", "score", "judged.jsonl", "--subtasks", "subtasks.jsonl", "--candidates", "candidates.jsonl")
+    [line, _] = capsys.readouterr().out.splitlines()
+    assert line == "p: 50 of 100, best alone 50 (1 submissions, 0 not run)"
