@@ -38,7 +38,7 @@ STEPS: Final = (
 """Commands of steps, by name, so that others need not import the flow; a test compares them with it."""
 OTHERS: Final = {
     "replay": "ocr_pipeline.teacher.command:replay",
-    "ledger": "ocr_pipeline.teacher.command:ledger",
+    "ledger": "ocr_pipeline.copying:ledger",
     "train": "ocr_pipeline.student.command:train",
     "student": "ocr_pipeline.student.command:student",
     "evaluate": "ocr_pipeline.student.command:evaluate",

@@ -11,10 +11,10 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ocr_pipeline.errors import JudgeError, StoreError
 from ocr_pipeline.judge.comparing import COMPARATOR_VERSION
@@ -29,12 +29,13 @@ from ocr_pipeline.judge.verdicts import (
     Verdict,
 )
 from ocr_pipeline.store import canonical_json
-from ocr_pipeline.store.postgres import Database, database_url
+from ocr_pipeline.store.postgres import Database, database_url, is_database
 
-__all__ = ["Checkpoint", "execution_from_json", "execution_to_json", "key_prefix", "result_key"]
+__all__ = ["FILE", "Checkpoint", "copy_results", "execution_from_json", "execution_to_json", "key_prefix", "result_key"]
 
 FILE: Final = "executions.sqlite"
 BUSY_TIMEOUT_S: Final = 60.0
+RESULTS_AT_ONCE: Final = 1_000
 SCHEMA: Final = "CREATE TABLE ocr_pipeline.executions (key bytea PRIMARY KEY, result text NOT NULL)"
 
 
@@ -56,11 +57,16 @@ def result_key(prefix: str, candidate: Candidate, machine: str) -> str:
 class Checkpoint:
     """The results of one checkpoint folder, or of the database that ``OCR_PIPELINE_LEDGER`` names; several processes may hold it."""
 
-    def __init__(self, folder: Path) -> None:
-        url = database_url()
+    def __init__(self, folder: Path, *, place: str | None = None) -> None:
+        place = place or database_url() or str(folder)
         self._folder = folder
         with self._failing_clearly():
-            self._results: _File | _Postgres = _File(folder) if url is None else _Postgres(url)
+            self._results: _File | _Postgres = _Postgres(place) if is_database(place) else _File(folder)
+
+    @classmethod
+    def at(cls, place: str) -> Self:
+        """Return the results of a folder or a database, whatever the environment names."""
+        return cls(Path(place), place=place)
 
     @contextmanager
     def _failing_clearly(self) -> Iterator[None]:
@@ -89,9 +95,40 @@ class Checkpoint:
         with self._failing_clearly():
             self._results.put(key, execution_to_json(execution))
 
+    def pages(self) -> Iterator[list[tuple[str, str]]]:
+        """Yield all results as they are stored, sorted by key, a bounded number at a time."""
+        last = ""
+        while True:
+            with self._failing_clearly():
+                page = self._results.page(last)
+            if not page:
+                return
+            yield page
+            last = page[-1][0]
+
+    def add(self, page: Sequence[tuple[str, str]]) -> int:
+        """Store those of another checkpoint that this one has not; return how many."""
+        with self._failing_clearly():
+            return self._results.add(page)
+
     def close(self) -> None:
         """Close what it holds open."""
         self._results.close()
+
+
+def copy_results(source: str, target: str) -> tuple[int, int]:
+    """Copy the results of a folder or a database into another; return how many were new, and were there.
+
+    What the target has stays. It is made only where there is something to copy.
+    """
+    new = had = 0
+    with closing(Checkpoint.at(source)) as results, ExitStack() as stack:
+        into: Checkpoint | None = None
+        for page in results.pages():
+            into = into or stack.enter_context(closing(Checkpoint.at(target)))
+            added = into.add(page)
+            new, had = new + added, had + len(page) - added
+    return new, had
 
 
 class _File:
@@ -111,6 +148,15 @@ class _File:
     def put(self, key: str, result: str) -> None:
         self._database.execute("INSERT OR REPLACE INTO executions VALUES (?, ?)", (key, result))
 
+    def page(self, after: str) -> list[tuple[str, str]]:
+        query = "SELECT key, result FROM executions WHERE key > ? ORDER BY key LIMIT ?"
+        return self._database.execute(query, (after, RESULTS_AT_ONCE)).fetchall()
+
+    def add(self, page: Sequence[tuple[str, str]]) -> int:
+        self._database.execute("BEGIN IMMEDIATE")
+        with self._database:
+            return self._database.executemany("INSERT OR IGNORE INTO executions VALUES (?, ?)", page).rowcount
+
     def close(self) -> None:
         self._database.close()
 
@@ -128,6 +174,23 @@ class _Postgres:
         query = "INSERT INTO ocr_pipeline.executions VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET result = EXCLUDED.result"
         values = (bytes.fromhex(key), result)
         self._database.run(lambda connection: connection.execute(query, values))
+
+    def page(self, after: str) -> list[tuple[str, str]]:
+        query = "SELECT key, result FROM ocr_pipeline.executions WHERE key > %s ORDER BY key LIMIT %s"
+        values = (bytes.fromhex(after), RESULTS_AT_ONCE)
+        rows = self._database.run(lambda connection: connection.execute(query, values).fetchall())
+        return [(key.hex(), result) for key, result in rows]
+
+    def add(self, page: Sequence[tuple[str, str]]) -> int:
+        query = "INSERT INTO ocr_pipeline.executions VALUES (%s, %s) ON CONFLICT (key) DO NOTHING"
+        rows = [(bytes.fromhex(key), result) for key, result in page]
+
+        def write(connection: Any) -> int:  # noqa: ANN401 - a psycopg connection
+            with connection.cursor() as cursor:
+                cursor.executemany(query, rows)
+                return int(cursor.rowcount)
+
+        return self._database.run(write)
 
     def close(self) -> None:
         self._database.__exit__()

@@ -16,7 +16,7 @@ from ocr_pipeline.store import atomic_write
 from ocr_pipeline.store.postgres import is_database
 from ocr_pipeline.teacher.book import Book
 from ocr_pipeline.teacher.ledger import SUFFIX
-from ocr_pipeline.teacher.ledgers import copy_ledgers, ledgers_of, merge_ledgers
+from ocr_pipeline.teacher.ledgers import ledgers_of, merge_ledgers
 from ocr_pipeline.teacher.records import record_line
 from ocr_pipeline.teacher.reply import ErrorKind
 
@@ -78,16 +78,6 @@ def merge(
     found = [file for source in sources for file in _files(source) if file.resolve() != into.resolve()]
     new, had = merge_ledgers(into, found)
     sys.stdout.write(f"{new:,} new records, {had:,} were there\n")
-
-
-@ledger.command()
-def copy(
-    source: Annotated[str, typer.Argument(help="A folder of ledgers, or postgresql://….")],
-    target: Annotated[str, typer.Argument(help="The same; what it holds already stays as it is.")],
-) -> None:
-    """Copy every ledger from a folder into Postgres, or back; again it copies only what is new."""
-    for name, (new, had) in copy_ledgers(source, target).items():
-        sys.stdout.write(f"{name}: {new:,} new records, {had:,} were there\n")
 
 
 @ledger.command()

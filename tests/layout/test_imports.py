@@ -56,7 +56,7 @@ GROUND = {
     "prompts",
     "plots",
 }
-ROOF = {"cli", "commands", "exports", "flow", "publishing", "serving", "studio", "definitions"}
+ROOF = {"cli", "commands", "copying", "exports", "flow", "publishing", "serving", "studio", "definitions"}
 ALLOWED = {
     ("critiques", "judge"),
     ("critiques", "teacher"),

@@ -6,10 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge.checkpoint import Checkpoint
+from ocr_pipeline.judge.checkpoint import RESULTS_AT_ONCE, Checkpoint
 from ocr_pipeline.judge.verdicts import Execution, Reason, Verdict
+from ocr_pipeline.teacher.ledger import Ledger
+from ocr_pipeline.teacher.ledger_postgres import PostgresLedger
 
 KEY = "ab" * 32
 
@@ -65,3 +69,43 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("ocr_pipeline.store.postgres.PATIENCE_S", 0.0)
     with pytest.raises(JudgeError, match=r"judge results: database `postgresql://127.0.0.1:9/absent`: .*refused"):
         Checkpoint(tmp_path)
+
+
+def test_results_are_copied_into_a_database_and_back(database: str, tmp_path: Path) -> None:
+    """More than a page of them, with their ledgers or alone; again nothing is new, and what the target has stays."""
+    judged, ledgers = tmp_path / "root" / "_judged", tmp_path / "root" / "_ledger"
+    keys = [f"{number:064x}" for number in range(RESULTS_AT_ONCE + 1)]
+    _stored(judged, {key: Execution(Verdict.ACCEPTED, 1, detail="a \0 in it") for key in keys})
+    with Ledger(ledgers / "taco-python.sqlite"):
+        pass
+    none = "taco-python: 0 new records, 0 were there\n"
+    assert _copied(ledgers, database) == f"{none}judge results: 1,001 new, 0 were there\n"
+    _stored(judged, {"ab" * 32: Execution(Verdict.ACCEPTED, 2), keys[0]: Execution(Verdict.ACCEPTED, 3)})
+    assert _copied(judged, database) == "judge results: 1 new, 1,001 were there\n"
+    assert _copied(database, tmp_path / "back") == f"{none}judge results: 1,002 new, 0 were there\n"
+    back = Checkpoint.at(str(tmp_path / "back" / "judged"))
+    assert back.get(keys[0]) == Execution(Verdict.ACCEPTED, 1, detail="a \0 in it")
+    assert back.get("ab" * 32) == Execution(Verdict.ACCEPTED, 2)
+    back.close()
+    assert _copied(database, ledgers) == f"{none}judge results: 0 new, 1,002 were there\n"
+
+
+def test_where_nothing_was_judged_nothing_is_made(database: str, tmp_path: Path) -> None:
+    """A database without results leaves no file behind."""
+    with PostgresLedger(database, "taco-python"):
+        pass
+    assert _copied(database, tmp_path / "ledger").endswith("judge results: 0 new, 0 were there\n")
+    assert not (tmp_path / ".judge").exists()
+
+
+def _stored(folder: Path, results: dict[str, Execution]) -> None:
+    checkpoint = Checkpoint.at(str(folder))
+    for key, result in results.items():
+        checkpoint.put(key, result)
+    checkpoint.close()
+
+
+def _copied(source: str | Path, target: str | Path) -> str:
+    done = CliRunner().invoke(build_app(["ledger"]), ["ledger", "copy", str(source), str(target)])
+    assert done.exit_code == 0, done.output
+    return done.output
