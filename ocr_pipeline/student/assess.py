@@ -23,7 +23,7 @@ from ocr_pipeline.student.generation import LocalStudent, Sampling, ServedStuden
 from ocr_pipeline.student.patience import Budgets
 from ocr_pipeline.student.plan_sampling import ExampleScore, PlanSamplingConfig, best_of_first, sample_with_plans
 from ocr_pipeline.student.problems import AskedProblem
-from ocr_pipeline.student.ranker import LabelledProgram, RankerConfig, train_ranker
+from ocr_pipeline.student.ranker import LabelledProgram, RankerConfig, require_ranker, train_ranker
 from ocr_pipeline.student.sampling import Candidate, sample_codes
 from ocr_pipeline.student.selection import evaluate_selections, mean_tokens
 from ocr_pipeline.student.self_critique import with_critiques
@@ -95,6 +95,7 @@ def assess(problems: Sequence[AskedProblem], student: Student, examiner: Examine
 
 def try_benchmark(benchmark: Benchmark, student: Student, config: AssessConfig, judge: JudgeConfig) -> pa.Table:
     """Return ``student_candidates`` of one student on a benchmark, with the scores of a ranker."""
+    require_ranker(config.ranker)
     statements = {problem.problem_id: problem.statement for problem in benchmark.asked}
     found = assess(benchmark.asked, student, benchmark.examiner(judge), config)
     return with_ranker_scores(found, statements, config.ranker)

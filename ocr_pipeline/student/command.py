@@ -59,7 +59,7 @@ from ocr_pipeline.student.options import (
 from ocr_pipeline.student.pass_at_k import PairedDifference, paired_difference, summarize
 from ocr_pipeline.student.patience import cut_text, observed_budgets
 from ocr_pipeline.student.problems import AskedProblem
-from ocr_pipeline.student.ranker import LabelledProgram
+from ocr_pipeline.student.ranker import LabelledProgram, require_ranker
 from ocr_pipeline.student.rows import TrainingRow, read_rows
 from ocr_pipeline.student.self_critique import joined_critiques, with_critiques
 from ocr_pipeline.student.subtasks import (
@@ -264,6 +264,7 @@ def try_students(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Train tiny students on the rows with every objective, judge what they write, print pass@k beside an untrained one."""
+    require_ranker(options.ranker_config())
     recipe = preset("tiny")
     epochs = options.epochs or recipe.epochs
     config = TryConfig(recipe.replaced(epochs=epochs, seed=options.seed), options.assess(TRIED))
@@ -483,12 +484,18 @@ def select(  # noqa: PLR0913 - one parameter per group of options
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Choose among stored programs by every method, side by side: lot, examples, majority, length, critics, ranker, oracle."""
+    require_ranker(options.ranker_config())
     rows = _candidates(candidates)
     statements = {each.problem_id: each.statement for each in _told(problems).values()}
     _require_statements(rows, statements, "--problems")
     if critiques:
         read = open_files(critiques, CRITIQUES, required=["sample_id", "critique", "judgement"])
-        rows = joined_critiques(rows, (row for batch in read for row in batch.to_pylist()))
+        said = [row for batch in read for row in batch.to_pylist()]
+        rows = joined_critiques(rows, said)
+        known = set(rows["sample_id"].to_pylist())
+        others = sum(row["sample_id"] not in known for row in said)
+        if others:
+            sys.stderr.write(f"{others:,} of {len(said):,} critiques are of other programs\n")
     if critic is not None:
         sampling = Sampling(options.temperature, options.top_p, options.critique_tokens, options.seed)
         with _opened(critic, connection, pace, None, out / "answers.sqlite") as model:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ocr_pipeline.errors import ModelError
-from ocr_pipeline.hub import require_reachable
 from ocr_pipeline.student.model import keep_quiet
 from ocr_pipeline.tables import ACCEPTED
 
@@ -89,7 +88,6 @@ def _untrained(classes: tuple[str, ...], config: RankerConfig) -> _EncoderRanker
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     keep_quiet()
-    require_reachable(config.model, what="ranker")
     try:
         tokenizer = AutoTokenizer.from_pretrained(config.model)
         model: Any = AutoModelForSequenceClassification.from_pretrained(config.model, num_labels=len(classes))

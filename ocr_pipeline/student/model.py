@@ -194,7 +194,9 @@ def load_student(folder: Path, heads: Heads = Heads.SHARED) -> tuple[Any, Any]:
         model: Any = AutoModelForCausalLM.from_pretrained(place, **more)
         tokenizer = AutoTokenizer.from_pretrained(place, **more)
     except (OSError, ValueError, ImportError) as error:
-        message = f"student `{folder}` cannot be loaded: {str(error).splitlines()[0]}; train or export it again"
+        message = (
+            f"student `{folder}` cannot be loaded: {str(error).splitlines()[0].rstrip('.')}; train or export it again"
+        )
         raise ModelError(message) from error
     _forget_quantization(model, more)
     if heads is Heads.PLAN_HEAD:

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ocr_pipeline.errors import TrainingError
+from ocr_pipeline.hub import require_reachable
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LINEAR", "LabelledProgram", "Ranker", "RankerConfig", "train_ranker"]
+__all__ = ["LINEAR", "LabelledProgram", "Ranker", "RankerConfig", "require_ranker", "train_ranker"]
 
 LINEAR: Final = "linear"
 WORD: Final = re.compile(r"[A-Za-z_]\w*|\d+|[^\s\w]")
@@ -73,6 +74,18 @@ class Ranker(Protocol):
         """Return P(accepted) of each (statement, code)."""
 
 
+def require_ranker(config: RankerConfig) -> None:
+    """Fail at once where the encoder cannot be there, before answers are paid for.
+
+    Raises
+    ------
+    ModelError
+        When it is neither a folder nor in reach.
+    """
+    if config.model != LINEAR:
+        require_reachable(config.model, what="ranker")
+
+
 def train_ranker(programs: Sequence[LabelledProgram], config: RankerConfig = RankerConfig()) -> Ranker:
     """Train on judged programs; what was not run teaches nothing.
 
@@ -89,6 +102,7 @@ def train_ranker(programs: Sequence[LabelledProgram], config: RankerConfig = Ran
         raise TrainingError(
             f"the ranker needs right and wrong programs, these are all {', '.join(classes) or 'unjudged'}"
         )
+    require_ranker(config)
     if config.model == LINEAR:
         return _train_linear(judged, classes, config.seed)
     from ocr_pipeline.student.encoder_ranker import train_encoder

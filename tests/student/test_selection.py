@@ -16,7 +16,7 @@ import pytest
 from ocr_pipeline import cli
 from ocr_pipeline.errors import InputError, ModelError
 from ocr_pipeline.judge import JudgeConfig
-from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidates, with_ranker_scores
+from ocr_pipeline.student.assess import AssessConfig, assess, evaluate_candidates, try_benchmark, with_ranker_scores
 from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.examine import SandboxExaminer
 from ocr_pipeline.student.generation import Completion, Sampling
@@ -335,6 +335,29 @@ def test_critiques_that_say_nothing_of_the_programs_are_refused(
     rows = table(*programs_of("p"), row("trial", "not_run", sampling="plan_trial", plan_index=0))
     select(tmp_path, rows, *written(tmp_path, critique), fails=True)
     assert message in capsys.readouterr().err
+
+
+def test_critiques_of_other_programs_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says how many were not joined."""
+    said = [{"sample_id": name, "critique": "So.", "judgement": "right"} for name in ("pa", "x", "y")]
+    select(tmp_path, table(*programs_of("p")), *written(tmp_path, *said))
+    assert "2 of 3 critiques are of other programs" in capsys.readouterr().err
+
+
+def test_a_missing_ranker_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    """Not after the student's answers were paid for."""
+
+    class Unasked(RecordedStudent):
+        def complete(self, prompts: Sequence[str], *, task: Task, n: int, sampling: Sampling) -> Iterator[Any]:
+            raise AssertionError((prompts, task, n, sampling))
+
+    config = AssessConfig("b", ranker=RankerConfig(str(tmp_path / "nothing")))
+    asked = pa.Table.from_pylist([{"problem_id": "p", "statement": "Add.", "io_mode": "stdin"}], schema=PROBLEMS.schema)
+    tests = pa.Table.from_pylist(
+        [{"problem_id": "p", "test_id": "0", "kind": "example", "input": "2", "expected": "4"}], schema=TESTS.schema
+    )
+    with pytest.raises(ModelError, match="is neither a folder nor a hub id"):
+        try_benchmark(read_benchmark("b", asked.to_batches(), tests.to_batches()), Unasked(), config, JudgeConfig())
 
 
 def test_trials_of_plans_get_no_critique() -> None:
