@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -106,7 +107,11 @@ def main() -> None:
             logs.say(f"ocr-pipeline: {error}", "failed", level="error")
         raise SystemExit(2 if isinstance(error, OptionError) else 1) from None
     except KeyboardInterrupt:
-        sys.stderr.write("ocr-pipeline: stopped; run the same command again to go on\n")
+        logs.say("ocr-pipeline: stopped; run the same command again to go on", "failed", level="error")
+        raise SystemExit(1) from None
+    except Exception as error:
+        if not logs.event("failed", {"message": str(error), "traceback": traceback.format_exc()}, level="error"):
+            raise
         raise SystemExit(1) from None
 
 

@@ -73,5 +73,10 @@ def event(name: str, fields: Mapping[str, object], *, level: str = "info") -> bo
         "event": name,
         "fields": dict(fields),
     }
-    sys.stderr.write(json.dumps(told, ensure_ascii=False, default=str) + "\n")
+    try:
+        line = json.dumps(told, allow_nan=False, default=str)
+    except ValueError:  # of a number that JSON has not
+        told["fields"] = {key: value if isinstance(value, int | str) else str(value) for key, value in fields.items()}
+        line = json.dumps(told, default=str)
+    sys.stderr.write(f"{line}\n")
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
+from ocr_pipeline import logs
 from ocr_pipeline.console import progress, report
 from ocr_pipeline.engine import usable_cores
 from ocr_pipeline.errors import OptionError
@@ -122,7 +122,7 @@ def _read_raw(dataset: str, place: str, copies: Copies) -> None:
     writers: dict[str, TableWriter] = {"problems": copies, "tests": nowhere, "solutions": nowhere, "rejected": nowhere}
     path = local_path(source_named(dataset), place)
     for split in sorted(copies.needed.splits.get(dataset, ())):
-        sys.stderr.write(f"join: reading {dataset} {split} from {place}\n")
+        logs.say(f"join: reading {dataset} {split} from {place}")
         ingest(dataset, [path], split=split, writers=writers, workers=usable_cores())
 
 

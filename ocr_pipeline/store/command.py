@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ocr_pipeline import logs
 from ocr_pipeline.errors import OptionError
 from ocr_pipeline.store.root import Store
 
@@ -45,4 +46,4 @@ def sweep(
     lines = [f"{path}\t{size}\n" for path, size in found]
     done = "deleted" if delete else "found, nothing deleted"
     sys.stdout.write("".join(lines))
-    sys.stderr.write(f"{len(found):,} parts with {sum(size for _, size in found):,} bytes {done}\n")
+    logs.say(f"{len(found):,} parts with {sum(size for _, size in found):,} bytes {done}")

@@ -42,6 +42,7 @@ HOLDER: Final = """
 SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) + objid::bigint = hashtextextended(%s, 0)
 """
+FORM: Final = "postgresql://user@host:5432/database"
 T = TypeVar("T")
 
 
@@ -60,7 +61,7 @@ def database_url() -> str | None:
     """
     url = os.environ.get("OCR_PIPELINE_LEDGER", "")
     if url and not is_database(url):
-        message = f"OCR_PIPELINE_LEDGER must be postgresql://user@host/database, got `{url}`; for files leave it unset"
+        message = f"OCR_PIPELINE_LEDGER must be {FORM}; for files leave it unset"
         raise OptionError(message)
     return url or None
 
@@ -86,8 +87,7 @@ class Database:
         self, url: str, *, schema: str, table: str, lock: str | None = None, lock_timeout_s: float = 60.0
     ) -> None:
         require("psycopg")
-        parts = urlsplit(url)
-        self.place = f"postgresql://{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+        self.place = _shown(url)
         self._url = url
         self._schema = schema
         self._table = table
@@ -199,6 +199,25 @@ class Database:
             text = " ".join(str(error).split())
             message = f"database `{self.place}`: {text}; {_advice(error)}"
             raise StoreError(message) from error
+
+
+def _shown(url: str) -> str:
+    """Return the address without user and password.
+
+    Raises
+    ------
+    OptionError
+        When it is none; the text itself is not shown, for it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 5432
+    except ValueError:
+        message = (
+            f"the address of the database must be {FORM}; in user and password write / as %2F, @ as %40 and : as %3A"
+        )
+        raise OptionError(message) from None
+    return f"postgresql://{parts.hostname or 'localhost'}:{port}{parts.path}"
 
 
 def _is_lasting(error: psycopg.Error) -> bool:

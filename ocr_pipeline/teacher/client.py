@@ -369,6 +369,9 @@ def base_url(url: str) -> str:
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         usable = False
+    if "@" in url:  # it would stand in every message
+        message = "the address of a server must hold no user name or password; name the variable with its key as --api-key-env"
+        raise OptionError(message)
     if not usable:
         message = f"`{url}` is not an address of a server; give one such as http://localhost:8000/v1"
         raise OptionError(message)

@@ -39,6 +39,8 @@ SAME_METHOD: Final = frozenset({307, 308})
 MOST_REDIRECTS: Final = 5
 FIRST_FINAL_STATUS: Final = 200
 RESERVED: Final = "%/?:@!$&'()*+,;=~"  # what a path and a query hold as it is
+MOST_BYTES: Final = 64 << 20  # the longest answers are some 200 kB, and a request may ask for many
+TOO_LARGE: Final = f"the reply is larger than {MOST_BYTES >> 20} MiB"
 EITHER_ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
 
 
@@ -107,9 +109,7 @@ class _Connection(asyncio.Protocol):
         import httptools
 
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
-        self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
-        self._ends_with_connection = False
+        self.on_message_begin()
         self._reply = self._loop.create_future()
         self.transport.write(request)
         return self._reply
@@ -134,22 +134,39 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.fail(BrokenConnectionError(f"not HTTP: {error}"))
 
+    def on_message_begin(self) -> None:
+        """Begin with nothing: a final reply may come after others, and one that nobody asked for behind it."""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._bytes = 0
+        self._is_in_head = True
+        self._ends_with_connection = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; of several the first counts."""
-        self._headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        """Keep a header, of several the first; trailers say nothing that is needed."""
+        if self._is_in_head:
+            self._headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """Note how the body ends."""
-        self._ends_with_connection = not {"content-length", "transfer-encoding"} & self._headers.keys()
+        self._is_in_head = False
+        is_final = self._parser.get_status_code() >= FIRST_FINAL_STATUS
+        self._ends_with_connection = is_final and not {"content-length", "transfer-encoding"} & self._headers.keys()
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece."""
-        self._body.append(body)
+        self._bytes += len(body)
+        if self._bytes > MOST_BYTES:
+            self.fail(BrokenConnectionError(TOO_LARGE))
+        elif self._reply is not None:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         """Give the reply; what comes before the final one is passed over."""
         if self._parser.get_status_code() < FIRST_FINAL_STATUS:
-            self._headers, self._body = {}, []
+            return
+        if self._reply is None:  # one that nobody asked for
+            self.is_usable = False
             return
         self.is_usable = self.is_usable and self._parser.should_keep_alive()
         self._give()
@@ -170,9 +187,8 @@ class _Connection(asyncio.Protocol):
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
         try:
-            if self._headers.get("content-encoding") in {"gzip", "deflate"}:
-                body = zlib.decompress(body, EITHER_ZLIB_OR_GZIP)
-        except zlib.error as error:
+            body = _plain(body, self._headers.get("content-encoding", ""))
+        except (zlib.error, ValueError) as error:
             asked.set_exception(BrokenConnectionError(f"the reply cannot be decompressed: {error}"))
             return
         asked.set_result(HttpReply(self._parser.get_status_code(), self._headers, body))
@@ -185,6 +201,9 @@ class _Origin:
         parts = urlsplit(url)
         self.is_secure = parts.scheme == "https"
         self.host = parts.hostname or ""
+        if parts.scheme not in {"http", "https"} or not self.host or parts.port == 0:
+            message = f"`{url}` is no address of a server"
+            raise UnreachableError(message)
         self.port = parts.port or (443 if self.is_secure else 80)
         self.idle: list[_Connection] = []
 
@@ -204,7 +223,7 @@ class HttpTransport:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
         self._origins: dict[str, _Origin] = {}
-        self._heads: dict[tuple[str, str, bool], tuple[_Origin, bytes]] = {}
+        self._heads: dict[tuple[str, str], tuple[_Origin, bytes]] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
@@ -223,28 +242,29 @@ class HttpTransport:
 
     async def post(self, url: str, body: bytes, *, timeout_s: float) -> HttpReply:
         """Send JSON and return the reply."""
+        deadline_s = self._loop.time() + timeout_s
         reply = await self._send("POST", url, body, timeout_s)
         # Any other redirect would turn a POST into a GET without its body; what it means is the client's to say.
         if reply.status in SAME_METHOD and (place := reply.headers.get("location")):
-            onward = urljoin(url, place)
-            return await self._send("POST", onward, body, timeout_s, is_trusted=_same_host(url, onward))
+            return await self._send("POST", _onward(url, place), body, deadline_s - self._loop.time(), given=url)
         return reply
 
     async def get(self, url: str, *, timeout_s: float) -> HttpReply:
         """Return the reply to a GET, wherever it is sent on to."""
+        deadline_s = self._loop.time() + timeout_s
         reply, onward = await self._send("GET", url, None, timeout_s), url
         for _ in range(MOST_REDIRECTS):
             if reply.status not in REDIRECTS or not (place := reply.headers.get("location")):
                 break
-            onward = urljoin(onward, place)
-            reply = await self._send("GET", onward, None, timeout_s, is_trusted=_same_host(url, onward))
+            onward = _onward(onward, place)
+            reply = await self._send("GET", onward, None, deadline_s - self._loop.time(), given=url)
         return reply
 
     async def _send(
-        self, method: str, url: str, body: bytes | None, timeout_s: float, *, is_trusted: bool = True
+        self, method: str, url: str, body: bytes | None, timeout_s: float, *, given: str | None = None
     ) -> HttpReply:
-        """Send one request; the key is for the host that was given, not for one that it sends requests on to."""
-        origin, head = self._heads.get((method, url, is_trusted)) or self._head(method, url, is_trusted=is_trusted)
+        """Send one request, maybe to where a server sends on what was ``given``."""
+        origin, head = self._heads.get((method, url)) or self._head(method, url, given)
         request = head + b"\r\n" if body is None else b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
         deadline_s = self._loop.time() + timeout_s
         connection = origin.kept(self._loop.time()) or await self._connect(origin, timeout_s)
@@ -263,16 +283,23 @@ class HttpTransport:
             connection.transport.abort()
         return reply
 
-    def _head(self, method: str, url: str, *, is_trusted: bool) -> tuple[_Origin, bytes]:
-        parts = urlsplit(url)
-        origin = self._origins.setdefault(f"{parts.scheme}://{parts.netloc}", _Origin(url))
+    def _head(self, method: str, url: str, given: str | None) -> tuple[_Origin, bytes]:
+        """Return the server and all lines but the length; the key is for who was given, not for whom it sends requests on to."""
+        try:
+            parts = urlsplit(url)
+            origin = self._origins.get(f"{parts.scheme}://{parts.netloc}") or _Origin(url)
+        except ValueError as error:
+            message = f"`{url}` is no address of a server: {error}"
+            raise UnreachableError(message) from error
+        self._origins[f"{parts.scheme}://{parts.netloc}"] = origin
         target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=RESERVED)
         lines = {"Host": parts.netloc.rpartition("@")[2], "Accept": "*/*", "Accept-Encoding": "identity"}
-        lines |= self._headers if is_trusted else {}
+        lines |= self._headers if given is None or _is_same_server(given, url) else {}
         lines |= {"Content-Type": "application/json"} if method == "POST" else {}
         written = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        head = f"{method} {target} HTTP/1.1\r\n{written}".encode("latin-1")
-        self._heads[method, url, is_trusted] = origin, head
+        head = f"{method} {target} HTTP/1.1\r\n{written}".encode("latin-1", "replace")
+        if given is None:
+            self._heads[method, url] = origin, head
         return origin, head
 
     async def _connect(self, origin: _Origin, timeout_s: float) -> _Connection:
@@ -290,10 +317,49 @@ class HttpTransport:
         except TimeoutError as error:
             message = f"no connection in {min(CONNECT_TIMEOUT_S, timeout_s):g} s"
             raise UnreachableError(message) from error
-        except OSError as error:
-            raise UnreachableError(error.strerror or str(error)) from error
+        except (OSError, UnicodeError) as error:  # a name that no resolver takes is the latter
+            raise UnreachableError(getattr(error, "strerror", None) or str(error)) from error
         return connection
 
 
-def _same_host(url: str, other: str) -> bool:
-    return urlsplit(url).hostname == urlsplit(other).hostname
+def _onward(url: str, place: str) -> str:
+    try:
+        return urljoin(url, place)
+    except ValueError as error:
+        message = f"`{url}` sends requests on to `{place}`, which is no address: {error}"
+        raise UnreachableError(message) from error
+
+
+def _is_same_server(given: str, other: str) -> bool:
+    """Whether a key may go along: to the same port, or from http to https on the same host."""
+    one, two = urlsplit(given), urlsplit(other)
+    if one.hostname != two.hostname:
+        return False
+    return (one.scheme, one.port) == (two.scheme, two.port) or (one.scheme, two.scheme) == ("http", "https")
+
+
+def _plain(body: bytes, coding: str) -> bytes:
+    """Undo what was not asked for.
+
+    Raises
+    ------
+    zlib.error, ValueError
+        When it is cut or of another kind, or larger than any reply is.
+    """
+    name = coding.strip().lower()
+    if name in {"", "identity"}:
+        return body
+    if name not in {"gzip", "x-gzip", "deflate"}:
+        message = f"`{coding}` was not asked for"
+        raise ValueError(message)
+    found: list[bytes] = []
+    while body:  # gzip may come in several members
+        member = zlib.decompressobj(EITHER_ZLIB_OR_GZIP)
+        found.append(member.decompress(body, MOST_BYTES + 1 - sum(map(len, found))))
+        if sum(map(len, found)) > MOST_BYTES:
+            raise ValueError(TOO_LARGE)
+        if not member.eof:
+            message = "it is cut"
+            raise ValueError(message)
+        body = member.unused_data
+    return b"".join(found)

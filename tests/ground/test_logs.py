@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ocr_pipeline import cli, logs
 from ocr_pipeline.building import Build, build_unless_current
 from ocr_pipeline.console import PlainProgress, progress
 from ocr_pipeline.counts import StageCounts
@@ -63,6 +64,41 @@ def test_a_failure_is_an_event_with_its_line(tmp_path: Path) -> None:
     (event,) = events(told.stderr)
     assert (event["event"], event["level"], event["step"]) == ("failed", "error", "separate")
     assert plain.stderr == event["fields"]["message"] + "\n"
+
+
+@pytest.mark.parametrize("said", ["é 😀", "a\u2028b\x85c", "two\nlines"])
+def test_an_event_is_one_line_of_ascii(
+    said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the terminal can show, and whatever readers take for the end of a line."""
+    monkeypatch.setenv("OCR_PIPELINE_LOG", "json")
+    logs.say(said)
+    text = capsys.readouterr().err
+    assert text.isascii()
+    assert [one["fields"]["message"] for one in events(text)] == [said]
+
+
+def test_numbers_that_json_has_not_are_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Readers of JSON refuse NaN."""
+    monkeypatch.setenv("OCR_PIPELINE_LOG", "json")
+    logs.event("progress", {"rate": float("nan"), "done": 3, "left": None, "dropped": {"no_code": float("inf")}})
+    (told,) = events(capsys.readouterr().err)
+    assert (told["fields"]["rate"], told["fields"]["done"]) == ("nan", 3)
+
+
+def test_a_fault_of_the_pipeline_is_an_event_with_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that reads the events finds it among them."""
+    monkeypatch.setenv("OCR_PIPELINE_LOG", "json")
+    monkeypatch.setattr(cli, "build_app", lambda _: 1 / 0)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    (told,) = events(capsys.readouterr().err)
+    assert (told["event"], told["level"]) == ("failed", "error")
+    assert "ZeroDivisionError" in told["fields"]["traceback"]
 
 
 def test_another_form_is_wrong_usage(tmp_path: Path) -> None:

@@ -289,6 +289,16 @@ def test_what_is_no_url_is_said_so(url: str) -> None:
         base_url(url)
 
 
+@pytest.mark.parametrize("url", ["http://user:secret@host/v1", "http://secret@host", "http://u:secret/x@host"])
+def test_an_address_holds_no_password(url: str) -> None:
+    """It would stand in messages and manifests; the line says where a key belongs."""
+    with pytest.raises(
+        OptionError, match="no user name or password; name the variable with its key as --api-key-env"
+    ) as caught:
+        base_url(url)
+    assert "secret" not in str(caught.value)
+
+
 def test_replicas_of_different_models_are_refused(tmp_path: Path) -> None:
     """The served root tells two models under one name apart, before anything is asked."""
 

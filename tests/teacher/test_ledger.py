@@ -281,7 +281,7 @@ def test_an_environment_that_names_no_database_is_one_line(tmp_path: Path, monke
     """A folder there would be paid for and never found again."""
     monkeypatch.setenv("OCR_PIPELINE_LEDGER", "/data/ledger")
     with pytest.raises(
-        OptionError, match="OCR_PIPELINE_LEDGER must be postgresql://user@host/database, got `/data/ledger`"
+        OptionError, match="OCR_PIPELINE_LEDGER must be postgresql://user@host:5432/database; for files"
     ):
         open_ledger(tmp_path / "taco-cpp.sqlite")
 
@@ -342,3 +342,13 @@ def test_everything_committed_survives_the_death_of_a_writer_of_postgres(databas
     subprocess.run([sys.executable, "-c", script, database], check=False, cwd=Path(__file__).parents[2])
     with PostgresLedger(database, "l", lock_timeout_s=5) as ledger:
         assert [int(each.request_id, 16) for each in ledger.all_records()] == list(range(30))
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:hunter2/x@127.0.0.1/db", "postgresql://u:hunter2@host:port/db"])
+def test_an_address_that_cannot_be_read_is_one_line(url: str) -> None:
+    """Without its password, and with what signs in it are written as."""
+    with pytest.raises(
+        OptionError, match="must be postgresql://user@host:5432/database; in user and password"
+    ) as caught:
+        PostgresLedger(url, "x")
+    assert "hunter2" not in str(caught.value)

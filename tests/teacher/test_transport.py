@@ -7,6 +7,7 @@ import gzip
 import ipaddress
 import itertools
 import ssl
+import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -20,11 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocr_pipeline.teacher.transport import (
+    MOST_BYTES,
     BrokenConnectionError,
     DeadlineError,
     HttpReply,
     HttpTransport,
     UnreachableError,
+    _is_same_server,
 )
 
 T = TypeVar("T")
@@ -236,6 +239,86 @@ def test_every_host_that_was_given_gets_the_key() -> None:
 
     assert talk(serve, ask, headers={"Authorization": "Bearer k"}).body == b"hello"
     assert [b"Authorization: Bearer k\r\n" in request for request in serve.requests] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "goes"),
+    [
+        ("http://a/v1", "http://a/v2", True),
+        ("http://a/v1", "https://a/v1", True),
+        ("https://a/v1", "http://a/v1", False),
+        ("https://a/v1", "https://a:8443/v1", False),
+        ("https://a/v1", "https://b/v1", False),
+    ],
+)
+def test_a_key_goes_to_the_same_server_only(given: str, other: str, goes: bool) -> None:  # noqa: FBT001 - a parameter
+    """Never in plain text where it was to be encrypted, nor to another port."""
+    assert _is_same_server(given, other) is goes
+
+
+@pytest.mark.parametrize(
+    "place", [b"http://host:99999/", b"http://[::1", b"http://a..b/", b"ftp://host/", b"mailto:x", b"http://h:0/"]
+)
+def test_a_redirect_to_no_address_is_unreachable(place: bytes) -> None:
+    """One of the declared errors, and no traceback of a parser."""
+    serve = Server(b"HTTP/1.1 307 Go\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % place)
+    with pytest.raises(UnreachableError):
+        asked(serve)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    ],
+)
+def test_a_reply_before_the_final_one_is_none(reply: bytes) -> None:
+    """When the server goes after it, the connection broke."""
+    with pytest.raises(BrokenConnectionError):
+        asked(Server(reply, closes=True))
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"GZIP", b"x-gzip", b"deflate"])
+def test_compressed_replies_come_out_whole(coding: bytes) -> None:
+    """Under any name that servers write, and in several members."""
+    packed = zlib.compress(b"hello") if coding == b"deflate" else gzip.compress(b"he") + gzip.compress(b"llo")
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding, len(packed))
+    assert asked(Server(head + packed)).body == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        (b"br", b"x"),
+        (b"gzip", PACKED[:-4]),
+        (b"gzip", gzip.compress(bytes(MOST_BYTES + 1))),
+        (b"identity", bytes(MOST_BYTES + 1)),
+    ],
+    ids=["not asked for", "cut", "a bomb", "too large"],
+)
+def test_a_body_that_cannot_be_taken_is_a_broken_connection(coding: bytes, body: bytes) -> None:
+    """Nothing is handed on raw or cut, and nothing fills the memory."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (coding, len(body))
+    with pytest.raises(BrokenConnectionError):
+        asked(Server(head + body, closes=True), timeout_s=60)
+
+
+def test_trailers_and_a_second_reply_are_not_of_the_first() -> None:
+    """What comes behind a body says nothing of it, and a reply that nobody asked for ends the connection."""
+    trailed = CHUNKED.replace(b"Trailer: 1", b"Content-Encoding: gzip")
+    assert asked(Server(trailed)).body == b"hello"
+    double = PLAIN + PLAIN.replace(b"X-A: 1", b"Retry-After: 99")
+    serve = Server(double, PLAIN)
+
+    async def twice(transport: HttpTransport, url: str) -> HttpReply:
+        reply = await transport.post(url, b"{}", timeout_s=5)
+        await transport.post(url, b"{}", timeout_s=5)
+        return reply
+
+    assert "retry-after" not in talk(serve, twice).headers
+    assert serve.connections == 2
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
