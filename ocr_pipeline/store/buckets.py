@@ -7,6 +7,7 @@ temporary folder (``TMPDIR``), which lives as long as the comparison.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -63,17 +64,19 @@ class Buckets:
             whole = pa.Table.from_batches([batch.select(schema.names) for batch in rows], schema)
             return lambda _: whole
         self._sets += 1
-        paths = [self._folder / f"{self._sets:03}-{number:03}.arrow" for number in range(self.count)]
-        with ExitStack() as stack:
-            files = [stack.enter_context(pa.OSFile(str(path), "wb")) for path in paths]
-            writers = [stack.enter_context(pa.ipc.new_stream(file, schema)) for file in files]
+        path = str(self._folder / f"{self._sets}.arrow")
+        places: list[list[int]] = [[] for _ in range(self.count)]
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
+            written = itertools.count()
             for some in _gathered(rows, schema):
                 for number, part in self._parted(some, by):
-                    writers[number].write_table(part)
+                    for batch in part.combine_chunks().to_batches():
+                        writer.write_batch(batch)
+                        places[number].append(next(written))
 
         def read(number: int) -> pa.Table:
-            with pa.OSFile(str(paths[number]), "rb") as file:
-                return pa.ipc.open_stream(file).read_all()
+            with pa.OSFile(path, "rb") as file, pa.ipc.open_file(file) as reader:
+                return pa.Table.from_batches([reader.get_batch(place) for place in places[number]], schema)
 
         return read
 
