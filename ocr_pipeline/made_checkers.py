@@ -5,16 +5,16 @@ Tests that were made with such a checker say nothing without it: another right o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import pyarrow as pa
 
 from ocr_pipeline.tables import Checker, CheckerProtocol, Language
 
-__all__ = ["with_made_checkers"]
+__all__ = ["decides_by_model", "with_made_checkers"]
 
-GIVEN: Final = {"checker_language": Language.PYTHON.value, "checker_protocol": CheckerProtocol.OPEN_R1.value}
+GIVEN: Final = {"checker_language": Language.PYTHON.value, "checker_protocol": CheckerProtocol.MADE.value}
 
 
 def with_made_checkers(
@@ -32,6 +32,11 @@ def with_made_checkers(
     }
     for batch in problems:
         yield _with_checkers(batch, codes) if codes and "checker" in batch.schema.names else batch
+
+
+def decides_by_model(problem: Mapping[str, Any]) -> bool:
+    """Say whether a problem's checker was written by a model, so that verdicts of the source's tests do not rest on it."""
+    return problem.get("checker_protocol") == CheckerProtocol.MADE
 
 
 def _with_checkers(batch: pa.RecordBatch, codes: dict[str, str]) -> pa.RecordBatch:

@@ -84,6 +84,8 @@ class CheckerProtocol(StrEnum):
     TESTLIB = "testlib"
     """Arguments: input, output, answer; exit status 0 accepts, 1 and 2 reject."""
     OPEN_R1 = "open_r1"
+    MADE = "made"
+    """A model's, called like open_r1's; where it says neither yes nor no, nothing is decided."""
     """Arguments: input, answer, output; prints 1 to accept and 0 to reject."""
 
 
@@ -249,7 +251,7 @@ TEST_PROGRAMS: Final = Table(
             "verdict",
             NAME,
             "used, or why not: teacher_error, unclosed_reasoning, truncated, no_program, refuses_known, accepts_anything, "
-            "fails; not_tried where the problem is left alone.",
+            "time_limit, fails; not_tried where the problem is left alone.",
         ),
         _column("made", pa.int32(), "Inputs that a generator made.", unit="inputs"),
     ),

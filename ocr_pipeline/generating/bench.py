@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ocr_pipeline.generating.outcomes import Program
+from ocr_pipeline.judge.checkers import OVER_TIME, CheckerBroken
 from ocr_pipeline.judge.gate import Gate
-from ocr_pipeline.judge.programs import Runner, RunResult, RunStatus
+from ocr_pipeline.judge.programs import Limits, Runner, RunResult, RunStatus
 from ocr_pipeline.judge.verdicts import Candidate, Execution, JudgeConfig, ProblemSpec, Test, judge_candidate
+from ocr_pipeline.tables import CheckerProtocol, IoMode
 
 __all__ = ["GIVE_UP_AFTER", "QUICK_CHARACTERS", "QUICK_GIVE_UP_AFTER", "Bench"]
 
@@ -34,18 +36,51 @@ class Bench:
     spec: ProblemSpec
     config: JudgeConfig
     runs: int = 0
+    _over_time: int = 0
 
     def judged(
         self, program: Program, tests: Sequence[Test], *, stops: bool, limit_s: float | None = None, give_up: int = 1
     ) -> Execution:
-        """Judge a program; a mutant within the time that right programs need."""
+        """Judge a program; a mutant within the time that right programs need.
+
+        Raises
+        ------
+        CheckerBroken
+            When the teacher's checker was over its time too often.
+        """
         spec, config = self.spec, self.config.replaced(stop_at_first_failure=stops, max_tests=None)
         if limit_s is not None:
             spec = replace(spec, time_limit_s=limit_s)
             config = config.replaced(python_time_factor=1.0, cpp_time_factor=1.0, give_up_after_time_limits=give_up)
         done = judge_candidate(self.runner, spec, tests, Candidate(program.language, program.code), config, self.gate)
-        self.runs += len(done.results)
+        # Nobody tells how often a checker was asked; it is at most once for each test.
+        self.runs += len(done.results) * (2 if self.spec.checker_program else 1)
+        is_made = self.spec.checker_protocol == CheckerProtocol.MADE
+        self._over_time += is_made and done.needs_checker and OVER_TIME in (done.detail or "")
+        if self._over_time == GIVE_UP_AFTER:
+            raise CheckerBroken(OVER_TIME)
         return done
+
+    def written(self, code: str, inputs: Sequence[str], limits: Limits) -> Iterator[RunResult]:
+        """Run a program of the teacher's on inputs, until it is over its time too often: the rest ends like that, too."""
+        opened = self.runner.open(code, "python", limits)
+        if isinstance(opened, RunResult):
+            yield from (opened for _ in inputs)
+            return
+        over_time = 0
+        with opened:
+            for text in inputs:
+                if over_time == GIVE_UP_AFTER:
+                    yield RunResult(RunStatus.TIME_LIMIT)
+                    continue
+                self.runs += 1
+                done = opened.run(text.encode("utf-8", "surrogatepass"), limits)
+                over_time += done.status is RunStatus.TIME_LIMIT
+                yield done
+
+    def printed(self, done: RunResult) -> bytes:
+        """Return what a program printed, or wrote into its file."""
+        return done.result if self.spec.io_mode == IoMode.FILE and done.result else done.stdout
 
     def quick_limit(self, program: Program) -> float:
         """Return the time of a program on a small input."""

@@ -5,6 +5,7 @@ Values and reasons only; how tests are made is in ``working.py``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,8 +13,9 @@ from enum import StrEnum
 from ocr_pipeline.generating.by_model import Written
 from ocr_pipeline.generating.making import MadeBy
 from ocr_pipeline.judge.verdicts import ProblemSpec, Test
+from ocr_pipeline.tables import JUDGED_LANGUAGES
 
-__all__ = ["Case", "Fate", "Kept", "Left", "Outcome", "Problem", "Program", "Use", "Used", "not_tried"]
+__all__ = ["Case", "Fate", "Kept", "Left", "Outcome", "Problem", "Program", "Use", "Used", "in_turn", "not_tried"]
 
 
 class Use(StrEnum):
@@ -26,9 +28,11 @@ class Use(StrEnum):
     """The answer was cut off, and a program that was cut off is another program."""
     NO_PROGRAM = "no_program"
     REFUSES_KNOWN = "refuses_known"
-    """A validator that does not accept every known input, or a checker that does not accept the known outputs."""
+    """A validator that does not accept every known input, or a checker that does not accept every right output."""
     ACCEPTS_ANYTHING = "accepts_anything"
-    """A validator or checker that accepts what is none."""
+    """A validator or checker that accepts what it should refuse."""
+    TIME_LIMIT = "time_limit"
+    """A validator or checker that was over its time twice, and was given up."""
     FAILS = "fails"
     """A generator that makes no input."""
     NOT_TRIED = "not_tried"
@@ -108,6 +112,22 @@ class Program:
     program_id: str
     language: str
     code: str
+
+
+def in_turn(programs: Iterable[Program]) -> list[Program]:
+    """Return programs of different text, the shortest first, languages in turn."""
+    texts: dict[str, Program] = {}
+    for program in programs:
+        if program.language in JUDGED_LANGUAGES and program.code.strip():
+            texts.setdefault(" ".join(program.code.split()), program)
+    shelves = [
+        sorted(
+            (each for each in texts.values() if each.language == language),
+            key=lambda each: (len(each.code), each.program_id),
+        )
+        for language in JUDGED_LANGUAGES
+    ]
+    return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,21 @@ All run in the judge's jail, generators with fixed seeds. What the teacher is as
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
+from ocr_pipeline.generating.bench import GIVE_UP_AFTER, Bench
 from ocr_pipeline.generating.by_model import Role, Written
 from ocr_pipeline.generating.calls import CallMaker
+from ocr_pipeline.generating.checker_trial import SPOILED_TESTS, TestOutput, try_checker
 from ocr_pipeline.generating.making import MadeBy, Maker
 from ocr_pipeline.generating.options import GeneratingConfig
-from ocr_pipeline.generating.outcomes import Case, Fate, Problem, Use, Used
-from ocr_pipeline.judge.checkers import CheckerBroken, CheckerProgram, Referee
-from ocr_pipeline.judge.programs import Limits, Runner, RunStatus, run_program
+from ocr_pipeline.generating.outcomes import Case, Fate, Problem, Program, Use, Used, in_turn
+from ocr_pipeline.judge.checkers import CheckerProgram, Referee
+from ocr_pipeline.judge.programs import Limits, RunStatus
 from ocr_pipeline.judge.verdicts import Test
-from ocr_pipeline.tables import CheckerProtocol
+from ocr_pipeline.tables import CheckerProtocol, IoMode
 
 __all__ = ["KNOWN_TESTS", "AnyMaker", "ByModel"]
 
@@ -44,10 +47,13 @@ class Account(Protocol):
 class ByModel:
     """The teacher's programs of one problem, each tried before it is used."""
 
-    def __init__(self, problem: Problem, tests: Sequence[Test], config: GeneratingConfig, runner: Runner) -> None:
+    def __init__(
+        self, problem: Problem, tests: Sequence[Test], shown: Sequence[Test], config: GeneratingConfig, bench: Bench
+    ) -> None:
+        self._problem = problem
         self._config = config
-        self._runner = runner
-        self._validators: list[str] = []
+        self._bench = bench
+        self._validators: list[Written] = []
         self._generators: list[Written] = []
         """Those that were not tried yet."""
         self.checker: str | None = None
@@ -59,8 +65,8 @@ class ByModel:
                 self._generators.append(each)
             elif each.role is Role.VALIDATOR:
                 self._try_validator(each, tests)
-            elif problem.spec.needs_checker:
-                self._try_checker(each, tests)
+            elif problem.spec.needs_checker and problem.spec.io_mode in {IoMode.STDIN, IoMode.FILE}:
+                self._try_checker(each, tests, shown[:SPOILED_TESTS])
             else:
                 self.used.append(Used(each, Use.NOT_TRIED))
 
@@ -76,47 +82,61 @@ class ByModel:
 
     def _try_validator(self, written: Written, tests: Sequence[Test]) -> None:
         known = [test.input for test in tests[:KNOWN_TESTS]]
-        said = self._accepts(written.code, [*known, "", "\0 this is no input"])
+        asked = [*known, "", "\0 this is no input"]
+        said = [run.status for run in self._bench.written(written.code, asked, VALIDATOR_LIMITS)]
         use = (
             Use.REFUSES_KNOWN
-            if not all(said[:-2]) or not known
+            if not known or set(said[:-2]) != {RunStatus.OK}
             else Use.ACCEPTS_ANYTHING
-            if any(said[-2:])
+            if RunStatus.OK in said[-2:]
+            else Use.TIME_LIMIT
+            if said.count(RunStatus.TIME_LIMIT) == GIVE_UP_AFTER
             else Use.USED
         )
         self.used.append(Used(written, use))
         if use is Use.USED:
-            self._validators.append(written.code)
+            self._validators.append(written)
 
-    def _accepts(self, code: str, inputs: Sequence[str]) -> list[bool]:
-        done = run_program(code, "python", list(inputs), VALIDATOR_LIMITS, runner=self._runner)
-        return [run.status is RunStatus.OK for run in done]
-
-    def _try_checker(self, written: Written, tests: Sequence[Test]) -> None:
-        program = CheckerProgram("python", CheckerProtocol.OPEN_R1.value, written.code)
-        referee = Referee(self._runner, program)
+    def _try_checker(self, written: Written, tests: Sequence[Test], shown: Sequence[Test]) -> None:
+        program = CheckerProgram("python", CheckerProtocol.MADE.value, written.code)
+        right, wrong = in_turn(self._problem.right), in_turn(self._problem.wrong)[: self._config.wrong_programs]
+        referee = Referee(self._bench.runner, program)
         try:
-            asked = [
-                (test.input.encode(), test.expected.encode(), output.encode())
-                for test in tests[:KNOWN_TESTS]
-                for output in (test.expected, "", "no output at all")
-            ]
-            said = [referee.accepts(*each) for each in asked]
-            right, wrong = said[::3], [*said[1::3], *said[2::3]]
-            use = Use.REFUSES_KNOWN if not all(right) or not right else Use.ACCEPTS_ANYTHING if any(wrong) else Use.USED
-        except CheckerBroken:
-            use = Use.REFUSES_KNOWN
+            use = try_checker(referee, tests[:KNOWN_TESTS], self._others(right, shown), self._others(wrong, shown))
         finally:
             referee.close()
+        self._bench.runs += referee.runs
         self.used.append(Used(written, use))
         if use is Use.USED:
             self.checker = written.code
 
+    def _others(self, programs: Sequence[Program], tests: Sequence[Test]) -> Iterator[TestOutput]:
+        """Yield the outputs of programs that differ from the answer."""
+        for program in programs:
+            runs = self._bench.outputs(program, [test.input for test in tests])
+            for test, run in zip(tests, runs, strict=True):
+                output = self._bench.printed(run)
+                if run.status is RunStatus.OK and output.split() != test.expected.encode("utf-8", "replace").split():
+                    yield test, output
+
+    def give_up_checker(self) -> None:
+        """Take back the checker, which was over its time too often."""
+        self.used = [
+            replace(each, use=Use.TIME_LIMIT) if each.written.role is Role.CHECKER and each.use is Use.USED else each
+            for each in self.used
+        ]
+        self.checker = None
+
     def refuses(self, texts: Sequence[str]) -> list[bool]:
-        """Say of each input whether a validator refuses it."""
+        """Say of each input whether a validator refuses it; one that is over its time twice is given up and says nothing."""
         refused = [False] * len(texts)
-        for code in self._validators:
-            refused = [was or not accepts for was, accepts in zip(refused, self._accepts(code, texts), strict=True)]
+        for written in list(self._validators):
+            said = [run.status for run in self._bench.written(written.code, texts, VALIDATOR_LIMITS)]
+            if said.count(RunStatus.TIME_LIMIT) >= GIVE_UP_AFTER:
+                self._validators.remove(written)
+                self.used[self.used.index(Used(written, Use.USED))] = Used(written, Use.TIME_LIMIT)
+            else:
+                refused = [was or status is not RunStatus.OK for was, status in zip(refused, said, strict=True)]
         return refused
 
     def cases(self, maker: AnyMaker | None, work: Account) -> list[Case]:
@@ -127,7 +147,7 @@ class ByModel:
         for written in self._generators:
             asked = [f"{way} {seed}\n" for seed in range(self._config.inputs_per_seed) for way in WAYS]
             made = 0
-            for run in run_program(written.code, "python", asked, limits, runner=self._runner):
+            for run in self._bench.written(written.code, asked, limits):
                 if run.status is not RunStatus.OK or not run.stdout.strip():
                     work.funnel[Fate.GENERATOR_FAILS] += 1
                     continue
@@ -137,7 +157,11 @@ class ByModel:
                     found.append(Case(text, MadeBy.MODEL, request_id=written.request_id))
             self.used.append(Used(written, Use.USED if made else Use.FAILS, made))
         self._generators.clear()
-        return [case for case in self.passed(found, work) if maker is None or work.obeys(case.text, maker)]
+        passed = self.passed(found, work)
+        if maker is None and not self._validators:  # the last one was given up, and nobody else guards
+            work.funnel[Fate.VALIDATOR] += len(passed)
+            return []
+        return [case for case in passed if maker is None or work.obeys(case.text, maker)]
 
     def passed(self, cases: Sequence[Case], work: Account) -> list[Case]:
         """Return the inputs that no validator refuses; others are counted."""

@@ -8,10 +8,9 @@ is kept, or refused for one reason that is counted.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -22,14 +21,15 @@ from ocr_pipeline.generating.grammar import Refusal
 from ocr_pipeline.generating.making import Maker
 from ocr_pipeline.generating.naming import PROMISES, understand
 from ocr_pipeline.generating.options import GeneratingConfig
-from ocr_pipeline.generating.outcomes import Case, Fate, Kept, Left, Outcome, Problem, Program
+from ocr_pipeline.generating.outcomes import Case, Fate, Kept, Left, Outcome, Problem, Program, in_turn
 from ocr_pipeline.generating.statement import read_statement
 from ocr_pipeline.generating.trying import KNOWN_TESTS, AnyMaker, ByModel
+from ocr_pipeline.judge.checkers import CheckerBroken
 from ocr_pipeline.judge.comparing import ResultTooLargeError, expected_value, read_result, rule_for
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Runner, RunResult, RunStatus
 from ocr_pipeline.judge.verdicts import JudgeConfig, ProblemSpec, Test, Verdict
-from ocr_pipeline.tables import JUDGED_LANGUAGES, CheckerProtocol, IoMode, TestKind
+from ocr_pipeline.tables import JUDGED_LANGUAGES, CheckerProtocol, IoMode
 
 __all__ = ["MutantMaker", "work_on"]
 
@@ -70,15 +70,35 @@ def work_on(
     """
     problem_id = problem.spec.problem_id
     tests = _consistent(problem.tests)
-    model = ByModel(problem, tests, config, runner)
+    shown = _shown(tests)
+    bench = Bench(runner, gate, _spec(problem, tests, None), judging)
+    model = ByModel(problem, tests, shown, config, bench)
     left = _left_alone(problem, has_checker=model.checker is not None)
     if left is not None:
         return Outcome(problem_id, left, programs=model.accounted)
     maker, left, detail = _maker(problem, tests, (), config)
     if maker is None and (left is Left.NO_TESTS or not model.may_make):
         return Outcome(problem_id, left, detail, programs=model.accounted)
-    bench = Bench(runner, gate, _spec(problem, tests, model.checker), judging)
-    shown = _shown(tests)
+    bench.spec = _spec(problem, tests, model.checker)
+    try:
+        return _made(problem, tests, shown, config, bench, model, maker, mutants)
+    except CheckerBroken as broken:
+        model.give_up_checker()
+        return Outcome(problem_id, Left.NEEDS_CHECKER, str(broken), programs=model.accounted)
+
+
+def _made(
+    problem: Problem,
+    tests: Sequence[Test],
+    shown: Sequence[Test],
+    config: GeneratingConfig,
+    bench: Bench,
+    model: ByModel,
+    maker: AnyMaker | None,
+    mutants: MutantMaker,
+) -> Outcome:
+    """Make tests in rounds, where inputs and outputs can be made."""
+    problem_id = problem.spec.problem_id
     right, refused = _right_programs(problem, config, bench, shown)
     if len(right) < AGREEING:
         left = Left.ONE_SOLUTION if right else Left.NO_SOLUTION
@@ -127,7 +147,7 @@ def _spec(problem: Problem, tests: Sequence[Test], checker: str | None) -> Probl
     """Return the problem as the judge takes it: with the tolerance that known outputs ask for, or a checker."""
     spec = problem.spec
     if checker is not None:
-        protocol = CheckerProtocol.OPEN_R1.value
+        protocol = CheckerProtocol.MADE.value
         return replace(spec, checker_language="python", checker_protocol=protocol, checker_code=checker)
     if spec.checker_code:
         return spec
@@ -181,7 +201,7 @@ def _right_programs(
     """Return right programs of different text that pass the known tests, languages in turn, and how many did not."""
     found: list[Program] = []
     refused = 0
-    for program in _in_turn(problem.right):
+    for program in in_turn(problem.right):
         if len(found) == config.right_programs:
             break
         done = bench.judged(program, shown, stops=True)
@@ -190,22 +210,6 @@ def _right_programs(
         elif done.verdict is not Verdict.NOT_RUN:
             refused += 1
     return found, refused
-
-
-def _in_turn(programs: Iterable[Program]) -> list[Program]:
-    """Return programs of different text, the shortest first, languages in turn."""
-    texts: dict[str, Program] = {}
-    for program in programs:
-        if program.language in JUDGED_LANGUAGES and program.code.strip():
-            texts.setdefault(" ".join(program.code.split()), program)
-    shelves = [
-        sorted(
-            (each for each in texts.values() if each.language == language),
-            key=lambda each: (len(each.code), each.program_id),
-        )
-        for language in JUDGED_LANGUAGES
-    ]
-    return [each for turn in itertools.zip_longest(*shelves) for each in turn if each is not None]
 
 
 def _gated(maker: AnyMaker, model: ByModel, round_number: int, config: GeneratingConfig, work: _Work) -> list[Case]:
@@ -239,10 +243,9 @@ class _Work:
         self._seen: set[str] = set()
         self.funnel: Counter[str] = Counter()
         self._agreed: dict[str, Case] = {}
+        self._refused_late = 0
         self._slowest: dict[str, float] = {}
-        self._opponents = [
-            _Opponent(each, is_mutant=False) for each in _in_turn(problem.wrong)[: config.wrong_programs]
-        ]
+        self._opponents = [_Opponent(each, is_mutant=False) for each in in_turn(problem.wrong)[: config.wrong_programs]]
         self._opponents += [_Opponent(each, is_mutant=True) for each in _mutants_of(right, config.mutants, mutants)]
         for each in self._opponents:
             self._try_known(each)
@@ -269,7 +272,7 @@ class _Work:
 
     def _try_known(self, opponent: _Opponent) -> None:
         done = self._bench.judged(opponent.program, self._shown, stops=True, limit_s=self._limit(opponent))
-        opponent.is_usable = done.verdict not in {Verdict.NOT_RUN, Verdict.COMPILE_ERROR}
+        opponent.is_usable = not done.needs_checker and done.verdict not in {Verdict.NOT_RUN, Verdict.COMPILE_ERROR}
         opponent.passes_known = done.verdict is Verdict.ACCEPTED
 
     def _limit(self, opponent: _Opponent) -> float | None:
@@ -296,10 +299,8 @@ class _Work:
 
     def _printed(self, done: RunResult) -> str:
         """Return what a right program gave: what it printed or wrote, or what the function returned, as JSON."""
-        mode = self._bench.spec.io_mode
-        if mode != IoMode.FUNCTION:
-            output = done.result if mode == IoMode.FILE and done.result else done.stdout
-            return output.decode("utf-8", "replace")
+        if self._bench.spec.io_mode != IoMode.FUNCTION:
+            return self._bench.printed(done).decode("utf-8", "replace")
         value = self._returned(done)
         return "" if value is None else json.dumps([value] if self._is_wrapped else value, ensure_ascii=False)
 
@@ -358,7 +359,8 @@ class _Work:
     def none_kept(self) -> dict[str, int]:
         """Return the account where nothing that was made is believed."""
         told = Counter(self.funnel)
-        told[Fate.MISREAD] = len(self._seen) - told.total()
+        # What a generator failed to make was never seen, but is in the account.
+        told[Fate.MISREAD] = len(self._seen) + told[Fate.GENERATOR_FAILS] - told.total()
         return dict(+told)
 
     def catch(self, cases: Sequence[Case], round_number: int) -> None:
@@ -371,7 +373,7 @@ class _Work:
             tests = _tests(cases)
             while tests and len(opponent.caught_by) < wanted:
                 done = self._bench.judged(opponent.program, tests, stops=True, limit_s=self._limit(opponent))
-                if done.verdict in {Verdict.ACCEPTED, Verdict.NOT_RUN} or not done.results:
+                if done.needs_checker or done.verdict in {Verdict.ACCEPTED, Verdict.NOT_RUN} or not done.results:
                     break
                 opponent.caught_by.append(tests[len(done.results) - 1].input)
                 tests = tests[len(done.results) :]
@@ -393,7 +395,7 @@ class _Work:
     def outcome(self, rounds: int, refused: int) -> Outcome:
         """Choose the tests that stay, make sure of them once more, and say what they catch."""
         chosen = self._chosen()
-        for program in _in_turn(self._problem.right):
+        for program in in_turn(self._problem.right):
             if program not in self._right and chosen:
                 chosen = self._passed(program, chosen)
         catches = self._matrix(chosen)
@@ -425,8 +427,6 @@ class _Work:
         return Outcome(
             self._problem.spec.problem_id, left, "", kept, dict(self.funnel), notes, survivors, self._example(kept)
         )
-
-    _refused_late: int = 0
 
     def _chosen(self) -> list[Case]:
         """Return the cheapest tests that catch what they should, and the largest, within the caps."""
@@ -478,6 +478,8 @@ class _Work:
             if not opponent.is_usable or not tests:
                 continue
             done = self._bench.judged(opponent.program, tests, stops=False, limit_s=self._limit(opponent))
+            if done.needs_checker:
+                continue
             for result, test in zip(done.results, tests, strict=False):
                 if result.verdict is not Verdict.ACCEPTED:
                     catches[test.input].append(opponent.program.program_id)
@@ -532,6 +534,3 @@ def _mutants_of(right: Sequence[Program], number: int, mutants: MutantMaker) -> 
         codes = mutants(program.code, language, number * shares[language] // total, 0)
         made += [Program(f"{program.program_id}#mutant{place}", language, code) for place, code in enumerate(codes)]
     return made
-
-
-PUBLIC_KINDS: Final = frozenset({TestKind.EXAMPLE.value, TestKind.PUBLIC.value})

@@ -1,7 +1,7 @@
 """Asks a source's own checker about an output: in a jail of its own, where no candidate ever is.
 
 A checker that answers neither yes nor no is tried on the expected answer. If it accepts that, the output broke it and
-is wrong; if not, the checker is broken and decides nothing.
+is wrong; if not, the checker is broken and decides nothing. One that a model wrote has no such credit: it decides nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunS
 from ocr_pipeline.judge.sandbox import JailFiles
 from ocr_pipeline.tables import JUDGED_LANGUAGES, CheckerProtocol
 
-__all__ = ["CheckerBroken", "CheckerProgram", "Referee", "why_it_does_not_compile", "with_headers"]
+__all__ = ["OVER_TIME", "CheckerBroken", "CheckerProgram", "Referee", "why_it_does_not_compile", "with_headers"]
 
 LIMITS: Final = Limits(cpu_s=10.0, memory_mib=1024.0, output_mib=1.0)
+OVER_TIME: Final = f"the checker ended with {RunStatus.TIME_LIMIT}"
 INPUT, ANSWER, OUTPUT = (
     "/proc/self/fd/4",
     "/proc/self/fd/5",
     "/proc/self/fd/0",
 )  # as sandbox/native/protocol.h installs them
 INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([\w.+-]+)[">][^\n]*$', re.MULTILINE)
+MOST_TIME_LIMITS: Final = 2
+"""A model's checker that is over its time so often is asked no more."""
 MISSING_HEADER: Final = re.compile(r"fatal error: (\S+): No such file")
 FEEDBACK_FOLDER: Final = "/tmp/"  # noqa: S108 - inside the jail
+PRINTING: Final = {CheckerProtocol.OPEN_R1, CheckerProtocol.MADE}
 ACCEPTING: Final = {CheckerProtocol.KATTIS: {42}, CheckerProtocol.TESTLIB: {0}}
 REJECTING: Final = {CheckerProtocol.KATTIS: {43}, CheckerProtocol.TESTLIB: {1, 2, 4, 8}}
 
@@ -58,6 +62,13 @@ class Referee:
         self._runner = runner
         self._checker = checker
         self._program: Program | None = None
+        self._over_time = 0
+        self.runs = 0
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether it was over its time too often to be asked again."""
+        return self._over_time == MOST_TIME_LIMITS
 
     def accepts(self, given: bytes, answer: bytes, output: bytes) -> bool:
         """Say whether the checker accepts an output.
@@ -65,14 +76,14 @@ class Referee:
         Raises
         ------
         CheckerBroken
-            When it says neither yes nor no, of the answer too.
+            When it says neither yes nor no, of the answer too; a model's checker: of this output, or too late too often.
         JudgeError
             When the sandbox failed.
         """
         verdict = self._ask(given, answer, output)
         if isinstance(verdict, bool):
             return verdict
-        if self._ask(given, answer, answer) is True:
+        if self._checker.protocol != CheckerProtocol.MADE and self._ask(given, answer, answer) is True:
             return False
         raise CheckerBroken(verdict)
 
@@ -80,10 +91,15 @@ class Referee:
         """Return the checker's answer, or why it gave none."""
         if self._program is None:
             self._program = self._open()
+        if self.has_given_up:
+            return OVER_TIME
+        self.runs += 1
         run = self._program.run(output, LIMITS, given, answer)
+        is_made = self._checker.protocol == CheckerProtocol.MADE
+        self._over_time += is_made and run.status is RunStatus.TIME_LIMIT
         if run.signal or run.status not in {RunStatus.OK, RunStatus.RUNTIME_ERROR}:
-            return f"the checker ended with {run.status}"
-        said = _printed(run) if self._checker.protocol == CheckerProtocol.OPEN_R1 else self._exited(run)
+            return OVER_TIME if run.status is RunStatus.TIME_LIMIT else f"the checker ended with {run.status}"
+        said = _printed(run) if self._checker.protocol in PRINTING else self._exited(run)
         return f"the checker ended with exit status {run.exit_code}\n{run.stderr}".strip() if said is None else said
 
     def _open(self) -> Program:

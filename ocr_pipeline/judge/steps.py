@@ -129,7 +129,7 @@ CHECK_TESTS: Final = Step(
 JUDGE: Final = Step(
     name="executions",
     group=GROUP,
-    version=f"{judge.VERSION}.1",  # rows have further columns; verdicts that are kept stay as they are
+    version=f"{judge.VERSION}.2",  # rows have further columns; verdicts that are kept stay as they are
     reads=(
         SAMPLES_READ,
         PROBLEMS_READ,

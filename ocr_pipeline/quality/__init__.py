@@ -5,5 +5,5 @@
 
 from typing import Final
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Changes when the same programs and tests give another ``test_quality``."""

@@ -19,6 +19,7 @@ import pyarrow as pa
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
+from ocr_pipeline.made_checkers import decides_by_model
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.quality.rates import Rate, band_of
@@ -179,7 +180,11 @@ class MeasuredProblem:
     untrusted: set[str] = field(default_factory=set)
     takes_several: bool = False
     """A checker decides, so that two tests of one input may name other outputs."""
+    has_made_checker: bool = False
+    """A model wrote it, and verdicts of the source's tests do not rest on it."""
     is_contradictory: bool = False
+    texts: set[tuple[str, str]] = field(default_factory=set)
+    """Of all programs whose verdict is known."""
     programs: list[Program] = field(default_factory=list)
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -315,12 +320,18 @@ def _joined(tests: Lookup, generated: Lookup) -> Lookup:
 
 def _listed(problems: pa.RecordBatch, flagged: Mapping[str, Sequence[Row]]) -> dict[str, MeasuredProblem]:
     names = problems.column("problem_id").to_pylist()
+    made = (
+        {row["problem_id"] for row in problems.to_pylist() if decides_by_model(row)}
+        if "checker_protocol" in problems.schema.names
+        else ()
+    )
     checkers = problems.column("checker").to_pylist() if "checker" in problems.schema.names else [""] * len(names)
     return {
         name: MeasuredProblem(
             name,
             untrusted={row["test_id"] for row in flagged.get(name, ())} - {None},
             takes_several=checker == Checker.SPECIAL,
+            has_made_checker=name in made,
         )
         for name, checker in zip(names, checkers, strict=True)
     }
@@ -354,6 +365,7 @@ def _read_programs(problems: Mapping[str, MeasuredProblem], programs: Lookup, co
             program = Program(row["solution_id"], row["language"], row["code"] or "", row["is_correct"])
             problem.programs.append(program)
     for problem in problems.values():
+        problem.texts = {(one.language, _plain(one.code)) for one in problem.programs}
         once = _each_text_once(problem)
         right = _chosen([one for one in once if one.is_right], config.right_programs)
         wrong = _chosen([one for one in once if not one.is_right], config.wrong_programs)
@@ -369,7 +381,8 @@ def _read_samples(problems: Mapping[str, MeasuredProblem], samples: Lookup, conf
     found: dict[str, dict[tuple[str, str], Program]] = defaultdict(dict)
     for row in _rows_of(samples(sorted(wanted)), ("sample_id", "problem_id", "language", "code"), wanted):
         program = Program(row["sample_id"], row["language"], row["code"] or "", is_right=False)
-        if program.code and program.language in JUDGED_LANGUAGES:
+        is_known = (program.language, _plain(program.code)) in problems[row["problem_id"]].texts
+        if program.code and program.language in JUDGED_LANGUAGES and not is_known:
             found[row["problem_id"]].setdefault((program.language, program.code), program)
     for name, programs in found.items():
         problems[name].samples = _chosen(list(programs.values()), config.sampled_programs)
@@ -403,6 +416,11 @@ def _chosen(programs: list[Program], most: int | None) -> list[Program]:
     """Choose programs, first those that the judge runs, fairly and always the same."""
     ordered = sorted(programs, key=lambda one: (one.language not in JUDGED_LANGUAGES, _drawn(one), one.name))
     return ordered[:most]
+
+
+def _plain(code: str) -> str:
+    """Return a program without what its meaning does not depend on: ends of lines, and empty ones."""
+    return "\n".join(line.rstrip() for line in code.splitlines() if line.strip())
 
 
 def _drawn(program: Program) -> str:
@@ -526,9 +544,16 @@ def _rows(problem: MeasuredProblem) -> list[Row]:
     reason = _reason(problem)
     known = {name for name in (*problem.source, *problem.generated) if name not in problem.untrusted}
     return [
-        _row(problem, policy, tests, known, reason or (None if tests else Unmeasured.NO_TESTS))
+        _row(problem, policy, tests, known, reason or _reason_of_policy(problem, policy, tests))
         for policy, tests in problem.policies()
     ]
+
+
+def _reason_of_policy(problem: MeasuredProblem, policy: Policy, tests: Collection[str]) -> Unmeasured | None:
+    """Say why one policy could not be measured: samples are judged by the source's tests without a made checker."""
+    if policy is Policy.SOURCE and problem.has_made_checker and tests:
+        return Unmeasured.NEEDS_CHECKER
+    return None if tests else Unmeasured.NO_TESTS
 
 
 def _reason(problem: MeasuredProblem) -> Unmeasured | None:
@@ -559,11 +584,13 @@ def _row(
     wrong = [(program, passes) for program, _, passes in said if not program.is_right and passes is not None]
     tpr = Rate(sum(passes for _, passes in right), len(right))
     tnr = Rate(sum(not passes for _, passes in wrong), len(wrong))
-    mutants = [passes for one in problem.mutants if tests and (passes := one.passes(tests)) is not None]
-    equivalent = sum(bool(one.passes(known)) for one in problem.mutants)
+    tried = [] if reason is Unmeasured.NEEDS_CHECKER else problem.mutants
+    mutants = [passes for one in tried if tests and (passes := one.passes(tests)) is not None]
+    equivalent = sum(bool(one.passes(known)) for one in tried)
     killed = mutants.count(False)
     score = Rate(killed, len(mutants) - equivalent) if len(known) > len(tests) else Rate(0, 0)
-    outside = set(known) - set(tests)
+    refusing = {name for program, outcome, _ in said if program.is_right for name in outcome.failed}
+    outside = set(known) - set(tests) - refusing  # who refuses a right program is no witness
     sampled = [
         passes
         for one in ([] if reason else problem.sampled)

@@ -15,6 +15,7 @@ from ocr_pipeline.building import build_unless_current
 from ocr_pipeline.generating import steps
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.steps import GENERATE_TESTS
+from ocr_pipeline.judge.programs import Limits
 from ocr_pipeline.options import Options
 from ocr_pipeline.steps import Job, Services, build_of, stored_rows
 from ocr_pipeline.store import Store
@@ -204,6 +205,66 @@ def test_a_checker_that_cannot_tell_is_not_used(code: str, verdict: str, tmp_pat
     assert rows == []
     assert ("checker", verdict) in programs
     assert counts.notes["problems left alone: needs_checker"] == 1
+
+
+def checker(said: str) -> str:
+    """Return a checker that says what an expression of `numbers`, `answer` and `output`, lists of words, says."""
+    return f"import sys\nnumbers, answer, output = (open(name).read().split() for name in sys.argv[1:])\nprint(int({said}))\n"
+
+
+IN_LIST = "len(output) == 1 and output[0] in numbers[1:]"
+LAST, ZERO = "input()\nprint(input().split()[-1])\n", "print(0)\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        (IN_LIST, "used"),
+        ("len(output) == 1 and output[0].lstrip('-').isdigit()", "accepts_anything"),
+        ("output and output != ['no', 'output', 'at', 'all']", "accepts_anything"),
+        ("output[:1] and output[0] in numbers[1:]", "accepts_anything"),
+        ("len(output) == 1 and 0 <= int(output[0]) <= 50", "accepts_anything"),
+        ("answer == output", "refuses_known"),
+        ("1 if answer == output else 1 / 0", "refuses_known"),
+    ],
+    ids=["looks", "any number", "anything", "one more", "range", "compares", "crashes"],
+)
+def test_a_checker_is_tried_on_what_known_programs_print_and_on_spoiled_answers(
+    said: str, verdict: str, tmp_path: Path
+) -> None:
+    """It must accept another right output, and refuse answers of other tests, spoiled ones and those of wrong programs."""
+    few = CONFIG.replaced(mutants=0, inputs_per_way=1, rounds=1)
+    chosen = [(LARGEST, True), (LAST, True), (ZERO, False)]
+    _, _, programs, _ = asked(tmp_path, {"checker": checker(said)}, few, checker="special", programs=chosen)
+    assert ("checker", verdict) in programs
+
+
+def test_a_checker_that_accepts_every_wrong_program_is_not_used(tmp_path: Path) -> None:
+    """What the source calls wrong is refused somewhere; a checker that never does so does not look."""
+    least = "input()\nprint(min(map(int, input().split())))\n"
+    chosen = [(LARGEST, True), (LARGEST_SLOWLY, True), (least, False)]
+    rows, _, programs, _ = asked(tmp_path, {"checker": checker(IN_LIST)}, checker="special", programs=chosen)
+    assert ("checker", "accepts_anything") in programs
+    assert rows == []
+
+
+@pytest.mark.parametrize("role", ["validator", "checker"])
+def test_a_program_that_is_over_its_time_twice_is_given_up(
+    role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ran well on known tests and never ends on others: its row says so, and its runs are counted."""
+    monkeypatch.setattr("ocr_pipeline.generating.trying.VALIDATOR_LIMITS", Limits(cpu_s=0.2, wall_s=1.0))
+    monkeypatch.setattr("ocr_pipeline.judge.checkers.LIMITS", Limits(cpu_s=0.2, memory_mib=1024.0, wall_s=1.0))
+    loops = {
+        "validator": "import sys\ntext = sys.stdin.read()\nint(text.split()[0])\nif '0' in text: raise SystemExit(1)\nwhile '-' in text: pass\n",
+        "checker": checker(IN_LIST) + "while '-' in ''.join(numbers): pass\n",
+    }
+    few = CONFIG.replaced(mutants=0, inputs_per_way=4, rounds=1)
+    chosen = [(LARGEST, True), (LAST, True), (ZERO, False)]
+    kind = "special" if role == "checker" else "tokens"
+    programs_given = chosen if role == "checker" else None
+    _, _, programs, _ = asked(tmp_path, {role: loops[role]}, few, checker=kind, programs=programs_given)
+    assert (role, "time_limit") in programs
 
 
 def test_a_teacher_that_fails_costs_nothing_else(tmp_path: Path) -> None:

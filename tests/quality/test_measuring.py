@@ -457,11 +457,14 @@ def test_samples_are_judged_by_the_tests_of_a_policy(tmp_path: Path) -> None:
 
 def test_samples_are_judged_by_the_checker_that_the_teacher_wrote(tmp_path: Path) -> None:
     """Another right output passes made tests where a checker was made with them, and the source's tests alone ask nobody."""
-    checker = "import sys\noutput = open(sys.argv[3]).read()\nprint(int(output.strip().isdigit()))\n"
+    checker = (
+        "import sys\nnumbers, _, output = (open(name).read().split() for name in sys.argv[1:])\n"
+        "print(int(len(output) == 1 and output[0] in numbers[1:]))\n"
+    )
     programs = [{"problem_id": "p", "role": "checker", "code": checker, "verdict": "used"}]
     words = written(tmp_path, {"p": RISING}, {"p": PROGRAMS}, {"p": {"checker": "special"}})
     samples, written_by = tmp_path / "samples.jsonl", tmp_path / "test_programs.jsonl"
-    samples.write_text(json.dumps({"sample_id": "s", "problem_id": "p", "language": "python", "code": SUM}) + "\n")
+    samples.write_text(json.dumps({"sample_id": "s", "problem_id": "p", "language": "python", "code": FIRST}) + "\n")
     written_by.write_text("".join(f"{json.dumps(row)}\n" for row in programs))
     words = ["judge", *words[6:10], f"--samples={samples}", f"--out={tmp_path / 'judged'}", "--workers=0"]
     words += [f"--generated-tests={generated(tmp_path, ANY[-1])}", f"--checkers={written_by}"]
@@ -470,8 +473,49 @@ def test_samples_are_judged_by_the_checker_that_the_teacher_wrote(tmp_path: Path
         done = CliRunner().invoke(build_app(["judge"]), [*words, f"--tests-policy={policy}"])
         assert done.exit_code == 0, done.output
         [row] = pq.read_table(tmp_path / "judged" / "executions.parquet").to_pylist()
-        verdicts.append(row["verdict"])
-    assert verdicts == ["accepted", "wrong_answer"]
+        verdicts.append((row["verdict"], row["needs_checker"]))
+    assert verdicts == [("accepted", False), ("wrong_answer", True)]
+
+
+def test_the_sources_tests_are_measured_without_the_checker_that_a_model_wrote(tmp_path: Path) -> None:
+    """Samples are judged by them without it, so that they have no rates; with generated tests it decides."""
+    checker = (
+        "import sys\nnumbers, _, output = (open(name).read().split() for name in sys.argv[1:])\n"
+        "print(int(len(output) == 1 and output[0] in numbers[1:]))\n"
+    )
+    programs = [("most", "python", MOST, True), ("first", "python", FIRST, True), ("sum", "python", SUM, False)]
+    words = written(tmp_path, {"p": ANY}, {"p": programs}, {"p": {"checker": "special"}})
+    path = tmp_path / "test_programs.jsonl"
+    path.write_text(json.dumps({"problem_id": "p", "role": "checker", "code": checker, "verdict": "used"}) + "\n")
+    made = generated(tmp_path, ("2\n1 -3\n", "1"))
+    words += [f"--checkers={path}", f"--generated-tests={made}"]
+    done = CliRunner().invoke(build_app(["test-quality"]), words)
+    assert done.exit_code == 0, done.output
+    rows = pq.read_table(tmp_path / "out" / "test_quality.parquet").to_pylist()
+    found = {row["policy"]: (row["tpr"], row["tnr"], row["mutants_run"] > 0, row["reason"]) for row in rows}
+    assert found["source"] == (None, None, False, "needs_checker")
+    assert found["all"] == (1.0, 1.0, True, None)
+
+
+@pytest.mark.parametrize(
+    ("programs", "source", "made"),
+    [(PROGRAMS[:1], ANY[-1:], ("1\n-3\n", "99")), ([PROGRAMS[0], ("f", "python", FIRST, False)], RISING[:1], ANY[0])],
+    ids=["no witness", "known text"],
+)
+def test_what_is_known_makes_no_wrong_sample(
+    programs: Sequence[Program], source: Sequence[Case], made: Case, tmp_path: Path
+) -> None:
+    """A test that refuses a program known as right is no witness, and a sample with the text of a known one is none."""
+    words = written(tmp_path, {"p": source}, {"p": programs})
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text(
+        json.dumps({"sample_id": "s", "problem_id": "p", "language": "python", "code": FIRST + "\n"}) + "\n"
+    )
+    words += [f"--generated-tests={generated(tmp_path, made)}", f"--samples={samples}", "--sampled-programs=9"]
+    done = CliRunner().invoke(build_app(["test-quality"]), words)
+    assert done.exit_code == 0, done.output
+    rows = pq.read_table(tmp_path / "out" / "test_quality.parquet").to_pylist()
+    assert {row["policy"]: row["samples_wrong"] for row in rows} == {"source": 0, "generated": 0, "all": 0}
 
 
 def test_a_sample_is_a_witness_for_tests_that_did_not_judge_it(tmp_path: Path) -> None:
