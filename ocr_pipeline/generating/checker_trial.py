@@ -65,8 +65,8 @@ def try_checker(
     said: dict[_Spoiled, list[bool | None]] = defaultdict(list)
     for kind, test, output in _spoiled(tests[:SPOILED_TESTS]):
         said[kind].append(_says(referee, test, _bytes(output)))
-    for test, output in wrong:
-        said[_Spoiled.WRONG_PROGRAM].append(_says(referee, test, output))
+    for test, printed in wrong:
+        said[_Spoiled.WRONG_PROGRAM].append(_says(referee, test, printed))
         if said[_Spoiled.WRONG_PROGRAM][-1] is False:
             break
     accepts_nonsense = any(_says(referee, test, _bytes(text)) for test in tests for text in NONSENSE)
