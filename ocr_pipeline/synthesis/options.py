@@ -39,7 +39,7 @@ class SynthesisConfig(Options):
     candidates: int = option(4, "Solutions that are asked for of each new problem; two at least must agree", ge=2)
     least_tests: int = option(5, "Tests, examples included, that a new problem needs", ge=1)
     least_agreement: float = option(
-        0.9,
+        0.95,
         "Share of the inputs on which the solutions must agree; others say that the problem is not clear",
         ge=0,
         le=1,
