@@ -24,6 +24,7 @@ __all__ = ["COMPARE", "KEEP_ONE", "CurveOptions"]
 
 GROUP: Final = "2_duplicates"
 NEAREST: Final = 8
+NEAREST_FIRST: Final = [(name, "ascending") for name in ("distance", "left_id", "right_id")]
 PROBLEMS_READ: Final = Read(PROBLEMS, ("problem_id", "statement"), whose=Whose.TRAINING)
 
 
@@ -110,7 +111,7 @@ def _nearest(job: Job) -> pa.Table:
             pc.subtract(batch.column("cosine").cast(pa.float64()), job.options(DuplicateConfig).threshold)
         )
         found = pa.table(batch).append_column("distance", distance)
-        nearest = pa.concat_tables([nearest, found]).sort_by("distance").slice(0, NEAREST)
+        nearest = pa.concat_tables([nearest, found]).sort_by(NEAREST_FIRST).slice(0, NEAREST)
     return nearest.drop_columns("distance")
 
 

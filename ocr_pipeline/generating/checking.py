@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocr_pipeline.generating.step import RowSource, right_programs, rows_by_problem
+from ocr_pipeline.generating.step import RowSource, other_right_programs, right_programs, rows_by_problem
 from ocr_pipeline.judge import JudgeConfig, Verdict, judge
 from ocr_pipeline.judge.lending import KeptRows
 from ocr_pipeline.made_checkers import with_made_checkers
@@ -28,17 +28,18 @@ def refused_right_programs(
     """Yield a line for each right program that passes every known test and fails a made one.
 
     Only the first ``most`` problems that have made tests are asked about, and of each the right programs that its tests
-    were made with; ``programs`` are rows of ``test_programs``, whose checkers decide where several outputs are right.
+    were made with, and some that took no part: the tests were chosen so that the former pass.
+    ``programs`` are rows of ``test_programs``, whose checkers decide where several outputs are right.
     """
     listed = _with_made(with_made_checkers(problems, programs), made, most)
     ids = [row["problem_id"] for batch in listed for row in batch.select(["problem_id"]).to_pylist()]
     if not ids:
         return
-    programs = rows_by_problem(solutions(ids), ids, ["problem_id", "solution_id", "language", "code", "is_correct"])
+    known = rows_by_problem(solutions(ids), ids, ["problem_id", "solution_id", "language", "code", "is_correct"])
     samples = [
         {"sample_id": each.program_id, "problem_id": name, "language": each.language, "code": each.code}
         for name in ids
-        for each in right_programs(programs[name])
+        for each in (*right_programs(known[name]), *other_right_programs(known[name]))
     ]
     if not samples:
         return
@@ -48,9 +49,9 @@ def refused_right_programs(
         kept = KeptRows()
         judge(listed, source, pa.Table.from_pylist(samples).to_batches(), config=config, writer=kept)
         verdicts.append(kept.table.to_pylist())
-    for known, row in zip(*verdicts, strict=True):
+    for before, row in zip(*verdicts, strict=True):
         is_refused = row["verdict"] not in {Verdict.ACCEPTED, Verdict.NOT_RUN, Verdict.COMPILE_ERROR}
-        if known["verdict"] == Verdict.ACCEPTED and is_refused:
+        if before["verdict"] == Verdict.ACCEPTED and is_refused:
             yield f"{row['problem_id']}: test {row['first_failed_test']} refuses {row['sample_id']} ({row['verdict']})"
 
 

@@ -336,15 +336,10 @@ class Draw:
                 raise ImpossibleError
             return source
         if source is not None and (spec.number in self.style.kept or self.rng.random() > self.style.changed):
-            low, high = self._range(spec, known, room) if spec.kind is Kind.INTEGER else (None, None)
-            if spec.kind is not Kind.INTEGER:
-                low, high = spec.bounds(known)
-                source_size = len(str(source))
-                if spec.kind is Kind.DECIMAL or (
-                    (low is None or low <= source_size) and (high is None or source_size <= high)
-                ):
-                    return source
-            elif (low is None or low <= source) and (high is None or source <= high):
+            is_integer = spec.kind is Kind.INTEGER
+            low, high = self._range(spec, known, room) if is_integer else spec.bounds(known)
+            size = source if is_integer else len(str(source))
+            if spec.kind is Kind.DECIMAL or ((low is None or low <= size) and (high is None or size <= high)):
                 return source
         if spec.kind is Kind.INTEGER:
             return self._integer(spec, source, known, room)

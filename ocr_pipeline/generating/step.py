@@ -42,7 +42,7 @@ from ocr_pipeline.store import TableWriter, canonical_json
 from ocr_pipeline.tables import GENERATED_TESTS, JUDGED_LANGUAGES, TEST_PROGRAMS, IoMode, Language, TestKind
 from ocr_pipeline.teacher.ask import Unusable
 
-__all__ = ["RowSource", "make_tests", "right_programs", "rows_by_problem"]
+__all__ = ["RowSource", "make_tests", "other_right_programs", "right_programs", "rows_by_problem"]
 
 RowSource = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 """Gives the rows of some problems; other rows are ignored."""
@@ -51,6 +51,7 @@ PROBLEMS_AT_ONCE: Final = 32
 LARGEST_KNOWN: Final = 1 << 20
 """Characters of a known input that is read: larger ones teach no grammar."""
 MOST_RIGHT: Final = 12
+MOST_OTHERS: Final = 6
 SHOWN_FIRST: Final = {TestKind.EXAMPLE.value: 0, TestKind.PUBLIC.value: 1}
 Row = Mapping[str, Any]
 
@@ -347,6 +348,16 @@ def _problem(row: Row, tests: Sequence[Row], programs: Sequence[Row], config: Ge
 def right_programs(rows: Sequence[Row]) -> tuple[Program, ...]:
     """Return the right programs of one problem's solutions that its tests are made with: the shortest."""
     return _programs(rows, is_correct=True)[:MOST_RIGHT]
+
+
+def other_right_programs(rows: Sequence[Row]) -> tuple[Program, ...]:
+    """Return some right programs that took no part in making tests, chosen by a hash of their text."""
+    others = _programs(rows, is_correct=True)[MOST_RIGHT:]
+
+    def drawn(program: Program) -> str:
+        return hashlib.sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest()
+
+    return tuple(sorted(others, key=lambda each: (drawn(each), each.program_id))[:MOST_OTHERS])
 
 
 def _programs(rows: Sequence[Row], *, is_correct: bool) -> tuple[Program, ...]:

@@ -9,8 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
+from ocr_pipeline.duplicates import DuplicateConfig
+from ocr_pipeline.duplicates.steps import _nearest
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.similarity import pair_key, services
+from ocr_pipeline.tables import DUPLICATE_PAIRS
 from ocr_pipeline.teacher.ledger import Ledger
 from ocr_pipeline.teacher.servers import Replay
 from tests.similarity.stub import WordEncoder, opinion
@@ -190,3 +193,29 @@ def test_two_benchmarks_of_one_name_are_refused(tmp_path: Path) -> None:
         put(tmp_path / f"{name}.parquet", ("b", STORY))
     against = [word for name in ("x", "y") for word in ("--against", f"own={tmp_path / name}.parquet")]
     assert "benchmark `own` is" in refused("decontaminate", source, "--out", tmp_path / "out", *against)
+
+
+def test_of_pairs_as_near_to_the_threshold_the_first_names_are_shown() -> None:
+    """What is shown does not depend on the order in which pairs were found."""
+    names = [f"p{number:02}" for number in range(20)]
+    rows = [
+        {"left_id": name, "right_id": "q", "cosine": 0.9, "lexical": 0.1, "decision": "kept"}
+        for name in reversed(names)
+    ]
+
+    class Found:
+        """A job of one table."""
+
+        def read(self, _: object) -> "Found":
+            """Return itself."""
+            return self
+
+        def batches(self, columns: list[str]) -> list[pa.RecordBatch]:
+            """Yield some pairs at a time."""
+            return pa.Table.from_pylist(rows, DUPLICATE_PAIRS.schema_of(columns)).to_batches(max_chunksize=7)
+
+        def options(self, model: type[DuplicateConfig]) -> DuplicateConfig:
+            """Return defaults."""
+            return model()
+
+    assert _nearest(Found())["left_id"].to_pylist() == names[:8]  # type: ignore[arg-type]

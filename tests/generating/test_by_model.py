@@ -207,6 +207,19 @@ def test_a_checker_that_cannot_tell_is_not_used(code: str, verdict: str, tmp_pat
     assert counts.notes["problems left alone: needs_checker"] == 1
 
 
+def test_an_account_of_a_misread_grammar_has_every_input(tmp_path: Path) -> None:
+    """What the teacher's generator made, and what it failed to make, are counted beside what the grammar made."""
+    fails = "n = int(input())\na = [*map(int, input().split())]\nassert a in ([1, 5, 2], [7])\nprint(max(a))\n"
+    twice = [(fails, True), (fails + "#", True)]
+    generator = "way, seed = input().split()\nprint(1)\nprint(int(seed) + 60 if way == 'random' else 1 // 0)\n"
+    few = CONFIG.replaced(mutants=0)
+    _, alone = made(tmp_path / "a", programs=twice, config=few)
+    _, counts, *_ = asked(tmp_path / "b", {"generator": generator}, few, programs=twice)
+    assert counts.notes["problems left alone: misread"] == 1
+    assert counts.dropped["generator_fails"] == 16
+    assert counts.rows_in == alone.rows_in + 24
+
+
 def checker(said: str) -> str:
     """Return a checker that says what an expression of `numbers`, `answer` and `output`, lists of words, says."""
     return f"import sys\nnumbers, answer, output = (open(name).read().split() for name in sys.argv[1:])\nprint(int({said}))\n"

@@ -117,6 +117,16 @@ def test_a_broken_checker_decides_nothing(
     assert part in (other.detail or "")
 
 
+@pytest.mark.parametrize(("protocol", "is_open"), [("open_r1", False), ("made", True)])
+def test_a_models_checker_that_an_output_breaks_decides_nothing(
+    runner: Runner, gate: Gate, protocol: str, *, is_open: bool
+) -> None:
+    """A source's checker that accepts the answer is believed to have met nonsense; a model's is not."""
+    code = "import sys\nanswer, output = (open(name).read().split() for name in sys.argv[2:])\nprint(1 if answer == output else 1 // 0)"
+    other = judged(runner, gate, problem("python", protocol, code), SMALLEST)
+    assert (other.verdict, other.needs_checker) == ("wrong_answer", is_open)
+
+
 def test_a_checker_gets_no_more_than_its_jail(runner: Runner, gate: Gate, tmp_path: Path) -> None:
     """Neither the host's files nor the network are in its reach, and it leaves nothing to the next test."""
     secret = tmp_path / "secret"
