@@ -50,7 +50,11 @@ def refused_right_programs(
         judge(listed, source, pa.Table.from_pylist(samples).to_batches(), config=config, writer=kept)
         verdicts.append(kept.table.to_pylist())
     for before, row in zip(*verdicts, strict=True):
-        is_refused = row["verdict"] not in {Verdict.ACCEPTED, Verdict.NOT_RUN, Verdict.COMPILE_ERROR}
+        is_refused = not row["needs_checker"] and row["verdict"] not in {
+            Verdict.ACCEPTED,
+            Verdict.NOT_RUN,
+            Verdict.COMPILE_ERROR,
+        }
         if before["verdict"] == Verdict.ACCEPTED and is_refused:
             yield f"{row['problem_id']}: test {row['first_failed_test']} refuses {row['sample_id']} ({row['verdict']})"
 

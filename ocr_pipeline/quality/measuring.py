@@ -502,16 +502,22 @@ def _run(problems: Mapping[str, MeasuredProblem], known: _Known, config: Quality
     outcomes = iter(known.outcomes(programs))
     for problem in problems.values():
         problem.outcomes = [
-            next(outcomes) if one.language in JUDGED_LANGUAGES else Outcome(silence=OTHER_LANGUAGE)
+            _decided(problem, next(outcomes)) if one.language in JUDGED_LANGUAGES else Outcome(silence=OTHER_LANGUAGE)
             for one in problem.programs
         ]
     samples = [(name, one) for name, problem in problems.items() for one in problem.samples]
     for (name, _), outcome in zip(samples, known.outcomes(samples) if samples else (), strict=True):
-        problems[name].sampled.append(outcome)
+        problems[name].sampled.append(_decided(problems[name], outcome))
     mutants = [(name, one) for name, problem in problems.items() for one in _mutants(problem, config)]
     # One test over its time limit kills a mutant: waiting for four more says nothing further.
     for (name, _), outcome in zip(mutants, known.outcomes(mutants, give_up_after_time_limits=1), strict=True):
-        problems[name].mutants.append(outcome)
+        problems[name].mutants.append(_decided(problems[name], outcome))
+
+
+def _decided(problem: MeasuredProblem, outcome: Outcome) -> Outcome:
+    """Return what the tests said; where a model's checker broke on an output, that is nothing."""
+    is_open = problem.has_made_checker and outcome.needs_checker
+    return Outcome(silence=Unmeasured.NEEDS_CHECKER) if is_open else outcome
 
 
 def _mutants(problem: MeasuredProblem, config: QualityConfig) -> Iterator[Program]:

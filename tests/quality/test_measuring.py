@@ -497,6 +497,24 @@ def test_the_sources_tests_are_measured_without_the_checker_that_a_model_wrote(t
     assert found["all"] == (1.0, 1.0, True, None)
 
 
+def test_a_program_that_breaks_the_checker_of_a_model_is_not_scored(tmp_path: Path) -> None:
+    """The checker reads numbers only: of a program that prints a word it says nothing, and the others are measured."""
+    checker = (
+        "import sys\nnumbers, _, output = (list(map(int, open(name).read().split())) for name in sys.argv[1:])\n"
+        "print(int(len(output) == 1 and output[0] in numbers[1:]))\n"
+    )
+    programs = [("most", "python", MOST, True), ("sum", "python", SUM, False), ("word", "python", "print('x')", False)]
+    words = written(tmp_path, {"p": ANY}, {"p": programs}, {"p": {"checker": "special"}})
+    path = tmp_path / "test_programs.jsonl"
+    path.write_text(json.dumps({"problem_id": "p", "role": "checker", "code": checker, "verdict": "used"}) + "\n")
+    made = generated(tmp_path, ("2\n1 -3\n", "1"))
+    done = CliRunner().invoke(build_app(["test-quality"]), [*words, f"--checkers={path}", f"--generated-tests={made}"])
+    assert done.exit_code == 0, done.output
+    rows = pq.read_table(tmp_path / "out" / "test_quality.parquet").to_pylist()
+    found = {row["policy"]: (row["right_run"], row["wrong_run"], row["unscored"], row["reason"]) for row in rows}
+    assert found["all"] == (1, 1, 1, None)
+
+
 @pytest.mark.parametrize(
     ("programs", "source", "made"),
     [(PROGRAMS[:1], ANY[-1:], ("1\n-3\n", "99")), ([PROGRAMS[0], ("f", "python", FIRST, False)], RISING[:1], ANY[0])],
