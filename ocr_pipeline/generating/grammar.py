@@ -18,6 +18,7 @@ from typing import Any, Final
 __all__ = [
     "Apart",
     "Block",
+    "Constraint",
     "Field",
     "Grammar",
     "Item",

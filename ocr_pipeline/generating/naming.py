@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -20,6 +21,7 @@ from ocr_pipeline.bounds import number_in
 from ocr_pipeline.generating.grammar import (
     Apart,
     Block,
+    Constraint,
     Field,
     Grammar,
     Item,
@@ -38,6 +40,17 @@ from ocr_pipeline.generating.grammar import (
     rounds_of,
 )
 from ocr_pipeline.generating.inferring import Inferred, infer
+from ocr_pipeline.generating.promises import (
+    ALL_DIFFER,
+    FALLS,
+    FEWEST,
+    RISES,
+    List,
+    bounds_sum,
+    habits_of,
+    promises_in,
+    restricts,
+)
 from ocr_pipeline.generating.statement import PLAIN_NAME, End, Interval, Mention, Said, Sort, read_statement
 
 __all__ = ["PROMISES", "Understood", "understand"]
@@ -60,11 +73,11 @@ LENGTHS_OF: Final = re.compile(
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 FEW_CHARACTERS: Final = 4
 DISTINCT: Final = re.compile(
-    r"\b(?:distinct|different|unique|pairwise|permutation|no two|no pair|more than once|twice|at most once)\b"
+    r"\b(?:distinct|different|unique|pairwise|permutation|no two|no pair|more than once|twice|(?:at most|exactly|only) once)\b"
 )
 PERMUTATION: Final = re.compile(r"\bpermutation\b")
 RISING: Final = re.compile(r"\b(?:sorted|increasing|ascending|non-?decreasing)")
-FALLING: Final = re.compile(r"\b(?:decreasing|descending|non-?increasing)")
+FALLING: Final = re.compile(r"\b(?:(?<!non-)decreasing|descending|non-?increasing)")
 EDGES: Final = re.compile(
     r"\b(?:edges?|roads?|paths?|pairs?|tunnels?|bridges?|cables?|corridors?|streets?|routes?|connections?|links?|friend)"
 )
@@ -155,6 +168,24 @@ HARMLESS: Final = re.compile(
     r"\bfits?\b|\bno (?:more|greater|larger)|\bexceed|separated|\bnumbered\b|trailing|whitespace|\bcase[- ]|output|at least one (?:integer|line|character)|"
     r"\bnon-?(?:empty|negative)|\bnot necessarily|\bmay (?:not )?be\b"
 )
+
+
+HELD: Final = (
+    DISTINCT,
+    RISING,
+    FALLING,
+    TREE,
+    CONNECTED,
+    SUM,
+    PRIME,
+    re.compile(r"\b(?:order|sorted|ascending|descending|decreasing|increasing|each other)\b|\bnon-?\w*creasing\b"),
+)
+"""What is taken out of a sentence that the grammar holds something of, before the rest is looked at."""
+NUMBERS: Final = re.compile(
+    r"\b(?:numbers|integers|values|elements|array|sequence|list|items|neighbou?rs|entries|permutation|consecutive)\b"
+)
+TEXTS: Final = re.compile(r"\b(?:strings?|words?|texts?|characters?|letters?|brackets?|parenthes[ei]s|digits?)\b")
+OVER_CASES: Final = re.compile(r"\b(?:over|across|among|of) all (?:the )?(?:test|data|queries)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,23 +598,117 @@ def _constrained(grammar: Grammar, names: Mapping[int, Mention], said: Said, inp
         if name == other and name in by_name and sign != "!=":
             order = Order(by_name[name], is_distinct=sign == "<", direction=1)
             grammar = _if_read(grammar, replace(grammar, constraints=(*grammar.constraints, order)), inputs)
+    for name in {one for one, sign, other in said.relations if sign == "!=" and one == other and one in by_name}:
+        order = Order(by_name[name], is_distinct=True)  # `a_i ≠ a_j`
+        grammar = _if_read(grammar, replace(grammar, constraints=(*grammar.constraints, order)), inputs)
+    start = grammar
     for sentence in said.sentences:
-        before = grammar
-        low = sentence.lower()
         named = [number for name, number in by_name.items() if _says(sentence, name)]
-        grammar = _from_sentence(grammar, _Sentence(sentence, named, by_name, listed, pairs, inputs))
-        is_promise = PROMISES.search(low) or (named and PARITY.search(low))
-        if grammar == before and is_promise and not HARMLESS.search(low) and not _is_bound(sentence):
+        about = _Sentence(sentence, named, by_name, listed, pairs, inputs)
+        before, grammar = grammar, _from_sentence(grammar, about)
+        # What was held before is held where it is said again of what has a name, or of edges.
+        is_again = (bool(named) or about.of_edges) and _from_sentence(start, about) != start
+        if _is_promise(about, said, is_held=grammar != before or is_again, grammar=grammar):
             promises.append(sentence)
-            frozen |= set(named) or {each.number for each in fields_of(grammar.items)}
+            frozen |= _restricted(grammar, about)
     frozen |= set(_unenforced(grammar, by_name, said))
     for sentence in said.told_elsewhere:
         columns_named = {each.number for each in listed if each.name and _says(sentence, each.name)}
         if len(columns_named) > 1:
             promises.append(sentence)
             frozen |= columns_named
-    habits = tuple(_habits(grammar, inputs))
-    return Understood(replace(grammar, frozen=frozenset(frozen), habits=habits), tuple(promises))
+    orders, unheld = _own_habits(grammar, inputs, frozen)
+    habits: tuple[Constraint, ...] = (*_habits(grammar, inputs), *orders)
+    return Understood(replace(grammar, frozen=frozenset(frozen | unheld), habits=habits), tuple(promises))
+
+
+def _is_promise(about: _Sentence, said: Said, *, is_held: bool, grammar: Grammar) -> bool:
+    """Say whether a sentence promises something that the grammar does not hold."""
+    has_texts = any(each.kind in {Kind.WORD, Kind.TEXT} for each in fields_of(grammar.items))
+    ordered = {each.field for each in grammar.constraints if isinstance(each, Order) and each.direction}
+    is_sorted = bool(ordered & set(about.named)) and (RISING.search(about.low) or FALLING.search(about.low))
+    if is_held or is_sorted:
+        rest = about.text.lower()
+        for pattern in HELD:
+            rest = pattern.sub(" ", rest)
+        return restricts(rest, has_texts=has_texts)
+    if said.has_input_part and restricts(about.text, has_texts=has_texts):
+        return True
+    if HARMLESS.search(about.low) or _is_bound(about.text):
+        return False
+    if PROMISES.search(about.low) or (about.named and PARITY.search(about.low)):
+        return True
+    return promises_in(about.text, is_of_input=said.has_input_part, has_texts=has_texts)
+
+
+def _restricted(grammar: Grammar, about: _Sentence) -> set[int]:
+    """Return the fields that a promise may be about: those it names, by their names or as numbers or text; else all."""
+    fields = list(fields_of(grammar.items))
+    found = set(about.named)
+    if NUMBERS.search(about.low):
+        found |= {each.number for each in about.listed if each.kind in {Kind.INTEGER, Kind.DECIMAL}}
+    if TEXTS.search(about.low):
+        found |= {each.number for each in fields if each.kind in {Kind.WORD, Kind.TEXT}}
+    counts = {count.field for _, count in _counts(grammar.items)}
+    is_of_a_name = any(re.match(rf"\W*(?:\w+ ){{0,2}}{re.escape(name)}\b", about.text) for name in about.by_name)
+    if found <= counts and not is_of_a_name and not OVER_CASES.search(about.low):
+        return {each.number for each in fields}  # `the graph of n nodes has no cycle`
+    return found
+
+
+def _own_habits(grammar: Grammar, inputs: Sequence[str], frozen: AbstractSet[int]) -> tuple[list[Order], set[int]]:
+    """Return the orders that known lists keep to, and the fields that have other habits: those are kept as they are."""
+    trees = [tree for text in inputs if (tree := _tree(grammar, text))]
+    graphs = {end for each in grammar.constraints if isinstance(each, Rows) for end in (each.left, each.right)}
+    orders: list[Order] = []
+    unheld: set[int] = set()
+    for spec in fields_of(grammar.items) if len(trees) >= FEWEST else ():
+        if spec.number in frozen | graphs or spec.kind is Kind.DECIMAL:
+            continue
+        lists = [_lists_of(grammar, tree, spec) for tree in trees]
+        known = [each for each in grammar.constraints if isinstance(each, Order) and each.field == spec.number]
+        direction = next((each.direction for each in known if each.direction), 0)
+        is_distinct = any(each.is_distinct for each in known)
+        if spec.kind is Kind.INTEGER:
+            kept = {each.name for each in habits_of(spec, lists, direction=direction, is_distinct=is_distinct)}
+            more = (1 if RISES in kept else -1 if FALLS in kept else 0), ALL_DIFFER in kept
+            if any(more) and any(len(each) > 1 for own in lists for each in own):
+                orders.append(Order(spec.number, is_distinct=more[1], direction=more[0]))
+                direction, is_distinct = direction or more[0], is_distinct or more[1]
+        others = {each.name for each in habits_of(spec, lists, direction=direction, is_distinct=is_distinct)}
+        if others - {RISES, FALLS} - ({ALL_DIFFER} if spec.kind is Kind.INTEGER else set()):
+            unheld.add(spec.number)
+        unheld |= set(_sums(grammar, trees, spec))
+    return orders, unheld
+
+
+def _lists_of(grammar: Grammar, tree: Sequence[object], spec: Field) -> list[List]:
+    """Return an input's lists of a number, or its value where it is in none, and the texts."""
+    if spec.kind is not Kind.INTEGER or spec.number not in set(_listed(grammar.items, inside=False)):
+        values = (value for number, value in _all_values(grammar.items, tree) if number == spec.number)
+        return [value if isinstance(value, str) else [value] for value in values]
+    return [values for number, values in columns(grammar.items, list(tree)) if number == spec.number]
+
+
+def _sums(grammar: Grammar, trees: Sequence[Sequence[object]], spec: Field) -> Iterator[int]:
+    """Yield a list and a single number that its sum never exceeds."""
+    listed = set(_listed(grammar.items, inside=False))
+    if spec.number not in listed or spec.kind is not Kind.INTEGER:
+        return
+    lists = [
+        [values for number, values in columns(grammar.items, list(tree)) if number == spec.number] for tree in trees
+    ]
+    if any(len(each) != 1 for each in lists):
+        return
+    for other in fields_of(grammar.items):
+        if other.kind is Kind.INTEGER and other.number not in listed:
+            tops = [_top(grammar, tree, other.number) for tree in trees]
+            if bounds_sum([each[0] for each in lists], tops):
+                yield from (spec.number, other.number)
+
+
+def _top(grammar: Grammar, tree: Sequence[object], wanted: int) -> int:
+    return next(int(value) for number, value in _all_values(grammar.items, tree) if number == wanted)
 
 
 def _unenforced(grammar: Grammar, by_name: Mapping[str, int], said: Said) -> Iterator[int]:

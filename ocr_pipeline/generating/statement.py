@@ -211,6 +211,8 @@ class Said:
     """Single characters in quotes."""
     lengths: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
     """What is said of the length of a name."""
+    has_input_part: bool = True
+    """The sentences are those of a part about the input, and not of the whole statement."""
 
 
 def read_statement(statement: str) -> Said:
@@ -246,6 +248,7 @@ def read_statement(statement: str) -> Said:
         _decimals(own),
         "".join(sorted({match["one"] for match in QUOTED.finditer(own)})),
         lengths,
+        INPUT_PART.search(shown) is not None,
     )
 
 
