@@ -27,7 +27,7 @@ RESTRICTS: Final = re.compile(
     r"descending|alphabetical\w*|lexicographic\w*|permutation|primes?|sums?|product of|average|median|connected|acyclic|bipartite|tree|"
     r"no two|no pair|none of|neither|both [a-z']+ (?:and|letters|digits|characters)|(?:exactly|at least|at most) (?:once|twice|half|(?:one|two|three|\d+) of)|"
     r"anagrams?|rotation|each other|revers\w+|alternat\w+|non-?zero|repeat\w*|perfect squares?|fibonacci|neighbou?r\w*|consecutive|"
-    r"(?:exactly|at least|at most|more than) \w+ times|contains? both|always|never|possible|solutions? exists?|answers? exists?)\b"
+    r"(?:exactly|at least|at most|more than) \w+ times|contains? both|always|never|possible|solutions? exists?|answers? exists?|forming|forms? an?|whose (?!lengths?\b|numbers?\b|absolute)\w+ (?:is|are))\b"
 )
 """Words that restrict values even where a sentence says a format, a bound or a meaning."""
 ENDS: Final = re.compile(r"\b(?:start|begin|end)s? (?:and end )?with\b")
