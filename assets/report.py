@@ -11,7 +11,7 @@ from assets.materialize import fails_in_one_line
 from assets.metadata import OWNER, described, picture
 from ocr_pipeline import evidence
 from ocr_pipeline.evidence.funnel import stage_totals
-from ocr_pipeline.evidence.pattern_groups import GroupConfig, compare_patterns, pattern_plot
+from ocr_pipeline.evidence.pattern_groups import VERDICTS, GroupConfig, compare_patterns, pattern_plot
 from ocr_pipeline.evidence.release import release as write_release
 from ocr_pipeline.markdown import markdown_table
 from ocr_pipeline.tables import (
@@ -102,9 +102,9 @@ def pattern_groups(config: GroupLaunchpad, store: StoreResource) -> dg.Materiali
     with fails_in_one_line():
         options = GroupConfig.of(config)
         table = compare_patterns(
-            opened.open(REASONING_PATTERNS).to_batches(),
-            opened.open(EXECUTIONS).to_batches(),
-            labels=opened.open(PATTERN_LABELS).to_batches() if list(opened.partitions(PATTERN_LABELS)) else (),
+            opened.batches(REASONING_PATTERNS),
+            opened.batches(EXECUTIONS, VERDICTS),
+            labels=opened.batches(PATTERN_LABELS) if opened.partitions(PATTERN_LABELS) else (),
             config=options,
         )
         with opened.writer(PATTERN_GROUPS, config=options.settings, code_version=evidence.VERSION) as writer:

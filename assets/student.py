@@ -1,7 +1,7 @@
 """Group student: a model trained on the data set, and what it can do, with honest error bars."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -274,9 +274,8 @@ def _judged_by(
         return problems, tests
 
     def rows(table: Table) -> Iterable[pa.RecordBatch]:
-        return (
-            store.open(table, **partition).to_batches() if any(map(_is_of(partition), store.partitions(table))) else ()
-        )
+        is_there = any(partition.items() <= keys.items() for keys in store.partitions(table))
+        return store.batches(table, **partition) if is_there else ()
 
     generated = list(rows(GENERATED_TESTS))
     if not generated:
@@ -288,12 +287,8 @@ def _judged_by(
     return with_made_checkers(problems, rows(TEST_PROGRAMS)), chosen(())
 
 
-def _is_of(partition: Mapping[str, str]) -> Callable[[Mapping[str, str]], bool]:
-    return lambda keys: partition.items() <= keys.items()
-
-
 def _made(store: Store, config: EvaluationOptions, **partition: str) -> Iterable[pa.RecordBatch]:
-    return store.open(GENERATED_TESTS, **partition).to_batches() if config.made_inputs else ()
+    return store.batches(GENERATED_TESTS, **partition) if config.made_inputs else ()
 
 
 AblationLaunchpad: Any = create_model(

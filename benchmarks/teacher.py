@@ -159,7 +159,7 @@ def durable(url: str, requests: int, in_flight: int) -> None:
 
 def ours(url: str, requests: int, in_flight: int, occupancy: Occupancy | None = None) -> None:
     """Do the same from problems, and read everything back into the rows of ``responses``."""
-    config = GenerateConfig(model=MODEL, language="python", window=in_flight)
+    config = GenerateConfig(model=MODEL, language="python", window=in_flight, samples=1)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         where = {"ledger": Path(folder), "dataset": "bench", "writer": Nowhere()}
         counts = generate(

@@ -25,8 +25,10 @@ from ocr_pipeline.options import Options, option
 from ocr_pipeline.plots import Interval, interval_plot
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN, PATTERN_GROUPS
 
-__all__ = ["GroupConfig", "LabelledBy", "compare_patterns", "pattern_plot"]
+__all__ = ["VERDICTS", "GroupConfig", "LabelledBy", "compare_patterns", "pattern_plot"]
 
+VERDICTS: Final = ("sample_id", "problem_id", "verdict", "needs_checker")
+"""What is read of executions."""
 ENTROPIES: Final = ("entropy_bits", "entropy_nats", "entropy_normalized")
 BY_MODEL: Final = (*LABELLED, Pattern.SIMPLER_PROBLEM)
 """A model also finds simpler problems, for which there is no rule."""
@@ -87,7 +89,7 @@ def compare_patterns(
     verdicts = {
         row["sample_id"]: (row["problem_id"], row["verdict"] == ACCEPTED)
         for batch in executions
-        for row in batch.select(["sample_id", "problem_id", "verdict", "needs_checker"]).to_pylist()
+        for row in batch.select(VERDICTS).to_pylist()
         if row["verdict"] == ACCEPTED or (row["verdict"] != NOT_RUN and not row["needs_checker"])
     }
     known = [row for batch in labels for row in batch.to_pylist()]

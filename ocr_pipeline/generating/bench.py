@@ -14,6 +14,7 @@ from ocr_pipeline.generating.outcomes import Program
 from ocr_pipeline.judge.checkers import OVER_TIME, CheckerBroken
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Runner, RunResult, RunStatus
+from ocr_pipeline.judge.programs import Program as Opened
 from ocr_pipeline.judge.verdicts import Candidate, Execution, JudgeConfig, ProblemSpec, Test, judge_candidate
 from ocr_pipeline.tables import CheckerProtocol, IoMode
 
@@ -63,20 +64,7 @@ class Bench:
 
     def written(self, code: str, inputs: Sequence[str], limits: Limits) -> Iterator[RunResult]:
         """Run a program of the teacher's on inputs, until it is over its time too often: the rest ends like that, too."""
-        opened = self.runner.open(code, "python", limits)
-        if isinstance(opened, RunResult):
-            yield from (opened for _ in inputs)
-            return
-        over_time = 0
-        with opened:
-            for text in inputs:
-                if over_time == GIVE_UP_AFTER:
-                    yield RunResult(RunStatus.TIME_LIMIT)
-                    continue
-                self.runs += 1
-                done = opened.run(text.encode("utf-8", "surrogatepass"), limits)
-                over_time += done.status is RunStatus.TIME_LIMIT
-                yield done
+        yield from self._each(self.runner.open(code, "python", limits), inputs, limits, None)
 
     def printed(self, done: RunResult) -> bytes:
         """Return what a program printed, or wrote into its file."""
@@ -89,20 +77,26 @@ class Bench:
     def outputs(self, program: Program, inputs: Sequence[str]) -> Iterator[RunResult]:
         """Run a program on inputs, until it is over its time too often; what it prints is not compared with anything."""
         limits = self.config.limits_for(self.spec, program.language)
-        quick = replace(limits, cpu_s=self.quick_limit(program))
         opened = self.runner.open(program.code, program.language, limits, self.spec.call, self.spec.files)
+        yield from self._each(opened, inputs, limits, replace(limits, cpu_s=self.quick_limit(program)))
+
+    def _each(
+        self, opened: Opened | RunResult, inputs: Sequence[str], limits: Limits, quick: Limits | None
+    ) -> Iterator[RunResult]:
+        """Run an opened program on each input, on a small one within other limits where there are any."""
         if isinstance(opened, RunResult):
             yield from (opened for _ in inputs)
             return
         over_time: Counter[bool] = Counter()
         with opened:
             for text in inputs:
-                is_quick = len(text) <= QUICK_CHARACTERS
+                own = quick if quick is not None and len(text) <= QUICK_CHARACTERS else None
+                is_quick = own is not None
                 if over_time[is_quick] == (QUICK_GIVE_UP_AFTER if is_quick else GIVE_UP_AFTER):
                     yield RunResult(RunStatus.TIME_LIMIT)
                     continue
                 self.runs += 1
                 with self.gate.shared():
-                    done = opened.run(text.encode("utf-8", "surrogatepass"), quick if is_quick else limits)
+                    done = opened.run(text.encode("utf-8", "surrogatepass"), own or limits)
                 over_time[is_quick] += done.status is RunStatus.TIME_LIMIT
                 yield done
