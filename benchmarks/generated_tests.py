@@ -33,9 +33,9 @@ from checktestdata import InvalidError, UnknownError, validate
 
 from ocr_pipeline.generating.grammar import refusal, unusual
 from ocr_pipeline.generating.making import Maker
-from ocr_pipeline.generating.naming import understand
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.outcomes import Outcome, Problem, Program
+from ocr_pipeline.generating.understanding import understand
 from ocr_pipeline.generating.working import work_on
 from ocr_pipeline.judge.gate import Gate
 from ocr_pipeline.judge.programs import Limits, Runner, RunStatus, run_program

@@ -3,7 +3,7 @@
 Inputs are read side by side, line by line. At each line three things are possible: a line of the same fields in all
 inputs, a line whose list is as long as a number that was read before, or a block that is repeated as often as such a
 number says. All ways that read every input to its end are tried, within a bounded number of steps, and the cheapest
-one is taken: explanations that need fewer and simpler parts cost less. What the fields mean is found in ``naming.py``.
+one is taken: explanations that need fewer and simpler parts cost less. What the fields mean is found in ``understanding.py``.
 """
 
 from __future__ import annotations

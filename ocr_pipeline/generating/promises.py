@@ -2,7 +2,7 @@
 
 A sentence of the input part is a promise unless it is known to be harmless: it says the format, a bound or what a value
 means. A habit is what every known input shows and chance would hardly make. What is done about either is decided in
-``naming.py``; habits of blocks whose rounds differ are there, too.
+``freezing.py``; habits of blocks whose rounds differ are there, too.
 """
 
 from __future__ import annotations

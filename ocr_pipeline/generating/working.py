@@ -17,13 +17,14 @@ from typing import Final
 
 from ocr_pipeline.generating.bench import GIVE_UP_AFTER, QUICK_CHARACTERS, QUICK_GIVE_UP_AFTER, Bench
 from ocr_pipeline.generating.calls import call_maker
+from ocr_pipeline.generating.freezing import PROMISES
 from ocr_pipeline.generating.grammar import Refusal
 from ocr_pipeline.generating.making import Maker
-from ocr_pipeline.generating.naming import PROMISES, understand
 from ocr_pipeline.generating.options import GeneratingConfig
 from ocr_pipeline.generating.outcomes import Case, Fate, Kept, Left, Outcome, Problem, Program, in_turn
 from ocr_pipeline.generating.statement import read_statement
 from ocr_pipeline.generating.trying import KNOWN_TESTS, AnyMaker, ByModel
+from ocr_pipeline.generating.understanding import understand
 from ocr_pipeline.judge.checkers import CheckerBroken
 from ocr_pipeline.judge.comparing import ResultTooLargeError, expected_value, read_result, rule_for
 from ocr_pipeline.judge.gate import Gate

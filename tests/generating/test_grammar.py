@@ -26,7 +26,7 @@ from ocr_pipeline.generating.grammar import (
 )
 from ocr_pipeline.generating.inferring import infer
 from ocr_pipeline.generating.making import Maker
-from ocr_pipeline.generating.naming import understand
+from ocr_pipeline.generating.understanding import understand
 
 N = Field(0, Kind.INTEGER, (Linear(1),), (Linear(5),), name="n")
 A = Field(1, Kind.INTEGER, (Linear(0),), (Linear(9),), name="a")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_pipeline.generating.making import Maker
-from ocr_pipeline.generating.naming import understand
 from ocr_pipeline.generating.promises import bounds_sum, promises_in
+from ocr_pipeline.generating.understanding import understand
 
 LIST = "Input\n\nThe first line holds $n$ ($1 \\le n \\le 20$), the second $n$ integers $a_i$ ($0 \\le a_i \\le 50$). {}\n\nOutput\n\nThe answer."
 TEXT = "Input\n\nThe first line holds $n$ ($2 \\le n \\le 20$), the second a string $s$ of $n$ characters. {}\n\nOutput\n\nThe answer."

@@ -1,0 +1,97 @@
+"""Brings a statement and known inputs together: a grammar with names, bounds and what holds between values.
+
+Of several grammars that read the same inputs the one is taken that agrees best with the names (``naming.py``). Fields get
+bounds (``bounding.py``), values get relations (``relating.py``); the rest of what is promised freezes fields (``freezing.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ocr_pipeline.generating.bounding import bound
+from ocr_pipeline.generating.fields import if_read, listed_in
+from ocr_pipeline.generating.freezing import habits_of_blocks, is_promise, own_habits, restricted, unenforced
+from ocr_pipeline.generating.grammar import Constraint, Grammar, Order, fields_of, refusal
+from ocr_pipeline.generating.inferring import infer
+from ocr_pipeline.generating.naming import LINES_OF, VALUES_OF, aligned, counted
+from ocr_pipeline.generating.relating import Sentence, held_by, pairs_in, says
+from ocr_pipeline.generating.statement import Mention, Said, read_statement
+
+BLOCK_OF_ONE, LIST_OF_ONE = 1.3, 0.6
+"""What a block or a list costs more than what it repeats, where every known input has one of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """The grammar of a problem's input, and what of the statement nobody understood."""
+
+    grammar: Grammar
+    promises: tuple[str, ...]
+
+
+def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
+    """Return the grammar of a problem's input, or ``None`` where none reads the known inputs.
+
+    Parameters
+    ----------
+    statement
+        The whole statement.
+    inputs
+        Known inputs, the examples first.
+    """
+    said = read_statement(statement)
+    spaced = bool(re.search(r"\b(?:spaces|sentences?|lines? of text|titles?)\b", said.text))
+    strings = bool(re.search(r"\b(?:string|characters?|word|letters?|digits|symbols?|of length)\b", said.text))
+    told = " ".join(said.sentences)
+    slack = 1.0 + BLOCK_OF_ONE * len(set(LINES_OF.findall(told))) + LIST_OF_ONE * len(VALUES_OF.findall(told))
+    found = infer(inputs, texts=strings, slack=slack)
+    if not found and spaced:
+        found = infer(inputs, spaced_text=True, texts=strings, slack=slack)
+    best: tuple[float, Grammar, dict[int, Mention]] | None = None
+    for way in found:
+        score, names = aligned(way, said)
+        score += counted(way.grammar.items, names, said) - way.cost
+        if best is None or score > best[0]:
+            best = score, way.grammar, names
+    if best is None:
+        return None
+    _, grammar, names = best
+    known = list(dict.fromkeys(inputs))
+    usable = [text for text in known if refusal(grammar, text) is None] or known
+    return _constrained(bound(grammar, names, said, usable), names, said, usable)
+
+
+def _constrained(grammar: Grammar, names: Mapping[int, Mention], said: Said, inputs: Sequence[str]) -> Understood:
+    by_name = {mention.name: number for number, mention in names.items()}
+    listed = [each for each in fields_of(grammar.items) if each.number in set(listed_in(grammar.items))]
+    pairs = pairs_in(grammar.items)
+    promises: list[str] = []
+    frozen: set[int] = set()
+    for name, sign, other in said.relations:
+        if name == other and name in by_name and sign != "!=":
+            order = Order(by_name[name], is_distinct=sign == "<", direction=1)
+            grammar = if_read(grammar, replace(grammar, constraints=(*grammar.constraints, order)), inputs)
+    for name in {one for one, sign, other in said.relations if sign == "!=" and one == other and one in by_name}:
+        order = Order(by_name[name], is_distinct=True)  # `a_i ≠ a_j`
+        grammar = if_read(grammar, replace(grammar, constraints=(*grammar.constraints, order)), inputs)
+    start = grammar
+    for sentence in said.sentences:
+        named = [number for name, number in by_name.items() if says(sentence, name)]
+        about = Sentence(sentence, named, by_name, listed, pairs, inputs)
+        before, grammar = grammar, held_by(grammar, about)
+        # What was held before is held where it is said again of what has a name, or of edges.
+        is_again = (bool(named) or about.of_edges) and held_by(start, about) != start
+        if is_promise(about, said, is_held=grammar != before or is_again, grammar=grammar):
+            promises.append(sentence)
+            frozen |= restricted(grammar, about)
+    frozen |= set(unenforced(grammar, by_name, said))
+    for sentence in said.told_elsewhere:
+        columns_named = {each.number for each in listed if each.name and says(sentence, each.name)}
+        if len(columns_named) > 1:
+            promises.append(sentence)
+            frozen |= columns_named
+    orders, unheld = own_habits(grammar, inputs, frozen)
+    habits: tuple[Constraint, ...] = (*habits_of_blocks(grammar, inputs), *orders)
+    return Understood(replace(grammar, frozen=frozenset(frozen | unheld), habits=habits), tuple(promises))
