@@ -14,11 +14,11 @@ import argparse
 import os
 import tempfile
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +26,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ocr_pipeline.console import Progress
-from ocr_pipeline.counts import StageCounts
-from ocr_pipeline.judge import JudgeConfig, judge
-from ocr_pipeline.quality.measuring import Lookup, MeasuredProblem, QualityConfig, run_programs
+from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.judge.lending import judge_with
+from ocr_pipeline.quality.options import QualityConfig
+from ocr_pipeline.quality.problems import Kills, MeasuredProblem, Program, rates_of
 from ocr_pipeline.quality.rates import LEAST_FOR_A_BAND, Rate
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.quality.running import run_programs
 
 Series = npt.NDArray[np.float64]
 WRONG, SLOW = "wrong_answer", "time_limit_exceeded"
@@ -99,7 +99,7 @@ def measured_problems(data: Path, checkpoint: Path, mutants: int, *, with_slow: 
         partial(_of, tests.filter(is_sample)),
         partial(_of, tests.filter(pc.invert(is_sample))),
         partial(_of, pa.Table.from_pylist(submissions)),
-        judge=partial(_judge, checkpoint),
+        judge=judge_with(JudgeConfig(), checkpoint),
         trust=(),
         config=config,
     )
@@ -110,43 +110,6 @@ def _of(table: pa.Table, _: Collection[str]) -> Iterable[pa.RecordBatch]:
     return table.to_batches()
 
 
-def _judge(
-    checkpoint: Path,
-    problems: Iterable[pa.RecordBatch],
-    tests: Lookup,
-    samples: Iterable[pa.RecordBatch],
-    *,
-    changes: Mapping[str, Any],
-    writer: TableWriter,
-    trust: Iterable[pa.RecordBatch],
-    progress: Progress,
-) -> StageCounts:
-    return judge(
-        problems,
-        tests,
-        samples,
-        config=JudgeConfig(**changes),
-        writer=writer,
-        trust=trust,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
-
-
-def rates(problem: MeasuredProblem, tests: Collection[str], kind: str = WRONG) -> tuple[Rate, Rate]:
-    """Return how many right programs pass some tests, and how many wrong ones of a kind fail."""
-    right, wrong = [], []
-    for program, outcome in zip(problem.programs, problem.outcomes, strict=True):
-        passes = outcome.passes(tests)
-        if passes is None:
-            continue
-        if program.is_right:
-            right.append(passes)
-        elif program.name.startswith(kind):
-            wrong.append(not passes)
-    return Rate(sum(right), len(right)), Rate(sum(wrong), len(wrong))
-
-
 def print_rates(measured: Sequence[MeasuredProblem]) -> None:
     """Print both rates of the samples and of all tests."""
     print(f"{len(measured)} problems")
@@ -155,25 +118,18 @@ def print_rates(measured: Sequence[MeasuredProblem]) -> None:
         "all tests": [problem.source | problem.generated for problem in measured],
     }
     for name, tests in sets.items():
-        pairs = [rates(problem, some) for problem, some in zip(measured, tests, strict=True)]
-        slow = [rates(problem, some, SLOW)[1] for problem, some in zip(measured, tests, strict=True)]
         size = sum(sum(some.values()) for some in tests) / len(measured)
         count = sum(map(len, tests)) / len(measured)
+        said = [decided(problem, some) for problem, some in zip(measured, tests, strict=True)]
+        slow = [decided(problem, some, SLOW) for problem, some in zip(measured, tests, strict=True)]
+        (right, wrong), each = rates_of(list(chain(*said))), [rates_of(some) for some in said]
         print(f"{name}: {count:.1f} tests and {size / 1000:.1f} kB per problem")
-        print(
-            f"    right programs pass    {total(right for right, _ in pairs)}; macro {macro(right for right, _ in pairs)}"
-        )
-        print(
-            f"    wrong programs fail    {total(wrong for _, wrong in pairs)}; macro {macro(wrong for _, wrong in pairs)}"
-        )
-        print(f"    slow programs fail     {total(slow)}")
-    mutants = [one for problem in measured for one in problem.mutants if one.silence is None]
-    known = [(problem, one) for problem in measured for one in problem.mutants if one.silence is None]
-    agree = sum(one.passes(problem.source | problem.generated) is True for problem, one in known)
-    killed = sum(one.passes(problem.source) is False for problem, one in known)
-    print(
-        f"mutants: {len(mutants)} run, {agree} agree on every test, samples kill {Rate(killed, len(mutants) - agree)}"
-    )
+        print(f"    right programs pass    {right}; macro {macro(one for one, _ in each)}")
+        print(f"    wrong programs fail    {wrong}; macro {macro(one for _, one in each)}")
+        print(f"    slow programs fail     {rates_of(list(chain(*slow)))[1]}")
+    run, equivalent = (sum(getattr(all_kills(problem), name) for problem in measured) for name in ("run", "equivalent"))
+    killed = sum(problem.kills(problem.source, problem.source).killed for problem in measured)
+    print(f"mutants: {run} run, {equivalent} agree on every test, samples kill {Rate(killed, run - equivalent)}")
     for problem in measured:
         for program, outcome in zip(problem.programs, problem.outcomes, strict=True):
             passes = outcome.passes(problem.source | problem.generated)
@@ -181,10 +137,15 @@ def print_rates(measured: Sequence[MeasuredProblem]) -> None:
                 print(f"    not as published: {program.name}: {outcome.silence or ('passes' if passes else 'fails')}")
 
 
-def total(some: Iterable[Rate]) -> Rate:
-    """Add rates up."""
-    rates_ = list(some)
-    return Rate(sum(one.hits for one in rates_), sum(one.tries for one in rates_))
+def decided(problem: MeasuredProblem, tests: Collection[str], kind: str = WRONG) -> list[tuple[Program, bool]]:
+    """Return what some tests say of right programs, and of wrong ones of a kind."""
+    return [(one, passes) for one, passes in problem.decided(tests) if one.is_right or one.name.startswith(kind)]
+
+
+def all_kills(problem: MeasuredProblem) -> Kills:
+    """Return what all known tests make of the mutants."""
+    known = [*problem.source, *problem.generated]
+    return problem.kills(known, known)
 
 
 def macro(some: Iterable[Rate]) -> str:
@@ -204,14 +165,14 @@ def points_of(problem: MeasuredProblem) -> list[Point]:
         if size < len(known)
         for _ in range(SUBSETS_OF_A_SIZE)
     ]
-    mutants = [one for one in problem.mutants if one.silence is None]
-    equivalent = sum(one.passes(known) is True for one in mutants)
+    every = all_kills(problem)
+    tried = every.run - every.equivalent
     found = []
     for tests in sets:
-        killed = sum(one.passes(tests) is False for one in mutants)
-        _, tnr = rates(problem, tests)
-        if tnr.tries and len(mutants) - equivalent >= LEAST_FOR_A_BAND:
-            found.append(Point(len(tests), tnr, Rate(killed, len(mutants) - equivalent), Rate(killed, len(mutants))))
+        _, tnr = rates_of(decided(problem, tests))
+        killed = problem.kills(tests, known).killed  # one that was stopped before these tests counts as alive
+        if tnr.tries and tried >= LEAST_FOR_A_BAND:
+            found.append(Point(len(tests), tnr, Rate(killed, tried), Rate(killed, every.run)))
     return found
 
 

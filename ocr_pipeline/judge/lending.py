@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import pyarrow as pa
 
 from ocr_pipeline.counts import StageCounts
+from ocr_pipeline.engine import Engine
 from ocr_pipeline.engine.services import CLUSTER
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.programs import Tiers
@@ -19,7 +20,16 @@ from ocr_pipeline.judge.verdicts import Isolation, JudgeConfig
 from ocr_pipeline.steps import JUDGED, Services
 from ocr_pipeline.tables import EXECUTIONS
 
-__all__ = ["MOST_TESTS", "KeptRows", "LentJudge", "judge_of_pairs", "lend_judge", "open_judge", "open_judge_of_pairs"]
+__all__ = [
+    "MOST_TESTS",
+    "KeptRows",
+    "LentJudge",
+    "judge_of_pairs",
+    "judge_with",
+    "lend_judge",
+    "open_judge",
+    "open_judge_of_pairs",
+]
 
 MOST_TESTS: Final = 20
 """Tests of one problem that a solution of another one is run on: more cost time and say no more."""
@@ -30,11 +40,17 @@ LentJudge: TypeAlias = "Callable[[Iterable[pa.RecordBatch], TestSource, Iterable
 
 @contextmanager
 def open_judge(services: Services) -> Iterator[Callable[..., StageCounts]]:
-    """Lend the judge as it judges samples, with its own options, its checkpoint and the cluster.
+    """Lend the judge as it judges samples, with its own options, its checkpoint and the cluster."""
+    yield judge_with(services.options(JudgeConfig), services.folder(JUDGED), services[CLUSTER])
 
-    It is called as :func:`~ocr_pipeline.judge.step.judge` is, and ``changes`` are options that the borrower wants otherwise.
+
+def judge_with(
+    config: JudgeConfig, checkpoint: Path | None, engine: Engine | None = None
+) -> Callable[..., StageCounts]:
+    """Return the judge with its options, called as :func:`~ocr_pipeline.judge.step.judge` is.
+
+    ``changes`` are options that the borrower wants otherwise.
     """
-    config, folder, engine = services.options(JudgeConfig), services.folder(JUDGED), services[CLUSTER]
 
     def run(
         problems: Iterable[pa.RecordBatch],
@@ -45,10 +61,10 @@ def open_judge(services: Services) -> Iterator[Callable[..., StageCounts]]:
         **given: Any,
     ) -> StageCounts:
         return judge(
-            problems, tests, samples, config=config.replaced(**changes), checkpoint=folder, engine=engine, **given
+            problems, tests, samples, config=config.replaced(**changes), checkpoint=checkpoint, engine=engine, **given
         )
 
-    yield run
+    return run
 
 
 class KeptRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +13,11 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import Cluster
 from ocr_pipeline.errors import OptionError
 from ocr_pipeline.made_checkers import with_made_checkers
-from ocr_pipeline.quality.measuring import EVERY_TEST, LeftOut, LentJudge, QualityConfig, measure_tests
+from ocr_pipeline.quality.measuring import measure_tests
+from ocr_pipeline.quality.options import QualityConfig
+from ocr_pipeline.quality.problems import LeftOut
+from ocr_pipeline.quality.reading import nothing
+from ocr_pipeline.quality.running import EVERY_TEST, LentJudge
 from ocr_pipeline.quality.summary import summary_lines, summary_of
 from ocr_pipeline.steps import JUDGED, Job, Read, Rows, Service, Step
 from ocr_pipeline.tables import (
@@ -39,10 +43,6 @@ TESTS_NEEDED: Final = ("problem_id", "test_id", "input", "expected")
 PROGRAMS: Final = ("problem_id", "solution_id", "language", "code", "is_correct")
 
 
-def _nothing(_: Collection[str]) -> Iterable[pa.RecordBatch]:
-    return ()
-
-
 def _takes_samples(job: Job) -> bool:
     return job.options(QualityConfig).sampled_programs > 0
 
@@ -65,12 +65,12 @@ def _measure(job: Job) -> StageCounts:
     counts = measure_tests(
         with_made_checkers(job.read(CLEAN_PROBLEMS).batches(), programs.batches() if programs.exist else ()),
         job.read(TESTS).of,
-        generated.of if generated.exist else _nothing,
+        generated.of if generated.exist else nothing,
         job.read(SOLUTIONS).of,
         judge=job.use(JUDGE),
         trust=trust.batches() if trust.exist else (),
         config=job.options(QualityConfig),
-        samples=job.read(SAMPLES).of if _takes_samples(job) and job.read(SAMPLES).exist else _nothing,
+        samples=job.read(SAMPLES).of if _takes_samples(job) and job.read(SAMPLES).exist else nothing,
         writer=job.writer(TEST_QUALITY),
         progress=job.progress,
     )

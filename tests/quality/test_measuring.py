@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError, OptionError
-from ocr_pipeline.quality.measuring import Flag, Unmeasured
+from ocr_pipeline.quality.measuring import Flag
+from ocr_pipeline.quality.problems import Unmeasured
 from ocr_pipeline.tables import TEST_QUALITY
 
 Case = tuple[str, str]
