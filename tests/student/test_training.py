@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ocr_pipeline.errors import InputError, ModelError, TrainingError
 from ocr_pipeline.store import open_files
-from ocr_pipeline.student.command import read_training_rows
+from ocr_pipeline.student.command.files import read_training_rows
 from ocr_pipeline.student.config import Heads, Objective, TinyShape, TrainConfig, preset
 from ocr_pipeline.student.encoding import IGNORED, Collator, EncodedRow, Pack, encode_rows, pack_rows, render_prompt
 from ocr_pipeline.student.model import PLAN_HEAD_FILE, load_student, make_tiny
