@@ -37,6 +37,8 @@ class Bench:
     spec: ProblemSpec
     config: JudgeConfig
     runs: int = 0
+    cpu_s: float = 0.0
+    """CPU of programs in their jails."""
     _over_time: int = 0
 
     def judged(
@@ -56,6 +58,7 @@ class Bench:
         done = judge_candidate(self.runner, spec, tests, Candidate(program.language, program.code), config, self.gate)
         # Nobody tells how often a checker was asked; it is at most once for each test.
         self.runs += len(done.results) * (2 if self.spec.checker_program else 1)
+        self.cpu_s += sum(result.cpu_time_s or 0.0 for result in done.results)
         is_made = self.spec.checker_protocol == CheckerProtocol.MADE
         self._over_time += is_made and done.needs_checker and OVER_TIME in (done.detail or "")
         if self._over_time == GIVE_UP_AFTER:
@@ -98,5 +101,6 @@ class Bench:
                 self.runs += 1
                 with self.gate.shared():
                     done = opened.run(text.encode("utf-8", "surrogatepass"), own or limits)
+                self.cpu_s += done.cpu_time_s or 0.0
                 over_time[is_quick] += done.status is RunStatus.TIME_LIMIT
                 yield done

@@ -9,13 +9,30 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from ocr_pipeline.generating.by_model import Written
 from ocr_pipeline.generating.making import MadeBy
 from ocr_pipeline.judge.verdicts import ProblemSpec, Test
 from ocr_pipeline.tables import JUDGED_LANGUAGES
 
-__all__ = ["Case", "Fate", "Kept", "Left", "Outcome", "Problem", "Program", "Use", "Used", "in_turn", "not_tried"]
+__all__ = [
+    "CPU_NOTE",
+    "Case",
+    "Fate",
+    "Kept",
+    "Left",
+    "Outcome",
+    "Problem",
+    "Program",
+    "Use",
+    "Used",
+    "in_turn",
+    "not_tried",
+]
+
+CPU_NOTE: Final = "CPU of programs in ms"
+"""In their jails, without compilers and checkers; it differs between runs, so that it is in no table."""
 
 
 class Use(StrEnum):

@@ -13,6 +13,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import CLUSTER
 from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.outcomes import CPU_NOTE
 from ocr_pipeline.generating.showing import caught_side_by_side
 from ocr_pipeline.generating.step import make_tests
 from ocr_pipeline.judge.sandbox import require_hidden
@@ -71,6 +72,9 @@ def _inspect(_: Job, counts: StageCounts) -> Iterator[str]:
             counts.notes.get(name, 0) for name in (f"{what} caught by known tests", f"{what} caught", who)
         )
         yield f"{who} that fail a test: {known} of {run} before, {caught} of {run} with the tests that were made"
+    spent, problems = counts.notes.get(CPU_NOTE, 0) / 1_000, counts.notes.get("problems", 0)
+    if problems:
+        yield f"programs took {spent:.1f} s of CPU in their jails, {spent / problems:.2f} s a problem"
 
 
 def _shows(job: Job) -> Mapping[str, pa.Table]:

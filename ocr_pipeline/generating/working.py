@@ -21,7 +21,7 @@ from ocr_pipeline.generating.freezing import PROMISES
 from ocr_pipeline.generating.grammar import Refusal
 from ocr_pipeline.generating.making import Maker
 from ocr_pipeline.generating.options import GeneratingConfig
-from ocr_pipeline.generating.outcomes import Case, Fate, Kept, Left, Outcome, Problem, Program, in_turn
+from ocr_pipeline.generating.outcomes import CPU_NOTE, Case, Fate, Kept, Left, Outcome, Problem, Program, in_turn
 from ocr_pipeline.generating.statement import read_statement
 from ocr_pipeline.generating.trying import KNOWN_TESTS, AnyMaker, ByModel
 from ocr_pipeline.generating.understanding import understand
@@ -69,10 +69,18 @@ def work_on(
     JudgeError
         When the sandbox failed.
     """
-    problem_id = problem.spec.problem_id
     tests = _consistent(problem.tests)
-    shown = _shown(tests)
     bench = Bench(runner, gate, _spec(problem, tests, None), judging)
+    outcome = _worked_on(problem, tests, config, bench, mutants)
+    return replace(outcome, notes={**outcome.notes, CPU_NOTE: round(1_000 * bench.cpu_s)})
+
+
+def _worked_on(
+    problem: Problem, tests: Sequence[Test], config: GeneratingConfig, bench: Bench, mutants: MutantMaker
+) -> Outcome:
+    """Make the tests of a problem, or say why it is left alone."""
+    problem_id = problem.spec.problem_id
+    shown = _shown(tests)
     model = ByModel(problem, tests, shown, config, bench)
     left = _left_alone(problem, has_checker=model.checker is not None)
     if left is not None:

@@ -14,6 +14,7 @@ from ocr_pipeline.engine.services import Cluster
 from ocr_pipeline.errors import OptionError
 from ocr_pipeline.made_checkers import with_made_checkers
 from ocr_pipeline.quality.measuring import measure_tests
+from ocr_pipeline.quality.metering import CPU_NOTE, MeteredJudge
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import LeftOut
 from ocr_pipeline.quality.reading import nothing
@@ -62,12 +63,13 @@ def _measure(job: Job) -> StageCounts:
     job.read(SOLUTIONS).check()
     trust, generated = job.read(TEST_TRUST), job.read(GENERATED_TESTS)
     programs = job.read(TEST_PROGRAMS)
+    judge = MeteredJudge(job.use(JUDGE))
     counts = measure_tests(
         with_made_checkers(job.read(CLEAN_PROBLEMS).batches(), programs.batches() if programs.exist else ()),
         job.read(TESTS).of,
         generated.of if generated.exist else nothing,
         job.read(SOLUTIONS).of,
-        judge=job.use(JUDGE),
+        judge=judge,
         trust=trust.batches() if trust.exist else (),
         config=job.options(QualityConfig),
         samples=job.read(SAMPLES).of if _takes_samples(job) and job.read(SAMPLES).exist else nothing,
@@ -76,7 +78,7 @@ def _measure(job: Job) -> StageCounts:
     )
     strangers = _programs_of_other_problems(job)
     left_out = {f"programs left out: {LeftOut.UNKNOWN_PROBLEM}": strangers} if strangers else {}
-    return replace(counts, notes={**counts.notes, **left_out})
+    return replace(counts, notes={**counts.notes, **left_out, CPU_NOTE: round(1_000 * judge.cpu_s)})
 
 
 def _programs_of_other_problems(job: Job) -> int:
@@ -90,8 +92,11 @@ def _problem_ids(rows: Rows) -> Iterator[str]:
         yield from batch.column("problem_id").to_pylist()
 
 
-def _inspect(job: Job, _: StageCounts) -> Iterator[str]:
+def _inspect(job: Job, counts: StageCounts) -> Iterator[str]:
     yield from summary_lines(job.read(TEST_QUALITY).batches())
+    if counts.rows_in:
+        spent = counts.notes.get(CPU_NOTE, 0) / 1_000
+        yield f"programs took {spent:.1f} s of CPU in their jails, {spent / counts.rows_in:.2f} s a problem"
 
 
 def _shows(job: Job) -> Mapping[str, pa.Table]:

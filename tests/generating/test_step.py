@@ -22,6 +22,7 @@ from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.generating.by_model import AskTeacher
 from ocr_pipeline.generating.checking import refused_right_programs
 from ocr_pipeline.generating.options import GeneratingConfig
+from ocr_pipeline.generating.outcomes import CPU_NOTE
 from ocr_pipeline.generating.showing import caught_side_by_side
 from ocr_pipeline.generating.step import RowSource, make_tests
 from ocr_pipeline.judge import JudgeConfig, judge
@@ -121,6 +122,12 @@ def test_every_input_is_kept_or_has_a_reason(once: Made) -> None:
     assert counts.kept == len(rows)
     assert counts.rows_in == counts.kept + sum(counts.dropped.values())
     assert set(counts.dropped) <= {"known", "constraint", "bounds", "shape", "catches_nothing", "too_large", "over_cap"}
+
+
+def test_the_account_says_what_programs_took(once: Made) -> None:
+    """CPU in jails is in the notes, and in no table: it differs between runs."""
+    assert once[1].notes[CPU_NOTE] > 0
+    assert not any("cpu" in name for row in once[0] for name in row)
 
 
 def test_the_same_problem_gives_the_same_tests(once: Made, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.quality.measuring import Flag
+from ocr_pipeline.quality.metering import CPU_NOTE
 from ocr_pipeline.quality.problems import Unmeasured
 from ocr_pipeline.tables import TEST_QUALITY
 
@@ -107,6 +108,7 @@ def test_right_and_wrong_programs_give_both_rates(tmp_path: Path) -> None:
     assert [(one["wrong_failed"], one["caught_alone"]) for one in strong["per_test"]] == [(2, 0), (2, 0), (2, 1)]
     assert (strong["tests"], strong["bytes"]) == (3, sum(len(text) + len(out) for text, out in ANY))
     assert (account["kept"], account["dropped"]) == (2, {})
+    assert account["notes"][CPU_NOTE] > 0
 
 
 def test_mutants_are_killed_or_agree(tmp_path: Path) -> None:
