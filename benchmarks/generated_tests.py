@@ -34,7 +34,7 @@ from checktestdata import InvalidError, UnknownError, validate
 from ocr_pipeline.generating.grammar import refusal, unusual
 from ocr_pipeline.generating.making import Maker
 from ocr_pipeline.generating.options import GeneratingConfig
-from ocr_pipeline.generating.outcomes import Outcome, Problem, Program
+from ocr_pipeline.generating.outcomes import CPU_NOTE, Outcome, Problem, Program
 from ocr_pipeline.generating.understanding import understand
 from ocr_pipeline.generating.working import work_on
 from ocr_pipeline.judge.gate import Gate
@@ -315,8 +315,11 @@ def measure_resuming(number: int) -> None:
         print(
             f"killed after {first:.0f} s with {done} problems finished; reused {notes['problems reused']}, made {made}"
         )
+        print(f"second run {second:.0f} s, {cpu:.0f} s of CPU: {1000 * cpu / made:.0f} ms a problem, without jails")
+        jails = notes[CPU_NOTE]
         print(
-            f"second run {second:.0f} s, {cpu:.0f} s of CPU: {1000 * cpu / made:.0f} ms a problem, what the jails count aside"
+            f"programs in jails: {jails / number:.0f} ms of CPU and {notes['runs'] / number:.0f} runs a problem, "
+            f"{1_000 * notes['runs'] / jails:.0f} runs for each second of CPU; {notes['runs'] / (first + second):.0f} a second"
         )
         print(
             f"peak memory of the largest process {spent.ru_maxrss / 1024:.0f} MiB; {_finished(folder)} problems finished"

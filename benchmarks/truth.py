@@ -169,10 +169,12 @@ def _limits(known: Mapping[str, Any]) -> Iterator[str]:
         "- Rows are those that are public and were at hand: a few hundred of each kind, most of them of one contest, site or",
         "  model. A share of 100 % says what its interval says, and nothing about other kinds.",
         "- Some rows were looked at while the rules were written; only the log of a stage says which were not.",
+        "- Of real pairs those that are not dropped were sampled by the rule that keeps them, so that the share of the same",
+        "  problem that is dropped is that of the sample.",
         "- Completions, submissions and mutants of one problem are not independent, so intervals are somewhat too narrow.",
         "- Published verdicts are taken as true. Where one was read and found wrong, the row still counts against us.",
         "- Limits of time and memory are those of the machine that ran it; a slower one turns slow programs into wrong ones.",
-        f"- Not measured: {', '.join(missing) if missing else 'nothing of the list below'}; nor is any model's quality as a teacher.",
+        f"- Not measured: {', '.join([*missing, 'the quality of any model as a teacher'])}.",
     )
 
 
@@ -193,12 +195,11 @@ def duplicates(given: Given) -> Iterator[Measured]:
 
 
 def random_pairs(given: Given) -> Iterator[Measured]:
-    """Pairs of real rows at or above the threshold, of random samples that a person read."""
+    """Pairs of real rows at or above the threshold that a person read: all that were dropped, samples of each other kind."""
     problems, tests = given.ingested
     _, pairs, said = dedup_quality.read_pairs(problems, tests, given.encoder)
-    yield from _decided(
-        "real pairs", pairs, said, f"{len(pairs)} pairs of {problems.num_rows} real rows, read one by one"
-    )
+    against = f"{len(pairs)} pairs of {problems.num_rows} real rows, read: all that were dropped, samples of the others"
+    yield from _decided("real pairs", pairs, said, against)
 
 
 def _decided(name: str, pairs: Sequence[LabelledPair], said: Sequence[Decision], against: str) -> Iterator[Measured]:
