@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ocr_pipeline.judge import JudgeConfig, judge
+from ocr_pipeline.judge.lending import KeptRows
 from ocr_pipeline.sources import ingest
 from ocr_pipeline.store import FileWriter
 from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS
@@ -41,17 +42,6 @@ MEASURING: Final = JudgeConfig(
 Row = dict[str, Any]
 
 
-class Rows:
-    """A writer that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Keep rows."""
-        self.rows += rows.to_pylist()
-
-
 @dataclass(frozen=True)
 class Packages:
     """Problems with their tests, submissions with their published verdict (``wanted``), and time multipliers."""
@@ -63,12 +53,12 @@ class Packages:
 
     def judged(self, submissions: Sequence[Row], config: JudgeConfig, limits: Mapping[str, float]) -> list[Row]:
         """Judge some submissions, each problem with its time limit."""
-        rows = Rows()
+        rows = KeptRows()
         problems = [{**row, "time_limit_s": limits.get(row["problem_id"])} for row in self.problems]
         table = pa.Table.from_pylist(problems, schema=PROBLEMS.schema)
         samples = pa.Table.from_pylist(list(submissions))
         judge(table.to_batches(), lambda _: self.tests.to_batches(), samples.to_batches(), config=config, writer=rows)
-        return rows.rows
+        return rows.table.to_pylist()
 
     def without(self, names: Sequence[str]) -> Packages:
         """Return the packages but for the problems whose ids end with one of these names."""

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ import test_quality  # noqa: E402
 
 from ocr_pipeline.answers import FencePolicy, Separation, extract_code, separate_text  # noqa: E402
 from ocr_pipeline.duplicates import Decision, LabelledPair, read_labelled  # noqa: E402
+from ocr_pipeline.quality.problems import rates_of  # noqa: E402
 from ocr_pipeline.quality.rates import Rate  # noqa: E402
 from ocr_pipeline.samples.compilers import check_cpp  # noqa: E402
 from ocr_pipeline.samples.syntax import Source, judge_syntax  # noqa: E402
@@ -340,8 +342,8 @@ def quality_of_tests(given: Given) -> Iterator[Measured]:
         ("the published samples", [one.source for one in measured]),
         ("all tests", [one.source | one.generated for one in measured]),
     ):
-        pairs = [test_quality.rates(problem, some) for problem, some in zip(measured, tests, strict=True)]
-        right, wrong = (test_quality.total(pair[place] for pair in pairs) for place in (0, 1))
+        said = (test_quality.decided(problem, some) for problem, some in zip(measured, tests, strict=True))
+        right, wrong = rates_of(list(chain.from_iterable(said)))
         yield Measured(f"right submissions pass {name}", right.hits, right.tries, "the organisers' verdicts")
         yield Measured(f"wrong submissions fail {name}", wrong.hits, wrong.tries, "the organisers' verdicts")
 

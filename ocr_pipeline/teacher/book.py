@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from ocr_pipeline.teacher.records import LedgerSummary, Packer, Record, read_by_present_reader, unpacked
@@ -32,9 +31,7 @@ class Book(ABC):
         """Take the lock and open the ledger."""
 
     @abstractmethod
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it and give the lock back."""
 
     @abstractmethod

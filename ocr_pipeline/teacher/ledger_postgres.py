@@ -8,7 +8,6 @@ is gone. A database that restarts is waited for: what is in flight is written wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Any, Final, Self
 
 from ocr_pipeline.store.postgres import Database
@@ -83,9 +82,7 @@ class PostgresLedger(Book):
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the connections; the lock is free then."""
         self._reader.__exit__()
         self._writer.__exit__()

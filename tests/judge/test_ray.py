@@ -10,7 +10,8 @@ import pytest
 
 from ocr_pipeline.engine import Engine, LocalEngine
 from ocr_pipeline.judge import JudgeConfig, judge
-from tests.judge.test_step import PROBLEMS, SUM, Rows, all_tests, samples
+from ocr_pipeline.judge.lending import KeptRows
+from tests.judge.test_step import PROBLEMS, SUM, all_tests, samples
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray"),
@@ -22,12 +23,12 @@ pytestmark = [
 
 def judged(table: pa.Table, engine: Engine, checkpoint: Path) -> list[dict[str, object]]:
     """Judge a table and return its rows without what is measured."""
-    rows = Rows()
+    rows = KeptRows()
     judge(
         PROBLEMS.to_batches(), all_tests, table.to_batches(), config=JudgeConfig(), writer=rows, checkpoint=checkpoint,
         engine=engine,
     )  # fmt: skip
-    return [{**row, "cpu_time_s": 0, "peak_memory_mib": 0, "results": 0} for row in rows.rows]
+    return [{**row, "cpu_time_s": 0, "peak_memory_mib": 0, "results": 0} for row in rows.table.to_pylist()]
 
 
 def test_ray_and_local_processes_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge
+from ocr_pipeline.judge.lending import KeptRows
 from ocr_pipeline.tables import PROBLEMS
 from tests.sources import rows as sources_rows
 
@@ -43,23 +44,12 @@ KNOWN = {
 Row = dict[str, Any]
 
 
-class Rows:
-    """A writer that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Keep rows."""
-        self.rows += rows.to_pylist()
-
-
 def verdicts(problems: pa.Table, tests: pa.Table, samples: Sequence[Row], config: JudgeConfig) -> list[Row]:
     """Judge samples and return their rows."""
-    rows = Rows()
+    rows = KeptRows()
     table = pa.Table.from_pylist(list(samples))
     judge(problems.to_batches(), lambda _: tests.to_batches(), table.to_batches(), config=config, writer=rows)
-    return rows.rows
+    return rows.table.to_pylist()
 
 
 def asserted(rows: Sequence[tuple[AssertProblem, str]], time_limit_s: float = 10.0) -> list[Row]:

@@ -23,9 +23,9 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import AssertProblem, JudgeConfig, assert_tests, judge, step, tasks
 from ocr_pipeline.judge.checkpoint import FILE
+from ocr_pipeline.judge.lending import KeptRows
 from ocr_pipeline.judge.spool import Shelf
 from ocr_pipeline.judge.verdicts import ProblemSpec
-from ocr_pipeline.tables import EXECUTIONS
 
 SUM = "print(sum(map(int, input().split())))"
 PROBLEMS = pa.table({"problem_id": ["sum", "empty", "special"], "checker": ["tokens", "tokens", "special"]})
@@ -37,18 +37,6 @@ TESTS = pa.table(
         "expected": ["3", "1", "7"],
     }
 )
-
-
-class Rows:
-    """A writer that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Keep rows."""
-        assert rows.schema.equals(EXECUTIONS.schema)
-        self.rows += rows.to_pylist()
 
 
 def samples(*programs: tuple[str, str, str]) -> pa.Table:
@@ -65,12 +53,12 @@ def samples(*programs: tuple[str, str, str]) -> pa.Table:
 
 def run(table: pa.Table, *, checkpoint: Path | None = None, workers: int = 0) -> tuple[list[dict[str, Any]], Any]:
     """Judge a table."""
-    rows = Rows()
+    rows = KeptRows()
     config = JudgeConfig(workers=workers)
     counts = judge(
         PROBLEMS.to_batches(), all_tests, table.to_batches(), config=config, writer=rows, checkpoint=checkpoint
     )
-    return rows.rows, counts
+    return rows.table.to_pylist(), counts
 
 
 def all_tests(_: Collection[str]) -> list[pa.RecordBatch]:
@@ -119,10 +107,10 @@ def test_rows_keep_the_order_of_the_samples_whatever_is_done_first() -> None:
         asked.extend(ids)
         return TESTS.to_batches()
 
-    rows = Rows()
+    rows = KeptRows()
     judge(problems.to_batches(), tests, table.to_batches(), config=JudgeConfig(workers=2), writer=rows)
-    assert [row["sample_id"] for row in rows.rows] == [f"s{number}" for number in range(7)]
-    assert [row["verdict"] for row in rows.rows] == ["accepted"] * 7
+    assert [row["sample_id"] for row in rows.table.to_pylist()] == [f"s{number}" for number in range(7)]
+    assert [row["verdict"] for row in rows.table.to_pylist()] == ["accepted"] * 7
     assert asked == ["special", "sum"]
 
 
@@ -138,7 +126,7 @@ def test_tests_are_asked_for_in_the_order_of_their_problems_and_only_once(monkey
         return []
 
     table = samples(*[(name, "python", SUM) for name in names[::-1] + names[3:5]])
-    judge(problems.to_batches(), tests, table.to_batches(), config=JudgeConfig(workers=0), writer=Rows())
+    judge(problems.to_batches(), tests, table.to_batches(), config=JudgeConfig(workers=0), writer=KeptRows())
     assert [name for ids in asked for name in ids] == names
     assert [len(ids) for ids in asked] == [3, 6, 11]
 
@@ -166,7 +154,7 @@ def test_progress_counts_samples_that_are_judged(tmp_path: Path) -> None:
     )
     for _ in range(2):
         shown = Shown()
-        judge(PROBLEMS.to_batches(), all_tests, table.to_batches(), config=JudgeConfig(workers=0), writer=Rows(),
+        judge(PROBLEMS.to_batches(), all_tests, table.to_batches(), config=JudgeConfig(workers=0), writer=KeptRows(),
               checkpoint=tmp_path, progress=shown)  # fmt: skip
         assert (shown.done, shown.total) == (4, 4)
 
@@ -270,9 +258,9 @@ def test_benchmark_asserts_become_problems_and_tests() -> None:
     table = samples(
         ("bench/1", "python", "def double(n):\n    return 2 * n"), ("bench/1", "python", "def double(n): return n")
     )
-    rows = Rows()
+    rows = KeptRows()
     judge(problems.to_batches(), lambda _: tests.to_batches(), table.to_batches(), config=JudgeConfig(), writer=rows)
-    assert [row["verdict"] for row in rows.rows] == ["accepted", "wrong_answer"]
+    assert [row["verdict"] for row in rows.table.to_pylist()] == ["accepted", "wrong_answer"]
 
 
 def test_the_command_reads_files_and_prints_counts(tmp_path: Path) -> None:
@@ -361,7 +349,7 @@ def test_a_batch_without_a_wanted_test_is_passed_over() -> None:
     others = pa.table(TESTS.slice(0, 1)).set_column(
         TESTS.schema.get_field_index("problem_id"), "problem_id", pa.array(["another"])
     )
-    rows = Rows()
+    rows = KeptRows()
     judge(
         PROBLEMS.to_batches(),
         lambda _: [*others.to_batches(), *TESTS.to_batches()],
@@ -369,7 +357,7 @@ def test_a_batch_without_a_wanted_test_is_passed_over() -> None:
         config=JudgeConfig(),
         writer=rows,
     )
-    assert [row["verdict"] for row in rows.rows] == ["accepted"]
+    assert [row["verdict"] for row in rows.table.to_pylist()] == ["accepted"]
 
 
 def test_rows_of_files_without_an_index_are_found_by_their_problem() -> None:
