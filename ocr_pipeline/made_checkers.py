@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from ocr_pipeline.store import rows_of
 from ocr_pipeline.tables import Checker, CheckerProtocol, Language
 
 __all__ = ["decides_by_model", "with_made_checkers"]
@@ -26,8 +27,7 @@ def with_made_checkers(
     """
     codes = {
         row["problem_id"]: row["code"]
-        for batch in programs
-        for row in batch.select(["problem_id", "role", "code", "verdict"]).to_pylist()
+        for row in rows_of(programs, ["problem_id", "role", "code", "verdict"])
         if (row["role"], row["verdict"]) == ("checker", "used")
     }
     for batch in problems:

@@ -26,7 +26,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.showing import Showing
 from ocr_pipeline.judge.verdicts import Candidate, ProblemSpec, Test
 from ocr_pipeline.steps import Rows
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.store import TableWriter, rows_of
 from ocr_pipeline.tables import ACCEPTED, CRITIQUES
 from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
@@ -103,20 +103,22 @@ def make_critiques(  # noqa: PLR0913 - a step with a teacher needs all of it
         When failures are to be shown and no sandbox works here.
     """
     statements = {
-        row["problem_id"]: row for row in _rows(inputs.problems.batches()) if (row["statement"] or "").strip()
+        row["problem_id"]: row for row in rows_of(inputs.problems.batches()) if (row["statement"] or "").strip()
     }
     duplicates = {
-        row["sample_id"] for row in _rows(inputs.samples.batches(("sample_id", "duplicate_of"))) if row["duplicate_of"]
+        row["sample_id"]
+        for row in rows_of(inputs.samples.batches(("sample_id", "duplicate_of")))
+        if row["duplicate_of"]
     }
     judged = sorted(
-        judged_of(row, duplicates=duplicates, known=statements) for row in _rows(inputs.executions.batches(NARROW))
+        judged_of(row, duplicates=duplicates, known=statements) for row in rows_of(inputs.executions.batches(NARROW))
     )
     _require_once(judged)
     reasons = choose(judged, config)
     wanted = {sample_id for (sample_id, _), reason in reasons.items() if reason is None}
     codes = {
         row["sample_id"]: row["code"]
-        for row in _rows(inputs.samples.batches(("sample_id", "code")))
+        for row in rows_of(inputs.samples.batches(("sample_id", "code")))
         if row["sample_id"] in wanted and (row["code"] or "").strip()
     }
     asked = [
@@ -148,11 +150,6 @@ def make_critiques(  # noqa: PLR0913 - a step with a teacher needs all of it
     next(replies, None)  # lets the ledger go
     notes = dict(seen) | {"reused": sum(one.reused for one in totals), "asked": sum(one.done for one in totals)}
     return count_verdicts(verdicts.elements(), notes=notes).require_conserved(CRITIQUES.name)
-
-
-def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
-    for batch in batches:
-        yield from batch.to_pylist()
 
 
 def _with_code(asked: _Asked, codes: Mapping[str, str]) -> _Asked:
@@ -201,14 +198,14 @@ def _with_failure(asked: _Asked, tests: Mapping[str, Test], given: Mapping[str, 
 
 def _shortest_failed(explained: Mapping[str, _Asked], inputs: Inputs, config: CritiqueConfig) -> dict[str, Test]:
     failed: dict[str, dict[str, set[str]]] = {}
-    for row in _rows(inputs.executions.batches(("sample_id", "problem_id", "results"))):
+    for row in rows_of(inputs.executions.batches(("sample_id", "problem_id", "results"))):
         if row["sample_id"] in explained:
             ids = {result["test_id"] for result in row["results"] or () if result["verdict"] != ACCEPTED}
             failed.setdefault(row["problem_id"], {})[row["sample_id"]] = ids
     shortest: dict[str, Test] = {}
     names = iter(sorted(failed))
     while some := list(itertools.islice(names, PROBLEMS_AT_ONCE)):
-        for row in _rows(itertools.chain.from_iterable(tests.of(some) for tests in inputs.tests if tests.exist)):
+        for row in rows_of(itertools.chain.from_iterable(tests.of(some) for tests in inputs.tests if tests.exist)):
             test = Test(row["test_id"], row["input"] or "", row["expected"] or "")
             if _length(test) > config.shown_characters:
                 continue

@@ -10,7 +10,7 @@ from ocr_pipeline.duplicates.curve import LabelledPair, read_labelled, threshold
 from ocr_pipeline.duplicates.decisions import DecidedBy, Decision, Rule, Undecided
 from ocr_pipeline.duplicates.execution import Execution
 from ocr_pipeline.duplicates.invariants import INVARIANT_COLUMNS, check_invariants
-from ocr_pipeline.duplicates.pairs import Comparison, DuplicateConfig, compare_problems, find_pairs
+from ocr_pipeline.duplicates.pairs import Comparison, DuplicateConfig, compare_problems
 from ocr_pipeline.duplicates.selection import select_unique
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Undecided",
     "check_invariants",
     "compare_problems",
-    "find_pairs",
     "read_labelled",
     "select_unique",
     "threshold_curve",

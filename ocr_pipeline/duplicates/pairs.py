@@ -42,7 +42,6 @@ __all__ = [
     "compare_problems",
     "count_problem_pairs",
     "decide_contents",
-    "find_pairs",
     "read_problems",
     "score_contents",
 ]
@@ -89,7 +88,7 @@ class Comparison:
         return pa.Table.from_batches(self.batches(), DUPLICATE_PAIRS.schema)
 
 
-def find_pairs(
+def compare_problems(
     problems: Iterable[pa.RecordBatch],
     *,
     tests: Iterable[pa.RecordBatch] | None,
@@ -98,8 +97,8 @@ def find_pairs(
     reviews: Reviews,
     opinions: PairOpinions | None = None,
     execution: Execution | None = None,
-) -> pa.Table:
-    """Return every pair of problems at or above the threshold, equal, of one origin or reviewed, as ``duplicate_pairs``.
+) -> Comparison:
+    """Decide every pair of problems at or above the threshold, equal, of one origin or reviewed.
 
     Parameters
     ----------
@@ -123,28 +122,6 @@ def find_pairs(
     InputError
         When problem ids are missing or repeated.
     """
-    return compare_problems(
-        problems,
-        tests=tests,
-        config=config,
-        encoder=encoder,
-        reviews=reviews,
-        opinions=opinions,
-        execution=execution,
-    ).pairs
-
-
-def compare_problems(
-    problems: Iterable[pa.RecordBatch],
-    *,
-    tests: Iterable[pa.RecordBatch] | None,
-    config: DuplicateConfig,
-    encoder: Encoder,
-    reviews: Reviews,
-    opinions: PairOpinions | None = None,
-    execution: Execution | None = None,
-) -> Comparison:
-    """Do what :func:`find_pairs` does, and count."""
     catalogue, cases = read_problems(problems, tests)
     decided = decide_contents(catalogue, score_contents(catalogue, encoder, config.threshold, reviews), cases, reviews)
     runs = {} if execution is None else _execute(catalogue, decided, execution, config.execution_pairs)

@@ -23,6 +23,7 @@ from ocr_pipeline.evidence.pattern_labels import LabelVerdict, agreement_of
 from ocr_pipeline.evidence.patterns import LABELLED, Pattern, entropy_bits
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.plots import Interval, interval_plot
+from ocr_pipeline.store import rows_of
 from ocr_pipeline.tables import ACCEPTED, NOT_RUN, PATTERN_GROUPS
 
 __all__ = ["VERDICTS", "GroupConfig", "LabelledBy", "compare_patterns", "pattern_plot"]
@@ -88,11 +89,10 @@ def compare_patterns(
     """
     verdicts = {
         row["sample_id"]: (row["problem_id"], row["verdict"] == ACCEPTED)
-        for batch in executions
-        for row in batch.select(VERDICTS).to_pylist()
+        for row in rows_of(executions, VERDICTS)
         if row["verdict"] == ACCEPTED or (row["verdict"] != NOT_RUN and not row["needs_checker"])
     }
-    known = [row for batch in labels for row in batch.to_pylist()]
+    known = list(rows_of(labels))
     moves = BY_MODEL if config.by is LabelledBy.MODEL else _precise(known, config.least_precision)
     counted = _labelled(known) if config.by is LabelledBy.MODEL else _ruled(patterns)
     groups: dict[str, tuple[list[dict[str, float]], list[dict[str, float]]]] = defaultdict(lambda: ([], []))
@@ -123,9 +123,8 @@ def _precise(labels: Sequence[Mapping[str, Any]], least: float) -> tuple[Pattern
 
 
 def _ruled(patterns: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, Mapping[str, int]]]:
-    for batch in patterns:
-        for row in batch.select(["sample_id", "counts"]).to_pylist():
-            yield row["sample_id"], dict(row["counts"])
+    for row in rows_of(patterns, ["sample_id", "counts"]):
+        yield row["sample_id"], dict(row["counts"])
 
 
 def _labelled(labels: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, int]]]:

@@ -15,7 +15,6 @@ is beside the folder: it is put on condition, so two machines never mix their fi
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -34,6 +33,7 @@ from ocr_pipeline.store import (
     canonical_json,
     open_root,
     sha256_of,
+    sha256_of_file,
     whoever,
 )
 from ocr_pipeline.tables import Table
@@ -133,12 +133,7 @@ def _fill(made: Path, store: Store, table: Table) -> None:
     lines = [f"{licence}\t{rows}\n" for licence, rows in sorted(licences.items())]
     (made / "LICENSES.tsv").write_text("licence\trows\n" + "".join(lines), encoding="utf-8")
     files = sorted(path for path in made.rglob("*") if path.is_file())
-    sums = [f"{_sha256(path)}  {path.relative_to(made).as_posix()}\n" for path in files]
+    sums = [f"{sha256_of_file(path)}  {path.relative_to(made).as_posix()}\n" for path in files]
     (made / SUMS).write_text("".join(sums), encoding="utf-8")
     for path in (*files, made / SUMS):
         path.chmod(READ_ONLY)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ from ocr_pipeline.engine.services import ENGINE
 from ocr_pipeline.evidence.pattern_labels import LabelConfig, LabelVerdict, agreement_of, label_patterns
 from ocr_pipeline.evidence.patterns import KEPT, find_patterns
 from ocr_pipeline.steps import LEDGER, Job, Read, Step
+from ocr_pipeline.store import rows_of
 from ocr_pipeline.tables import PATTERN_LABELS, REASONING_PATTERNS, RESPONSES, SAMPLES
 from ocr_pipeline.teacher.services import SERVER
 
@@ -53,7 +54,7 @@ def _label_patterns(job: Job) -> StageCounts:
 
 def _shows_agreement(job: Job) -> Mapping[str, pa.Table]:
     batches = job.read(PATTERN_LABELS).batches(["rule", "first", "second", "verdict"])
-    return {"agreement": agreement_of(row for batch in batches for row in batch.to_pylist())}
+    return {"agreement": agreement_of(rows_of(batches))}
 
 
 FIND_PATTERNS: Final = Step(

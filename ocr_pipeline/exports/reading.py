@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from ocr_pipeline.exports.outcome import Outcome
 from ocr_pipeline.exports.rewards import Attempts, Evidence, rewards
 from ocr_pipeline.exports.statements import Statements
 from ocr_pipeline.steps import FileRows, Read
-from ocr_pipeline.store import open_files
+from ocr_pipeline.store import open_files, rows_of
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
     CRITIQUES,
@@ -123,8 +123,7 @@ def _critiques(inputs: Inputs, options: ExportOptions) -> Critiques:
             row["sample_id"]: Review(
                 row["critique"], "" if row["judgement"] == NO_JUDGEMENT else row["judgement"], row["agrees"]
             )
-            for batch in (critiques.of(ids) if ids and critiques.exist else ())
-            for row in batch.to_pylist()
+            for row in rows_of(critiques.of(ids) if ids and critiques.exist else ())
             if row["kind"] == options.critique_kind and row["verdict"] == KEPT
         }
 
@@ -168,12 +167,12 @@ def _rewards(
 
 def _attempts(paths: Sequence[Path], model: str | None) -> dict[str, Attempts]:
     found: dict[str, Attempts] = {}
-    for batch in open_files(paths, PROBLEM_DIFFICULTY, required=("problem_id", "n", "accepted")):
-        for row in batch.select(["problem_id", "model", "n", "accepted"]).to_pylist():
-            if model is None or row["model"] == model:
-                n, accepted = row["n"], row["accepted"]
-                one = Attempts(n, accepted, ((row["model"], n, accepted),))
-                found[row["problem_id"]] = found.get(row["problem_id"], Attempts()) + one
+    batches = open_files(paths, PROBLEM_DIFFICULTY, required=("problem_id", "n", "accepted"))
+    for row in rows_of(batches, ["problem_id", "model", "n", "accepted"]):
+        if model is None or row["model"] == model:
+            n, accepted = row["n"], row["accepted"]
+            one = Attempts(n, accepted, ((row["model"], n, accepted),))
+            found[row["problem_id"]] = found.get(row["problem_id"], Attempts()) + one
     return found
 
 
@@ -182,14 +181,10 @@ def _evidence(paths: Sequence[Path], attempts: Mapping[str, Attempts]) -> Eviden
         return Evidence(attempts)
     flags: dict[str, str] = {}
     untrusted: dict[str, set[str]] = {}
-    for row in _rows(open_files(paths, TEST_TRUST, required=("problem_id", "test_id", "flag"))):
+    needed = ("problem_id", "test_id", "flag")
+    for row in rows_of(open_files(paths, TEST_TRUST, required=needed), needed):
         if row["test_id"] is None:
             flags[row["problem_id"]] = row["flag"]
         else:
             untrusted.setdefault(row["problem_id"], set()).add(row["test_id"])
     return Evidence(attempts, flags, {problem_id: frozenset(ids) for problem_id, ids in untrusted.items()})
-
-
-def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
-    for batch in batches:
-        yield from batch.select(["problem_id", "test_id", "flag"]).to_pylist()

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ocr_pipeline.samples.selection import TextPolicy
 from ocr_pipeline.sources.catalogue import SOURCES
+from ocr_pipeline.store import rows_of
 
 __all__ = ["MAY_NOT_BE_HANDED_ON", "UNKNOWN_STATEMENT", "WITHHELD", "Facts", "Statements"]
 
@@ -54,8 +55,7 @@ class Statements:
             row["problem_id"]: Facts(
                 row["statement"] or "", row["io_mode"] or "", row["starter_code"], row["function_name"]
             )
-            for batch in problems
-            for row in batch.select(names).to_pylist()
+            for row in rows_of(problems, names)
         }
 
     def dataset_of(self, row: Mapping[str, Any]) -> str:

@@ -54,6 +54,13 @@ class CheckerProgram:
             return INPUT, ANSWER, FEEDBACK_FOLDER, *self.flags.split()
         return (INPUT, OUTPUT, ANSWER) if self.protocol == CheckerProtocol.TESTLIB else (INPUT, ANSWER, OUTPUT)
 
+    def exit_says(self, run: RunResult) -> bool | None:
+        """Return what its exit status says by the protocol; ``None``: neither yes nor no."""
+        protocol = CheckerProtocol(self.protocol)
+        if run.exit_code in ACCEPTING[protocol]:
+            return True
+        return False if run.exit_code in REJECTING[protocol] else None
+
 
 class Referee:
     """Keeps a checker compiled for one candidate's tests; it starts when the first output differs from the answer."""
@@ -99,7 +106,7 @@ class Referee:
         self._over_time += is_made and run.status is RunStatus.TIME_LIMIT
         if run.signal or run.status not in {RunStatus.OK, RunStatus.RUNTIME_ERROR}:
             return OVER_TIME if run.status is RunStatus.TIME_LIMIT else f"the checker ended with {run.status}"
-        said = _printed(run) if self._checker.protocol in PRINTING else self._exited(run)
+        said = _printed(run) if self._checker.protocol in PRINTING else self._checker.exit_says(run)
         return f"the checker ended with exit status {run.exit_code}\n{run.stderr}".strip() if said is None else said
 
     def _open(self) -> Program:
@@ -117,12 +124,6 @@ class Referee:
             message = f"the checker does not compile: {why_it_does_not_compile(program.stderr)}"
             raise CheckerBroken(message)
         return program
-
-    def _exited(self, run: RunResult) -> bool | None:
-        protocol = CheckerProtocol(self._checker.protocol)
-        if run.exit_code in ACCEPTING[protocol]:
-            return True
-        return False if run.exit_code in REJECTING[protocol] else None
 
     def close(self) -> None:
         """End the checker's jail."""

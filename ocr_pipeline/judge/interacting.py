@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ocr_pipeline.errors import JudgeError
-from ocr_pipeline.judge.checkers import ACCEPTING, FEEDBACK_FOLDER, REJECTING, CheckerProgram, why_it_does_not_compile
+from ocr_pipeline.judge.checkers import FEEDBACK_FOLDER, CheckerProgram, why_it_does_not_compile
 from ocr_pipeline.judge.programs import Limits, Program, Runner, RunResult, RunStatus, TestFiles, test_files
 from ocr_pipeline.judge.relaying import Relay
 from ocr_pipeline.judge.sandbox import MIB, DisturbedError, JailFiles
@@ -108,12 +108,9 @@ class Interactor:
         raise InteractorBroken(message)
 
     def _decision(self, run: RunResult) -> bool | None:
-        protocol = CheckerProtocol(self._source.protocol)
         if run.signal or run.status not in {RunStatus.OK, RunStatus.RUNTIME_ERROR}:
             return None
-        if run.exit_code in ACCEPTING[protocol]:
-            return True
-        return False if run.exit_code in REJECTING[protocol] else None
+        return self._source.exit_says(run)
 
     def _connect(self, candidate: Program, given: bytes, answer: bytes, limits: Limits) -> _Ends:
         """Run both, each with pipes to the relay between them."""

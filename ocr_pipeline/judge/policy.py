@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge.verdicts import TrustFlag
 from ocr_pipeline.options import Options, option
+from ocr_pipeline.store import rows_of
 
 __all__ = ["Quality", "TestsOptions", "TestsPolicy", "chosen_tests", "quality_of"]
 
@@ -91,7 +92,7 @@ def quality_of(
     """Return how good the tests of a policy are, by problem; where none were generated, those of the source are all."""
     checked = {row["problem_id"] for row in trust if row["test_id"] is None and row["flag"] in CHECKED}
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in (row for batch in measured for row in batch.select(["problem_id", "policy", *GRADED]).to_pylist()):
+    for row in rows_of(measured, ["problem_id", "policy", *GRADED]):
         found.setdefault(row["problem_id"], {})[row["policy"]] = {name: row[name] for name in GRADED}
     wanted: dict[str, Mapping[str, Any]] = {}
     for problem_id, rows in found.items():

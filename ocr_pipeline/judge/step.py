@@ -42,7 +42,7 @@ from ocr_pipeline.judge.verdicts import (
     TrustFlag,
     Verdict,
 )
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.store import TableWriter, rows_of
 from ocr_pipeline.tables import EXECUTIONS, Language
 
 __all__ = ["TestSource", "judge"]
@@ -142,7 +142,7 @@ UNKNOWN: Final = _Trust(checked=False, useless=None, untrusted=frozenset())
 
 def _trust_of(rows: Iterable[pa.RecordBatch]) -> dict[str, _Trust]:
     known: dict[str, _Trust] = {}
-    for row in (row for batch in rows for row in batch.to_pylist()):
+    for row in rows_of(rows):
         so_far = known.get(row["problem_id"], UNKNOWN)
         if row["test_id"] is not None:
             known[row["problem_id"]] = replace(so_far, untrusted=so_far.untrusted | {row["test_id"]})

@@ -20,6 +20,7 @@ from ocr_pipeline.judge.trust import check_tests
 from ocr_pipeline.judge.verdicts import JudgeConfig, TrustConfig
 from ocr_pipeline.made_checkers import with_made_checkers
 from ocr_pipeline.steps import JUDGED, Job, Read, Step
+from ocr_pipeline.store import rows_of
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
     EXECUTIONS,
@@ -85,7 +86,7 @@ def _judge(job: Job) -> StageCounts:
     require_hidden(job.places)
     policy = job.options(TestsOptions).tests_policy
     trust, measured, generated = job.read(TEST_TRUST), job.read(TEST_QUALITY), job.read(GENERATED_TESTS)
-    flags = [row for batch in (trust.batches(TRUST_COLUMNS) if trust.exist else ()) for row in batch.to_pylist()]
+    flags = list(rows_of(trust.batches(TRUST_COLUMNS) if trust.exist else ()))
     if policy is not TestsPolicy.SOURCE and not generated.exist:
         raise InputError(
             f"tests_policy is {policy}, but there are no generated tests; materialize generated_tests, or give --generated-tests"

@@ -23,7 +23,7 @@ from ocr_pipeline.plans.agreement import agreement
 from ocr_pipeline.plans.choose import Solution, choose_solutions
 from ocr_pipeline.plans.config import PlanConfig, Policy, load_prompt
 from ocr_pipeline.plans.verdicts import PlanVerdict, plan_defects, read_plan
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.store import TableWriter, rows_of
 from ocr_pipeline.tables import PLANS
 from ocr_pipeline.teacher.ask import Ask, Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
@@ -131,8 +131,7 @@ def make_plans(  # noqa: PLR0913 - a step with a teacher needs all of it
 def _statements(batches: Iterable[pa.RecordBatch], dataset: str | None) -> dict[str, str]:
     return {
         row["problem_id"]: row["statement"]
-        for batch in batches
-        for row in batch.select(["problem_id", "dataset", "statement"]).to_pylist()
+        for row in rows_of(batches, ["problem_id", "dataset", "statement"])
         if dataset is None or row["dataset"] == dataset
     }
 

@@ -21,7 +21,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.options import Options, option
 from ocr_pipeline.plans.choose import Solution, choose_solutions
 from ocr_pipeline.plans.verdicts import PlanVerdict
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.store import TableWriter, rows_of
 from ocr_pipeline.tables import PLAN_SFT_DATASET, Language
 from ocr_pipeline.tasks import CODEPLAN, given_code
 
@@ -150,18 +150,16 @@ def build_multitask(
 
 def _problems(batches: Iterable[pa.RecordBatch], dataset: str | None) -> Iterator[_Problem]:
     wanted = ["problem_id", "dataset", "statement", "starter_code", "io_mode", "function_name"]
-    for batch in batches:
-        for row in batch.select(wanted).to_pylist():
-            if dataset is None or row["dataset"] == dataset:
-                given = given_code(row["statement"], row["starter_code"], row["function_name"])
-                yield _Problem(row["problem_id"], row["statement"], given, row["io_mode"])
+    for row in rows_of(batches, wanted):
+        if dataset is None or row["dataset"] == dataset:
+            given = given_code(row["statement"], row["starter_code"], row["function_name"])
+            yield _Problem(row["problem_id"], row["statement"], given, row["io_mode"])
 
 
 def _kept_plans(batches: Iterable[pa.RecordBatch], told: Mapping[str, _Problem]) -> Iterator[_Plan]:
-    for batch in batches:
-        for row in batch.select(["plan_id", "problem_id", "solution_id", "plan", "verdict"]).to_pylist():
-            if row["verdict"] == PlanVerdict.KEPT and row["problem_id"] in told:
-                yield _Plan(row["plan_id"], row["problem_id"], row["solution_id"], row["plan"])
+    for row in rows_of(batches, ["plan_id", "problem_id", "solution_id", "plan", "verdict"]):
+        if row["verdict"] == PlanVerdict.KEPT and row["problem_id"] in told:
+            yield _Plan(row["plan_id"], row["problem_id"], row["solution_id"], row["plan"])
 
 
 def _code_rows(

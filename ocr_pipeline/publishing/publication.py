@@ -16,6 +16,7 @@ from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.exports.statements import WITHHELD, Statements
 from ocr_pipeline.samples.selection import TextPolicy
 from ocr_pipeline.sources.parts import first_line
+from ocr_pipeline.store import sha256_of_file
 
 __all__ = ["Publication", "read_release"]
 
@@ -111,7 +112,9 @@ def _checked(folder: Path) -> dict[str, str]:
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in _text(folder / SUMS).splitlines())}
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {SUMS}
     there.add(CARD)  # no release is without one
-    wrong = sorted(there ^ sums.keys()) or [name for name in sorted(sums) if _sha256(folder / name) != sums[name]]
+    wrong = sorted(there ^ sums.keys()) or [
+        name for name in sorted(sums) if sha256_of_file(folder / name) != sums[name]
+    ]
     if wrong:
         message = f"`{folder / wrong[0]}` is not what {SUMS} says; a release never changes, so write it again under another name"
         raise StoreError(message)
@@ -143,11 +146,6 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         message = f"`{path}` is not UTF-8 text"
         raise StoreError(message) from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _with_licences(card: str, licences: Iterable[str]) -> str:

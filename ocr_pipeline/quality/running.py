@@ -18,7 +18,7 @@ from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import MeasuredProblem, Outcome, Program, Unmeasured
 from ocr_pipeline.quality.reading import Lookup, listed, nothing, read_programs, read_samples, read_tests
-from ocr_pipeline.store import TableWriter
+from ocr_pipeline.store import TableWriter, rows_of
 from ocr_pipeline.tables import ACCEPTED, JUDGED_LANGUAGES, TEST_TRUST, Language
 
 __all__ = ["EVERY_TEST", "LentJudge", "run_programs"]
@@ -77,7 +77,7 @@ def run_programs(  # noqa: PLR0913 - inputs, and options by name
 
 def _by_problem(trust: Iterable[pa.RecordBatch]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
-    for row in (row for batch in trust for row in batch.to_pylist()):
+    for row in rows_of(trust):
         found[row["problem_id"]].append(row)
     return found
 

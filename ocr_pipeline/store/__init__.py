@@ -14,12 +14,12 @@ rows does not belong here; neither does the ledger of the teacher.
 from ocr_pipeline.store.atomic import atomic_write
 from ocr_pipeline.store.buckets import Bucketed, Buckets
 from ocr_pipeline.store.files import encoding_of, open_csv, open_files
-from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint, sha256_of
+from ocr_pipeline.store.manifest import InputRef, Manifest, canonical_json, fingerprint, sha256_of, sha256_of_file
 from ocr_pipeline.store.objects import Objects, below, open_root, whoever
 from ocr_pipeline.store.pieces import RowGroup, finely
 from ocr_pipeline.store.ranges import among
 from ocr_pipeline.store.root import Store, open_table
-from ocr_pipeline.store.rows import RowStream, conform
+from ocr_pipeline.store.rows import RowStream, conform, rows_of
 from ocr_pipeline.store.writing import FileWriter, PartitionWriter, TableWriter, file_writers
 
 __all__ = [
@@ -47,6 +47,8 @@ __all__ = [
     "open_files",
     "open_root",
     "open_table",
+    "rows_of",
     "sha256_of",
+    "sha256_of_file",
     "whoever",
 ]

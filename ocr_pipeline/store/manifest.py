@@ -6,13 +6,23 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import StoreError
 from ocr_pipeline.tables import SCHEMA_VERSION
 
-__all__ = ["MANIFEST", "InputRef", "Manifest", "PartFile", "canonical_json", "fingerprint", "sha256_of"]
+__all__ = [
+    "MANIFEST",
+    "InputRef",
+    "Manifest",
+    "PartFile",
+    "canonical_json",
+    "fingerprint",
+    "sha256_of",
+    "sha256_of_file",
+]
 
 MANIFEST: Final = "_manifest.json"
 
@@ -25,6 +35,12 @@ def canonical_json(value: object) -> str:
 def sha256_of(text: str) -> str:
     """Hash a text."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hash a file on disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

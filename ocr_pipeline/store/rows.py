@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.tables import Table
 
-__all__ = ["RowStream", "conform"]
+__all__ = ["RowStream", "conform", "rows_of"]
 
 
 def conform(rows: pa.RecordBatch | pa.Table, table: Table, *, source: str = "input") -> pa.Table:
@@ -42,6 +43,12 @@ def _conform_column(rows: pa.Table, column: pa.Field, table: Table, source: str)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         message = f"{source}: column `{column.name}` is {values.type}, {table.name} needs {column.type}: {error}"
         raise InputError(message) from error
+
+
+def rows_of(batches: Iterable[pa.RecordBatch], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of batches one by one, with some of their columns; ``None``: with all."""
+    for batch in batches:
+        yield from (batch if columns is None else batch.select(list(columns))).to_pylist()
 
 
 class RowStream:

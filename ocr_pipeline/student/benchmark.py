@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.store import rows_of
 from ocr_pipeline.student.evaluation import Window
 from ocr_pipeline.student.examine import SandboxExaminer
 from ocr_pipeline.student.problems import AskedProblem, read_problems
@@ -152,7 +153,7 @@ def _calls(problems: Iterable[pa.RecordBatch], tests: pa.Table) -> Iterator[tupl
     for test in tests.select(["problem_id", "test_id", "input", "expected"]).to_pylist():
         if test["problem_id"] not in first or test["test_id"] < first[test["problem_id"]]["test_id"]:
             first[test["problem_id"]] = test
-    for row in (row for batch in problems for row in batch.to_pylist()):
+    for row in rows_of(problems):
         if row["io_mode"] == IoMode.FUNCTION and row["function_name"] and not row["starter_code"]:
             test = first[row["problem_id"]]
             call = _call(row["function_name"], test["input"], test["expected"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ocr_pipeline.store import rows_of
 from ocr_pipeline.tables import Language
 from ocr_pipeline.tasks import CODEPLAN, Wording, given_code
 
@@ -50,7 +51,6 @@ def read_problems(batches: Iterable[pa.RecordBatch]) -> list[AskedProblem]:
             given_code(row["statement"], row["starter_code"], row["function_name"]),
             row["difficulty"],
         )
-        for batch in batches
-        for row in batch.select(wanted).to_pylist()
+        for row in rows_of(batches, wanted)
     ]
     return sorted(problems, key=lambda problem: problem.problem_id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from ocr_pipeline.similarity import ReviewDecision, Reviews
-from ocr_pipeline.store import Store
+from ocr_pipeline.store import Store, rows_of
 from ocr_pipeline.studio.decisions import PairKind
 from ocr_pipeline.tables import CONTAMINATION, DUPLICATE_PAIRS, Table
 
@@ -123,11 +123,10 @@ def _pairs(store: Store, table: Table, build: Any) -> Iterator[Pair]:  # noqa: A
     if manifest is None:
         return
     threshold = float(manifest.config.get("threshold", DEFAULT_THRESHOLD))
-    for batch in store.batches(table):
-        for row in batch.to_pylist():
-            below = row["decided_by"] == THRESHOLD and row["decision"] == "clean"
-            if (row["decided_by"] or "") in CERTAINTY and not below:
-                yield build(row, abs(row["cosine"] - threshold))
+    for row in rows_of(store.batches(table)):
+        below = row["decided_by"] == THRESHOLD and row["decision"] == "clean"
+        if (row["decided_by"] or "") in CERTAINTY and not below:
+            yield build(row, abs(row["cosine"] - threshold))
 
 
 def _duplicate(row: Mapping[str, Any], margin: float) -> Pair:

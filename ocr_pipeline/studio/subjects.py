@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow.compute as pc
 
-from ocr_pipeline.store import Store
+from ocr_pipeline.store import Store, rows_of
 from ocr_pipeline.studio.decisions import SubjectKind
 from ocr_pipeline.tables import GENERATED_TESTS, SOLUTIONS, TEST_QUALITY, TEST_TRUST, TESTS, Table
 
@@ -74,8 +74,7 @@ def _subject(kind: SubjectKind, problem_id: str, name: str, detail: str) -> Subj
 
 def _rows(store: Store, table: Table, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     for keys in store.partitions(table):
-        for batch in store.batches(table, columns, **keys):
-            yield from batch.to_pylist()
+        yield from rows_of(store.batches(table, columns, **keys))
 
 
 def row_of(store: Store, subject: Subject) -> dict[str, Any] | None:

@@ -9,8 +9,9 @@ from itertools import chain
 import pyarrow as pa
 
 from ocr_pipeline.contamination import Benchmark, ContaminationConfig, ContaminationDecision, check
-from ocr_pipeline.duplicates import Decision, DuplicateConfig, find_pairs
+from ocr_pipeline.duplicates import Decision, DuplicateConfig, compare_problems
 from ocr_pipeline.similarity import Encoder, Reviews
+from ocr_pipeline.store import rows_of
 from ocr_pipeline.tables import PROBLEMS
 
 __all__ = ["Known", "too_like"]
@@ -52,14 +53,14 @@ def _batches(rows: Sequence[dict[str, object]]) -> list[pa.RecordBatch]:
 def _pairs(rows: Sequence[dict[str, object]], known: Known, places: dict[str, int]) -> Iterator[tuple[str, str, str]]:
     columns = PROBLEMS.schema.names
     listed = (batch.select([name for name in columns if name in batch.schema.names]) for batch in known.problems())
-    pairs = find_pairs(
+    found = compare_problems(
         chain(listed, _batches(rows)),
         tests=None,
         config=DuplicateConfig(threshold=known.threshold, execution_pairs=0),
         encoder=known.encoder,
         reviews=known.reviews,
     )
-    for pair in pairs.select(["left_id", "right_id", "decision"]).to_pylist():
+    for pair in found.pairs.select(["left_id", "right_id", "decision"]).to_pylist():
         ids = sorted((pair["left_id"], pair["right_id"]), key=lambda name: places.get(name, -1))
         if ids[1] in places and pair["decision"] != Decision.DISTINCT:
             yield ids[1], ids[0], pair["decision"]
@@ -68,6 +69,6 @@ def _pairs(rows: Sequence[dict[str, object]], known: Known, places: dict[str, in
 def _suspects(rows: Sequence[dict[str, object]], known: Known) -> Iterator[tuple[str, str, str]]:
     config = ContaminationConfig(threshold=known.threshold)
     found = check(_batches(rows), known.benchmarks, config=config, encoder=known.encoder, reviews=known.reviews)
-    for row in (row for batch in found for row in batch.select(["problem_id", "benchmark_id", "decision"]).to_pylist()):
+    for row in rows_of(found, ["problem_id", "benchmark_id", "decision"]):
         if row["decision"] != ContaminationDecision.CLEAN:
             yield row["problem_id"], row["benchmark_id"], row["decision"]

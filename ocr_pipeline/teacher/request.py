@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from ocr_pipeline.store import canonical_json
+from ocr_pipeline.store import canonical_json, sha256_of
 
 __all__ = ["Identity", "Message", "Request", "request_id"]
 
@@ -55,7 +55,7 @@ class Request:
     @cached_property
     def prompt_sha256(self) -> str:
         """Hash of the rendered prompt: of all message contents, joined."""
-        return _sha256("".join(message.content for message in self.messages))
+        return sha256_of("".join(message.content for message in self.messages))
 
     @cached_property
     def params_json(self) -> str:
@@ -87,7 +87,7 @@ def request_id(request: Request, identity: Identity, *, prompt: Prehashed | None
     prompt
         Hashes of the messages, when the caller has them already (several samples of one prompt).
     """
-    hashes = prompt or [_sha256(message.content) for message in request.messages]
+    hashes = prompt or [sha256_of(message.content) for message in request.messages]
     parts = [
         KEY_FORMAT,
         identity.model,
@@ -109,7 +109,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -19,7 +19,6 @@ from ocr_pipeline.duplicates import (
     Undecided,
     check_invariants,
     compare_problems,
-    find_pairs,
     read_labelled,
     select_unique,
     threshold_curve,
@@ -47,7 +46,7 @@ class Sink:
 def pairs_of(batches: Sequence[pa.RecordBatch], **more: Any) -> list[dict[str, Any]]:
     """Find pairs with defaults."""
     given = {"tests": None, "config": DuplicateConfig(), "encoder": WordEncoder(), "reviews": Reviews()} | more
-    return find_pairs(batches, **given).to_pylist()
+    return compare_problems(batches, **given).pairs.to_pylist()
 
 
 def full_problems(rows: Sequence[tuple[str, str]]) -> list[pa.RecordBatch]:
@@ -151,7 +150,7 @@ def test_chains_do_not_drop() -> None:
     chain = [" ".join(words[start : start + 12]) for start in (0, 3, 6)]
     batches = full_problems([(f"s/{name}", text) for name, text in zip("abc", chain, strict=True)])
     config = DuplicateConfig(undecided=Undecided.DROP)
-    pairs = find_pairs(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews())
+    pairs = compare_problems(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews()).pairs
     sink = Sink()
     counts = select_unique(lambda: batches, pairs.to_batches(), sink)
     kept = sink.tables[0].column("problem_id").to_pylist()
@@ -169,7 +168,9 @@ def test_what_has_tests_stays() -> None:
 def test_provenance_and_licences_are_merged() -> None:
     """The kept row names every member, data set and licence it stands for."""
     batches = full_problems([("taco/1", STORY), ("apps/1", STORY), ("codes/9", "another thing entirely")])
-    pairs = find_pairs(batches, tests=None, config=DuplicateConfig(), encoder=WordEncoder(), reviews=Reviews())
+    pairs = compare_problems(
+        batches, tests=None, config=DuplicateConfig(), encoder=WordEncoder(), reviews=Reviews()
+    ).pairs
     sink = Sink()
     counts = select_unique(lambda: batches, pairs.to_batches(), sink)
     row = sink.tables[0].to_pylist()[0]
@@ -220,9 +221,9 @@ def random_statements(seed: int, count: int) -> list[tuple[str, str]]:
 def test_the_invariants_hold_for_any_problems(seed: int, threshold: float) -> None:
     """Every dropped problem has a kept witness, no kept pair is a duplicate, no row is lost."""
     batches = full_problems(random_statements(seed, 25))
-    pairs = find_pairs(
+    pairs = compare_problems(
         batches, tests=None, config=DuplicateConfig(threshold=threshold), encoder=WordEncoder(), reviews=Reviews()
-    )
+    ).pairs
     sink = Sink()
     select_unique(lambda: batches, pairs.to_batches(), sink).require_conserved("dedup")
     table = pa.concat_tables(sink.tables)
@@ -241,7 +242,9 @@ def test_twenty_orders_give_the_same_bytes() -> None:
             batch for start in range(0, 60, 7 + seed) for batch in full_problems(shuffled[start : start + 7 + seed])
         ]
         encoder = WordEncoder(noise=2e-8, seed=seed)
-        pairs = find_pairs(batches, tests=None, config=DuplicateConfig(), encoder=encoder, reviews=Reviews())
+        pairs = compare_problems(
+            batches, tests=None, config=DuplicateConfig(), encoder=encoder, reviews=Reviews()
+        ).pairs
         sink = Sink()
         select_unique(lambda batches=batches: batches, pairs.to_batches(), sink)
         written = io.BytesIO()
@@ -311,7 +314,7 @@ def test_a_point_of_the_curve_is_what_a_run_at_that_threshold_gives() -> None:
     curve = threshold_curve(batches, tests=None, encoder=WordEncoder(noise=2e-8), reviews=Reviews()).to_pylist()
     for point in curve:
         config = DuplicateConfig(threshold=point["threshold"])
-        pairs = find_pairs(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews())
+        pairs = compare_problems(batches, tests=None, config=config, encoder=WordEncoder(), reviews=Reviews()).pairs
         sink = Sink()
         kept = select_unique(lambda: batches, pairs.to_batches(), sink).kept
         duplicates = sum(decision == "duplicate" for decision in pairs["decision"].to_pylist())

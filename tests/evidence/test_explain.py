@@ -1,7 +1,6 @@
 """``explain`` tells the whole life of a row, and says what to do when it knows none."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,20 +14,6 @@ from ocr_pipeline.evidence.history import told
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import DUPLICATE_PAIRS, PLAN_SFT_DATASET, PROBLEMS, TABLES, TEST_TRUST
 from tests.evidence import root as fixture
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a data root once, to be copied."""
-    folder = tmp_path_factory.mktemp("template") / "root"
-    fixture.build_root(folder)
-    return folder
-
-
-@pytest.fixture
-def store(tmp_path: Path, template: Path) -> Store:
-    """Return a data root in which every row can be found again."""
-    return Store(shutil.copytree(template, tmp_path / "root"))
 
 
 def verdicts(explanation: Explanation) -> list[tuple[str, str]]:

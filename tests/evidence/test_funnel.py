@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,20 +31,6 @@ from ocr_pipeline.tables import (
 from tests.evidence import root as fixture
 
 TACO = {"dataset": "taco"}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a data root once, to be copied."""
-    folder = tmp_path_factory.mktemp("template") / "root"
-    fixture.build_root(folder)
-    return folder
-
-
-@pytest.fixture
-def store(tmp_path: Path, template: Path) -> Store:
-    """Return a data root in which every row can be found again."""
-    return Store(shutil.copytree(template, tmp_path / "root"))
 
 
 def printed(store: Store) -> str:

@@ -5,22 +5,18 @@ A handful of examples runs with the other tests; the ``slow`` ones run for minut
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import ocr_pipeline.judge.sandbox
 from ocr_pipeline.errors import JudgeError
 from ocr_pipeline.judge.asserting import parse_assert_test
 from ocr_pipeline.judge.checkers import _printed
@@ -39,6 +35,7 @@ from ocr_pipeline.judge.programs import ELF_HEADER, ELF_SEGMENT, RunResult, RunS
 from ocr_pipeline.judge.sandbox.jails import Jail
 from ocr_pipeline.judge.sandbox.protocol import REPLY, Reply
 from ocr_pipeline.judge.verdicts import MISSING_MODULE, ProblemSpec
+from tests.judge.test_comparing import DRIVER
 
 Target = Callable[[Any], object]
 
@@ -76,20 +73,6 @@ def damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
 def as_json(values: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
     """Write values as the driver does."""
     return values.map(lambda value: json.dumps(value).encode())
-
-
-def driver() -> ModuleType:
-    """Load the driver's script as a module."""
-    path = Path(ocr_pipeline.judge.sandbox.__file__).parent / "native" / "driver.py"
-    spec = importlib.util.spec_from_file_location("fuzzed_driver", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-DRIVER = driver()
 
 
 def results(data: bytes) -> None:

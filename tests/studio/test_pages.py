@@ -25,7 +25,7 @@ from yarl import URL
 
 from ocr_pipeline.cli import build_app
 from ocr_pipeline.definitions import build_defs
-from ocr_pipeline.duplicates import DuplicateConfig, find_pairs
+from ocr_pipeline.duplicates import DuplicateConfig, compare_problems
 from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.similarity import ReviewDecision, Reviews, read_reviews
 from ocr_pipeline.store import Store
@@ -592,13 +592,13 @@ def materialize(store: Store) -> dict[str, dict[Any, Any]]:
 
 def decided_by_the_next_run(store: Store) -> dict[str, tuple[str, str]]:
     """Deduplicate again, as the asset does, and return decision and decider of each pair by its key."""
-    pairs = find_pairs(
+    pairs = compare_problems(
         chain.from_iterable(store.open(PROBLEMS, dataset=name).to_batches() for name in ("apps", "taco")),
         tests=None,
         config=DuplicateConfig(threshold=studio_root.THRESHOLD),
         encoder=WordEncoder(),
         reviews=read_reviews(store.open(REVIEWS)) if store.partitions(REVIEWS) else Reviews(),
-    )
+    ).pairs
     return {row["pair_key"]: (row["decision"], row["decided_by"]) for row in pairs.to_pylist()}
 
 

@@ -14,7 +14,7 @@ from ocr_pipeline.asking import Pace
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.parameters import with_options
-from ocr_pipeline.store import open_files
+from ocr_pipeline.store import open_files, rows_of
 from ocr_pipeline.student.assess import evaluate_candidates, with_ranker_scores
 from ocr_pipeline.student.command.files import opened, read_candidates, read_told, write_candidates, write_evaluation
 from ocr_pipeline.student.command.text import report_summary
@@ -58,8 +58,7 @@ def select(  # noqa: PLR0913 - one parameter per group of options
     statements = {each.problem_id: each.statement for each in read_told(problems).values()}
     _require_statements(rows, statements, "--problems")
     if critiques:
-        read = open_files(critiques, CRITIQUES, required=["sample_id", "critique", "judgement"])
-        said = [row for batch in read for row in batch.to_pylist()]
+        said = list(rows_of(open_files(critiques, CRITIQUES, required=["sample_id", "critique", "judgement"])))
         rows = joined_critiques(rows, said)
         known = set(rows["sample_id"].to_pylist())
         others = sum(row["sample_id"] not in known for row in said)

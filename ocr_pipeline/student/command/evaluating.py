@@ -16,7 +16,7 @@ from ocr_pipeline.asking import Pace
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.parameters import with_options
-from ocr_pipeline.store import FileWriter, open_files
+from ocr_pipeline.store import FileWriter, open_files, rows_of
 from ocr_pipeline.student.assess import PLAN_CURVE, by_sampling, evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import read_benchmark
 from ocr_pipeline.student.command.files import (
@@ -94,14 +94,10 @@ def _asked(problems: list[Path] | None, options: EvaluateOptions) -> dict[str, s
             message = "since and until need --problems, which hold the dates"
             raise OptionError(message)
         return None
-    known = (
-        row
-        for batch in open_files(problems, PROBLEMS, required=["problem_id"])
-        for row in batch.select(["problem_id", "contest_date", "difficulty"]).to_pylist()
-    )
+    known = open_files(problems, PROBLEMS, required=["problem_id"])
     asked = {
         row["problem_id"]: row["difficulty"]
-        for row in known
+        for row in rows_of(known, ["problem_id", "contest_date", "difficulty"])
         if options.window is None or options.window.holds(row["contest_date"])
     }
     if not asked:
@@ -114,12 +110,12 @@ def _lengths_and_failed(samples: list[Path]) -> tuple[dict[str, int], set[str]]:
     """Return the tokens of reasoning of samples, and those whose request failed."""
     tokens: dict[str, int] = {}
     failed: set[str] = set()
-    for batch in open_files(samples, SAMPLES, required=["sample_id", "reasoning_tokens"]):
-        for row in batch.select(["sample_id", "reasoning_tokens", "verdict"]).to_pylist():
-            if row["reasoning_tokens"] is not None:
-                tokens[row["sample_id"]] = row["reasoning_tokens"]
-            if row["verdict"] == REQUEST_FAILED:
-                failed.add(row["sample_id"])
+    batches = open_files(samples, SAMPLES, required=["sample_id", "reasoning_tokens"])
+    for row in rows_of(batches, ["sample_id", "reasoning_tokens", "verdict"]):
+        if row["reasoning_tokens"] is not None:
+            tokens[row["sample_id"]] = row["reasoning_tokens"]
+        if row["verdict"] == REQUEST_FAILED:
+            failed.add(row["sample_id"])
     return tokens, failed
 
 

@@ -13,7 +13,7 @@ import typer
 from ocr_pipeline.errors import InputError, OptionError
 from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.parameters import with_options
-from ocr_pipeline.store import open_files
+from ocr_pipeline.store import open_files, rows_of
 from ocr_pipeline.student.adapters import write_evalplus, write_lcb
 from ocr_pipeline.student.assess import AssessConfig, evaluate_candidates, try_in_languages
 from ocr_pipeline.student.benchmark import read_benchmark
@@ -98,10 +98,9 @@ def export(
 ) -> None:
     """Write a student's programs as input of LiveCodeBench's runner or EvalPlus; ids are the problems' native ones."""
     codes: dict[str, list[str]] = {}
-    for batch in open_files(candidates, STUDENT_CANDIDATES, required=["problem_id", "code"]):
-        for row in batch.to_pylist():
-            if name in {None, row["student"]} and row["sampling"] in {"", sampling}:
-                codes.setdefault(_native_id(row["problem_id"]), []).append(row["code"])
+    for row in rows_of(open_files(candidates, STUDENT_CANDIDATES, required=["problem_id", "code"])):
+        if name in {None, row["student"]} and row["sampling"] in {"", sampling}:
+            codes.setdefault(_native_id(row["problem_id"]), []).append(row["code"])
     if not codes:
         raise InputError("no programs to export; check --student and --sampling")
     (write_lcb if form is JudgeFormat.LCB else write_evalplus)(codes, out)
