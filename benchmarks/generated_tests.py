@@ -206,10 +206,11 @@ def measure_completions(data: Path, words: Sequence[str]) -> None:
     """Print which completions that are published as solved fail tests that were made with other ones.
 
     The tests of a function are made from its asserts and two programs: those of the first two models that are published as
-    solved. The other completions are judged by them; of those that fail, the first made test that refuses is shown.
+    solved, with ``makers_from=1`` of the second and third, with ``makers=3`` of three. The other completions are judged by
+    them; of those that fail, the first made test that refuses is shown.
     """
     given = {name: int(value) for name, _, value in (word.partition("=") for word in words)}
-    most = given.pop("problems", 60)
+    most, makers, makers_from = (given.pop(*each) for each in (("problems", 60), ("makers", 2), ("makers_from", 0)))
     config, gate, told = GeneratingConfig(**given), Gate(), Counter[str]()
     by_task: dict[str, list[Row]] = {}
     for row in pq.read_table(data / "verdicts/function_completions.parquet").to_pylist():
@@ -217,22 +218,23 @@ def measure_completions(data: Path, words: Sequence[str]) -> None:
     with Runner() as runner:
         for task, rows in sorted(by_task.items(), key=lambda each: hashlib.sha256(each[0].encode()).digest()):
             solved = list({row["solution"]: row for row in rows if row["is_solved"]}.values())
+            solved = solved[makers_from:] + solved[:makers_from]
             known = calls_of(rows[0])
-            if len(solved) < 3 or not known:
-                told["left out: no asserts with plain values" if len(solved) > 2 else "left out: few solved"] += 1
+            if len(solved) <= makers or not known:
+                told["left out: no asserts with plain values" if len(solved) > makers else "left out: few solved"] += 1
                 continue
             if not most:
                 break
             most -= 1
             spec = ProblemSpec(task, "function", function_name=rows[0]["entry_point"], starter_code=rows[0]["prompt"])
-            right = tuple(Program(row["model"], "python", _whole(row)) for row in solved[:2])
+            right = tuple(Program(row["model"], "python", _whole(row)) for row in solved[:makers])
             problem = Problem(spec, rows[0]["prompt"], tuple(known), right, ())
             outcome = work_on(problem, config, JudgeConfig.of(config), runner, gate, _mutant_codes)
             told["problems"] += 1
             told[f"problems left alone: {outcome.left}"] += outcome.left is not None
             told["tests"] += len(outcome.tests)
             ours = [Test(f"g{place}", each.input, each.expected) for place, each in enumerate(outcome.tests)]
-            for row in [*solved[2:], *(row for row in rows if not row["is_solved"])] if ours else ():
+            for row in [*solved[makers:], *(row for row in rows if not row["is_solved"])] if ours else ():
                 judging = JudgeConfig(stop_at_first_failure=True)
                 done = judge_candidate(runner, spec, ours, Candidate("python", _whole(row)), judging, gate)
                 label = "solved" if row["is_solved"] else "unsolved"

@@ -1,7 +1,7 @@
 """Inputs of function problems: the types of the arguments come from known calls, their bounds from statement and calls.
 
-A known input is a JSON list of arguments. What holds of all known calls is kept: kinds, lengths, sorted and distinct lists, lists of
-one length, a number that is at most a length. Where the statement says no bound, values stay within those that are known.
+A known input is a JSON list of arguments. What holds of all known calls is kept: kinds, lengths, sorted and distinct lists, rows of one
+length, texts of words, and how arguments go together. Where the statement says no bound, values stay within those that are known.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import json
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, permutations
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from ocr_pipeline.bounds import NUMBER, number_in, plain_math
+from ocr_pipeline.generating.agreements import LENGTH, Agreement, agreements_of
 from ocr_pipeline.generating.grammar import Refusal
 from ocr_pipeline.generating.making import Made, MadeBy
+from ocr_pipeline.generating.worded import Worded, worded
 
 __all__ = ["CallMaker", "call_maker"]
 
@@ -25,6 +27,8 @@ BOUND: Final = re.compile(rf"({NUMBER})\s*([<\u2264])\s*((?:{NAME})(?:\s*,\s*(?:
 PARAMETERS: Final = re.compile(r"\bdef\s+\w+\s*\(([^)]*)\)")
 FEWEST_FOR_A_HABIT: Final = 3
 """A list of so many values that are sorted, or all different, is so by more than chance."""
+FEWEST_ROWS: Final = 2
+"""Rows, the first of each list aside, of one length."""
 LARGEST_LIST: Final = 2_000
 TRIES: Final = 8
 """Draws for each of some values that must all be different."""
@@ -46,6 +50,11 @@ class Shape:
     item: Shape | None = None
     is_sorted: bool = False
     is_distinct: bool = False
+    is_even: bool = False
+    """Whether the items of a list, lists or texts themselves, are of one length."""
+    is_square: bool = False
+    """Whether that is the length of the list, too."""
+    words: Worded | None = None
 
     @property
     def is_free(self) -> bool:
@@ -61,14 +70,20 @@ class Shape:
         size = len(value) if self.kind in {"str", "list"} else value
         if self.kind != "bool" and not self.low <= size <= self.high:
             return Refusal.BOUNDS
-        if self.kind == "str" and not set(value) <= set(self.alphabet):
+        if self.kind == "str" and not (self.words.accepts(value) if self.words else set(value) <= set(self.alphabet)):
             return Refusal.SHAPE
         return self._refusal_of_items(value) if self.kind == "list" and self.item is not None else None
 
     def _refusal_of_items(self, values: Sequence[Any]) -> Refusal | None:
         item = self.item
         refused = next((why for each in values if item and (why := item.refusal(each)) is not None), None)
-        is_other = (self.is_sorted and not _is_sorted(values)) or (self.is_distinct and not _is_distinct(values))
+        habits = (
+            (self.is_sorted, _is_sorted),
+            (self.is_distinct, _is_distinct),
+            (self.is_even, _is_even),
+            (self.is_square, _is_square),
+        )
+        is_other = any(holds and not habit(values) for holds, habit in habits)
         return refused or (Refusal.CONSTRAINT if is_other else None)
 
 
@@ -84,6 +99,14 @@ def _is_distinct(values: Sequence[Any]) -> bool:
     return len({json.dumps(value) for value in values}) == len(values)
 
 
+def _is_even(rows: Sequence[Any]) -> bool:
+    return len({len(row) for row in rows}) <= 1
+
+
+def _is_square(rows: Sequence[Any]) -> bool:
+    return all(len(row) == len(rows) for row in rows)
+
+
 def _shape(values: Sequence[Any], said: Mapping[str, Range], name: str) -> Shape | None:
     """Return the shape of values at one place; ``None`` where they have none in common."""
     kinds = {_kind(value) for value in values}
@@ -95,7 +118,8 @@ def _shape(values: Sequence[Any], said: Mapping[str, Range], name: str) -> Shape
         return Shape(kind, low, high)
     if kind == "str":
         low, high = _ends([len(value) for value in values], said, f"{name}.length")
-        return Shape(kind, low, min(high, LARGEST_LIST), alphabet="".join(sorted(set("".join(values)))))
+        letters = "".join(sorted(set("".join(values))))
+        return Shape(kind, low, min(high, LARGEST_LIST), alphabet=letters, words=worded(values))
     if kind != "list":
         return None
     items = [item for value in values for item in value]
@@ -108,6 +132,10 @@ def _shape(values: Sequence[Any], said: Mapping[str, Range], name: str) -> Shape
     telling = scalars and (
         max(map(len, values)) >= FEWEST_FOR_A_HABIT or sum(len(value) > 1 for value in values) >= FEWEST_FOR_A_HABIT
     )
+    rows = sum(len(value) - 1 for value in values if value) if item is not None and item.kind in {"str", "list"} else 0
+    is_even = rows >= FEWEST_ROWS and all(map(_is_even, values))
+    if item is not None and is_even:
+        item = replace(item, words=None)  # to cut a text may take a word's last letter
     return Shape(
         kind,
         min(low, high),
@@ -115,6 +143,8 @@ def _shape(values: Sequence[Any], said: Mapping[str, Range], name: str) -> Shape
         item=item,
         is_sorted=bool(telling and all(map(_is_sorted, values))),
         is_distinct=bool(telling and all(map(_is_distinct, values))),
+        is_even=is_even,
+        is_square=is_even and all(map(_is_square, values)),
     )
 
 
@@ -144,10 +174,7 @@ class CallMaker:
     shapes: tuple[Shape, ...]
     known: tuple[Call, ...]
     seed: str
-    same_length: tuple[tuple[int, int], ...]
-    """Arguments whose lengths are equal in all known calls."""
-    at_most: tuple[tuple[int, int], ...]
-    """A number, and the list whose length it never exceeds."""
+    agreements: tuple[Agreement, ...]
 
     @property
     def is_free(self) -> bool:
@@ -166,19 +193,19 @@ class CallMaker:
             refused = shape.refusal(value)
             if refused is not None:
                 return refused
-        agrees = all(len(call[one]) == len(call[other]) for one, other in self.same_length)
-        agrees &= all(call[number] <= len(call[place]) for number, place in self.at_most)
-        return None if agrees else Refusal.CONSTRAINT
+        return None if all(agreement.holds(call) for agreement in self.agreements) else Refusal.CONSTRAINT
 
     def inputs(self, round_number: int, number: int) -> Iterator[Made]:
         """Yield calls of one round, each once; about so many of each way."""
         rng = random.Random(f"{self.seed}:{round_number}")  # noqa: S311 - the content is the seed
         seen: set[str] = set()
-        for made in self._ways(rng, number):
-            text = json.dumps(self._agreed(made[0]), ensure_ascii=False)
-            if text not in seen:
+        for call, made_by in self._ways(rng, number):
+            for agreement in self.agreements:
+                agreement.mend(call, rng)
+            text = json.dumps(call, ensure_ascii=False)
+            if text not in seen and self.refusal(text) is None:
                 seen.add(text)
-                yield Made(text, made[1])
+                yield Made(text, made_by)
 
     def _ways(self, rng: random.Random, number: int) -> Iterator[tuple[Call, MadeBy]]:
         for _ in range(number):
@@ -191,15 +218,6 @@ class CallMaker:
                 [_extreme(shape, rng, is_high=bool(ends >> place & 1)) for place, shape in enumerate(self.shapes)],
                 MadeBy.EXTREME,
             )
-
-    def _agreed(self, call: Call) -> Call:
-        """Cut lists to one length and numbers to lengths, where all known calls agree so."""
-        for one, other in self.same_length:
-            least = min(len(call[one]), len(call[other]))
-            call[one], call[other] = call[one][:least], call[other][:least]
-        for number, place in self.at_most:
-            call[number] = min(call[number], len(call[place]))
-        return call
 
 
 def _number(shape: Shape, rng: random.Random) -> Any:  # noqa: ANN401 - int or float
@@ -223,12 +241,17 @@ def _drawn(shape: Shape, rng: random.Random, most: int) -> Any:  # noqa: ANN401 
 
 
 def _of_length(shape: Shape, rng: random.Random, length: int, most: int) -> Any:  # noqa: ANN401 - a text or a list
+    if shape.words is not None:
+        return shape.words.drawn(rng, length)
     if shape.kind == "str":
         few = rng.choice((1, 2, len(shape.alphabet)))
         letters = rng.sample(shape.alphabet, min(few, len(shape.alphabet)))
         return "".join(rng.choice(letters) for _ in range(length)) if letters else ""
     if shape.item is None:
         return []
+    if shape.is_even:
+        width = length if shape.is_square else len(_drawn(shape.item, rng, most))
+        return _habits(shape, [_of_length(shape.item, rng, width, most) for _ in range(length)])
     drawn = (_drawn(shape.item, rng, most) for _ in range(length * (TRIES if shape.is_distinct else 1)))
     return _distinct(shape, drawn, length) if shape.is_distinct else _habits(shape, list(drawn))
 
@@ -243,6 +266,10 @@ def _distinct(shape: Shape, drawn: Iterator[Any], length: int) -> list[Any]:
 
 
 def _habits(shape: Shape, values: list[Any]) -> list[Any]:
+    if shape.is_even and values:
+        width = min(len(row) for row in values)
+        values = values[:width] if shape.is_square else values
+        values = [row[: min(width, len(values)) if shape.is_square else width] for row in values]
     if shape.is_distinct:
         values = list({json.dumps(value): value for value in values}.values())
     return sorted(values) if shape.is_sorted else values
@@ -251,6 +278,8 @@ def _habits(shape: Shape, values: list[Any]) -> list[Any]:
 def _mutated(shape: Shape, value: Any, rng: random.Random) -> Any:  # noqa: ANN401 - any JSON value
     if shape.kind in {"bool", "int", "float"} or not value:
         return _drawn(shape, rng, 4) if rng.random() < 0.5 else value  # noqa: PLR2004 - half of them
+    if shape.words is not None:
+        return shape.words.mutated(value, rng)
     if shape.kind == "str":
         place = rng.randrange(len(value))
         return value[:place] + rng.choice(shape.alphabet) + value[place + 1 :]
@@ -297,20 +326,11 @@ def call_maker(statement: str, starter_code: str, inputs: Sequence[str], seed: s
         if shape is None:
             return None
         shapes.append(shape)
-    sized = [place for place, shape in enumerate(shapes) if shape.kind == "list"]
-    whole = [place for place, shape in enumerate(shapes) if shape.kind == "int"]
-    same = tuple(
-        (one, other)
-        for one, other in permutations(sized, 2)
-        if one < other and all(len(call[one]) == len(call[other]) for call in calls)
-    )
-    at_most = tuple(
-        (number, place)
-        for number in whole
-        for place in sized
-        if all(call[number] <= len(call[place]) for call in calls)
-    )
-    return CallMaker(tuple(shapes), tuple(calls), seed, same, at_most)
+    agreements = agreements_of(calls)
+    for each in agreements:
+        if each.kind is LENGTH:
+            shapes[each.one] = replace(shapes[each.one], low=shapes[each.other].low, high=shapes[each.other].high)
+    return CallMaker(tuple(shapes), tuple(calls), seed, agreements)
 
 
 def _parameters(starter_code: str) -> list[str]:

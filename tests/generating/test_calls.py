@@ -91,6 +91,64 @@ def test_lists_of_one_length_and_numbers_up_to_a_length_go_together() -> None:
 
 
 @pytest.mark.parametrize(
+    ("known", "other"),
+    [
+        ([[[3, 1], 2], [[5, 5, 4], 3]], [[3, 1], 3]),
+        ([["0110", 4], ["11", 2]], ["0110", 3]),
+        ([[[[1, 2, 3], [4, 5, 6]], 2, 3], [[[7, 8], [9, 1], [2, 3]], 3, 2]], [[[1, 2], [3, 4]], 2, 3]),
+        ([["abc", "abd"], ["x", "y"], ["ab", "ba"]], ["ab", "a"]),
+        ([[[4, 9], 9], [[7], 7], [[5, 6, 8], 6]], [[4, 9], 7]),
+        ([["hello", "l"], ["abcda", "a"], ["php", "p"]], ["hello", "a"]),
+        ([[[4, 9], 1], [[7], 0], [[5, 6, 8], 2]], [[4, 9], 2]),
+        ([[1, 5], [2, 3], [4, 9]], [4, 4]),
+        ([[1, 5], [3, 3], [4, 9]], [4, 3]),
+    ],
+)
+def test_arguments_that_go_together_do_so_in_made_calls(known: list[list[object]], other: list[object]) -> None:
+    """Lengths, widths, members, places and orders; a call in which they do not is refused, and none is made."""
+    found = maker([json.dumps(call) for call in known], "Do it.")
+    assert found.refusal(json.dumps(other)) is Refusal.CONSTRAINT
+    made = [each.text for each in found.inputs(0, 20)]
+    assert len(made) > 1
+    assert [found.refusal(text) for text in made] == [None] * len(made)
+
+
+def test_what_two_calls_show_by_chance_is_not_kept() -> None:
+    """A number below another one, and one that is in a list, are asked of three calls."""
+    assert maker(["[[4, 9], 4, 9]", "[[5, 6], 5, 6]"], "Do it.").refusal("[[4, 9], 5, 8]") is None
+
+
+def test_a_length_may_be_what_the_statement_says_of_the_list() -> None:
+    """The bounds of the list are those of the number."""
+    lengths = {size for _, size in calls(["[[1, 2], 2]", "[[3], 1]"], "1 <= nums.length <= 8", number=20)}
+    assert lengths == {len(nums) for nums, _ in calls(["[[1, 2], 2]", "[[3], 1]"], "1 <= nums.length <= 8", number=20)}  # type: ignore[arg-type]
+    assert max(lengths) == 8  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("known", "other"),
+    [
+        (["[[[1, 2], [3, 4], [5, 6]]]", "[[[1, 2, 3], [4, 5, 6]]]"], "[[[1, 2], [3, 4, 5]]]"),
+        (["[[[1, 2], [3, 4]]]", "[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]"], "[[[1, 2], [3, 4], [5, 6]]]"),
+        (['[["ab", "ba"]]', '[["aaa", "bab", "aba"]]'], '[["aa", "aba"]]'),
+    ],
+)
+def test_rows_of_one_length_stay_so(known: list[str], other: str) -> None:
+    """Tables, squares and grids of characters; of each size that is known some are made."""
+    found = maker(known, "Do it.")
+    assert found.refusal(other) is Refusal.CONSTRAINT
+    sizes = {(len(rows), len(rows[0])) for (rows,) in map(json.loads, (each.text for each in found.inputs(0, 20)))}
+    assert len(sizes) > 1
+
+
+def test_texts_of_words_are_refused_where_other_things_stand_around_words() -> None:
+    """``split`` and ``split(" ")`` agree on what is known, and the statement may not say which is right."""
+    found = maker(['["Hi you"]', '["What a day"]', '["so it is"]'], "Do it.")
+    assert found.refusal('["Hi  you"]') is Refusal.SHAPE
+    assert all("  " not in each.text for each in found.inputs(0, 20))
+
+
+@pytest.mark.parametrize(
     "known", [["7"], ["assert f(1) == 2"], ['[{"a": 1}]'], ["[1]", '["a"]'], ["[1]", "[1, 2]"], []]
 )
 def test_calls_without_a_common_form_have_no_maker(known: list[str]) -> None:
