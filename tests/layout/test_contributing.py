@@ -49,14 +49,12 @@ def _read(row: Reading) -> RawProblem:
 
 LAYOUTS: Final = (Layout("columns", frozenset({"number", "question", "asked", "answered"}), "number", read=_read),)
 '''
-TABLE = """LENGTHS: Final = Table(
-    name="lengths",
-    description="How long each statement is.",
-    key=("problem_id",),
-    schema=_schema(
-        _column("problem_id", NAME, "The problem."),
-        _column("characters", pa.int64(), "Length of the statement.", unit="characters"),
-    ),
+TABLE = """LENGTHS: Final = _table(
+    "lengths",
+    "How long each statement is.",
+    ("problem_id",),
+    _column("problem_id", NAME, "The problem."),
+    _column("characters", pa.int64(), "Length of the statement.", unit="characters"),
 )
 
 TABLES: Final[dict"""
