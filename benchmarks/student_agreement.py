@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,12 +25,7 @@ import pyarrow.parquet as pq
 
 Verdicts = dict[str, bool]
 TIME_LIMIT_S: Final = 10.0
-
-
-def say(line: str) -> None:
-    """Print at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+say = partial(print, flush=True)
 
 
 def ours(

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -39,12 +40,7 @@ TEST: Final = ("test", 11, 510)
 TRAIN: Final = ("train", 601, 974)
 """MBPP's own splits by task id."""
 LONGEST_ROW_TOKENS: Final = 512
-
-
-def say(line: str) -> None:
-    """Print at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+say = partial(print, flush=True)
 
 
 def model_file() -> Path | None:

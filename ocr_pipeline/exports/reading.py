@@ -18,7 +18,7 @@ from ocr_pipeline.exports.outcome import Outcome
 from ocr_pipeline.exports.rewards import Attempts, Evidence, rewards
 from ocr_pipeline.exports.statements import Statements
 from ocr_pipeline.steps import FileRows, Read
-from ocr_pipeline.store import open_files, rows_of
+from ocr_pipeline.store import open_files, rows_of, rows_of_problems
 from ocr_pipeline.tables import (
     CLEAN_PROBLEMS,
     CRITIQUES,
@@ -154,12 +154,9 @@ def _rewards(
 
     def tests_of(problem_ids: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         found: dict[str, list[Mapping[str, Any]]] = {problem_id: [] for problem_id in problem_ids}
-        for batch in tests.of(problem_ids) if problem_ids else ():
-            ids = batch.column("problem_id").to_pylist()
-            wanted = pa.array([row for row, problem_id in enumerate(ids) if problem_id in found], pa.int64())
-            for row in batch.take(wanted).to_pylist():
-                listed = found[row["problem_id"]]
-                listed.append({"kind": None, "suspicions": (), "test_id": f"{len(listed):06}"} | row)
+        for row in rows_of_problems(tests.of(problem_ids) if problem_ids else (), found):
+            listed = found[row["problem_id"]]
+            listed.append({"kind": None, "suspicions": (), "test_id": f"{len(listed):06}"} | row)
         return found
 
     yield from rewards(few, tests_of, statements, evidence, options, form, left_out)

@@ -42,7 +42,7 @@ from ocr_pipeline.judge.verdicts import (
     TrustFlag,
     Verdict,
 )
-from ocr_pipeline.store import TableWriter, rows_of
+from ocr_pipeline.store import TableWriter, rows_of, rows_of_problems
 from ocr_pipeline.tables import EXECUTIONS, Language
 
 __all__ = ["TestSource", "judge"]
@@ -181,12 +181,9 @@ def _texts(batch: pa.RecordBatch) -> Iterator[tuple[str, str, str, str]]:
 def _tests_of(source: TestSource, problem_ids: Collection[str], known: Mapping[str, _Trust]) -> dict[str, list[Test]]:
     """Return the tests of problems, without those that are not trusted."""
     found: dict[str, list[Test]] = {problem_id: [] for problem_id in problem_ids}
-    for batch in source(problem_ids):
-        ids = batch.column("problem_id").to_pylist()
-        wanted = pa.array([index for index, problem_id in enumerate(ids) if problem_id in found], pa.int64())
-        for row in batch.select(["problem_id", "test_id", "input", "expected"]).take(wanted).to_pylist():
-            if row["test_id"] not in known.get(row["problem_id"], UNKNOWN).untrusted:
-                found[row["problem_id"]].append(Test(row["test_id"], row["input"] or "", row["expected"] or ""))
+    for row in rows_of_problems(source(problem_ids), found, ["problem_id", "test_id", "input", "expected"]):
+        if row["test_id"] not in known.get(row["problem_id"], UNKNOWN).untrusted:
+            found[row["problem_id"]].append(Test(row["test_id"], row["input"] or "", row["expected"] or ""))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from ocr_pipeline.errors import InputError
 from ocr_pipeline.made_checkers import decides_by_model
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import LeftOut, MeasuredProblem, Program
+from ocr_pipeline.store import rows_of_problems
 from ocr_pipeline.tables import JUDGED_LANGUAGES, Checker
 
 __all__ = ["Lookup", "listed", "nothing", "read_programs", "read_samples", "read_tests"]
@@ -51,7 +52,7 @@ def read_tests(problems: Mapping[str, MeasuredProblem], tests: Lookup, generated
     """Take the sizes of both kinds of tests, and see whether they contradict each other."""
     outputs: dict[tuple[str, str], list[str]] = {}
     for lookup, is_made in ((tests, False), (generated, True)):
-        for row in _rows_of(lookup(list(problems)), ("problem_id", "test_id", "input", "expected"), problems):
+        for row in rows_of_problems(lookup(list(problems)), problems, ("problem_id", "test_id", "input", "expected")):
             problem = problems[row["problem_id"]]
             given, expected = row["input"] or "", row["expected"] or ""
             if row["test_id"] in problem.source or row["test_id"] in problem.generated:
@@ -69,7 +70,7 @@ def read_tests(problems: Mapping[str, MeasuredProblem], tests: Lookup, generated
 def read_programs(problems: Mapping[str, MeasuredProblem], programs: Lookup, config: QualityConfig) -> None:
     """Take programs of known verdict, each text once, as many as are wanted."""
     columns = ("problem_id", "solution_id", "language", "code", "is_correct")
-    for row in _rows_of(programs(list(problems)), columns, problems):
+    for row in rows_of_problems(programs(list(problems)), problems, columns):
         problem = problems[row["problem_id"]]
         if row["is_correct"] is None:
             problem.left_out[LeftOut.UNKNOWN_VERDICT] += 1
@@ -91,22 +92,13 @@ def read_samples(problems: Mapping[str, MeasuredProblem], samples: Lookup, confi
     if not config.sampled_programs or not wanted:
         return
     found: dict[str, dict[tuple[str, str], Program]] = defaultdict(dict)
-    for row in _rows_of(samples(sorted(wanted)), ("sample_id", "problem_id", "language", "code"), wanted):
+    for row in rows_of_problems(samples(sorted(wanted)), wanted, ("sample_id", "problem_id", "language", "code")):
         program = Program(row["sample_id"], row["language"], row["code"] or "", is_right=False)
         is_known = (program.language, _plain(program.code)) in problems[row["problem_id"]].texts
         if program.code and program.language in JUDGED_LANGUAGES and not is_known:
             found[row["problem_id"]].setdefault((program.language, program.code), program)
     for name, programs in found.items():
         problems[name].samples = _chosen(list(programs.values()), config.sampled_programs)
-
-
-def _rows_of(
-    batches: Iterable[pa.RecordBatch], columns: Sequence[str], wanted: Collection[str]
-) -> Iterator[Mapping[str, Any]]:
-    for batch in batches:
-        ids = batch.column("problem_id").to_pylist()
-        places = pa.array([place for place, name in enumerate(ids) if name in wanted], pa.int64())
-        yield from batch.select(columns).take(places).to_pylist()
 
 
 def _each_text_once(problem: MeasuredProblem) -> list[Program]:

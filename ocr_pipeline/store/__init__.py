@@ -19,7 +19,7 @@ from ocr_pipeline.store.objects import Objects, below, open_root, whoever
 from ocr_pipeline.store.pieces import RowGroup, finely
 from ocr_pipeline.store.ranges import among
 from ocr_pipeline.store.root import Store, open_table
-from ocr_pipeline.store.rows import RowStream, conform, rows_of
+from ocr_pipeline.store.rows import RowStream, conform, rows_of, rows_of_problems
 from ocr_pipeline.store.writing import FileWriter, PartitionWriter, TableWriter, file_writers
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "open_root",
     "open_table",
     "rows_of",
+    "rows_of_problems",
     "sha256_of",
     "sha256_of_file",
     "whoever",

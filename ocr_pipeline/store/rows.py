@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow as pa
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.tables import Table
 
-__all__ = ["RowStream", "conform", "rows_of"]
+__all__ = ["RowStream", "conform", "rows_of", "rows_of_problems"]
 
 
 def conform(rows: pa.RecordBatch | pa.Table, table: Table, *, source: str = "input") -> pa.Table:
@@ -49,6 +49,16 @@ def rows_of(batches: Iterable[pa.RecordBatch], columns: Sequence[str] | None = N
     """Yield the rows of batches one by one, with some of their columns; ``None``: with all."""
     for batch in batches:
         yield from (batch if columns is None else batch.select(list(columns))).to_pylist()
+
+
+def rows_of_problems(
+    batches: Iterable[pa.RecordBatch], problem_ids: Collection[str], columns: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of some problems; the texts of others are not copied."""
+    for batch in batches:
+        ids = batch.column("problem_id").to_pylist()
+        places = pa.array([place for place, name in enumerate(ids) if name in problem_ids], pa.int64())
+        yield from (batch if columns is None else batch.select(list(columns))).take(places).to_pylist()
 
 
 class RowStream:

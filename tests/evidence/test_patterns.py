@@ -20,6 +20,7 @@ from ocr_pipeline.evidence.patterns import KEPT, LABELLED, SENTENCE_END, WORD, l
 from ocr_pipeline.store import Store
 from ocr_pipeline.tables import REASONING_PATTERNS, RESPONSES, SAMPLES
 from tests.evidence import root as fixture
+from tests.kept import Rows
 
 SENTENCES = {
     Pattern.BACKTRACKING: ["Wait, no, the order matters.", "That can't be right.", "This contradicts the bound."],
@@ -131,22 +132,6 @@ def test_any_text_is_labelled_without_failing(text: str) -> None:
     assert 0 <= found.n_segments <= sum(found.counts.values())
 
 
-class Collector:
-    """Keeps what a step writes."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.tables: list[pa.Table] = []
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Append rows."""
-        self.tables.append(pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows)
-
-    def rows(self) -> list[dict[str, object]]:
-        """Return every row."""
-        return [row for table in self.tables for row in table.to_pylist()]
-
-
 def find(  # noqa: ANN201
     samples: list[dict[str, object]],
     responses: list[dict[str, object]],
@@ -154,7 +139,7 @@ def find(  # noqa: ANN201
     earlier: Sequence[pa.RecordBatch] = (),
 ):
     """Run the step over rows."""
-    writer = Collector()
+    writer = Rows()
     counts = find_patterns(
         fixture.rows_of(SAMPLES, samples).to_batches(max_chunksize=2),
         fixture.rows_of(RESPONSES, responses).to_batches(max_chunksize=2),
@@ -162,7 +147,7 @@ def find(  # noqa: ANN201
         writer=writer,
         earlier=earlier,
     )
-    return counts, writer.rows()
+    return counts, writer.rows
 
 
 def test_spans_are_bytes_of_the_response() -> None:
@@ -252,10 +237,10 @@ def test_row_groups_give_what_batches_give(tmp_path: Path, workers: int) -> None
     store, keys = Store(tmp_path), {"dataset": "taco", "language": "python"}
     with store.writer(RESPONSES, keys, config={}, code_version="1") as target:
         target.write(fixture.rows_of(RESPONSES, responses))
-    writer, narrow = Collector(), fixture.rows_of(SAMPLES, samples).to_batches(max_chunksize=70)
+    writer, narrow = Rows(), fixture.rows_of(SAMPLES, samples).to_batches(max_chunksize=70)
     pieces = store.pieces(RESPONSES, ["request_id", "text"], **keys)
     counts = find_patterns(narrow, pieces, engine=LocalEngine(workers), writer=writer)
-    assert (counts, writer.rows()) == find(samples, responses)
+    assert (counts, writer.rows) == find(samples, responses)
 
 
 def test_samples_of_another_build_are_refused(tmp_path: Path) -> None:
@@ -268,7 +253,7 @@ def test_samples_of_another_build_are_refused(tmp_path: Path) -> None:
             fixture.rows_of(SAMPLES, [fixture.sample("a")]).to_batches(),
             store.pieces(RESPONSES, ["request_id", "text"], **keys),
             engine=LocalEngine(),
-            writer=Collector(),
+            writer=Rows(),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,8 @@ from ocr_pipeline.evidence.history import explain
 from ocr_pipeline.exports.difficulty import Band, band_of, measure, standard_error
 from ocr_pipeline.tables import EXECUTIONS, PROBLEM_DIFFICULTY, RESPONSES
 from tests.evidence import root as evidence_root
+from tests.kept import Rows
 from tests.samples.rows import rows
-
-
-@dataclass
-class Kept:
-    """Takes rows of a table."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
-        """Take some rows."""
-        self.rows += batch.to_pylist()
 
 
 def attempts(*verdicts: str, model: str = "r1", problem: str = "p", **columns: Any) -> list[dict[str, Any]]:
@@ -47,7 +36,7 @@ def attempts(*verdicts: str, model: str = "r1", problem: str = "p", **columns: A
 def measured(*groups: list[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
     """Measure attempts whose responses name the models."""
     every = [row for group in groups for row in group]
-    kept = Kept()
+    kept = Rows()
     executions = rows(
         EXECUTIONS, [{name: row[name] for name in row if name not in {"model", "error"}} for row in every]
     )

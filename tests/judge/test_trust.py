@@ -17,6 +17,7 @@ from ocr_pipeline.cli import build_app
 from ocr_pipeline.judge import JudgeConfig, TrustConfig, check_tests, judge
 from ocr_pipeline.judge.trust import decide
 from ocr_pipeline.tables import EXECUTIONS, TEST_TRUST
+from tests.kept import Rows
 
 SUM = "print(sum(map(int, input().split())))"
 OTHER = "a, b = map(int, input().split())\nprint(b + a)"
@@ -41,19 +42,6 @@ SOLUTIONS = [
     ("no_solution", "java", "class A {}", True),
     ("outdated", "python", "print 3", True),
 ]
-
-
-class Rows:
-    """A writer that keeps what it gets."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self.schema = schema
-        self.rows: list[dict[str, Any]] = []
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Keep rows."""
-        assert rows.schema.equals(self.schema)
-        self.rows += rows.to_pylist()
 
 
 def all_cases() -> pa.Table:

@@ -22,6 +22,7 @@ from ocr_pipeline.sample.build import build
 from ocr_pipeline.sample.responses import ROLES
 from ocr_pipeline.samples import SampleConfig, separate
 from ocr_pipeline.teacher.reply import normal_form
+from tests.kept import Rows
 
 PROBLEMS = {problem.slug: problem for problem in load_problems(path("problems"))}
 MALFORMED = load_malformed(path("malformed.toml"))
@@ -207,19 +208,9 @@ def _responses() -> pa.Table:
     )
 
 
-class _Rows:
-    """Takes the rows that a step writes."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        self.rows += rows.to_pylist()
-
-
 def test_the_responses_show_every_separation_and_syntax_case() -> None:
     """Together the recordings hold every case, and most of them are good."""
-    sink, counts = _Rows(), StageCounts(0, 0)
+    sink, counts = Rows(), StageCounts(0, 0)
     for language, ask_compilers in (("python", True), ("cpp", False)):  # g++ on every answer takes too long here
         chosen = _responses().filter(pc.field("language") == language).to_batches()
         config = SampleConfig(ask_compilers=ask_compilers)
