@@ -31,6 +31,7 @@ from ocr_pipeline.judge.lending import judge_with
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import Kills, MeasuredProblem, Program, rates_of
 from ocr_pipeline.quality.rates import LEAST_FOR_A_BAND, Rate
+from ocr_pipeline.quality.reading import Inputs
 from ocr_pipeline.quality.running import run_programs
 
 Series = npt.NDArray[np.float64]
@@ -94,15 +95,13 @@ def measured_problems(data: Path, checkpoint: Path, mutants: int, *, with_slow: 
         if with_slow or row["expected"] != SLOW
     ]
     config = QualityConfig(right_programs=None, wrong_programs=None, mutants=mutants, enough_wrong_programs=None)
-    given = run_programs(
+    inputs = Inputs(
         pq.read_table(folder / "problems.parquet").to_batches(),
-        partial(_of, tests.filter(is_sample)),
-        partial(_of, tests.filter(pc.invert(is_sample))),
-        partial(_of, pa.Table.from_pylist(submissions)),
-        judge=judge_with(JudgeConfig(), checkpoint),
-        trust=(),
-        config=config,
+        tests=partial(_of, tests.filter(is_sample)),
+        generated=partial(_of, tests.filter(pc.invert(is_sample))),
+        programs=partial(_of, pa.Table.from_pylist(submissions)),
     )
+    given = run_programs(inputs, judge=judge_with(JudgeConfig(), checkpoint), config=config)
     return [problem for some in given for problem in some]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import Kills, MeasuredProblem, Outcome, Policy, Program, Unmeasured, rates_of
 from ocr_pipeline.quality.rates import Rate, band_of
-from ocr_pipeline.quality.reading import Lookup, nothing
+from ocr_pipeline.quality.reading import Inputs
 from ocr_pipeline.quality.running import LentJudge, run_programs
 from ocr_pipeline.store import TableWriter
 from ocr_pipeline.tables import TEST_QUALITY
@@ -39,40 +40,19 @@ class Flag(StrEnum):
     RIGHT_REFUSED = "right_refused"
 
 
-def measure_tests(  # noqa: PLR0913 - inputs, and options by name
-    problems: Iterable[pa.RecordBatch],
-    tests: Lookup,
-    generated: Lookup,
-    programs: Lookup,
-    *,
-    judge: LentJudge,
-    trust: Iterable[pa.RecordBatch],
-    config: QualityConfig,
-    writer: TableWriter,
-    samples: Lookup = nothing,
-    progress: Progress = SILENT,
+def measure_tests(
+    inputs: Inputs, *, judge: LentJudge, config: QualityConfig, writer: TableWriter, progress: Progress = SILENT
 ) -> StageCounts:
     """Write ``test_quality``: a row per problem and policy, problems in their order.
 
     Parameters
     ----------
-    problems
-        As the judge takes them.
-    tests, generated
-        Given problem ids, return the tests of the source, and those that were made: problem_id, test_id, input, expected.
-    programs
-        Given problem ids, returns programs: problem_id, solution_id, language, code, is_correct; programs of unknown
-        verdict are left out.
     judge
         Runs programs.
-    trust
-        ``test_trust`` rows: tests that reference solutions fail are left out, as they are when samples are judged.
     config
         Which programs, and how many mutants.
     writer
         Takes the rows.
-    samples
-        Given problem ids, returns programs of the teacher's: sample_id, problem_id, language, code.
     progress
         Told of every program and mutant that is run.
 
@@ -88,18 +68,8 @@ def measure_tests(  # noqa: PLR0913 - inputs, and options by name
         When a problem has two tests of one id.
     """
     tally = _Tally()
-    given = run_programs(
-        tally.once(problems),
-        tests,
-        generated,
-        programs,
-        judge=judge,
-        trust=trust,
-        config=config,
-        samples=samples,
-        progress=progress,
-    )
-    for some in given:
+    once = replace(inputs, problems=tally.once(inputs.problems))
+    for some in run_programs(once, judge=judge, config=config, progress=progress):
         rows = [row for problem in some for row in tally.add(problem, _rows(problem))]
         writer.write(pa.Table.from_pylist(rows, schema=TEST_QUALITY.schema))
     return tally.counts().require_conserved("test_quality")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from ocr_pipeline.quality.problems import LeftOut, MeasuredProblem, Program
 from ocr_pipeline.store import rows_of_problems
 from ocr_pipeline.tables import JUDGED_LANGUAGES, Checker
 
-__all__ = ["Lookup", "listed", "nothing", "read_programs", "read_samples", "read_tests"]
+__all__ = ["Inputs", "Lookup", "listed", "nothing", "read_programs", "read_samples", "read_tests"]
 
 Lookup = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 """Gives the rows of some problems; other rows are ignored."""
@@ -26,6 +27,29 @@ Row = dict[str, Any]
 def nothing(_: Collection[str]) -> Iterable[pa.RecordBatch]:
     """Give no rows."""
     return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What tests are measured from."""
+
+    problems: Iterable[pa.RecordBatch]
+    """As the judge takes them."""
+    tests: Lookup
+    """Those of the source: problem_id, test_id, input, expected."""
+    generated: Lookup
+    """Those that were made, with the same columns."""
+    programs: Lookup
+    """problem_id, solution_id, language, code, is_correct; programs of unknown verdict are left out."""
+    samples: Lookup = nothing
+    """Programs of the teacher's: sample_id, problem_id, language, code."""
+    trust: Iterable[pa.RecordBatch] = ()
+    """``test_trust``: tests that reference solutions fail are left out, as they are when samples are judged."""
+
+    def every_test(self, problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
+        """Give the tests of both kinds."""
+        yield from self.tests(problem_ids)
+        yield from self.generated(problem_ids)
 
 
 def listed(problems: pa.RecordBatch, flagged: Mapping[str, Sequence[Row]]) -> dict[str, MeasuredProblem]:
@@ -48,10 +72,10 @@ def listed(problems: pa.RecordBatch, flagged: Mapping[str, Sequence[Row]]) -> di
     }
 
 
-def read_tests(problems: Mapping[str, MeasuredProblem], tests: Lookup, generated: Lookup) -> None:
+def read_tests(problems: Mapping[str, MeasuredProblem], inputs: Inputs) -> None:
     """Take the sizes of both kinds of tests, and see whether they contradict each other."""
     outputs: dict[tuple[str, str], list[str]] = {}
-    for lookup, is_made in ((tests, False), (generated, True)):
+    for lookup, is_made in ((inputs.tests, False), (inputs.generated, True)):
         for row in rows_of_problems(lookup(list(problems)), problems, ("problem_id", "test_id", "input", "expected")):
             problem = problems[row["problem_id"]]
             given, expected = row["input"] or "", row["expected"] or ""

@@ -6,7 +6,7 @@ Some problems at a time, so that memory does not grow with their number.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,7 +17,7 @@ from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.quality.mutants import mutants_of
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import MeasuredProblem, Outcome, Program, Unmeasured
-from ocr_pipeline.quality.reading import Lookup, listed, nothing, read_programs, read_samples, read_tests
+from ocr_pipeline.quality.reading import Inputs, Lookup, listed, read_programs, read_samples, read_tests
 from ocr_pipeline.store import TableWriter, rows_of
 from ocr_pipeline.tables import ACCEPTED, JUDGED_LANGUAGES, TEST_TRUST, Language
 
@@ -47,31 +47,21 @@ class LentJudge(Protocol):
         """Run samples and write a row of ``executions`` for each, in their order."""
 
 
-def run_programs(  # noqa: PLR0913 - inputs, and options by name
-    problems: Iterable[pa.RecordBatch],
-    tests: Lookup,
-    generated: Lookup,
-    programs: Lookup,
-    *,
-    judge: LentJudge,
-    trust: Iterable[pa.RecordBatch],
-    config: QualityConfig,
-    samples: Lookup = nothing,
-    progress: Progress = SILENT,
+def run_programs(
+    inputs: Inputs, *, judge: LentJudge, config: QualityConfig, progress: Progress = SILENT
 ) -> Iterator[list[MeasuredProblem]]:
     """Yield some problems at a time, with what each test said of each program."""
-    flagged = _by_problem(trust)
-    for batch in problems:
+    flagged = _by_problem(inputs.trust)
+    for batch in inputs.problems:
         for start in range(0, batch.num_rows, PROBLEMS_AT_ONCE):
             chunk = batch.slice(start, PROBLEMS_AT_ONCE)
             measured = listed(chunk, flagged)
-            read_tests(measured, tests, generated)
-            read_programs(measured, programs, config)
-            read_samples(measured, samples, config)
+            read_tests(measured, inputs)
+            read_programs(measured, inputs.programs, config)
+            read_samples(measured, inputs.samples, config)
             said = [row for name in measured for row in flagged.get(name, ())]
             asked = pa.Table.from_pylist(said, TEST_TRUST.schema)
-            known = _Known(chunk, _joined(tests, generated), judge, asked, _Onward(progress))
-            _run(measured, known, config)
+            _run(measured, _Known(chunk, inputs.every_test, judge, asked, _Onward(progress)), config)
             yield list(measured.values())
 
 
@@ -80,14 +70,6 @@ def _by_problem(trust: Iterable[pa.RecordBatch]) -> dict[str, list[Row]]:
     for row in rows_of(trust):
         found[row["problem_id"]].append(row)
     return found
-
-
-def _joined(tests: Lookup, generated: Lookup) -> Lookup:
-    def both(problem_ids: Collection[str]) -> Iterator[pa.RecordBatch]:
-        yield from tests(problem_ids)
-        yield from generated(problem_ids)
-
-    return both
 
 
 @dataclass(frozen=True, slots=True)

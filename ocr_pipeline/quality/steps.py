@@ -17,7 +17,7 @@ from ocr_pipeline.quality.measuring import measure_tests
 from ocr_pipeline.quality.metering import CPU_NOTE, MeteredJudge
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import LeftOut
-from ocr_pipeline.quality.reading import nothing
+from ocr_pipeline.quality.reading import Inputs, nothing
 from ocr_pipeline.quality.running import EVERY_TEST, LentJudge
 from ocr_pipeline.quality.summary import summary_lines, summary_of
 from ocr_pipeline.steps import JUDGED, Job, Read, Rows, Service, Step
@@ -64,18 +64,16 @@ def _measure(job: Job) -> StageCounts:
     trust, generated = job.read(TEST_TRUST), job.read(GENERATED_TESTS)
     programs = job.read(TEST_PROGRAMS)
     judge = MeteredJudge(job.use(JUDGE))
-    counts = measure_tests(
+    inputs = Inputs(
         with_made_checkers(job.read(CLEAN_PROBLEMS).batches(), programs.batches() if programs.exist else ()),
-        job.read(TESTS).of,
-        generated.of if generated.exist else nothing,
-        job.read(SOLUTIONS).of,
-        judge=judge,
-        trust=trust.batches() if trust.exist else (),
-        config=job.options(QualityConfig),
+        tests=job.read(TESTS).of,
+        generated=generated.of if generated.exist else nothing,
+        programs=job.read(SOLUTIONS).of,
         samples=job.read(SAMPLES).of if _takes_samples(job) and job.read(SAMPLES).exist else nothing,
-        writer=job.writer(TEST_QUALITY),
-        progress=job.progress,
+        trust=trust.batches() if trust.exist else (),
     )
+    config, writer = job.options(QualityConfig), job.writer(TEST_QUALITY)
+    counts = measure_tests(inputs, judge=judge, config=config, writer=writer, progress=job.progress)
     strangers = _programs_of_other_problems(job)
     left_out = {f"programs left out: {LeftOut.UNKNOWN_PROBLEM}": strangers} if strangers else {}
     return replace(counts, notes={**counts.notes, **left_out, CPU_NOTE: round(1_000 * judge.cpu_s)})
