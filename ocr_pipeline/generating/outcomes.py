@@ -79,7 +79,8 @@ class Left(StrEnum):
     NEEDS_CHECKER = "needs_checker"
     """Several outputs are right, and nothing here can tell."""
     NO_TESTS = "no_tests"
-    """No known input that a grammar could be found from."""
+    UNUSABLE_TESTS = "unusable_tests"
+    """Each of its tests contradicts another one, expects nothing, or is too large to be read."""
     NO_SOLUTION = "no_solution"
     """No right program that can be run and passes the known tests."""
     ONE_SOLUTION = "one_solution"
@@ -154,11 +155,13 @@ class Problem:
     spec: ProblemSpec
     statement: str
     tests: tuple[Test, ...]
-    """Known tests, the examples first."""
+    """Known tests, the examples first, those that are too large to be read aside."""
     right: tuple[Program, ...]
     wrong: tuple[Program, ...]
     written: tuple[Written, ...] = ()
     """Programs of the teacher's."""
+    too_large: int = 0
+    """Known tests that are too large to be read."""
 
 
 @dataclass(frozen=True, slots=True)

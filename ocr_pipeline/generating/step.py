@@ -342,7 +342,8 @@ def _problem(row: Row, tests: Sequence[Row], programs: Sequence[Row], config: Ge
         if len(test["input"] or "") <= LARGEST_KNOWN
     )
     wrong = _programs(programs, is_correct=False)[: config.wrong_programs]
-    return Problem(ProblemSpec.of_row(row), row["statement"] or "", known, right_programs(programs), wrong)
+    right, too_large = right_programs(programs), len(tests) - len(known)
+    return Problem(ProblemSpec.of_row(row), row["statement"] or "", known, right, wrong, too_large=too_large)
 
 
 def right_programs(rows: Sequence[Row]) -> tuple[Program, ...]:
@@ -467,6 +468,7 @@ class _Tally:
         self._fates.update(outcome["funnel"])
         self._notes.update(outcome["notes"])
         self._notes["problems"] += 1
+        self._notes.update(f"{used['written']['role']}s {used['use']}" for used in outcome["programs"])
         self._notes["wrong programs that survive"] += len(outcome["survivors"])
         if outcome["left"]:
             self._notes[f"problems left alone: {outcome['left']}"] += 1

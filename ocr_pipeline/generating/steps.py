@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
 from ocr_pipeline.teacher.request import Request
 from ocr_pipeline.teacher.services import SERVER
+from ocr_pipeline.teacher.session import Totals, paid_notes
 
 __all__ = ["GENERATE_TESTS"]
 
@@ -35,8 +37,8 @@ def _generate(job: Job) -> StageCounts:
     require_hidden(job.places)
     job.read(TESTS).check()
     job.read(SOLUTIONS).check()
-    earlier = job.read(TEST_PROGRAMS)
-    return make_tests(
+    earlier, totals = job.read(TEST_PROGRAMS), list[Totals]()
+    counts = make_tests(
         job.read(CLEAN_PROBLEMS).batches(),
         job.read(TESTS).of,
         job.read(SOLUTIONS).of,
@@ -44,12 +46,13 @@ def _generate(job: Job) -> StageCounts:
         writer=job.writer(GENERATED_TESTS),
         programs=job.writer(TEST_PROGRAMS),
         finished=job.folder(MADE),
-        ask=_teacher(job) if _asks(job) else None,
+        ask=_teacher(job, totals) if _asks(job) else None,
         # A run that asks nobody, such as one that the sensor starts, or whose server fails, keeps what was paid for before.
         earlier=earlier.of if earlier.exist else None,
         progress=job.progress,
         engine=job.use(CLUSTER),
     )
+    return replace(counts, notes={**counts.notes, **paid_notes(totals)}) if totals else counts
 
 
 def _asks(job: Job) -> bool:
@@ -57,11 +60,13 @@ def _asks(job: Job) -> bool:
     return job.options(GeneratingConfig).by_model or (not job.partition and bool(job.options(Connection).urls))
 
 
-def _teacher(job: Job) -> AskTeacher:
+def _teacher(job: Job, totals: list[Totals]) -> AskTeacher:
     ledger = job.folder(LEDGER) / f"tests-{job.partition.get('dataset', 'all')}.sqlite"
 
     def ask(requests: Iterable[Request]) -> Iterator[Reply]:
-        return ask_teacher(requests, server=job.use(SERVER), ledger=ledger, config=job.options(Asking))
+        return ask_teacher(
+            requests, server=job.use(SERVER), ledger=ledger, config=job.options(Asking), on_totals=totals.append
+        )
 
     return ask
 

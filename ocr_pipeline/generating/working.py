@@ -82,11 +82,11 @@ def _worked_on(
     problem_id = problem.spec.problem_id
     shown = _shown(tests)
     model = ByModel(problem, tests, shown, config, bench)
-    left = _left_alone(problem, has_checker=model.checker is not None)
+    left = _left_alone(problem, tests, has_checker=model.checker is not None)
     if left is not None:
         return Outcome(problem_id, left, programs=model.accounted)
     maker, left, detail = _maker(problem, tests, (), config)
-    if maker is None and (left is Left.NO_TESTS or not model.may_make):
+    if maker is None and not model.may_make:
         return Outcome(problem_id, left, detail, programs=model.accounted)
     bench.spec = _spec(problem, tests, model.checker)
     try:
@@ -138,7 +138,7 @@ def _maker(
         return _maker_of_calls(problem, [*inputs, *more])
     understood = understand(problem.statement, inputs)
     if understood is None:
-        return None, Left.NO_GRAMMAR if tests else Left.NO_TESTS, ""
+        return None, Left.NO_GRAMMAR, ""
     maker = Maker(understood.grammar, [*inputs, *more], _seed(problem), int(config.max_test_kib * 1024))
     return (maker, None, "") if maker.is_free else (None, Left.PROMISES, "\n".join(understood.promises))
 
@@ -148,7 +148,7 @@ def _maker_of_calls(problem: Problem, inputs: Sequence[str]) -> tuple[AnyMaker |
     promises = [each for each in read_statement(problem.statement).sentences if PROMISES.search(each.lower())]
     maker = call_maker(problem.statement, problem.spec.starter_code or "", inputs, _seed(problem))
     if maker is None or not maker.is_free:
-        return None, Left.NO_GRAMMAR if inputs else Left.NO_TESTS, ""
+        return None, Left.NO_GRAMMAR, ""
     return (None, Left.PROMISES, "\n".join(promises)) if promises else (maker, None, "")
 
 
@@ -164,14 +164,14 @@ def _spec(problem: Problem, tests: Sequence[Test], checker: str | None) -> Probl
     return replace(spec, float_tolerance=rule.tolerance)
 
 
-def _left_alone(problem: Problem, *, has_checker: bool) -> Left | None:
+def _left_alone(problem: Problem, tests: Sequence[Test], *, has_checker: bool) -> Left | None:
     spec = problem.spec
     if spec.io_mode == IoMode.INTERACTIVE:
         return Left.INTERACTIVE
     if spec.needs_checker and not has_checker:
         return Left.NEEDS_CHECKER
-    if not problem.tests:
-        return Left.NO_TESTS
+    if not tests:
+        return Left.UNUSABLE_TESTS if problem.tests or problem.too_large else Left.NO_TESTS
     return None if problem.right else Left.NO_SOLUTION
 
 

@@ -7,7 +7,6 @@ paying once and keeping answers is the teacher's business.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,7 @@ from ocr_pipeline.teacher.ask import Ask, Reply
 from ocr_pipeline.teacher.ask import ask as ask_teacher
 from ocr_pipeline.teacher.request import Message, Request
 from ocr_pipeline.teacher.servers import Server
-from ocr_pipeline.teacher.session import Totals
+from ocr_pipeline.teacher.session import Totals, paid_notes
 
 __all__ = ["make_plans"]
 
@@ -122,7 +121,7 @@ def make_plans(  # noqa: PLR0913 - a step with a teacher needs all of it
     _write(drafts, config, writer)
     notes = (
         {"problems": len(statements)}
-        | _paid(totals)
+        | paid_notes(totals)
         | ({"no_opinion": without_opinion} if config.opinion_model else {})
     )
     return count_verdicts((_verdict(draft) for draft in drafts), notes=notes).require_conserved("plans")
@@ -247,12 +246,3 @@ def _row(draft: _Drafted, config: PlanConfig) -> dict[str, object]:
         "verdict": _verdict(draft).value,
         "reasons": [reason.value for reason in draft.reasons],
     }
-
-
-def _paid(totals: Sequence[Totals]) -> dict[str, int]:
-    paid: Counter[str] = Counter()
-    for total in totals:
-        paid["reused"] += total.reused
-        paid["asked"] += total.done
-        paid["completion_tokens"] += total.completion_tokens
-    return dict(paid)

@@ -35,7 +35,7 @@ from ocr_pipeline.teacher.servers import Server
 from ocr_pipeline.teacher.tokens import estimate
 from ocr_pipeline.teacher.transport import HttpTransport, TransportFactory
 
-__all__ = ["OUTSIDE", "Call", "Outside", "Totals", "converse", "look_up_model"]
+__all__ = ["OUTSIDE", "Call", "Outside", "Totals", "converse", "look_up_model", "paid_notes"]
 
 LOOKUP_CALLS: Final = 64
 COMMIT_EVERY_S: Final = 0.005  # at full speed this gathers groups of 32 and more, which cost half of single commits
@@ -93,6 +93,16 @@ class Totals:
     def done(self) -> int:
         """Requests settled by this run."""
         return self.answered + self.failed
+
+
+def paid_notes(totals: Iterable[Totals]) -> dict[str, int]:
+    """Return what some runs asked, took from the ledger and paid, for the account of a step."""
+    notes = {"reused": 0, "asked": 0, "completion_tokens": 0}
+    for total in totals:
+        notes["reused"] += total.reused
+        notes["asked"] += total.done
+        notes["completion_tokens"] += total.completion_tokens
+    return notes
 
 
 def look_up_model(server: Server, identity: Identity, outside: Outside) -> Served:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ocr_pipeline.tables import CLEAN_PROBLEMS, SOLUTIONS
 from ocr_pipeline.teacher.ask import Reply
 from ocr_pipeline.teacher.reply import Usage
 from ocr_pipeline.teacher.request import Identity, Request, request_id
+from ocr_pipeline.teacher.session import Totals
 from tests.evidence import root
 from tests.evidence.root import SUM
 from tests.generating.test_step import CONFIG, FROM_ZERO, LARGEST, LARGEST_SLOWLY, TESTS, Rows, made
@@ -303,22 +304,28 @@ def build(folder: Path, config: GeneratingConfig) -> tuple[list[dict[str, Any]],
     return found[0], found[1]
 
 
+def put_problem(folder: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Write the problem, its tests and solutions into a data root; return the tests and their partition."""
+    keys = {"dataset": "taco"}
+    ids = {"problem_id": SUM}
+    solutions = [(LARGEST, True), (LARGEST_SLOWLY, True), (FROM_ZERO, False)]
+    root.put(Store(folder), CLEAN_PROBLEMS, [root.unique(SUM) | {"statement": UNREADABLE, "checker": "tokens"}])
+    made_of = [
+        ids | {"solution_id": f"s{number}", "language": "python", "code": code, "is_correct": right}
+        for number, (code, right) in enumerate(solutions)
+    ]
+    root.put(Store(folder), SOLUTIONS, made_of, keys)
+    known = [ids | dict(zip(("test_id", "kind", "input", "expected"), test, strict=True)) for test in TESTS]
+    root.put(Store(folder), tables.TESTS, known, keys)
+    return known, keys
+
+
 def test_a_default_run_keeps_what_was_paid_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests and programs of a run that asked the teacher stay when a run asks nobody, also after a known test changed."""
     teacher = Teacher({"validator": VALIDATOR, "generator": GENERATOR})
     monkeypatch.setattr(steps, "ask_teacher", lambda requests, **_: teacher(requests))
     monkeypatch.setattr(Job, "use", lambda *_: None)
-    keys = {"dataset": "taco"}
-    ids = {"problem_id": SUM}
-    solutions = [(LARGEST, True), (LARGEST_SLOWLY, True), (FROM_ZERO, False)]
-    root.put(Store(tmp_path), CLEAN_PROBLEMS, [root.unique(SUM) | {"statement": UNREADABLE, "checker": "tokens"}])
-    made_of = [
-        ids | {"solution_id": f"s{number}", "language": "python", "code": code, "is_correct": right}
-        for number, (code, right) in enumerate(solutions)
-    ]
-    root.put(Store(tmp_path), SOLUTIONS, made_of, keys)
-    known = [ids | dict(zip(("test_id", "kind", "input", "expected"), test, strict=True)) for test in TESTS]
-    root.put(Store(tmp_path), tables.TESTS, known, keys)
+    known, keys = put_problem(tmp_path)
     paid = build(tmp_path, CONFIG.replaced(by_model=True))
     asked_once = len(teacher.asked)
     assert {row["made_by"] for row in paid[0]} == {"model"}
@@ -334,6 +341,28 @@ def test_a_default_run_keeps_what_was_paid_for(tmp_path: Path, monkeypatch: pyte
     assert later[1] == paid[1]
     assert {row["made_by"] for row in later[0]} == {"model"}
     assert len(teacher.asked) == asked_once
+
+
+def test_the_account_says_what_was_paid_and_what_became_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that were asked and reused, their tokens, and each program of the teacher's by its verdict."""
+    teacher = Teacher({"generator": GENERATOR})
+
+    def ask(requests: Iterable[Request], *, on_totals: Callable[[Totals], None], **_: object) -> Iterator[Reply]:
+        replies = list(teacher(requests))
+        on_totals(Totals(reused=3, answered=len(replies), failed=1, completion_tokens=7))
+        yield from replies
+
+    monkeypatch.setattr(steps, "ask_teacher", ask)
+    monkeypatch.setattr(Job, "use", lambda *_: None)
+    put_problem(tmp_path)
+    build(tmp_path, CONFIG.replaced(by_model=True, mutants=0, inputs_per_way=1))
+    notes = Store(tmp_path).manifest(GENERATE_TESTS.writes[0], dataset="taco").stage_counts.notes
+    assert {name: notes[name] for name in ("asked", "reused", "completion_tokens")} == {
+        "asked": 3,
+        "reused": 3,
+        "completion_tokens": 7,
+    }
+    assert (notes["validators no_program"], notes["generators not_tried"]) == (1, 1)
 
 
 def test_an_answer_that_held_no_program_is_kept_with_its_reason(tmp_path: Path) -> None:

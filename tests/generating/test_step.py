@@ -149,9 +149,9 @@ def test_a_test_stays_for_what_it_catches_or_for_its_size(once: Made) -> None:
         ({"io_mode": "interactive"}, "interactive"),
         ({"checker": "special"}, "needs_checker"),
         ({"tests": []}, "no_tests"),
-        ({"tests": [("1", "example", "3\n1 5 2\n", "5\n"), ("2", "private", "3\n1 5 2\n", "6\n")]}, "no_tests"),
+        ({"tests": [("1", "example", "3\n1 5 2\n", "5\n"), ("2", "private", "3\n1 5 2\n", "6\n")]}, "unusable_tests"),
         ({"tests": [("1", "example", "x" * 20_000_0, "5\n")]}, "no_grammar"),
-        ({"tests": [("1", "example", "3\n1 5 2\n", " ")]}, "no_tests"),
+        ({"tests": [("1", "example", "3\n1 5 2\n", " ")]}, "unusable_tests"),
         ({"programs": []}, "no_solution"),
         ({"programs": [(LARGEST, True)]}, "one_solution"),
         ({"programs": [(LARGEST, True), (LARGEST + "\n\n", True)]}, "one_solution"),
@@ -179,7 +179,7 @@ def test_a_known_input_of_ten_megabytes_teaches_nothing_and_costs_nothing(tmp_pa
     assert rows
     assert max(len(row["input"]) for row in rows) < 1_000
     rows, counts = made(tmp_path / "alone", tests=[large])
-    assert (rows, counts.notes["problems left alone: no_tests"]) == ([], 1)
+    assert (rows, counts.notes["problems left alone: unusable_tests"]) == ([], 1)
 
 
 def test_one_known_test_is_enough(tmp_path: Path) -> None:
