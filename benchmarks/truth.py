@@ -4,8 +4,8 @@
 
 Writes the page and, beside it, ``truth.json`` with the same rows, so that a run of some stages renews only theirs. Nothing is
 measured here that a test or another benchmark measures already: their functions are called. ``--fast`` leaves out what takes more
-than some minutes on two cores, and the page says so. Needs ``OCR_REAL_DATA``; what is dear (embeddings, verdicts) is kept in
-``--kept``, for the next run.
+than some minutes on two cores: rows of an earlier run stay with their day, and without one the page says so. Needs
+``OCR_REAL_DATA``; what is dear (embeddings, verdicts) is kept in ``--kept``, for the next run.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         given = Given(data, options.kept or Path(folder), options.fast)
         for name in options.stage or STAGES:
-            known[name] = _measured(name, given)
+            found = _measured(name, given)
+            if not found["left_out"] or not known.get(name, {}).get("rows"):
+                known[name] = found
             notes.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             options.page.write_text(page(known), encoding="utf-8")
 
