@@ -231,8 +231,8 @@ def read_statement(statement: str) -> Said:
     for said in BETWEEN.finditer(plain):
         for name in _split(said["names"]):
             low, high = End(number_in(said["low"])), End(number_in(said["high"]))
-            intervals.setdefault(_key(name), []).append(Interval(low, high))
-    relations += [(_key(match[1]), "!=", _key(match[2])) for match in UNEQUAL.finditer(plain)]
+            intervals.setdefault(key_of(name), []).append(Interval(low, high))
+    relations += [(key_of(match[1]), "!=", key_of(match[2])) for match in UNEQUAL.finditer(plain)]
     lengths = {
         match["name"]: found for name, found in intervals.items() if (match := LENGTH_OF.fullmatch(name)) is not None
     }
@@ -281,7 +281,7 @@ def _mentions(part: str) -> list[Mention]:
 
     ``x_i`` and ``a_1, …, a_n`` are one name; ``x_1, x_2, x_3`` without dots, or ``t_m, t_l``, are one name each.
     """
-    said = [(name, _key(name), before, "\u2026" in after) for name, before, after in _names_said(part)]
+    said = [(name, key_of(name), before, "\u2026" in after) for name, before, after in _names_said(part)]
     dotted = {key for _, key, _, has_dots in said if has_dots}
     subscripts: dict[str, dict[str, None]] = {}
     for name, key, _, _ in said:
@@ -353,7 +353,7 @@ def _sort_of(before: str) -> Sort | None:
     return Sort(last.lastgroup) if last and last.lastgroup else None
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     """Return one name for all elements of a list."""
     name = re.sub(r"[{}\s]", "", name)
     found = re.fullmatch(r"([A-Za-z]+'?)_(\w|\w[+-]1|\w,\w|\w\w)", name)
@@ -378,14 +378,14 @@ def _read_chain(text: str, intervals: dict[str, list[Interval]], relations: list
             low = _end(operands[place - 2], is_open=False)
         far_low, far_high = _number_among(operands[:place][::-1]), _number_among(operands[place + 1 :])
         for name in _names(operand):
-            intervals.setdefault(_key(name), []).append(Interval(low, high))
+            intervals.setdefault(key_of(name), []).append(Interval(low, high))
             far = far_low if low is None or low.name else None, far_high if high is None or high.name else None
             if any(far):
-                intervals[_key(name)].append(Interval(*far, is_far=True))
+                intervals[key_of(name)].append(Interval(*far, is_far=True))
             if place < len(signs):
                 others = _names(operands[place + 1])
                 if len(others) == len(_names(operand)) == 1:
-                    relations.append((_key(name), "<" if signs[place] == "<" else "<=", _key(others[0])))
+                    relations.append((key_of(name), "<" if signs[place] == "<" else "<=", key_of(others[0])))
 
 
 def _number_among(operands: Sequence[str]) -> End | None:
@@ -408,7 +408,7 @@ def _end(operand: str, *, is_open: bool) -> End | None:
     if found is None:
         return None
     plus = int(found["plus"] or 0) * (-1 if found["sign"] == "-" else 1)
-    return End(plus, _key(found["name"]), int(found["times"] or 1), is_open)
+    return End(plus, key_of(found["name"]), int(found["times"] or 1), is_open)
 
 
 def _longest(text: str) -> int | None:
