@@ -31,7 +31,7 @@ from ocr_pipeline.generating.grammar import (
     refusal,
 )
 
-__all__ = ["Inferred", "infer"]
+__all__ = ["Inferred", "infer", "typed"]
 
 MOST_STEPS: Final = 30_000
 MOST_BODY_STEPS: Final = 60
@@ -119,6 +119,16 @@ def infer(
         if len(found) == MOST_ALTERNATIVES:
             break
     return [known for way in found if (known := _grammar(way, chosen, inputs, texts=texts)) is not None]
+
+
+def typed(items: tuple[Item, ...], inputs: Sequence[str], *, texts: bool = False) -> Inferred | None:
+    """Return a layout whose fields have the kinds of their known values; ``None`` where an input that is read is not laid out so."""
+    chosen = _chosen(inputs)
+    streams = [_Stream([line.split() for line in _lines_of(text)], 0, {}) for text in chosen]
+    ends = [_consumed(stream.lines, 0, items, {}) for stream in streams]
+    if not chosen or ends != [len(stream.lines) for stream in streams]:
+        return None
+    return _grammar(_Way(0.0, 0, items, (), 0), chosen, inputs, texts=texts)
 
 
 def _grammar(way: _Way, chosen: Sequence[str], inputs: Sequence[str], *, texts: bool) -> Inferred | None:

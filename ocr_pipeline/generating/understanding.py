@@ -14,8 +14,9 @@ from ocr_pipeline.generating.bounding import bound
 from ocr_pipeline.generating.fields import if_read, listed_in
 from ocr_pipeline.generating.freezing import habits_of_blocks, is_promise, own_habits, restricted, unenforced
 from ocr_pipeline.generating.grammar import Constraint, Grammar, Order, fields_of, refusal
-from ocr_pipeline.generating.inferring import infer
+from ocr_pipeline.generating.inferring import Inferred, infer, typed
 from ocr_pipeline.generating.naming import LINES_OF, VALUES_OF, aligned, counted
+from ocr_pipeline.generating.outline import outline_of
 from ocr_pipeline.generating.relating import Sentence, held_by, pairs_in, says
 from ocr_pipeline.generating.statement import Mention, Said, read_statement
 
@@ -44,6 +45,9 @@ def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
     said = read_statement(statement)
     spaced = bool(re.search(r"\b(?:spaces|sentences?|lines? of text|titles?)\b", said.text))
     strings = bool(re.search(r"\b(?:string|characters?|word|letters?|digits|symbols?|of length)\b", said.text))
+    laid = _laid_out(said, inputs, texts=strings)
+    if laid is not None:
+        return _completed(laid[0].grammar, laid[1], said, inputs)
     told = " ".join(said.sentences)
     slack = 1.0 + BLOCK_OF_ONE * len(set(LINES_OF.findall(told))) + LIST_OF_ONE * len(VALUES_OF.findall(told))
     found = infer(inputs, texts=strings, slack=slack)
@@ -55,9 +59,24 @@ def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
         score += counted(way.grammar.items, names, said) - way.cost
         if best is None or score > best[0]:
             best = score, way.grammar, names
-    if best is None:
+    return None if best is None else _completed(best[1], best[2], said, inputs)
+
+
+def _laid_out(said: Said, inputs: Sequence[str], *, texts: bool) -> tuple[Inferred, dict[int, Mention]] | None:
+    """Return the layout that the statement says, with its names, where it reads every known input."""
+    outline = outline_of(said)
+    way = None if outline is None else typed(outline.items, inputs, texts=texts)
+    if outline is None or way is None:
         return None
-    _, grammar, names = best
+    mentions = {each.name: each for each in said.mentions}
+    laid = {number: mentions[name] for number, name in outline.names.items()}
+    taken = {mention.name for mention in laid.values()}
+    guessed = {number: mention for number, mention in aligned(way, said)[1].items() if mention.name not in taken}
+    return way, guessed | laid
+
+
+def _completed(grammar: Grammar, names: Mapping[int, Mention], said: Said, inputs: Sequence[str]) -> Understood:
+    """Give a layout its bounds, and what holds between values."""
     known = list(dict.fromkeys(inputs))
     usable = [text for text in known if refusal(grammar, text) is None] or known
     return _constrained(bound(grammar, names, said, usable), names, said, usable)
