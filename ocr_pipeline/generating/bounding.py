@@ -16,6 +16,9 @@ from ocr_pipeline.generating.statement import End, Interval, Mention, Said, Sort
 
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 FEW_CHARACTERS: Final = 4
+NUMBERED: Final = re.compile(
+    r"\b(?:numbered|labell?ed|indexed|numbers|identifiers?|ids|indices)\b[^.]{0,30}?\b(?P<low>[01])\s*(?:,\s*\d\s*)?(?:,?\s*(?:through|to|and|up to|\u2026|-)\s*,?\s*)(?P<name>[a-z])\b(?P<minus>\s?-\s?1)?"
+)
 AT_LEAST: Final = ((re.compile(r"\bpositive\b"), 1), (re.compile(r"\bnon-?negative\b"), 0))
 
 
@@ -33,6 +36,9 @@ def bound(grammar: Grammar, names: Mapping[int, Mention], said: Said, usable: Se
             tried = with_fields(grammar, fields | {spec.number: more})
             if reads(tried, usable):
                 named = more
+        numbered = _numbered(named, said, by_name, visible[spec.number])
+        if numbered is not None and reads(with_fields(grammar, fields | {spec.number: numbered}), usable):
+            named = numbered
         fields[spec.number] = named
     bounded = with_fields(grammar, fields)
     for number in order:
@@ -40,6 +46,18 @@ def bound(grammar: Grammar, names: Mapping[int, Mention], said: Said, usable: Se
             if sign == "!=" and {name, other} <= by_name.keys() and number == max(by_name[name], by_name[other]):
                 bounded = if_read(bounded, unlike(bounded, number, min(by_name[name], by_name[other])), usable)
     return bounded
+
+
+def _numbered(spec: Field, said: Said, by_name: Mapping[str, int], visible: Sequence[int]) -> Field | None:
+    """Return a whole number of which no bound is known as one of the numbers that things have, ``from 0 to n-1``."""
+    match = NUMBERED.search(said.text)
+    if match is None or spec.kind is not Kind.INTEGER or spec.highs:
+        return None
+    number = next((number for name, number in by_name.items() if name.lower() == match["name"] and number in visible), None)
+    if number is None or spec.seen[0] < int(match["low"]):
+        return None
+    low, plus = Linear(int(match["low"])), int((match["minus"] or "0").replace(" ", ""))
+    return replace(spec, lows=(*spec.lows, low), highs=(Linear(plus, number),))
 
 
 def _visible(items: Sequence[Item], before: tuple[int, ...]) -> dict[int, tuple[int, ...]]:

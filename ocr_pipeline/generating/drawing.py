@@ -6,6 +6,7 @@ An input that breaks a constraint is not repaired for long: the gate refuses it.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from ocr_pipeline.generating.grammar import (
+    Arranged,
     Block,
     Field,
     Grammar,
@@ -228,6 +230,8 @@ class Draw:
 
     def _block(self, block: Block, given: Sequence[Any] | None, known: dict[int, int], rounds: int, room: int) -> Tree:
         rows = self._rows(block, known, rounds) if given is None or len(given) != rounds else None
+        if given and block.count.field in self.frame.frozen and self._may_shuffle(block) and self.rng.random() < 0.5:  # noqa: PLR2004
+            given = self.rng.sample(given, len(given))
         done: Tree = []
         for each in range(rounds):
             own = dict(known)
@@ -239,6 +243,12 @@ class Draw:
                 self._put(block, made, rows[each])
             done.append(made)
         return done
+
+    def _may_shuffle(self, block: Block) -> bool:
+        """Say whether the order of a block's rounds says nothing: no column of it is sorted."""
+        inside = {each.number for each in fields_of(block.items)}
+        orders = (each for each in (*self.frame.grammar.constraints, *self.frame.grammar.habits) if isinstance(each, Order))
+        return not self.frame.grammar.is_ordered and not any(each.direction and each.field in inside for each in orders)
 
     def _put(self, block: Block, made: Tree, ends: tuple[int, int, Rows]) -> None:
         left, right, constraint = ends
@@ -265,6 +275,8 @@ class Draw:
             return None
         if constraint.is_distinct and rounds > nodes * (nodes - 1) // 2:
             raise ImpossibleError
+        if constraint.is_transitive:
+            return [(one + constraint.first, other + constraint.first, constraint) for one, other in self._cliques(nodes, rounds)]
         pairs = self._spanning(nodes) if constraint.nodes else []
         if len(pairs) > rounds or (constraint.is_tree and len(pairs) != rounds):
             raise ImpossibleError
@@ -287,6 +299,22 @@ class Draw:
             (min(pair), max(pair)) if is_ordered else (max(pair), min(pair)) if is_falling else pair for pair in pairs
         ]
         return [(one + first, other + first, constraint) for one, other in ordered]
+
+    def _cliques(self, nodes: int, rounds: int) -> list[tuple[int, int]]:
+        """Return so many edges that join every two nodes of a part, with shuffled numbers and ends."""
+        numbers = self.rng.sample(range(nodes), nodes)
+        pairs: list[tuple[int, int]] = []
+        limit = self.rng.choice((2, 3, 4, nodes))
+        while len(pairs) < rounds:
+            left = rounds - len(pairs)
+            most = min(limit, len(numbers), (1 + math.isqrt(1 + 8 * left)) // 2)
+            if most < 2:  # noqa: PLR2004 - an edge has two ends
+                raise ImpossibleError
+            size = most if self.rng.random() < 0.5 else self.rng.randint(2, most)  # noqa: PLR2004
+            part, numbers = numbers[:size], numbers[size:]
+            pairs += [pair if self.rng.random() < 0.5 else pair[::-1] for pair in itertools.combinations(part, 2)]  # noqa: PLR2004
+        self.rng.shuffle(pairs)
+        return pairs
 
     def _spanning(self, nodes: int) -> list[tuple[int, int]]:
         """Return a tree: by chance, a path, a star, or a broom, with shuffled numbers."""
@@ -501,8 +529,15 @@ class Draw:
 
     # ---- lists ----
 
-    def order(self, tree: Tree) -> None:
-        """Sort and part the values of lists as the constraints, and the style, want it."""
+    def arrange(self, tree: Tree) -> None:
+        """Change values as the constraints, and the style, want them together."""
+        self._order(tree)
+        for each in (*self.frame.grammar.constraints, *self.frame.grammar.habits):
+            if isinstance(each, Arranged) and not each.arrange(self.frame.grammar.items, tree, self.rng):
+                raise ImpossibleError
+
+    def _order(self, tree: Tree) -> None:
+        """Sort and part the values of lists."""
         orders: dict[int, Order] = {}
         for each in (*self.frame.grammar.constraints, *self.frame.grammar.habits):
             if isinstance(each, Order):

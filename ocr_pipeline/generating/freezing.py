@@ -177,6 +177,8 @@ def restricted(grammar: Grammar, about: Sentence) -> set[int]:
     counts = {count.field for _, count in counts_in(grammar.items)}
     is_of_a_name = any(re.match(rf"\W*(?:\w+ ){{0,2}}{re.escape(name)}\b", about.text) for name in about.by_name)
     if found <= counts and not is_of_a_name and not OVER_CASES.search(about.low):
+        if about.things:
+            return set(about.things)
         return {each.number for each in fields}  # `the graph of n nodes has no cycle`
     return found
 

@@ -8,7 +8,9 @@ rounds. How a grammar is found is the business of ``inferring.py``, and what is 
 from __future__ import annotations
 
 import itertools
+import random
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -17,6 +19,7 @@ from typing import Any, Final
 
 __all__ = [
     "Apart",
+    "Arranged",
     "Block",
     "Constraint",
     "Field",
@@ -39,6 +42,7 @@ __all__ = [
     "rounds_of",
     "rows_of",
     "unusual",
+    "with_constraint",
     "write",
 ]
 
@@ -167,6 +171,8 @@ class Rows:
     is_tree: bool = False
     first: int = 1
     """Number of the first node."""
+    is_transitive: bool = False
+    """Two nodes that are joined to a third one are joined to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,21 @@ class Apart:
     fields: tuple[int, ...]
 
 
-Constraint = Order | Rows | Apart
+class Arranged(ABC):
+    """What a drawn input is changed to obey; kinds of it are in ``holding.py``."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def holds(self, items: Sequence[Item], tree: Tree) -> bool:
+        """Say whether an input obeys it."""
+
+    @abstractmethod
+    def arrange(self, items: Sequence[Item], tree: Tree, rng: random.Random) -> bool:
+        """Change the values of an input until it obeys; false where it cannot."""
+
+
+Constraint = Order | Rows | Apart | Arranged
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +210,17 @@ class Grammar:
     ends_with_newline: bool = True
     is_strict: bool = True
     """Known inputs have single spaces and nothing else between values."""
+    is_ordered: bool = False
+    """The statement speaks of the order of lines in a way that nobody here understands: rounds of frozen blocks are not shuffled."""
     frozen: frozenset[int] = field(default_factory=frozenset)
     """Fields of which the statement says something that nobody here understands: their values stay as they are known."""
+
+
+def with_constraint(grammar: Grammar, constraint: Constraint, *, is_habit: bool) -> Grammar:
+    """Return the grammar with one more constraint, or habit."""
+    if is_habit:
+        return replace(grammar, habits=(*grammar.habits, constraint))
+    return replace(grammar, constraints=(*grammar.constraints, constraint))
 
 
 def fields_of(items: Sequence[Item]) -> Iterator[Field]:
@@ -430,6 +459,8 @@ def _holds(constraint: Constraint, grammar: Grammar, tree: Tree) -> bool:
             for number, values in columns(grammar.items, tree)
             if number == constraint.field
         )
+    if isinstance(constraint, Arranged):
+        return constraint.holds(grammar.items, tree)
     if isinstance(constraint, Apart):
         return all(len(set(rounds)) == len(rounds) for rounds in rounds_of(grammar.items, tree, constraint.fields))
     pairs = rows_of(grammar.items, tree, constraint.left, constraint.right)
@@ -456,6 +487,8 @@ def _sign(left: Any, right: Any) -> int:  # noqa: ANN401 - integers, decimals or
 def _is_graph(rows: Rows, pairs: Sequence[tuple[int, int]], known: Mapping[int, int]) -> bool:
     if rows.is_distinct and len({(min(pair), max(pair)) for pair in pairs}) != len(pairs):
         return False
+    if rows.is_transitive and not _is_transitive(pairs):
+        return False
     nodes = rows.nodes.value(known) if rows.nodes else None
     if nodes is None:
         return True
@@ -477,10 +510,21 @@ def _is_graph(rows: Rows, pairs: Sequence[tuple[int, int]], known: Mapping[int, 
     return parts <= 1 and (not rows.is_tree or len(pairs) == nodes - 1)
 
 
+def _is_transitive(pairs: Sequence[tuple[int, int]]) -> bool:
+    """Say whether every node has the same neighbours, itself among them, as its neighbours have."""
+    near: dict[int, set[int]] = {}
+    for left, right in pairs:
+        near.setdefault(left, {left}).add(right)
+        near.setdefault(right, {right}).add(left)
+    return all(near[left] == near[right] for left, right in pairs)
+
+
 def _told(constraint: Constraint, grammar: Grammar) -> str:
     names = {each.number: each.name or "a value" for each in fields_of(grammar.items)}
     if isinstance(constraint, Order):
         return f"the values of {names[constraint.field]} are not distinct, not sorted or their sum is too large"
+    if isinstance(constraint, Arranged):
+        return "what the statement promises is not kept under every reading"
     if isinstance(constraint, Apart):
         return "two rounds of a block are the same"
     return f"the pairs of {names[constraint.left]} and {names[constraint.right]} are not distinct, not connected or not a tree"

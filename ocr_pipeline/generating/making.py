@@ -191,7 +191,7 @@ class Maker:
             draw = Draw(self._frame, style, rng, chooser)
             try:
                 tree = draw.items(self._grammar.items, source, {}, self._most if style.is_full else style.most * 20)
-                draw.order(tree)
+                draw.arrange(tree)
             except ImpossibleError:
                 style = replace(style, most=max(1, style.most // 2))
                 continue

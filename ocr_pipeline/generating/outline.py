@@ -126,7 +126,7 @@ class _Entry:
     is_open: bool = False
     """Only how it begins was said."""
     said: str = ""
-    """The sentence that says what it holds."""
+    """The sentences that say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Outline:
     names: Mapping[int, str]
     """Names of the fields that have one."""
     said: Mapping[int, str]
-    """By field: the sentence that says the line that it is in."""
+    """By field: the sentences that say the line that it is in."""
 
 
 def outline_of(said: Said) -> Outline | None:
@@ -177,7 +177,8 @@ def _read(sentence: str, scalars: frozenset[str], known: frozenset[str], entries
             if values and not waiting and UNIT.match(lead[0]):
                 entries.append(_Entry(None, in_case, list(values), said=sentence))
             for each in waiting if values else ():
-                each.values, each.is_open, each.said = list(values), BEGINS.match(content) is not None, sentence
+                each.values, each.is_open = list(values), BEGINS.match(content) is not None
+                each.said += " " + sentence
             continue
         if not values and WHOLE.match(lead[0]):
             continue

@@ -24,7 +24,7 @@ RESTRICTS: Final = re.compile(
     r"\b(?:palindrom\w*|brackets?|parenthes[ei]s|balanced|well-?formed|correct|valid|regular|consistent|even|odd|parity|"
     r"multiples? of|divisible|divid(?:es|ed by)|co-?prime|relatively prime|powers? of|gcd|greatest common|progressions?|heap|mountain|unimodal|"
     r"bitonic|monoton\w*|convex|symmetric\w*|leading zero\w*|distinct|unique|different|differ|sorted|\w*(?:in|de)creasing|ascending|"
-    r"descending|alphabetical\w*|lexicographic\w*|permutation|primes?|sums?|product of|average|median|connected|acyclic|bipartite|tree|"
+    r"descending|alphabetical\w*|lexicographic\w*|permutation|primes?|sums?|product of|average|median|connected|acyclic|bipartite|(?:a|the|this|given|rooted|binary|undirected|weighted|spanning|labell?ed|connected|forms?) trees?|"
     r"no two|no pair|none of|neither|both [a-z']+ (?:and|letters|digits|characters)|(?:exactly|at least|at most) (?:once|twice|half|(?:one|two|three|\d+) of)|"
     r"anagrams?|rotation|each other|revers\w+|alternat\w+|non-?zero|repeat\w*|perfect squares?|fibonacci|neighbou?r\w*|consecutive|"
     r"(?:exactly|at least|at most|more than) \w+ times|contains? both|always|never|possible|solutions? exists?|answers? exists?|forming|forms? an?|whose (?!lengths?\b|numbers?\b|absolute)\w+ (?:is|are))\b"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ocr_pipeline.bounds import number_in
@@ -43,6 +43,12 @@ LOOPS: Final = re.compile(r"\b(?:itself|self-?loops?|themsel\w+)\b|\u2260")
 SUM: Final = re.compile(
     rf"\bsum\s+of\s+(?:all\s+|the\s+|values\s+(?:of\s+)?)*({PLAIN_NAME})\b[^.]{{0,80}}?(?:not exceed|at most|no more than|≤|not greater than)\s*([\d*^]+(?: 000)*)"
 )
+COMMON: Final = frozenset(
+    each.removesuffix("s")
+    for each in "line lines each next contains contain integers integer number numbers following first second third input that than "
+    "with have this they them from space separated same guaranteed such more once between both where which value values "
+    "single then follow follows there will given case cases test starting never appear appears different distinct".split()
+)
 PRIME: Final = re.compile(r"\bprimes?\b")
 
 
@@ -57,6 +63,20 @@ class Sentence:
     listed: Sequence[Field]
     pairs: Sequence[tuple[Block, Field, Field]]
     inputs: Sequence[str]
+    lines: Mapping[int, str] = field(default_factory=dict)
+    """By field: the sentences that say the line that it is in, where some do."""
+    last: frozenset[int] = frozenset()
+    """The fields of the line that was said last before it."""
+
+    @property
+    def things(self) -> frozenset[int]:
+        """The fields of repeated lines whose own sentence has a noun of this one; none where no line has."""
+        own = _nouns(self.text)
+        return frozenset(number for number, said in self.lines.items() if own & _nouns(said))
+
+    def is_of(self, numbers: Iterable[int]) -> bool:
+        """Say whether it may speak of a line with these fields."""
+        return not self.things or bool(self.things & set(numbers))
 
     @property
     def low(self) -> str:
@@ -73,11 +93,23 @@ class Sentence:
         """The lists and columns that it names; all where it names nothing."""
         return [each for each in self.listed if each.number in self.named or not self.named]
 
+    @property
+    def own_pairs(self) -> Sequence[tuple[Block, Field, Field]]:
+        """The pairs whose ends it names; all where it names none."""
+        named = [pair for pair in self.pairs if {each.number for each in pair[1:]} & set(self.named)]
+        return named or self.pairs
+
     def add(self, grammar: Grammar, constraint: Order | Rows) -> Grammar:
         """Return the grammar with a constraint that every known input obeys."""
         if constraint in grammar.constraints:
             return grammar
         return if_read(grammar, replace(grammar, constraints=(*grammar.constraints, constraint)), self.inputs)
+
+
+def _nouns(text: str) -> frozenset[str]:
+    """Return the words that may name things, in the singular."""
+    words = re.findall(r"[a-z]{4,}", re.sub(r"\([^()]*\)", " ", text).lower())
+    return frozenset(word.removesuffix("s") for word in words) - COMMON
 
 
 def held_by(grammar: Grammar, sentence: Sentence) -> Grammar:
@@ -108,7 +140,7 @@ def _apart(grammar: Grammar, sentence: Sentence) -> Grammar:
     for each in sentence.speaks_of:
         if each.number not in ends and _varies(grammar, each, sentence.inputs):
             grammar = sentence.add(grammar, Order(each.number, is_distinct=True))
-    for _, left, right in sentence.pairs if EDGES.search(sentence.low) else ():
+    for _, left, right in sentence.own_pairs if EDGES.search(sentence.low) else ():
         grammar = sentence.add(grammar, Rows(left.number, right.number, is_distinct=True, first=_first(left)))
     if re.search(r"\btwo (?:distinct|different)\b", sentence.low):
         for _, left, right in sentence.pairs:
@@ -123,7 +155,7 @@ def _apart(grammar: Grammar, sentence: Sentence) -> Grammar:
 def _as_graph(grammar: Grammar, sentence: Sentence) -> Grammar:
     """Return the grammar whose edges join different nodes, connect them, or form a tree, as the sentence says."""
     is_tree, is_connected = TREE.search(sentence.low) is not None, CONNECTED.search(sentence.low) is not None
-    for block, left, right in sentence.pairs:
+    for block, left, right in sentence.own_pairs:
         if LOOPS.search(sentence.low):
             grammar = if_read(grammar, unlike(grammar, right.number, left.number), sentence.inputs)
         nodes = _nodes(block, left, right) if is_tree or is_connected else None
@@ -163,7 +195,8 @@ def _nodes(block: Block, left: Field, right: Field) -> Linear | None:
 def says(sentence: str, name: str) -> bool:
     """Say whether a sentence holds a name, with or without a subscript."""
     base = re.escape(name.removesuffix("[]"))
-    return re.search(rf"(?<![\w]){base}(?:_\w+)?(?![\w'])", sentence) is not None
+    article = r"(?!\s+(?!(?:and|or|is|are|has|to|in|from)\b)[a-z]{2})" if base.lower() in {"a", "i"} else ""
+    return re.search(rf"(?<![\w]){base}(?:_\w+)?(?![\w']){article}", sentence) is not None
 
 
 def pairs_in(items: Sequence[Item]) -> list[tuple[Block, Field, Field]]:
