@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from ocr_pipeline.generating.grammar import (
+    Apart,
     Arranged,
     Block,
     Field,
@@ -28,6 +30,7 @@ from ocr_pipeline.generating.grammar import (
     Tree,
     fields_of,
     is_prime,
+    places_of,
 )
 
 __all__ = [
@@ -53,6 +56,7 @@ MOST_BITS: Final = (10, 32, 1 << 20)
 MULTIPLE: Final = 5_040
 """A number with many divisors."""
 CHANGED: Final = 0.15
+MOST_COMBINATIONS: Final = 4_096
 
 
 class ImpossibleError(Exception):
@@ -213,6 +217,8 @@ class Draw:
     chooser: Chooser | None
     few: dict[int, list[Any]] = field(default_factory=dict)
     """By field: the values that a style of few or equal values draws from."""
+    parts: dict[int, list[int]] = field(default_factory=dict)
+    """By the count of edges: the sizes of the parts of their graph."""
 
     def items(self, items: Sequence[Item], source: Sequence[Any] | None, known: dict[int, int], room: int) -> Tree:
         """Return a tree for items: values of the source where there is one, changed here and there."""
@@ -229,7 +235,8 @@ class Draw:
         return tree
 
     def _block(self, block: Block, given: Sequence[Any] | None, known: dict[int, int], rounds: int, room: int) -> Tree:
-        rows = self._rows(block, known, rounds) if given is None or len(given) != rounds else None
+        is_new = given is None or len(given) != rounds or (block.count.field not in self.frame.frozen and self.rng.random() < 0.5)  # noqa: PLR2004
+        rows = self._rows(block, known, rounds) if is_new else None
         if given and block.count.field in self.frame.frozen and self._may_shuffle(block) and self.rng.random() < 0.5:  # noqa: PLR2004
             given = self.rng.sample(given, len(given))
         done: Tree = []
@@ -260,23 +267,21 @@ class Draw:
 
     def _rows(self, block: Block, known: Mapping[int, int], rounds: int) -> list[tuple[int, int, Rows]] | None:
         """Return the ends of all rounds of a block whose rounds are edges."""
-        inside = {each.number: each for each in fields_of(block.items)}
-        constraint = next(
-            (each for each in self.frame.grammar.constraints if isinstance(each, Rows) and each.left in inside), None
-        )
+        constraint = self._constraint(block)
         if constraint is None or self.chooser:
             return None
-        left, right = inside[constraint.left], inside[constraint.right]
-        nodes = constraint.nodes.value(known) if constraint.nodes else None
-        if nodes is None:
-            highs = [end.value(known) for end in (*left.highs, *right.highs)]
-            nodes = max((high for high in highs if high is not None), default=0) + (1 - constraint.first)
+        nodes = self._nodes(constraint, block, known)
         if nodes < 1 or nodes > 4 * self.frame.most:
             return None
+        inside = {each.number: each for each in fields_of(block.items)}
+        left, right = inside[constraint.left], inside[constraint.right]
         if constraint.is_distinct and rounds > nodes * (nodes - 1) // 2:
             raise ImpossibleError
         if constraint.is_transitive:
-            return [(one + constraint.first, other + constraint.first, constraint) for one, other in self._cliques(nodes, rounds)]
+            pairs = self._cliques(self.parts.get(block.count.field or 0, ()))
+            if len(pairs) != rounds:
+                raise ImpossibleError
+            return [(one + constraint.first, other + constraint.first, constraint) for one, other in pairs]
         pairs = self._spanning(nodes) if constraint.nodes else []
         if len(pairs) > rounds or (constraint.is_tree and len(pairs) != rounds):
             raise ImpossibleError
@@ -300,21 +305,57 @@ class Draw:
         ]
         return [(one + first, other + first, constraint) for one, other in ordered]
 
-    def _cliques(self, nodes: int, rounds: int) -> list[tuple[int, int]]:
-        """Return so many edges that join every two nodes of a part, with shuffled numbers and ends."""
-        numbers = self.rng.sample(range(nodes), nodes)
+    def _edges_of_parts(self, count: int, known: Mapping[int, int], low: int, high: int) -> int | None:
+        """Return how many edges parts have that join all their nodes, drawn here; ``None`` where a count says other things."""
+        for thing in self.frame.counted.get(count, ()):
+            constraint = self._constraint(thing) if isinstance(thing, Block) else None
+            nodes = self._nodes(constraint, thing, known) if constraint is not None else 0
+            if constraint is None or not constraint.is_transitive or not 0 < nodes <= 4 * self.frame.most:
+                continue
+            sizes = self._parts(nodes, high)
+            edges = sum(size * (size - 1) // 2 for size in sizes)
+            if low <= edges <= high:
+                self.parts[count] = sizes
+                return edges
+        return None
+
+    def _parts(self, nodes: int, most_edges: int) -> list[int]:
+        """Return sizes of parts: all even, pairs, of any size, or as large as the edges allow."""
+        rng, sizes, left = self.rng, [], most_edges
+        options = rng.choice(((2, 4, 6), (2,), (1, 2, 3, 4, 5), (2, 2, 3), (nodes, nodes // 2, 2), ()))
+        while nodes:
+            most = min(nodes, (1 + math.isqrt(1 + 8 * left)) // 2)
+            fitting = [each for each in options if 0 < each <= most] if options else [most - most % 2 or 1]
+            sizes.append(rng.choice(fitting) if fitting else 1)
+            left -= sizes[-1] * (sizes[-1] - 1) // 2
+            nodes -= sizes[-1]
+        return sizes
+
+    def _cliques(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the edges that join every two nodes of a part, with shuffled numbers and ends."""
+        numbers = self.rng.sample(range(sum(sizes)), sum(sizes))
         pairs: list[tuple[int, int]] = []
-        limit = self.rng.choice((2, 3, 4, nodes))
-        while len(pairs) < rounds:
-            left = rounds - len(pairs)
-            most = min(limit, len(numbers), (1 + math.isqrt(1 + 8 * left)) // 2)
-            if most < 2:  # noqa: PLR2004 - an edge has two ends
-                raise ImpossibleError
-            size = most if self.rng.random() < 0.5 else self.rng.randint(2, most)  # noqa: PLR2004
+        for size in sizes:
             part, numbers = numbers[:size], numbers[size:]
             pairs += [pair if self.rng.random() < 0.5 else pair[::-1] for pair in itertools.combinations(part, 2)]  # noqa: PLR2004
         self.rng.shuffle(pairs)
         return pairs
+
+    def _constraint(self, block: Block) -> Rows | None:
+        """Return what holds between the ends of a block whose rounds are edges."""
+        inside = {each.number for each in fields_of(block.items)}
+        found = (each for each in self.frame.grammar.constraints if isinstance(each, Rows) and each.left in inside)
+        return next(found, None)
+
+    @staticmethod
+    def _nodes(constraint: Rows, block: Block, known: Mapping[int, int]) -> int:
+        """Return how many nodes there are; 0 where nothing says it."""
+        nodes = constraint.nodes.value(known) if constraint.nodes else None
+        if nodes is not None:
+            return nodes
+        ends = [each for each in fields_of(block.items) if each.number in {constraint.left, constraint.right}]
+        highs = [high for end in ends for each in end.highs if (high := each.value(known)) is not None]
+        return max(highs, default=0) + (1 - constraint.first)
 
     def _spanning(self, nodes: int) -> list[tuple[int, int]]:
         """Return a tree: by chance, a path, a star, or a broom, with shuffled numbers."""
@@ -417,6 +458,9 @@ class Draw:
     def _integer(self, spec: Field, source: Any, known: Mapping[int, int], room: int) -> int:  # noqa: ANN401
         low, high = self._range(spec, known, room)
         is_count = spec.number in self.frame.counted
+        edges = self._edges_of_parts(spec.number, known, low, high) if is_count and not self.chooser else None
+        if edges is not None:
+            return edges
         for _ in range(TRIES):
             value = self._one_integer(spec, source, low, high, is_count=is_count)
             if spec.is_prime:
@@ -533,8 +577,31 @@ class Draw:
         """Change values as the constraints, and the style, want them together."""
         self._order(tree)
         for each in (*self.frame.grammar.constraints, *self.frame.grammar.habits):
+            if isinstance(each, Apart) and not self.frame.frozen & set(each.fields):
+                self._part(each, tree)
             if isinstance(each, Arranged) and not each.arrange(self.frame.grammar.items, tree, self.rng):
                 raise ImpossibleError
+
+    def _part(self, apart: Apart, tree: Tree) -> None:
+        """Draw rounds anew that are there already; where they can be counted, from those that are left."""
+        specs = {each.number: each for each in fields_of(self.frame.grammar.items)}
+        plain = replace(self, style=Style(self.style.most))
+        for rounds in places_of(self.frame.grammar.items, tree, apart.fields):
+            seen = Counter(tuple(holder[at] for holder, at, _ in places) for places in rounds)
+            left = None if seen.total() == len(seen) else _combinations([specs[number] for _, _, number in rounds[0]])
+            if left is not None:
+                left = self.rng.sample(sorted(set(left) - set(seen)), max(0, min(len(left), len(set(left) - set(seen)))))
+            for places in rounds:
+                now = tuple(holder[at] for holder, at, _ in places)
+                if seen[now] == 1:
+                    continue
+                seen[now] -= 1
+                if left is not None and not left:
+                    raise ImpossibleError
+                fresh = left.pop() if left else [plain._value(specs[number], None, {}, 1) for _, _, number in places]  # noqa: SLF001 - its own
+                for (holder, at, _), value in zip(places, fresh, strict=True):
+                    holder[at] = value
+                seen[tuple(fresh)] += 1
 
     def _order(self, tree: Tree) -> None:
         """Sort and part the values of lists."""
@@ -568,7 +635,7 @@ class Draw:
         ends = [end for end in (*spec.lows, *spec.highs) if end.field is not None]
         low, high = spec.bounds({end.field: len(values) for end in ends if end.field is not None})
         low = spec.seen[0] if low is None else low
-        high = max(spec.seen[1], low + len(values)) if high is None else high
+        high = max(spec.seen[1], low) if high is None else high
         if spec.kind is Kind.INTEGER and high - low + 1 < len(values):
             raise ImpossibleError
         for value in values:
@@ -588,6 +655,21 @@ class Draw:
             seen.add(fresh)
             done.append(fresh)
         return done
+
+
+def _combinations(specs: Sequence[Field]) -> list[tuple[Any, ...]] | None:
+    """Return all values that some fields may have together; ``None`` where they are many."""
+    options: list[Sequence[Any]] = []
+    for spec in specs:
+        low, high = spec.bounds({})
+        low, high = spec.seen[0] if low is None else low, spec.seen[1] if high is None else high
+        if spec.kind is Kind.INTEGER:
+            options.append(range(low, high + 1))
+        elif spec.kind is Kind.WORD and spec.seen == (1, 1) and spec.alphabet:
+            options.append(spec.alphabet)
+        else:
+            return None
+    return list(itertools.product(*options)) if math.prod(map(len, options)) <= MOST_COMBINATIONS else None
 
 
 def _sortable(value: Any) -> Any:  # noqa: ANN401 - numbers, or texts of numbers

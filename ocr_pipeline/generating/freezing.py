@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final
 
 from ocr_pipeline.generating.fields import all_values, counts_in, listed_in, tree_of
@@ -132,6 +133,11 @@ HELD: Final = (
     re.compile(r"\b(?:order|sorted|ascending|descending|decreasing|increasing|each other)\b|\bnon-?\w*creasing\b"),
 )
 """What is taken out of a sentence that the grammar holds something of, before the rest is looked at."""
+SURROUNDED: Final = re.compile(
+    r"\b(?:(?:it|they|and|which|that)\s+){0,2}(?:always\s+)?(?:start|begin)s? (?:with )?(?:and|or|nor) ends? with (?:a|an|any) (?:letters?|space|non-?space character)",
+    re.IGNORECASE,
+)
+"""What every made text obeys: spaces are between others."""
 NUMBERS: Final = re.compile(
     r"\b(?:numbers|integers|values|elements|array|sequence|list|items|neighbou?rs|entries|permutation|consecutive)\b"
 )
@@ -141,6 +147,7 @@ OVER_CASES: Final = re.compile(r"\b(?:over|across|among|of) all (?:the )?(?:test
 
 def is_promise(about: Sentence, said: Said, *, is_held: bool, grammar: Grammar) -> bool:
     """Say whether a sentence promises something that the grammar does not hold."""
+    about = replace(about, text=SURROUNDED.sub(" ", about.text))
     has_texts = any(each.kind in {Kind.WORD, Kind.TEXT} for each in fields_of(grammar.items))
     ordered = {each.field for each in grammar.constraints if isinstance(each, Order) and each.direction}
     is_sorted = bool(ordered & set(about.named)) and (RISING.search(about.low) or FALLING.search(about.low))
@@ -191,7 +198,7 @@ def unenforced(grammar: Grammar, by_name: Mapping[str, int], said: Said) -> Iter
             base = name.removesuffix("[]")
             labelled = [number for each, number in by_name.items() if re.fullmatch(rf"{re.escape(base)}_?\w", each)]
             if labelled:  # `y_s < y_1 < … < y_f`: single values on both sides of a list
-                yield from [*labelled, by_name[name]] if name in by_name else fields
+                yield from [*labelled, *listed_in(grammar.items)] if name in by_name else fields
         if name == other or not {name, other} <= by_name.keys():
             continue
         ends = by_name[name], by_name[other]

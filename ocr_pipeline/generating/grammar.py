@@ -37,6 +37,7 @@ __all__ = [
     "columns",
     "fields_of",
     "is_prime",
+    "places_of",
     "read",
     "refusal",
     "rounds_of",
@@ -403,20 +404,30 @@ def columns(items: Sequence[Item], tree: Tree) -> Iterator[tuple[int, list[Any]]
             yield from columns(item.items, each)
 
 
-def rounds_of(items: Sequence[Item], tree: Tree, fields: Sequence[int]) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield for each block whose line has these fields their values, round by round."""
+def places_of(
+    items: Sequence[Item], tree: Tree, fields: Sequence[int]
+) -> Iterator[list[list[tuple[list[Any], int, int]]]]:
+    """Yield for each block whose line has these fields where their values are, round by round, and the field of each."""
     for item, value in zip(items, tree, strict=True):
         if isinstance(item, Line):
             continue
         for place, inner in enumerate(item.items):
             if isinstance(inner, Line):
                 at = [
-                    spot for spot, part in enumerate(inner.parts) if isinstance(part, Field) and part.number in fields
+                    (spot, part.number)
+                    for spot, part in enumerate(inner.parts)
+                    if isinstance(part, Field) and part.number in fields
                 ]
                 if len(at) == len(fields):
-                    yield [tuple(each[place][spot] for spot in at) for each in value]
+                    yield [[(each[place], spot, number) for spot, number in at] for each in value]
         for each in value:
-            yield from rounds_of(item.items, each, fields)
+            yield from places_of(item.items, each, fields)
+
+
+def rounds_of(items: Sequence[Item], tree: Tree, fields: Sequence[int]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield for each block whose line has these fields their values, round by round."""
+    for rounds in places_of(items, tree, fields):
+        yield [tuple(holder[spot] for holder, spot, _ in places) for places in rounds]
 
 
 def rows_of(

@@ -46,6 +46,9 @@ BESIDES: Final = re.compile(r"\b(?:insid\w*|within|contain\w*|enclos\w*|convex|c
 """What a sentence about things that do not meet may promise besides."""
 SAME_PLACE: Final = re.compile(r"\b(?:same|coincid\w+)\b")
 INSIDE: Final = re.compile(r"\b(?:each|every|all)\b[^.]*?\b(?:lies?|is|are|grows?|stands?|located|placed) (?:strictly |completely |entirely )?(?:inside|within|in the interior of|contained in)\b")
+NEAR: Final = 0.7
+"""Share of inputs whose things are near each other along all axes but one."""
+TRIES: Final = 40
 MOST_PAIRS: Final = 1 << 20
 REPEATED: Final = re.compile(
     r"\bno [a-z ]{1,30}?(?:appears?|occurs?|is|are) (?:listed |given )?(?:more than once|twice|repeated)|"
@@ -186,6 +189,8 @@ class Spread(Arranged):
         if not _shrunk(found, (high - low) // (2 * len(found)), rng):
             return False
         rng.shuffle(found)
+        if rng.random() < NEAR:
+            self._near(found, axis, rng)
         sizes = [int(_measured(coordinates, each)[1]) + 1 for coordinates, each in found]
         needed = [one + other for one, other in itertools.pairwise(sizes)]
         slack = high - low - sum(needed)
@@ -201,6 +206,15 @@ class Spread(Arranged):
                 at += needed[place - 1] + gap
             _put_number(coordinates[axis], at)
         return True
+    @staticmethod
+    def _near(found: Sequence[_Thing], axis: int, rng: random.Random) -> None:
+        """Let things be beside each other along the other axes, so that their sizes matter."""
+        for place, middle in enumerate(found[0][0]):
+            low, high = _range([coordinates[place] for coordinates, _ in found])
+            for coordinates, sizes in found[1:] if place != axis else ():
+                room = int(max((abs(Decimal(cell.value)) for cell in (*sizes, *found[0][1])), default=Decimal(1))) + 1
+                step = rng.randint(-room, room)
+                _put_number(coordinates[place], min(high, max(low, int(Decimal(middle.value)) + step)))
 
 
 _Thing = tuple[list[_Cell], list[_Cell]]
@@ -335,10 +349,45 @@ def _inside(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
 # ---- all differ ----
 
 
+@dataclass(frozen=True, slots=True)
+class Distinct(Arranged):
+    """No value of a field is twice in an input, whatever the block."""
+
+    field: int
+
+    def holds(self, items: Sequence[Item], tree: Tree) -> bool:
+        """Say whether all differ."""
+        values = [cell.value for cell in _cells(items, tree, [self.field])]
+        return len(set(values)) == len(values)
+
+    def arrange(self, items: Sequence[Item], tree: Tree, rng: random.Random) -> bool:
+        """Draw values anew that are there already."""
+        seen: set[Any] = set()
+        for cell in _cells(items, tree, [self.field]):
+            for _ in range(TRIES):
+                if cell.value not in seen:
+                    break
+                cell.put(_redrawn(cell, rng))
+            if cell.value in seen:
+                return False
+            seen.add(cell.value)
+        return True
+
+
+def _redrawn(cell: _Cell, rng: random.Random) -> Any:  # noqa: ANN401 - a number or a text
+    """Return another value of the same kind and size."""
+    if cell.spec.kind is Kind.INTEGER:
+        return rng.randint(*_range([cell]))
+    text, letters = str(cell.value), cell.spec.alphabet.replace(" ", "")
+    places = [at for at, each in enumerate(text) if each in letters]
+    at = rng.choice(places) if places and letters else 0
+    return text[:at] + rng.choice(letters or "a") + text[at + 1 :] if places else text
+
+
 def _distinct(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
     """Return that values differ: those of the lists of the lines that a sentence may be about, else of each of their columns."""
     listed = set(listed_in(grammar.items))
-    own = set(sentence.named) or sentence.things or sentence.last
+    own = set(sentence.named) or sentence.things & listed or sentence.last
     lines = [
         [part.field.number if isinstance(part, Series) else part.number for part in line.parts]
         for line, _ in _lines(grammar.items)
@@ -348,7 +397,9 @@ def _distinct(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
     numbers = {number for line in lines for number in line if number in listed}
     if sentence.named:
         numbers &= set(sentence.named)
-    return [Order(number, is_distinct=True) for number in sorted(numbers & series or numbers)]
+    is_nested = _depth(grammar.items) > 1
+    chosen = sorted(numbers & series or numbers)
+    return [Distinct(number) if is_nested else Order(number, is_distinct=True) for number in chosen]
 
 
 # ---- all kinds occur ----

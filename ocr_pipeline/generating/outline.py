@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ocr_pipeline.bounds import NUMBER
@@ -71,6 +71,8 @@ APPOSITION: Final = re.compile(
     rf",\s+(?:the|an?|this|these|they|its|for|so|as|in)\s+(?!and\b)(?!(?:[\w-]+\s+){{0,2}}(?:{SCALARS}|{TEXTS})\b(?!\s+of))[^,;]*", re.IGNORECASE
 )
 ASIDE: Final = re.compile(r"\s[\u2014\u2013-]+\s+(?=[a-z])[^,;]*|^\s*,?\s*(?:which|that)\s+(?=contain|has|consist)")
+TWICE: Final = {"a": "two", "one": "two", "two": "four", "three": "six", "four": "eight"}
+PAIRS_OF: Final = re.compile(rf"\b(?P<numeral>{'|'.join(TWICE)})\s+pairs?\s+of\s+(?=(?:[a-z]+\s+)?(?:{SCALARS})\b)", re.IGNORECASE)
 ONE_OF: Final = re.compile(r"\bone of (?:the )?(?=(?:letter|character|word|string|number|integer)s)", re.IGNORECASE)
 STOP: Final = rf"(?!(?:and|or|of|where|to|is|in|lines?|rows?|with|as|for|between|from|on|at|number\s+of|{'|'.join(NUMERALS)})\b)"
 PHRASE: Final = re.compile(
@@ -95,6 +97,7 @@ CASES: Final = re.compile(r"(?:test|case|data)", re.IGNORECASE)
 NEXT_VALUE: Final = re.compile(
     rf"\bthe (?:second|third|fourth|fifth|next|other) (?:{SCALARS}|{TEXTS}) (?:on|of|in) (?:the|this|each) line,? (?P<name>{SHORT_NAME})?(?![\w'])", re.IGNORECASE
 )
+GROUP: Final = re.compile(r"^(?:each|every|an?)\s+\w+(?:\s\w+)?\s+(?:starts?|begins?)\s+with\s+(?:a|one)\s+line\b", re.IGNORECASE)
 REST: Final = re.compile(r"\bthe (?:remainder|rest) of (?:the|each|this) line\b", re.IGNORECASE)
 BEGINS: Final = re.compile(r"^\s*(?:starts?|begins?)\s+with\b", re.IGNORECASE)
 
@@ -114,6 +117,7 @@ class _Value:
 
     name: str | None
     count: _Count | None = None
+    is_text: bool = False
 
 
 @dataclass(slots=True)
@@ -125,6 +129,8 @@ class _Entry:
     values: list[_Value] | None = None
     is_open: bool = False
     """Only how it begins was said."""
+    is_group: bool = False
+    """It is no line, but several that are said after it."""
     said: str = ""
     """The sentences that say it."""
 
@@ -140,8 +146,16 @@ class Outline:
     """By field: the sentences that say the line that it is in."""
 
 
-def outline_of(said: Said) -> Outline | None:
-    """Return the layout that a statement says, or ``None`` where it says none that is understood whole."""
+def outline_of(said: Said, *, is_spaced: bool = False) -> Outline | None:
+    """Return the layout that a statement says, or ``None`` where it says none that is understood whole.
+
+    Parameters
+    ----------
+    said
+        What was read of the statement.
+    is_spaced
+        A text that is alone on its line may hold spaces.
+    """
     scalars = frozenset(each.name for each in said.mentions if not each.is_element)
     known = frozenset(each.name for each in said.mentions)
     entries: list[_Entry] = []
@@ -149,14 +163,18 @@ def outline_of(said: Said) -> Outline | None:
         _read(sentence, scalars, known, entries)
     if not entries or any(each.values is None for each in entries):
         return None
-    return _Builder(known).built(entries)
+    return _Builder(known, is_spaced).built(entries)
 
 
 def _read(sentence: str, scalars: frozenset[str], known: frozenset[str], entries: list[_Entry]) -> None:
     """Add the lines that a sentence says, or give those that wait for their values what it says of them."""
     plain = BOUND.sub(lambda match: match["name"], IN_BRACKETS.sub(" ", sentence)).replace("\u2260", "and")
     inside = " ".join(IN_BRACKETS.findall(sentence))
-    in_case = EACH_CASE.search(plain) is not None or any(each.in_case or NUMBER_OF_CASES.search(each.said) for each in entries)
+    in_case = EACH_CASE.search(plain) is not None or any(
+        each.in_case or each.is_group or NUMBER_OF_CASES.search(each.said) for each in entries
+    )
+    if GROUP.search(plain) and entries and entries[-1].values is None:
+        entries[-1].is_group, entries[-1].values, in_case = True, [], True
     if BLANK.search(plain):
         entries.append(_Entry(None, in_case, [], said=sentence))
         return
@@ -226,6 +244,7 @@ def _values(content: str, inside: str, scalars: frozenset[str], known: frozenset
     """Return the values of a line from what is said after it; ``None`` where nothing is."""
     content = ASIDE.sub(" ", content)
     cut = CUT.search(content)
+    content = PAIRS_OF.sub(lambda match: f"{TWICE[match['numeral'].lower()]} ", content)
     said = ONE_OF.sub("one ", APPOSITION.sub(" ", content[: cut.start()] if cut else content))
     values: list[_Value] = []
     for match in PHRASE.finditer(said):
@@ -234,11 +253,13 @@ def _values(content: str, inside: str, scalars: frozenset[str], known: frozenset
         if count is None or PARTS_OF_A_VALUE.search(said[: match.start()]) or (match["other"] and count.name is None):
             continue
         if count.name is not None:
-            values.append(_Value(names[0] if names else None, None if match["text"] and not _are_many(match) else count))
+            is_one = match["text"] is not None and not _are_many(match)
+            values.append(_Value(names[0] if names else None, None if is_one else count, is_one))
         elif (match["numeral"] or "the").lower() == "the":
-            values += [_Value(name) for name in names]
+            values += [_Value(name, is_text=match["text"] is not None) for name in names]
         else:
-            values += [_Value(names[place] if place < len(names) else None) for place in range(count.plus)]
+            own = (names[place] if place < len(names) else None for place in range(count.plus))
+            values += [_Value(name, is_text=match["text"] is not None) for name in own]
     if values:
         return _with_name(values, inside, scalars)
     match = ONLY_NAMES.search(said)
@@ -268,7 +289,7 @@ def _with_name(values: list[_Value], inside: str, scalars: frozenset[str]) -> li
     if len(values) == 1 and values[0].name is None and values[0].count is None:
         names = {name for name in re.findall(SHORT_NAME, inside) if name in scalars}
         if len(names) == 1:
-            return [_Value(names.pop())]
+            return [replace(values[0], name=names.pop())]
     return values
 
 
@@ -277,6 +298,8 @@ class _Builder:
     """Numbers the fields of a layout in their order."""
 
     known: frozenset[str]
+    is_spaced: bool
+    """Texts may hold spaces."""
     names: dict[int, str] = field(default_factory=dict)
     said: dict[int, str] = field(default_factory=dict)
     fields: dict[str, int] = field(default_factory=dict)
@@ -284,7 +307,8 @@ class _Builder:
 
     def built(self, entries: Sequence[_Entry]) -> Outline | None:
         """Return the layout; ``None`` where a count has no value before it."""
-        before = [each for each in entries if not each.in_case]
+        group = next((each.count for each in entries if each.is_group), None)
+        before = [each for each in entries if not each.in_case and not each.is_group]
         cases = [each for each in entries if each.in_case]
         try:
             items = tuple(self._items(before))
@@ -294,7 +318,7 @@ class _Builder:
                 number = cases[0].count
                 if number is not None and self.fields.get(number.name or "") == self.number - 1:  # `each of the t lines`
                     return Outline((*items, *self._items(cases)), self.names, self.said)
-                count = Linear(0, self.number - 1)
+                count = Linear(0, self.number - 1) if group is None else self._linear(group)
                 items = (*items, Block(count, tuple(self._items(cases))))
         except KeyError:
             return None
@@ -304,13 +328,14 @@ class _Builder:
         for each in entries:
             count = None if each.count is None else self._linear(each.count)
             start = self.number
-            line = Line(tuple(self._part(value) for value in each.values or ()))
+            kind = Kind.TEXT if self.is_spaced and each.values and len(each.values) == 1 and each.values[0].is_text else Kind.WORD
+            line = Line(tuple(self._part(value, kind) for value in each.values or ()))
             self.said |= dict.fromkeys(range(start, self.number), each.said)
             yield line if count is None else Block(count, (line,))
 
-    def _part(self, value: _Value) -> Field | Series:
+    def _part(self, value: _Value, kind: Kind) -> Field | Series:
         count = None if value.count is None else self._linear(value.count)
-        spec = Field(self.number, Kind.WORD)
+        spec = Field(self.number, kind)
         if value.name is not None:
             self.names[self.number] = value.name
             if count is None:

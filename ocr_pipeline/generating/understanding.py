@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ocr_pipeline.generating.bounding import bound
-from ocr_pipeline.generating.fields import if_read, listed_in
+from ocr_pipeline.generating.fields import if_read, listed_in, unlike
 from ocr_pipeline.generating.freezing import habits_of_blocks, is_promise, own_habits, restricted, unenforced
-from ocr_pipeline.generating.grammar import Constraint, Grammar, Order, fields_of, refusal
+from ocr_pipeline.generating.grammar import Constraint, Grammar, Order, Rows, fields_of, refusal
 from ocr_pipeline.generating.holding import held_safely, promises_apart
 from ocr_pipeline.generating.inferring import Inferred, infer, typed
 from ocr_pipeline.generating.naming import LINES_OF, VALUES_OF, aligned, counted
@@ -49,6 +49,8 @@ def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
     spaced = bool(re.search(r"\b(?:spaces|sentences?|lines? of text|titles?)\b", said.text))
     strings = bool(re.search(r"\b(?:string|characters?|word|letters?|digits|symbols?|of length)\b", said.text))
     laid = _laid_out(said, inputs, texts=strings)
+    if laid is None and spaced:
+        laid = _laid_out(said, inputs, texts=strings, is_spaced=True)
     if laid is not None:
         return _completed(laid[0].grammar, laid[1], said, inputs, laid[2])
     told = " ".join(said.sentences)
@@ -65,9 +67,9 @@ def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
     return None if best is None else _completed(best[1], best[2], said, inputs, {})
 
 
-def _laid_out(said: Said, inputs: Sequence[str], *, texts: bool) -> tuple[Inferred, dict[int, Mention], Mapping[int, str]] | None:
+def _laid_out(said: Said, inputs: Sequence[str], *, texts: bool, is_spaced: bool = False) -> tuple[Inferred, dict[int, Mention], Mapping[int, str]] | None:
     """Return the layout that the statement says, with names and sentences of its fields, where it reads every known input."""
-    outline = outline_of(said)
+    outline = outline_of(said, is_spaced=is_spaced)
     way = None if outline is None else typed(outline.items, inputs, texts=texts)
     if outline is None or way is None:
         return None
@@ -113,10 +115,11 @@ def _constrained(
             if says(sentence, name) and not (name.removesuffix("[]") != name and name.removesuffix("[]") in by_name)
         ]
         about = Sentence(sentence, named, by_name, listed, pairs, inputs, {} if line else lines, last)
-        before, grammar = grammar, held_by(grammar, about)
+        is_apart = promises_apart(sentence)
+        before, grammar = grammar, grammar if is_apart else held_by(grammar, about)
         # What was held before is held where it is said again of what has a name, or of edges.
         is_again = (bool(named) or about.of_edges) and held_by(start, about) != start
-        if promises_apart(sentence) or is_promise(about, said, is_held=grammar != before or is_again, grammar=grammar):
+        if is_apart or is_promise(about, said, is_held=grammar != before or is_again, grammar=grammar):
             kept = held_safely(grammar, about)
             if kept is not None:
                 grammar = kept
@@ -133,6 +136,9 @@ def _constrained(
                 continue
             promises.append(sentence)
             frozen |= columns_named
+    for each in grammar.constraints:
+        if isinstance(each, Rows):  # no edge of a node with itself, as no known input has one
+            grammar = if_read(grammar, unlike(grammar, max(each.left, each.right), min(each.left, each.right)), inputs)
     orders, unheld = own_habits(grammar, inputs, frozen)
     habits: tuple[Constraint, ...] = (*grammar.habits, *habits_of_blocks(grammar, inputs), *orders)
     return Understood(replace(grammar, frozen=frozenset(frozen | unheld), habits=habits, is_ordered=any(ORDERED.search(each.lower()) for each in promises)), tuple(promises))
