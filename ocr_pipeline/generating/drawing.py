@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from ocr_pipeline.generating.fields import all_values
 from ocr_pipeline.generating.grammar import (
     Apart,
     Arranged,
@@ -34,6 +35,7 @@ from ocr_pipeline.generating.grammar import (
 )
 
 __all__ = [
+    "CHANGED",
     "PLAIN_VALUES",
     "SMALL",
     "SMALL_VALUES",
@@ -55,7 +57,9 @@ SMALL_VALUES: Final = 3
 MOST_BITS: Final = (10, 32, 1 << 20)
 MULTIPLE: Final = 5_040
 """A number with many divisors."""
-CHANGED: Final = 0.15
+CHANGED: Final = (0.15, 0.5, 1.0)
+"""Shares of a known input's values that are drawn anew."""
+MOST_KNOWN: Final = 100
 MOST_COMBINATIONS: Final = 4_096
 
 
@@ -102,7 +106,7 @@ class Style:
     """Fields at their upper bound (true) or lower bound (false)."""
     mixed: Mapping[int, Values] = field(default_factory=dict)
     """Values of single fields that are of another style than the rest."""
-    changed: float = CHANGED
+    changed: float = CHANGED[0]
     """Share of a known input's values that are drawn anew."""
     kept: frozenset[int] = frozenset()
     """Fields that stay as they are in the known input."""
@@ -150,11 +154,20 @@ class Frame:
     """Fields whose values stay as they are known, with the counts of the lists that they are in."""
     sides: Mapping[int, int]
     """Counts of rows and of what is in each, so that their product is the size; with the bytes of a value."""
+    known: Mapping[int, Sequence[int]]
+    """Numbers that known inputs have in a field."""
 
     @classmethod
-    def of(cls, grammar: Grammar, *, most: int, trims: bool) -> Self:
-        """Read what the grammar counts and freezes."""
-        return cls(grammar, most, trims, _counted(grammar.items), _frozen(grammar), dict(_sides(grammar.items)))
+    def of(cls, grammar: Grammar, known: Sequence[Tree], *, most: int, trims: bool) -> Self:
+        """Read what the grammar counts and freezes, and what known inputs have."""
+        found: dict[int, dict[int, None]] = {}
+        for tree in known:
+            for number, value in all_values(grammar.items, tree):
+                if isinstance(value, int) and len(found.setdefault(number, {})) < MOST_KNOWN:
+                    found[number][value] = None
+        numbers = {number: tuple(values) for number, values in found.items()}
+        sides = dict(_sides(grammar.items))
+        return cls(grammar, most, trims, _counted(grammar.items), _frozen(grammar), sides, numbers)
 
 
 def _counted(items: Sequence[Item]) -> dict[int, list[Series | Block | Field]]:
@@ -482,8 +495,12 @@ class Draw:
             return int(options[self.chooser.choose(len(options))])
         if spec.number in self.style.fixed:
             return high if self.style.fixed[spec.number] else low
-        if source is not None and rng.random() < 0.6:  # noqa: PLR2004 - most changes are small ones
-            return min(high, max(low, int(source) + rng.choice((-1, 1, -2, 2))))
+        if source is not None:
+            chance, other = rng.random(), rng.choice(self.frame.known.get(spec.number, (source,)))
+            if chance < 0.25 and not is_count and low <= other <= high:  # noqa: PLR2004 - what another known input has here
+                return int(other)
+            if chance < 0.7:  # noqa: PLR2004 - most changes are small ones
+                return min(high, max(low, int(source) + rng.choice((-1, 1, -2, 2))))
         if is_count:
             return high if self.style.is_full else rng.randint(low, high)
         return self._styled(spec, low, high)

@@ -188,6 +188,11 @@ class Arranged(ABC):
 
     __slots__ = ()
 
+    @property
+    def touched(self) -> frozenset[int]:
+        """The fields that known inputs have in a way of their own: a mutation may keep all of them."""
+        return frozenset()
+
     @abstractmethod
     def holds(self, items: Sequence[Item], tree: Tree) -> bool:
         """Say whether an input obeys it."""

@@ -11,6 +11,7 @@ import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -166,24 +167,38 @@ class Things:
     coordinates: tuple[int, ...]
     sizes: tuple[int, ...]
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All of its fields."""
+        return (*self.coordinates, *self.sizes)
+
 
 @dataclass(frozen=True, slots=True)
 class Spread(Arranged):
     """Along one axis, two things that follow each other are farther apart than all their sizes together."""
 
     things: tuple[Things, ...]
+    known: frozenset[_Values] = frozenset()
+    """All coordinates and sizes of each known input, which may be nearer."""
+
+    @property
+    def touched(self) -> frozenset[int]:
+        """The coordinates and sizes."""
+        return frozenset(number for each in self.things for number in each.numbers)
 
     def holds(self, items: Sequence[Item], tree: Tree) -> bool:
-        """Say whether the things are so far apart."""
+        """Say whether the things are so far apart, or all where a known input has them."""
+        if _values_of(items, tree, self.touched) in self.known:
+            return True
         found = [_measured(*thing) for each in self.things for thing in _found(items, tree, each)]
         axes = min((len(places) for places, _ in found), default=0)
         return len(found) < 2 or any(_is_apart([(places[axis], size) for places, size in found]) for axis in range(axes))  # noqa: PLR2004
 
     def arrange(self, items: Sequence[Item], tree: Tree, rng: random.Random) -> bool:
         """Put the things apart, with smaller sizes where there is no room."""
-        found = [thing for each in self.things for thing in _found(items, tree, each)]
-        if len(found) < 2:  # noqa: PLR2004 - one thing meets nothing
+        if self.holds(items, tree):
             return True
+        found = [thing for each in self.things for thing in _found(items, tree, each)]
         axis = rng.randrange(min(len(coordinates) for coordinates, _ in found))
         low, high = _range([coordinates[axis] for coordinates, _ in found])
         if not _shrunk(found, (high - low) // (2 * len(found)), rng):
@@ -217,12 +232,19 @@ class Spread(Arranged):
                 _put_number(coordinates[place], min(high, max(low, int(Decimal(middle.value)) + step)))
 
 
+_Values = tuple[Any, ...]
+
+
+def _values_of(items: Sequence[Item], tree: Tree, numbers: AbstractSet[int]) -> _Values:
+    return tuple(cell.value for cell in _cells(items, tree, sorted(numbers)))
+
+
 _Thing = tuple[list[_Cell], list[_Cell]]
 """Where the coordinates and the sizes of a thing are."""
 
 
 def _found(items: Sequence[Item], tree: Tree, things: Things) -> list[_Thing]:
-    columns = [list(_cells(items, tree, [number])) for number in (*things.coordinates, *things.sizes)]
+    columns = [list(_cells(items, tree, [number])) for number in things.numbers]
     at = len(things.coordinates)
     return [(list(row[:at]), list(row[at:])) for row in zip(*columns, strict=True)]
 
@@ -273,9 +295,18 @@ class Inside(Arranged):
 
     inner: Things
     outer: Things
+    known: frozenset[_Values] = frozenset()
+    """All coordinates and sizes of each known input."""
+
+    @property
+    def touched(self) -> frozenset[int]:
+        """The coordinates and sizes."""
+        return frozenset((*self.inner.numbers, *self.outer.numbers))
 
     def holds(self, items: Sequence[Item], tree: Tree) -> bool:
-        """Say whether all are inside; not where there are too many to tell."""
+        """Say whether all are inside, or where a known input has them; not where there are too many to tell."""
+        if _values_of(items, tree, self.touched) in self.known:
+            return True
         outer, inner = _found(items, tree, self.outer), _found(items, tree, self.inner)
         if len(outer) * len(inner) > MOST_PAIRS:
             return False
@@ -286,6 +317,8 @@ class Inside(Arranged):
 
     def arrange(self, items: Sequence[Item], tree: Tree, rng: random.Random) -> bool:
         """Put each thing somewhere inside another one, with smaller sizes where there is no room."""
+        if self.holds(items, tree):
+            return True
         outer = _found(items, tree, self.outer)
         for thing in _found(items, tree, self.inner):
             if not outer:
@@ -332,7 +365,13 @@ def _spread(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
     own = [each for each in things if sentence.things & {*each.coordinates, *each.sizes}] or things
     if SAME_PLACE.search(sentence.low):
         return [Apart(each.coordinates) for each in own]
-    return [Spread(tuple(own))] if own else []
+    return [_with_known(grammar, sentence, Spread(tuple(own)))] if own else []
+
+
+def _with_known(grammar: Grammar, sentence: Sentence, each: Spread | Inside) -> Spread | Inside:
+    """Return it with what the known inputs have."""
+    trees = [tree_of(grammar, text) for text in sentence.inputs]
+    return replace(each, known=frozenset(_values_of(grammar.items, tree, each.touched) for tree in trees))
 
 
 def _inside(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
@@ -343,7 +382,7 @@ def _inside(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
         [each for each in _things(grammar) if replace(sentence, text=text).things & {*each.coordinates}] for text in (before, after)
     )
     inner = [each for each in inner if each not in outer]
-    return [Inside(inner[0], outer[0])] if len(inner) == len(outer) == 1 and outer[0].sizes else []
+    return [_with_known(grammar, sentence, Inside(inner[0], outer[0]))] if len(inner) == len(outer) == 1 and outer[0].sizes else []
 
 
 # ---- all differ ----

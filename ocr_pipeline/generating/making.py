@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from ocr_pipeline.generating.drawing import (
+    CHANGED,
     PLAIN_VALUES,
     SMALL,
     SMALL_VALUES,
@@ -28,6 +29,7 @@ from ocr_pipeline.generating.drawing import (
     Values,
 )
 from ocr_pipeline.generating.grammar import (
+    Arranged,
     Block,
     Field,
     Grammar,
@@ -83,8 +85,10 @@ class Maker:
         self._most = min(LARGE_TOKENS, max(MEDIUM, most_bytes // TOKEN_BYTES))
         self._fields = [each.number for each in fields_of(grammar.items)]
         trims = not any("." in word and word.endswith("0") for text in known for word in text.split())
-        self._frame = Frame.of(grammar, most=self._most, trims=trims)
+        self._frame = Frame.of(grammar, self._known, most=self._most, trims=trims)
         self._joined = _joined(grammar)
+        arranged = [each for each in (*grammar.constraints, *grammar.habits) if isinstance(each, Arranged)]
+        self._touched = frozenset(number for each in arranged for number in each.touched)
 
     @property
     def is_free(self) -> bool:
@@ -139,7 +143,10 @@ class Maker:
     def _mutations(self, rng: random.Random, number: int) -> Iterator[Made]:
         for turn in range(number if self._known else 0):
             source = self._known[turn % len(self._known)]
-            drawn = self._drawn(Style(MEDIUM, rng.choice(list(Values))), rng, source=source)
+            kept = self._touched if turn % 2 else frozenset[int]()
+            changed = rng.choice(CHANGED) if kept else CHANGED[0]
+            style = Style(MEDIUM, rng.choice(list(Values)), changed=changed, kept=kept)
+            drawn = self._drawn(style, rng, source=source)
             if drawn is not None:
                 yield Made(drawn, MadeBy.MUTATION)
 
