@@ -3,7 +3,7 @@
 Weights are random, so the numbers speak of speed and memory, never of learning. Without a GPU only the shape ``tiny``
 runs: the same step on the CPU, which shows that the code works and nothing about a GPU. Run from the repository root::
 
-    python benchmarks/student_gpu.py --shape 1.5b --tokens 32768 --steps 5
+    python benchmarks/student_gpu.py --shape 1.5b --tokens 32768 --steps 5 [--lora 16]
 """
 
 from __future__ import annotations
@@ -85,14 +85,18 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, object]:
     import torch
 
     from ocr_pipeline.student.network import Network, joint_loss, task_weights
+    from ocr_pipeline.student.training import with_adapter
 
     torch.manual_seed(0)
     if device == "cpu":
         torch.set_num_threads(1)  # more of them wait for each other longer than they work
     on_gpu = device == "cuda"
     model = model_of(arguments.shape, arguments.attention, arguments.tokens, device)
+    if arguments.lora is not None:
+        model = with_adapter(model, arguments.lora)
     network = Network(model, plan_head=False, chunk_tokens=4_096).train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-5, fused=True)
+    trained = [each for each in network.parameters() if each.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=5e-5, fused=True)
     batch = packed_rows(arguments.tokens, arguments.rows, vocabulary_of(arguments.shape), device)
     seconds, losses = [], []
     for _ in range(arguments.steps + 1):  # the first one warms up
@@ -114,6 +118,7 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, object]:
     return {
         "shape": arguments.shape,
         "parameters": sum(each.numel() for each in network.parameters()),
+        "trained_parameters": sum(each.numel() for each in trained),
         "tokens_per_step": batch["input_ids"].numel(),
         "rows_per_pack": arguments.rows,
         "attention": arguments.attention,
@@ -133,6 +138,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, help="tokens of the pack; default: 32768 on a GPU, 2048 on a CPU")
     parser.add_argument("--rows", type=int, default=4, help="rows in the pack")
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--lora", type=int, help="rank of an adapter; default: all weights are trained")
     parser.add_argument("--attention", default="sdpa", help="sdpa, flex_attention or flash_attention_2")
     arguments = parser.parse_args()
     try:

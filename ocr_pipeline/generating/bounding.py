@@ -53,7 +53,9 @@ def _numbered(spec: Field, said: Said, by_name: Mapping[str, int], visible: Sequ
     match = NUMBERED.search(said.text)
     if match is None or spec.kind is not Kind.INTEGER or spec.highs:
         return None
-    number = next((number for name, number in by_name.items() if name.lower() == match["name"] and number in visible), None)
+    number = next(
+        (number for name, number in by_name.items() if name.lower() == match["name"] and number in visible), None
+    )
     if number is None or spec.seen[0] < int(match["low"]):
         return None
     low, plus = Linear(int(match["low"])), int((match["minus"] or "0").replace(" ", ""))

@@ -33,6 +33,7 @@ from ocr_pipeline.generating.grammar import (
     is_prime,
     places_of,
 )
+from ocr_pipeline.generating.graphs import drawn_edges, drawn_parts, edges_of, joined_parts, nodes_of
 
 __all__ = [
     "CHANGED",
@@ -248,7 +249,11 @@ class Draw:
         return tree
 
     def _block(self, block: Block, given: Sequence[Any] | None, known: dict[int, int], rounds: int, room: int) -> Tree:
-        is_new = given is None or len(given) != rounds or (block.count.field not in self.frame.frozen and self.rng.random() < 0.5)  # noqa: PLR2004
+        is_new = (
+            given is None
+            or len(given) != rounds
+            or (block.count.field not in self.frame.frozen and self.rng.random() < 0.5)  # noqa: PLR2004
+        )
         rows = self._rows(block, known, rounds) if is_new else None
         if given and block.count.field in self.frame.frozen and self._may_shuffle(block) and self.rng.random() < 0.5:  # noqa: PLR2004
             given = self.rng.sample(given, len(given))
@@ -267,7 +272,9 @@ class Draw:
     def _may_shuffle(self, block: Block) -> bool:
         """Say whether the order of a block's rounds says nothing: no column of it is sorted."""
         inside = {each.number for each in fields_of(block.items)}
-        orders = (each for each in (*self.frame.grammar.constraints, *self.frame.grammar.habits) if isinstance(each, Order))
+        orders = (
+            each for each in (*self.frame.grammar.constraints, *self.frame.grammar.habits) if isinstance(each, Order)
+        )
         return not self.frame.grammar.is_ordered and not any(each.direction and each.field in inside for each in orders)
 
     def _put(self, block: Block, made: Tree, ends: tuple[int, int, Rows]) -> None:
@@ -280,109 +287,36 @@ class Draw:
 
     def _rows(self, block: Block, known: Mapping[int, int], rounds: int) -> list[tuple[int, int, Rows]] | None:
         """Return the ends of all rounds of a block whose rounds are edges."""
-        constraint = self._constraint(block)
-        if constraint is None or self.chooser:
+        constraint = edges_of(self.frame.grammar, block)
+        nodes = 0 if constraint is None else nodes_of(constraint, block, known)
+        if constraint is None or self.chooser or not 0 < nodes <= 4 * self.frame.most:
             return None
-        nodes = self._nodes(constraint, block, known)
-        if nodes < 1 or nodes > 4 * self.frame.most:
-            return None
-        inside = {each.number: each for each in fields_of(block.items)}
-        left, right = inside[constraint.left], inside[constraint.right]
-        if constraint.is_distinct and rounds > nodes * (nodes - 1) // 2:
-            raise ImpossibleError
         if constraint.is_transitive:
-            pairs = self._cliques(self.parts.get(block.count.field or 0, ()))
-            if len(pairs) != rounds:
-                raise ImpossibleError
-            return [(one + constraint.first, other + constraint.first, constraint) for one, other in pairs]
-        pairs = self._spanning(nodes) if constraint.nodes else []
-        if len(pairs) > rounds or (constraint.is_tree and len(pairs) != rounds):
+            pairs = joined_parts(self.parts.get(block.count.field or 0, ()), self.rng)
+        else:
+            pairs = drawn_edges(constraint, nodes, rounds, self.rng)
+        if len(pairs) != rounds:
             raise ImpossibleError
-        seen = {(min(pair), max(pair)) for pair in pairs}
-        for _ in range(20 * rounds + 100):
-            if len(pairs) == rounds:
-                break
-            pair = self.rng.randrange(nodes), self.rng.randrange(nodes)
-            key = min(pair), max(pair)
-            if pair[0] != pair[1] and not (constraint.is_distinct and key in seen):
-                seen.add(key)
-                pairs.append(pair)
-        if len(pairs) < rounds:
-            raise ImpossibleError
-        self.rng.shuffle(pairs)
-        is_ordered = any(low.field == constraint.left for low in right.lows)
-        is_falling = any(high.field == constraint.left for high in right.highs)
-        first = constraint.first
-        ordered = [
-            (min(pair), max(pair)) if is_ordered else (max(pair), min(pair)) if is_falling else pair for pair in pairs
-        ]
-        return [(one + first, other + first, constraint) for one, other in ordered]
+        right = next(each for each in fields_of(block.items) if each.number == constraint.right)
+        if any(low.field == constraint.left for low in right.lows):
+            pairs = [(min(pair), max(pair)) for pair in pairs]
+        elif any(high.field == constraint.left for high in right.highs):
+            pairs = [(max(pair), min(pair)) for pair in pairs]
+        return [(one + constraint.first, other + constraint.first, constraint) for one, other in pairs]
 
     def _edges_of_parts(self, count: int, known: Mapping[int, int], low: int, high: int) -> int | None:
         """Return how many edges parts have that join all their nodes, drawn here; ``None`` where a count says other things."""
         for thing in self.frame.counted.get(count, ()):
-            constraint = self._constraint(thing) if isinstance(thing, Block) else None
-            nodes = self._nodes(constraint, thing, known) if constraint is not None else 0
-            if constraint is None or not constraint.is_transitive or not 0 < nodes <= 4 * self.frame.most:
+            constraint = edges_of(self.frame.grammar, thing) if isinstance(thing, Block) else None
+            if not isinstance(thing, Block) or constraint is None or not constraint.is_transitive:
                 continue
-            sizes = self._parts(nodes, high)
+            nodes = nodes_of(constraint, thing, known)
+            sizes = drawn_parts(nodes, high, self.rng) if 0 < nodes <= 4 * self.frame.most else []
             edges = sum(size * (size - 1) // 2 for size in sizes)
-            if low <= edges <= high:
+            if sizes and low <= edges <= high:
                 self.parts[count] = sizes
                 return edges
         return None
-
-    def _parts(self, nodes: int, most_edges: int) -> list[int]:
-        """Return sizes of parts: all even, pairs, of any size, or as large as the edges allow."""
-        rng, sizes, left = self.rng, [], most_edges
-        options = rng.choice(((2, 4, 6), (2,), (1, 2, 3, 4, 5), (2, 2, 3), (nodes, nodes // 2, 2), ()))
-        while nodes:
-            most = min(nodes, (1 + math.isqrt(1 + 8 * left)) // 2)
-            fitting = [each for each in options if 0 < each <= most] if options else [most - most % 2 or 1]
-            sizes.append(rng.choice(fitting) if fitting else 1)
-            left -= sizes[-1] * (sizes[-1] - 1) // 2
-            nodes -= sizes[-1]
-        return sizes
-
-    def _cliques(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
-        """Return the edges that join every two nodes of a part, with shuffled numbers and ends."""
-        numbers = self.rng.sample(range(sum(sizes)), sum(sizes))
-        pairs: list[tuple[int, int]] = []
-        for size in sizes:
-            part, numbers = numbers[:size], numbers[size:]
-            pairs += [pair if self.rng.random() < 0.5 else pair[::-1] for pair in itertools.combinations(part, 2)]  # noqa: PLR2004
-        self.rng.shuffle(pairs)
-        return pairs
-
-    def _constraint(self, block: Block) -> Rows | None:
-        """Return what holds between the ends of a block whose rounds are edges."""
-        inside = {each.number for each in fields_of(block.items)}
-        found = (each for each in self.frame.grammar.constraints if isinstance(each, Rows) and each.left in inside)
-        return next(found, None)
-
-    @staticmethod
-    def _nodes(constraint: Rows, block: Block, known: Mapping[int, int]) -> int:
-        """Return how many nodes there are; 0 where nothing says it."""
-        nodes = constraint.nodes.value(known) if constraint.nodes else None
-        if nodes is not None:
-            return nodes
-        ends = [each for each in fields_of(block.items) if each.number in {constraint.left, constraint.right}]
-        highs = [high for end in ends for each in end.highs if (high := each.value(known)) is not None]
-        return max(highs, default=0) + (1 - constraint.first)
-
-    def _spanning(self, nodes: int) -> list[tuple[int, int]]:
-        """Return a tree: by chance, a path, a star, or a broom, with shuffled numbers."""
-        parents: Sequence[Callable[[int], int]] = (
-            self.rng.randrange,
-            lambda node: node - 1,
-            lambda _: 0,
-            lambda node: max(0, node - 1 - self.rng.randrange(3)),
-        )
-        parent = self.rng.choice(parents)
-        numbers = list(range(nodes))
-        if self.rng.random() < 0.7:  # noqa: PLR2004 - the order of the numbers is itself a case
-            self.rng.shuffle(numbers)
-        return [(numbers[parent(node)], numbers[node]) for node in range(1, nodes)]
 
     def _line(self, line: Line, given: Sequence[Any] | None, known: dict[int, int], room: int) -> Tree:
         values: Tree = []
@@ -607,7 +541,9 @@ class Draw:
             seen = Counter(tuple(holder[at] for holder, at, _ in places) for places in rounds)
             left = None if seen.total() == len(seen) else _combinations([specs[number] for _, _, number in rounds[0]])
             if left is not None:
-                left = self.rng.sample(sorted(set(left) - set(seen)), max(0, min(len(left), len(set(left) - set(seen)))))
+                left = self.rng.sample(
+                    sorted(set(left) - set(seen)), max(0, min(len(left), len(set(left) - set(seen))))
+                )
             for places in rounds:
                 now = tuple(holder[at] for holder, at, _ in places)
                 if seen[now] == 1:

@@ -38,17 +38,17 @@ EDGES: Final = re.compile(
     r"\b(?:edges?|roads?|paths?|pairs?|tunnels?|bridges?|cables?|corridors?|streets?|routes?|connections?|links?|friend)"
 )
 TREE: Final = re.compile(r"\btree\b")
-CONNECTED: Final = re.compile(r"\b(?:connected|reachable|path between (?:any|every|each)|reach (?:any|every))\b")
+CONNECTED: Final = re.compile(
+    r"\b(?:connected|reachable|path between (?:any|every|each)|(?:(?:it is )?(?:always )?possible to )?(?:reach|get to|get from|travel between|go from) (?:any|every|each|all))\b"
+)
 LOOPS: Final = re.compile(r"\b(?:itself|self-?loops?|themsel\w+)\b|\u2260")
 SUM: Final = re.compile(
     rf"\bsum\s+of\s+(?:all\s+|the\s+|values\s+(?:of\s+)?)*({PLAIN_NAME})\b[^.]{{0,80}}?(?:not exceed|at most|no more than|≤|not greater than)\s*([\d*^]+(?: 000)*)"
 )
-COMMON: Final = frozenset(
-    each.removesuffix("s")
-    for each in "line lines each next contains contain integers integer number numbers following first second third input that than "
-    "with have this they them from space separated same guaranteed such more once between both where which value values "
-    "single then follow follows there will given case cases test starting never appear appears different distinct".split()
+COMMON: Final = re.compile(
+    r"appear|between|both|case|contain|different|distinct|each|first|follow|following|from|given|guaranteed|have|input|integer|line|more|never|next|number|once|same|second|separated|single|space|starting|such|test|than|that|them|then|there|they|thi|third|value|where|which|will|with"
 )
+"""Words of any layout, without their plural."""
 PRIME: Final = re.compile(r"\bprimes?\b")
 
 
@@ -109,7 +109,7 @@ class Sentence:
 def _nouns(text: str) -> frozenset[str]:
     """Return the words that may name things, in the singular."""
     words = re.findall(r"[a-z]{4,}", re.sub(r"\([^()]*\)", " ", text).lower())
-    return frozenset(word.removesuffix("s") for word in words) - COMMON
+    return frozenset(word for word in (each.removesuffix("s") for each in words) if not COMMON.fullmatch(word))
 
 
 def held_by(grammar: Grammar, sentence: Sentence) -> Grammar:

@@ -307,7 +307,9 @@ def _mentions(part: str) -> list[Mention]:
         elif key not in single or key in dotted:
             found.setdefault(key, Mention(key, key.endswith("[]"), _sort_of(before), key in dotted))
     indexes = {sub for subs in subscripts.values() for sub in subs if sub in {"i", "j", "k"}}
-    indexes -= {name for name in indexes if re.search(rf"\b(?:integers?|numbers?)[,:]?\s*\$?{name}\b(?!['-]?\s?th)", part)}
+    indexes -= {
+        name for name in indexes if re.search(rf"\b(?:integers?|numbers?)[,:]?\s*\$?{name}\b(?!['-]?\s?th)", part)
+    }
     return [each for each in found.values() if each.name not in indexes and not each.name.startswith("|")]
 
 

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ocr_pipeline.generating.bounding import bound
 from ocr_pipeline.generating.fields import if_read, listed_in, unlike
 from ocr_pipeline.generating.freezing import habits_of_blocks, is_promise, own_habits, restricted, unenforced
-from ocr_pipeline.generating.grammar import Constraint, Grammar, Order, Rows, fields_of, refusal
-from ocr_pipeline.generating.holding import held_safely, promises_apart
+from ocr_pipeline.generating.grammar import Grammar, Order, Rows, fields_of, refusal, with_constraint
+from ocr_pipeline.generating.holding import held_safely, promises_surely
 from ocr_pipeline.generating.inferring import Inferred, infer, typed
 from ocr_pipeline.generating.naming import LINES_OF, VALUES_OF, aligned, counted
 from ocr_pipeline.generating.outline import outline_of
 from ocr_pipeline.generating.relating import Sentence, held_by, pairs_in, says
 from ocr_pipeline.generating.statement import Mention, Said, read_statement
 
-ORDERED: Final = re.compile(r"\b(?:order\w*|first|last|next|previous|before|after|earlier|later|follow\w*|consecutive|adjacent|chronolog\w*|sorted|i-?th|interval)\b|_i\b")
+ORDERED: Final = re.compile(
+    r"\b(?:order\w*|first|last|next|previous|before|after|earlier|later|follow\w*|consecutive|adjacent|chronolog\w*|sorted|i-?th|interval)\b|_i\b"
+)
 BLOCK_OF_ONE, LIST_OF_ONE = 1.3, 0.6
 """What a block or a list costs more than what it repeats, where every known input has one of it."""
 
@@ -67,7 +70,9 @@ def understand(statement: str, inputs: Sequence[str]) -> Understood | None:
     return None if best is None else _completed(best[1], best[2], said, inputs, {})
 
 
-def _laid_out(said: Said, inputs: Sequence[str], *, texts: bool, is_spaced: bool = False) -> tuple[Inferred, dict[int, Mention], Mapping[int, str]] | None:
+def _laid_out(
+    said: Said, inputs: Sequence[str], *, texts: bool, is_spaced: bool = False
+) -> tuple[Inferred, dict[int, Mention], Mapping[int, str]] | None:
     """Return the layout that the statement says, with names and sentences of its fields, where it reads every known input."""
     outline = outline_of(said, is_spaced=is_spaced)
     way = None if outline is None else typed(outline.items, inputs, texts=texts)
@@ -92,53 +97,101 @@ def _completed(
 def _constrained(
     grammar: Grammar, names: Mapping[int, Mention], said: Said, inputs: Sequence[str], lines: Mapping[int, str]
 ) -> Understood:
-    by_name = {mention.name: number for number, mention in names.items()}
-    listed = [each for each in fields_of(grammar.items) if each.number in set(listed_in(grammar.items))]
-    pairs = pairs_in(grammar.items)
-    promises: list[str] = []
-    frozen: set[int] = set()
-    last: frozenset[int] = frozenset()
-    for name, sign, other in said.relations:
-        if name == other and name in by_name and sign != "!=":
-            order = Order(by_name[name], is_distinct=sign == "<", direction=1)
-            grammar = if_read(grammar, replace(grammar, constraints=(*grammar.constraints, order)), inputs)
-    for name in {one for one, sign, other in said.relations if sign == "!=" and one == other and one in by_name}:
-        order = Order(by_name[name], is_distinct=True)  # `a_i ≠ a_j`
-        grammar = if_read(grammar, replace(grammar, constraints=(*grammar.constraints, order)), inputs)
-    start = grammar
+    holder = _Holder(grammar, {mention.name: number for number, mention in names.items()}, said, inputs, lines)
+    holder.compare()
     for sentence in said.sentences:
-        line = frozenset(number for number, told in lines.items() if sentence in told)
-        last = line or last
-        named = [
-            number
-            for name, number in by_name.items()
-            if says(sentence, name) and not (name.removesuffix("[]") != name and name.removesuffix("[]") in by_name)
-        ]
-        about = Sentence(sentence, named, by_name, listed, pairs, inputs, {} if line else lines, last)
-        is_apart = promises_apart(sentence)
-        before, grammar = grammar, grammar if is_apart else held_by(grammar, about)
-        # What was held before is held where it is said again of what has a name, or of edges.
-        is_again = (bool(named) or about.of_edges) and held_by(start, about) != start
-        if is_apart or is_promise(about, said, is_held=grammar != before or is_again, grammar=grammar):
-            kept = held_safely(grammar, about)
-            if kept is not None:
-                grammar = kept
-                continue
-            promises.append(sentence)
-            frozen |= restricted(grammar, about)
-    frozen |= set(unenforced(grammar, by_name, said))
+        holder.hear(sentence)
+    holder.frozen |= set(unenforced(holder.grammar, holder.by_name, said))
     for sentence in said.told_elsewhere:
-        columns_named = {each.number for each in listed if each.name and says(sentence, each.name)}
-        if len(columns_named) > 1:
-            kept = held_safely(grammar, Sentence(sentence, sorted(columns_named), by_name, listed, pairs, inputs, lines))
-            if kept is not None:
-                grammar = kept
-                continue
-            promises.append(sentence)
-            frozen |= columns_named
-    for each in grammar.constraints:
-        if isinstance(each, Rows):  # no edge of a node with itself, as no known input has one
-            grammar = if_read(grammar, unlike(grammar, max(each.left, each.right), min(each.left, each.right)), inputs)
-    orders, unheld = own_habits(grammar, inputs, frozen)
-    habits: tuple[Constraint, ...] = (*grammar.habits, *habits_of_blocks(grammar, inputs), *orders)
-    return Understood(replace(grammar, frozen=frozenset(frozen | unheld), habits=habits, is_ordered=any(ORDERED.search(each.lower()) for each in promises)), tuple(promises))
+        holder.hear_elsewhere(sentence)
+    return holder.held()
+
+
+@dataclass(slots=True)
+class _Holder:
+    """Hears sentence by sentence what holds between values, and what is promised."""
+
+    grammar: Grammar
+    by_name: Mapping[str, int]
+    said: Said
+    inputs: Sequence[str]
+    lines: Mapping[int, str]
+    """By field: the sentences that say the line that it is in."""
+    promises: list[str] = field(default_factory=list)
+    frozen: set[int] = field(default_factory=set)
+    _last: frozenset[int] = frozenset()
+    _start: Grammar | None = None
+
+    def compare(self) -> None:
+        """Hold what names are compared with themselves for: ``a_i < a_(i+1)``, ``a_i ≠ a_j``."""
+        for name, sign, other in self.said.relations:
+            if name == other and name in self.by_name and sign != "!=":
+                self._add(Order(self.by_name[name], is_distinct=sign == "<", direction=1))
+        for name in {one for one, sign, other in self.said.relations if sign == "!=" and one == other}:
+            if name in self.by_name:
+                self._add(Order(self.by_name[name], is_distinct=True))
+        self._start = self.grammar
+
+    def hear(self, sentence: str) -> None:
+        """Hold what a sentence says, or keep what it promises; what neither can freezes fields."""
+        line = frozenset(number for number, told in self.lines.items() if sentence in told)
+        self._last = line or self._last
+        named = [number for name, number in self.by_name.items() if says(sentence, name) and not self._is_bare(name)]
+        about = self._sentence(sentence, named, {} if line else self.lines)
+        is_sure = promises_surely(sentence)
+        before = self.grammar
+        if not is_sure:
+            self.grammar = held_by(self.grammar, about)
+        # What was held before is held where it is said again of what has a name, or of edges.
+        start = self._start or before
+        is_again = (bool(named) or about.of_edges) and held_by(start, about) != start
+        is_held = self.grammar != before or is_again
+        if is_sure or is_promise(about, self.said, is_held=is_held, grammar=self.grammar):
+            self._keep(about, restricted(self.grammar, about))
+
+    def hear_elsewhere(self, sentence: str) -> None:
+        """Keep what a sentence outside of the input part promises of several lists."""
+        listed = set(listed_in(self.grammar.items))
+        named = {
+            each.number
+            for each in fields_of(self.grammar.items)
+            if each.number in listed and each.name and says(sentence, each.name)
+        }
+        if len(named) > 1:
+            self._keep(self._sentence(sentence, sorted(named), self.lines), named)
+
+    def held(self) -> Understood:
+        """Return the grammar with what known inputs keep to besides."""
+        for each in self.grammar.constraints:
+            if isinstance(each, Rows):  # no edge of a node with itself, as no known input has one
+                apart = unlike(self.grammar, max(each.left, each.right), min(each.left, each.right))
+                self.grammar = if_read(self.grammar, apart, self.inputs)
+        orders, unheld = own_habits(self.grammar, self.inputs, self.frozen)
+        done = replace(
+            self.grammar,
+            frozen=frozenset(self.frozen | unheld),
+            habits=(*self.grammar.habits, *habits_of_blocks(self.grammar, self.inputs), *orders),
+            is_ordered=any(ORDERED.search(each.lower()) for each in self.promises),
+        )
+        return Understood(done, tuple(self.promises))
+
+    def _add(self, order: Order) -> None:
+        self.grammar = if_read(self.grammar, with_constraint(self.grammar, order, is_habit=False), self.inputs)
+
+    def _is_bare(self, name: str) -> bool:
+        """Say whether a list has the name of a single value: ``a_i`` beside ``a``."""
+        return name.endswith("[]") and name.removesuffix("[]") in self.by_name
+
+    def _sentence(self, text: str, named: Sequence[int], lines: Mapping[int, str]) -> Sentence:
+        listed = set(listed_in(self.grammar.items))
+        fields = [each for each in fields_of(self.grammar.items) if each.number in listed]
+        return Sentence(text, named, self.by_name, fields, pairs_in(self.grammar.items), self.inputs, lines, self._last)
+
+    def _keep(self, about: Sentence, otherwise: AbstractSet[int]) -> None:
+        """Let made inputs keep a promise; where they cannot, freeze fields."""
+        kept = held_safely(self.grammar, about)
+        if kept is not None:
+            self.grammar = kept
+        else:
+            self.promises.append(about.text)
+            self.frozen |= otherwise

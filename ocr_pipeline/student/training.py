@@ -30,7 +30,7 @@ from ocr_pipeline.tasks import CODEPLAN, Wording
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LossPoint", "TrainResult", "save_untrained", "train"]
+__all__ = ["LossPoint", "TrainResult", "save_untrained", "train", "with_adapter"]
 
 RUN_FILE: Final = "run.json"
 LORA_SCALE: Final = 2
@@ -159,13 +159,14 @@ def _adapted(model: Any, config: TrainConfig) -> Any:  # noqa: ANN401 - a transf
     model.config.use_cache = False
     if config.gradient_checkpointing:
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
-    if config.lora_rank is None:
-        return model
+    return model if config.lora_rank is None else with_adapter(model, config.lora_rank)
+
+
+def with_adapter(model: Any, rank: int) -> Any:  # noqa: ANN401 - a transformers and a peft model
+    """Return a model of which only an adapter of this rank on every linear layer is trained."""
     from peft import LoraConfig, get_peft_model
 
-    adapter = LoraConfig(
-        r=config.lora_rank, lora_alpha=LORA_SCALE * config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+    adapter = LoraConfig(r=rank, lora_alpha=LORA_SCALE * rank, target_modules="all-linear", task_type="CAUSAL_LM")
     return get_peft_model(model, adapter)
 
 

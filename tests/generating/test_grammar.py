@@ -193,10 +193,8 @@ def test_what_holds_between_values_is_enforced_and_made(statement: str, inputs: 
 
 
 def test_a_promise_that_nobody_understands_freezes_what_it_speaks_of() -> None:
-    """Circles that must not touch cannot be drawn by chance, so nothing is."""
-    statement = (
-        "Input\n\nAn integer $n$, then $n$ lines with $x$, $y$ and $r$. It is guaranteed that the circles do not touch."
-    )
+    """Circles in a certain order cannot be drawn by chance, so nothing is."""
+    statement = "Input\n\nAn integer $n$, then $n$ lines with $x$, $y$ and $r$. It is guaranteed that each circle encloses the one after it."
     understood = understand(statement, ["1\n0 0 1\n", "2\n0 0 1\n5 5 1\n"])
     assert understood is not None
     assert understood.promises
@@ -269,27 +267,31 @@ def test_no_text_crashes_the_reader(text: str) -> None:
     assert found is None or found[0] in set(Refusal)
 
 
-CLIQUES = """If p, q and r are three students, and p and q are friends, and q and r are friends, then p and r are friends.
-
-Input
+CLIQUES = """Input
 
 The first line contains n and m (1 ≤ n ≤ 50, 0 ≤ m ≤ 60), the number of students and of pairs.
 Each of the next m lines contains p, q and c (1 ≤ p, q ≤ n, 0 ≤ c ≤ 99), two distinct students that are friends, and a cost.
-Each pair of friends is listed exactly once.
+Each pair of friends is listed exactly once. The friends form a graph that is planar.
 
 Output
 
 The cost.
 """
+TRANSITIVE = f"""If p, q and r are three students, and p and q are friends, and q and r are friends, then p and r are friends.
+
+{CLIQUES}"""
 
 
-def test_graphs_whose_ends_are_frozen_are_put_side_by_side() -> None:
-    """What is promised of each known graph holds of all beside each other; the costs are new."""
+@pytest.mark.parametrize(("statement", "is_frozen"), [(CLIQUES, True), (TRANSITIVE, False)])
+def test_graphs_of_friends_of_friends_are_made(statement: str, is_frozen: bool) -> None:  # noqa: FBT001 - a case
+    """A promise that is understood makes such graphs; known graphs side by side keep one that is not."""
     known = ["5 4\n3 1 7\n2 5 8\n1 4 1\n3 4 9\n", "4 1\n1 2 5\n"]
-    understood = understand(CLIQUES, known)
+    statement = statement if is_frozen else statement.replace(" The friends form a graph that is planar.", "")
+    understood = understand(statement, known)
     assert understood is not None
-    assert understood.grammar.frozen
-    texts = [each.text for each in Maker(understood.grammar, known, "seed", 4_000).inputs(0, 12)]
+    assert bool(understood.grammar.frozen) is is_frozen
+    maker = Maker(understood.grammar, known, "seed", 4_000)
+    texts = [each.text for each in maker.inputs(0, 12) if maker.refusal(each.text) is None]
     sizes = {int(text.split()[0]) for text in texts}
     assert max(sizes) > 20
     for text in texts:

@@ -53,7 +53,7 @@ def test_a_sentence_about_numbers_that_no_grammar_holds_is_a_promise(promise: st
         "The string is a correct bracket sequence.",
         "$s$ is periodic.",
         "It ends with a letter b.",
-        "It contains both letters.",
+        "It contains both letters, and no other one twice.",
     ],
 )
 def test_a_sentence_about_text_that_no_grammar_holds_is_a_promise(promise: str) -> None:
