@@ -11,14 +11,13 @@ published ones, and those that differ between the passes; where the second kind 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,14 +25,13 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ocr_pipeline.judge import JudgeConfig, judge
-from ocr_pipeline.judge.lending import KeptRows
-from ocr_pipeline.sources import ingest
-from ocr_pipeline.store import FileWriter
-from ocr_pipeline.tables import PROBLEMS, REJECTED, SOLUTIONS, TESTS
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ocr_pipeline.judge import JudgeConfig
+from ocr_pipeline.tables import PROBLEMS
+from tests.judge import test_real_data as judge_tests
+from tests.sources import rows as sources_rows
 
 SPIN: Final = "while True: pass"
-PUBLISHED: Final = {"time_limit_exceeded": "time_limit", "run_time_error": "runtime_error"}
 USUAL_MULTIPLIER: Final = 5.0  # of packages of those years that name none
 MEASURING: Final = JudgeConfig(
     python_time_factor=1.0, default_time_limit_s=120.0, default_memory_mib=2048.0, give_up_after_time_limits=1
@@ -53,12 +51,9 @@ class Packages:
 
     def judged(self, submissions: Sequence[Row], config: JudgeConfig, limits: Mapping[str, float]) -> list[Row]:
         """Judge some submissions, each problem with its time limit."""
-        rows = KeptRows()
         problems = [{**row, "time_limit_s": limits.get(row["problem_id"])} for row in self.problems]
         table = pa.Table.from_pylist(problems, schema=PROBLEMS.schema)
-        samples = pa.Table.from_pylist(list(submissions))
-        judge(table.to_batches(), lambda _: self.tests.to_batches(), samples.to_batches(), config=config, writer=rows)
-        return rows.table.to_pylist()
+        return judge_tests.verdicts(table, self.tests, submissions, config)
 
     def without(self, names: Sequence[str]) -> Packages:
         """Return the packages but for the problems whose ids end with one of these names."""
@@ -72,23 +67,8 @@ class Packages:
     def limits(self, config: JudgeConfig) -> dict[str, dict[str, float]]:
         """Return the time limits of each language: what its own accepted submissions make, or all where it has none."""
         accepted = [row for row in self.submissions if row["wanted"] == "accepted"]
-        return self.limits_of(self.judged(accepted, config, {}))
-
-    def limits_of(self, accepted: Sequence[Row]) -> dict[str, dict[str, float]]:
-        """Return the limits that rows of accepted submissions make."""
-        limits: dict[str, dict[str, float]] = {}
-        for language in ("cpp", "python"):
-            slowest: dict[str, float] = {}
-            for own in (False, True):
-                times: dict[str, float] = {}
-                for row in accepted:
-                    if row["language"] == language or not own:
-                        times[row["problem_id"]] = max(times.get(row["problem_id"], 0.0), row["cpu_time_s"])
-                slowest |= times
-            limits[language] = {
-                name: max(1.0, math.ceil(seconds * self.multipliers[name])) for name, seconds in slowest.items()
-            }
-        return limits
+        rows = self.judged(accepted, config, {})
+        return {language: judge_tests.time_limits(language, rows, self.multipliers) for language in ("cpp", "python")}
 
     def verdicts(self, config: JudgeConfig, limits: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
         """Judge all submissions, each language with its own limits; return their verdicts."""
@@ -110,7 +90,7 @@ def test_quality(data: Path) -> Packages:
     return Packages(
         problems,
         pq.read_table(folder / "tests.parquet"),
-        [{**row, "wanted": PUBLISHED.get(row["expected"], row["expected"])} for row in submissions],
+        [{**row, "wanted": judge_tests.EXPECTED.get(row["expected"], row["expected"])} for row in submissions],
         {row["problem_id"]: USUAL_MULTIPLIER for row in problems},
     )
 
@@ -118,23 +98,10 @@ def test_quality(data: Path) -> Packages:
 def judge_packages(data: Path) -> Packages:
     """Read the packages that name their validator's flags, as the reader ``kattis`` takes them."""
     folder = data / "judge_packages"
-    tables = (PROBLEMS, TESTS, SOLUTIONS, REJECTED)
-    with tempfile.TemporaryDirectory() as name:
-        out = Path(name)
-        with ExitStack() as stack:
-            writers = {
-                table.name: stack.enter_context(FileWriter(out / f"{table.name}.parquet", table)) for table in tables
-            }
-            ingest("kattis", [folder], split="train", writers=writers)
-        problems, tests = (pq.read_table(out / f"{table.name}.parquet") for table in (PROBLEMS, TESTS))
-    submissions = [
-        {"sample_id": f"{row['problem']}/{row['expected']}/{row['name']}", "problem_id": f"kattis/train/{row['problem']}",
-         "language": row["language"], "code": row["code"], "wanted": PUBLISHED.get(row["expected"], row["expected"])}
-        for row in pq.read_table(folder / "submissions.parquet").to_pylist()
-    ]  # fmt: skip
-    known = pq.read_table(folder / "problems.parquet", columns=["problem", "time_multiplier"]).to_pylist()
-    multipliers = {f"kattis/train/{row['problem']}": row["time_multiplier"] for row in known}
-    return Packages(problems.to_pylist(), tests, submissions, multipliers)
+    with tempfile.TemporaryDirectory() as out:
+        packages = sources_rows.run("kattis", [folder], Path(out))
+        problems, tests = packages.rows("problems"), pa.Table.from_pylist(packages.rows("tests"))
+    return Packages(problems, tests, judge_tests.package_submissions(folder), judge_tests.multipliers(folder))
 
 
 READERS: Final[dict[str, Callable[[Path], Packages]]] = {"test_quality": test_quality, "judge_packages": judge_packages}

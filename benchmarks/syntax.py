@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import pyarrow as pa
 import tree_sitter
 import tree_sitter_python
 
+from benchmarks.separate import cpu_s
 from ocr_pipeline.engine import LocalEngine
 from ocr_pipeline.samples.compilers import python_compiler
 from ocr_pipeline.samples.syntax import Source, judge_syntax
@@ -48,12 +48,6 @@ def judge_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     sources = [Source(code, Language.PYTHON) for code in batch["code"].to_pylist()]
     verdicts = [str(report.verdict) for report in judge_syntax(sources)]
     return pa.RecordBatch.from_pydict({"verdict": verdicts})
-
-
-def cpu_s() -> float:
-    """Return the CPU time of this process and the children that it has waited for."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def chunks(codes: list[bytes]) -> list[list[bytes]]:
@@ -128,4 +122,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks import syntax  # worker processes have no main module: what they run must be importable
+
+    syntax.main()

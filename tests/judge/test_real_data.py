@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -158,11 +158,7 @@ def package_verdicts(real_data: Path, tmp_path: Path) -> Iterator[tuple[str, str
     folder = real_data / "judge_packages"
     packages = sources_rows.run("kattis", [folder], tmp_path)
     tests = pa.Table.from_pylist(packages.rows("tests"))
-    submissions = [
-        {"sample_id": f"{row['problem']}/{row['expected']}/{row['name']}", "problem_id": f"kattis/train/{row['problem']}",
-         "language": row["language"], "code": row["code"], "wanted": EXPECTED.get(row["expected"], row["expected"])}
-        for row in pq.read_table(folder / "submissions.parquet").to_pylist()
-    ]  # fmt: skip
+    submissions = package_submissions(folder)
     accepted = [row for row in submissions if row["wanted"] == "accepted"]
     others = [row for row in submissions if row["wanted"] != "accepted"]
     config = JudgeConfig(workers=WORKERS, python_time_factor=1.0, default_time_limit_s=60.0, default_memory_mib=2048.0,
@@ -171,32 +167,31 @@ def package_verdicts(real_data: Path, tmp_path: Path) -> Iterator[tuple[str, str
     first = verdicts(problems, tests, accepted, config)
     yield from ((row["sample_id"], row["verdict"], "accepted") for row in first)
     for language in ("cpp", "python"):
-        for row, given in judged_with_limits(language, first, others, packages.rows("problems"), tests, folder, config):
-            yield row["sample_id"], row["verdict"], given["wanted"]
+        given = [row for row in others if row["language"] == language]
+        limits = time_limits(language, first, multipliers(folder))
+        limited = [{**row, "time_limit_s": limits[row["problem_id"]]} for row in packages.rows("problems")]
+        table = pa.Table.from_pylist(limited, schema=PROBLEMS.schema)
+        judged = verdicts(table, tests, given, config)
+        yield from ((row["sample_id"], row["verdict"], one["wanted"]) for row, one in zip(judged, given, strict=True))
 
 
-def judged_with_limits(
-    language: str, accepted: Sequence[Row], others: Sequence[Row], problems: Sequence[Row], tests: pa.Table, folder: Path,
-    config: JudgeConfig,
-) -> Iterator[tuple[Row, Row]]:  # fmt: skip
-    """Judge one language with limits that its own accepted submissions make, or all where it has none."""
-    slowest: dict[str, float] = {}
-    for own in (False, True):
-        times: dict[str, float] = {}
-        for row in accepted:
-            if row["language"] == language or not own:
-                times[row["problem_id"]] = max(times.get(row["problem_id"], 0.0), row["cpu_time_s"])
-        slowest |= times
-    limited = [
-        {**row, "time_limit_s": max(1.0, math.ceil(slowest[row["problem_id"]] * multiplier))}
-        for row, multiplier in zip(problems, multipliers(folder, problems), strict=True)
-    ]
-    given = [row for row in others if row["language"] == language]
-    table = pa.Table.from_pylist(limited, schema=PROBLEMS.schema)
-    yield from zip(verdicts(table, tests, given, config), given, strict=True)
+def package_submissions(folder: Path) -> list[Row]:
+    """Return the submissions of contest packages with the verdict that is ``wanted``."""
+    return [
+        {"sample_id": f"{row['problem']}/{row['expected']}/{row['name']}", "problem_id": f"kattis/train/{row['problem']}",
+         "language": row["language"], "code": row["code"], "wanted": EXPECTED.get(row["expected"], row["expected"])}
+        for row in pq.read_table(folder / "submissions.parquet").to_pylist()
+    ]  # fmt: skip
 
 
-def multipliers(folder: Path, problems: Sequence[Row]) -> list[float]:
-    """Return the packages' time multipliers in the order of the problems."""
-    known = {row["problem"]: row["time_multiplier"] for row in pq.read_table(folder / "problems.parquet").to_pylist()}
-    return [known[row["native_id"]] for row in problems]
+def multipliers(folder: Path) -> dict[str, float]:
+    """Return the packages' time multipliers."""
+    known = pq.read_table(folder / "problems.parquet", columns=["problem", "time_multiplier"]).to_pylist()
+    return {f"kattis/train/{row['problem']}": row["time_multiplier"] for row in known}
+
+
+def time_limits(language: str, accepted: Iterable[Row], multipliers: Mapping[str, float]) -> dict[str, float]:
+    """Return the limits of a language that its own accepted submissions make, or all where it has none."""
+    in_order = sorted(accepted, key=lambda row: (row["language"] == language, row["cpu_time_s"]))
+    slowest = {row["problem_id"]: row["cpu_time_s"] for row in in_order}  # the last of a problem stays
+    return {name: max(1.0, math.ceil(seconds * multipliers[name])) for name, seconds in slowest.items()}
