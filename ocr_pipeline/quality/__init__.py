@@ -7,5 +7,5 @@
 
 from typing import Final
 
-VERSION: Final = "4"
+VERSION: Final = "5"
 """Changes when the same programs and tests give another ``test_quality``."""

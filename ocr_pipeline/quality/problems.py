@@ -21,17 +21,25 @@ class Policy(StrEnum):
 
 
 class Unmeasured(StrEnum):
-    """Why the tests of a problem could not be measured."""
+    """Why the tests of a problem could not be measured; where no program was run, what kept most of them from it."""
 
     NO_TESTS = "no_tests"
     NO_PROGRAMS = "no_programs"
+    NEEDS_CHECKER = "needs_checker"
+    """Several outputs are right and nobody can tell: a failure is not evidence."""
     LANGUAGE = "language"
-    """All its programs are in languages that the judge does not run."""
+    """The judge does not run it."""
     INTERACTIVE = "interactive"
     UNTRUSTED_TESTS = "untrusted_tests"
-    NEEDS_CHECKER = "needs_checker"
-    """Several outputs are right and nobody can tell: a failure is no evidence."""
+    NO_FUNCTION = "no_function"
+    """Nobody knows which function the tests call."""
+    COMPILE_ERROR = "compile_error"
+    MODULE = "module"
+    """A package that they import is missing here."""
+    NO_CODE = "no_code"
+    NO_FILES = "no_files"
     NOT_RUN = "not_run"
+    """Anything else, such as a failure of the sandbox."""
 
 
 class LeftOut(StrEnum):

@@ -165,15 +165,22 @@ def test_problems_that_cannot_be_measured_have_a_reason(tmp_path: Path) -> None:
     """Nothing is lost: each problem has its row, and the account its reason."""
     rows, account = measure(
         tmp_path,
-        {"no_programs": ANY, "talks": ANY, "several": ANY, "java": ANY, "fine": ANY},
+        dict.fromkeys(("no_programs", "talks", "several", "java", "old", "nameless", "empty", "fine"), ANY),
         {
             "no_tests": PROGRAMS,
             "talks": PROGRAMS,
             "several": PROGRAMS,
             "java": [("java", "java", "class Main {}", True)],
+            "old": [("old", "python", "print raw_input()", True)],
+            "nameless": PROGRAMS,
+            "empty": [("empty", "python", "", True)],
             "fine": PROGRAMS,
         },
-        problems={"talks": {"io_mode": "interactive"}, "several": {"checker": "special"}},
+        problems={
+            "talks": {"io_mode": "interactive"},
+            "several": {"checker": "special"},
+            "nameless": {"io_mode": "function"},
+        },
     )
     reasons = {
         "no_programs": Unmeasured.NO_PROGRAMS,
@@ -181,6 +188,9 @@ def test_problems_that_cannot_be_measured_have_a_reason(tmp_path: Path) -> None:
         "talks": Unmeasured.INTERACTIVE,
         "several": Unmeasured.NEEDS_CHECKER,
         "java": Unmeasured.LANGUAGE,
+        "old": Unmeasured.COMPILE_ERROR,
+        "nameless": Unmeasured.NO_FUNCTION,
+        "empty": Unmeasured.NO_CODE,
     }
     assert {name: row["reason"] for name, row in rows.items()} == {**reasons, "fine": None}
     assert account["dropped"] == dict.fromkeys(reasons.values(), 1)
