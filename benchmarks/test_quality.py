@@ -5,19 +5,21 @@
 21 problems of KTH Challenge 2016 to 2018 with submissions of known verdict. Right programs are the accepted ones, wrong ones
 those of a wrong answer; those over the time limit are told apart, for the packages name no limit here. Mutants are made of two
 accepted programs of each problem. Whether a mutation score says what the true rate is, is asked of many small test sets: of
-each problem, some of its tests at a time. Needs ``OCR_REAL_DATA``.
+each problem, some of its tests at a time. Mutants are counted as ``test_quality`` counts them: one that was stopped before the
+tests of a set says nothing of it. Needs ``OCR_REAL_DATA``.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import tempfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ from ocr_pipeline.judge import JudgeConfig
 from ocr_pipeline.judge.lending import judge_with
 from ocr_pipeline.quality.options import QualityConfig
 from ocr_pipeline.quality.problems import Kills, MeasuredProblem, Program, rates_of
-from ocr_pipeline.quality.rates import LEAST_FOR_A_BAND, Rate
+from ocr_pipeline.quality.rates import LEAST_FOR_A_BAND, LOWER_ENDS, Rate
 from ocr_pipeline.quality.reading import Inputs
 from ocr_pipeline.quality.running import run_programs
 
@@ -46,9 +48,7 @@ class Point:
 
     size: int
     tnr: Rate
-    score: Rate
-    lower: Rate
-    """Mutants killed of all that were run: what can be said where no other input is known."""
+    mutants: Kills
 
 
 def main() -> None:
@@ -164,34 +164,39 @@ def points_of(problem: MeasuredProblem) -> list[Point]:
         if size < len(known)
         for _ in range(SUBSETS_OF_A_SIZE)
     ]
-    every = all_kills(problem)
-    tried = every.run - every.equivalent
-    found = []
-    for tests in sets:
-        _, tnr = rates_of(decided(problem, tests))
-        killed = problem.kills(tests, known).killed  # one that was stopped before these tests counts as alive
-        if tnr.tries and tried >= LEAST_FOR_A_BAND:
-            found.append(Point(len(tests), tnr, Rate(killed, tried), Rate(killed, every.run)))
-    return found
+    measured = [Point(len(tests), rates_of(decided(problem, tests))[1], problem.kills(tests, known)) for tests in sets]
+    return [point for point in measured if point.tnr.tries and point.mutants.score.tries >= LEAST_FOR_A_BAND]
 
 
 def print_agreement(points: Sequence[Point]) -> None:
     """Print how far the mutation score and the true rate go together."""
     print(f"{len(points)} test sets of {SUBSET_SIZES} tests and the samples")
     tnr = np.array([point.tnr.value for point in points])
-    for name, rates_ in (
-        ("mutants killed of those not equivalent", [point.score for point in points]),
-        ("mutants killed of all that were run", [point.lower for point in points]),
+    for name, rates in (
+        ("mutants killed of those not equivalent", [point.mutants.score for point in points]),
+        ("mutants killed of all that were run", [Rate(point.mutants.killed, point.mutants.run) for point in points]),
     ):
-        scores = np.array([rate.value for rate in rates_])
+        scores = np.array([rate.value for rate in rates])
         print(f"    {name}: Pearson {pearson(scores, tnr):.2f}, Spearman {spearman(scores, tnr):.2f}")
     for size in sorted({point.size for point in points}):
         some = [point for point in points if point.size == size]
         if len(some) >= SUBSETS_OF_A_SIZE:
-            score, truth = (macro(getattr(point, name) for point in some) for name in ("score", "tnr"))
-            print(
-                f"    {size:3} tests, {len(some)} sets: mutation score {score.split(' %')[0]} %, TNR {truth.split(' %')[0]} %"
-            )
+            print(f"    {size:3} tests, {said_of(some)}")
+    for low, high in pairwise((0.0, *(end for end, _ in reversed(LOWER_ENDS)), 1.0, math.inf)):
+        some = [point for point in points if low <= (point.mutants.score.value or 0) < high]
+        if some:
+            print(f"    mutation score from {low:.1f}, {said_of(some)}")
+
+
+def said_of(points: Sequence[Point]) -> str:
+    """Return both rates of some test sets, and how many let more wrong programs through than a band of trust allows."""
+    rates = [point.tnr.value or 0.0 for point in points]
+    score = macro(point.mutants.score for point in points).split(" over ")[0]
+    below = ", ".join(f"{sum(rate < end for rate in rates)} below {end}" for end, _ in LOWER_ENDS)
+    return (
+        f"{len(points)} sets: mutation score {score}, TNR {100 * np.mean(rates):.1f} %, "
+        f"{below}, lowest {100 * min(rates):.1f} %"
+    )
 
 
 def pearson(left: Series, right: Series) -> float:
@@ -222,7 +227,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     shake = np.random.default_rng(0)
     tnr = np.array([point.tnr.value for point in points]) + shake.uniform(-0.012, 0.012, len(points))
     shown = axes.scatter(
-        [point.score.value for point in points],
+        [point.mutants.score.value for point in points],
         tnr,
         c=[point.size for point in points],
         s=[18 + 8 * point.tnr.tries for point in points],
