@@ -16,7 +16,7 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -40,6 +40,7 @@ Series = npt.NDArray[np.float64]
 WRONG, SLOW = "wrong_answer", "time_limit_exceeded"
 SUBSET_SIZES = (1, 2, 3, 5, 8, 13)
 SUBSETS_OF_A_SIZE = 4
+DRAWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measured = measured_problems(data, Path(options.checkpoint or folder), options.mutants, with_slow=options.slow)
     print_rates(measured)
-    points = [point for problem in measured for point in points_of(problem)]
-    print_agreement(points)
+    sets = [points for problem in measured if (points := points_of(problem))]
+    print_agreement(sets)
     if options.plot:
-        draw(points, Path(options.plot))
+        draw(list(chain(*sets)), Path(options.plot))
 
 
 def _options() -> argparse.Namespace:
@@ -168,16 +169,16 @@ def points_of(problem: MeasuredProblem) -> list[Point]:
     return [point for point in measured if point.tnr.tries and point.mutants.score.tries >= LEAST_FOR_A_BAND]
 
 
-def print_agreement(points: Sequence[Point]) -> None:
-    """Print how far the mutation score and the true rate go together."""
-    print(f"{len(points)} test sets of {SUBSET_SIZES} tests and the samples")
-    tnr = np.array([point.tnr.value for point in points])
-    for name, rates in (
-        ("mutants killed of those not equivalent", [point.mutants.score for point in points]),
-        ("mutants killed of all that were run", [Rate(point.mutants.killed, point.mutants.run) for point in points]),
+def print_agreement(sets: Sequence[Sequence[Point]]) -> None:
+    """Print how far the mutation score and the true rate go together in the test sets of some problems."""
+    points = list(chain(*sets))
+    print(f"{len(points)} test sets of {SUBSET_SIZES} tests and the samples, of {len(sets)} problems")
+    for name, score in (
+        ("mutants killed of those not equivalent", lambda point: point.mutants.score),
+        ("mutants killed of all that were run", lambda point: Rate(point.mutants.killed, point.mutants.run)),
     ):
-        scores = np.array([rate.value for rate in rates])
-        print(f"    {name}: Pearson {pearson(scores, tnr):.2f}, Spearman {spearman(scores, tnr):.2f}")
+        found = "; ".join(f"{how.__name__.title()} {over_problems(how, sets, score)}" for how in (pearson, spearman))
+        print(f"    {name}: {found}")
     for size in sorted({point.size for point in points}):
         some = [point for point in points if point.size == size]
         if len(some) >= SUBSETS_OF_A_SIZE:
@@ -197,6 +198,20 @@ def said_of(points: Sequence[Point]) -> str:
         f"{len(points)} sets: mutation score {score}, TNR {100 * np.mean(rates):.1f} %, "
         f"{below}, lowest {100 * min(rates):.1f} %"
     )
+
+
+def over_problems(
+    correlation: Callable[[Series, Series], float], sets: Sequence[Sequence[Point]], score: Callable[[Point], Rate]
+) -> str:
+    """Return a correlation with its 95 % interval: problems are drawn anew, for sets of one problem are not independent."""
+    pairs = [np.array([(score(point).value, point.tnr.value) for point in points]) for points in sets]
+    chosen = np.random.default_rng(0)
+    drawn = [
+        correlation(*np.concatenate([pairs[number] for number in chosen.integers(len(pairs), size=len(pairs))]).T)
+        for _ in range(DRAWS)
+    ]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return f"{correlation(*np.concatenate(pairs).T):.2f} ({low:.2f} to {high:.2f})"
 
 
 def pearson(left: Series, right: Series) -> float:

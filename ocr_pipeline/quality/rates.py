@@ -63,8 +63,8 @@ LOWER_ENDS: Final = ((0.9, Band.STRONG), (0.7, Band.FAIR))
 def band_of(wrong: Rate, mutants: Rate) -> Band | None:
     """Return the band of the wrong programs that are caught, or of the mutants where few wrong programs are known.
 
-    Mutants alone never make it strong: test sets that kill all of them let up to four of five wrong programs through
-    (docs/log/test_quality.md).
+    Mutants alone never make it strong: of test sets that kill all of them 30 % let more than a tenth of the wrong programs
+    through, some all of them (docs/log/test_quality.md).
     """
     is_by_wrong = wrong.tries >= LEAST_FOR_A_BAND
     value = wrong.value if is_by_wrong else mutants.value if mutants.tries >= LEAST_FOR_A_BAND else None
