@@ -7,7 +7,7 @@ from typing import Final
 
 from ocr_pipeline.critiques.options import Kind
 from ocr_pipeline.options import Options, option
-from ocr_pipeline.samples.selection import TextPolicy
+from ocr_pipeline.samples.options import TextPolicy
 from ocr_pipeline.tables import Language
 
 __all__ = ["RL_FORMATS", "ExportOptions", "Format", "PromptForm", "Reviewed", "Unchecked"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ocr_pipeline.samples.selection import TextPolicy
+from ocr_pipeline.samples.options import TextPolicy
 from ocr_pipeline.sources.catalogue import SOURCES
 from ocr_pipeline.store import rows_of
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ocr_pipeline.errors import InputError, StoreError
 from ocr_pipeline.exports.statements import WITHHELD, Statements
-from ocr_pipeline.samples.selection import TextPolicy
+from ocr_pipeline.samples.options import TextPolicy
 from ocr_pipeline.sources.parts import first_line
 from ocr_pipeline.store import sha256_of_file
 

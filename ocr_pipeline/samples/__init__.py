@@ -7,8 +7,9 @@ the code is another step.
 
 from typing import Final
 
-from ocr_pipeline.samples.selection import Execution, SelectionConfig, TextPolicy, select
-from ocr_pipeline.samples.step import SampleConfig, separate
+from ocr_pipeline.samples.options import Execution, SampleConfig, SelectionConfig, TextPolicy
+from ocr_pipeline.samples.selection import select
+from ocr_pipeline.samples.step import separate
 from ocr_pipeline.samples.verdicts import SyntaxVerdict
 
 __all__ = [

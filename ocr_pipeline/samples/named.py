@@ -20,7 +20,7 @@ from typing import Any, Final
 from pydantic import create_model
 
 from ocr_pipeline.errors import InputError, OptionError
-from ocr_pipeline.samples.selection import SelectionConfig
+from ocr_pipeline.samples.options import SelectionConfig
 from ocr_pipeline.tables import Table, selection_table
 
 __all__ = ["NamedSelection", "read_selections"]

@@ -19,13 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import field_validator
 
 from ocr_pipeline.answers import (
     FAILED,
     Case,
     Fence,
-    FencePolicy,
     Separated,
     Span,
     ending_of,
@@ -35,15 +33,15 @@ from ocr_pipeline.answers import (
 from ocr_pipeline.console import SILENT, Progress
 from ocr_pipeline.counts import StageCounts, count_verdicts
 from ocr_pipeline.engine import Engine
-from ocr_pipeline.options import Options, option
 from ocr_pipeline.samples.duplicates import CANDIDATES, Repeats, RoughIndex, code_key, find_repeats, rough_key
+from ocr_pipeline.samples.options import SampleConfig
 from ocr_pipeline.samples.repetition import cycle_at_end, repeated_share
 from ocr_pipeline.samples.syntax import Source, SyntaxReport, judge_syntax
 from ocr_pipeline.samples.verdicts import KEPT, NO_PROGRAM, SYNTAX_REASONS, SyntaxVerdict
 from ocr_pipeline.store import RowGroup, TableWriter, finely
 from ocr_pipeline.tables import SAMPLES, SPAN, Language
 
-__all__ = ["READ_COLUMNS", "SampleConfig", "each_text", "judge_responses", "separate", "separation_columns"]
+__all__ = ["READ_COLUMNS", "each_text", "judge_responses", "separate", "separation_columns"]
 
 BATCH_ROWS: Final = 256  # enough to keep two processes busy 1.94 times as fast as one
 BATCH_BYTES: Final = 16 << 20
@@ -63,29 +61,6 @@ ROUGH_KEY: Final = pa.field("rough_key", pa.binary())
 JUDGED_SCHEMA: Final = pa.schema([*SAMPLES.schema, SAMPLE_INDEX, ROUGH_KEY])
 SPANS: Final = pa.list_(SPAN)
 NO_SPAN: Final = Span(-1, -1)
-
-
-class SampleConfig(Options):
-    """How responses come apart."""
-
-    fence_policy: FencePolicy = option(
-        FencePolicy.LAST, "Which of several programs in the asked language is taken", also="fence"
-    )
-    think_tags: tuple[str, str] | None = option(
-        None, "Opening and closing tag of the reasoning, beside the known ones", also="think_tag"
-    )
-    ask_compilers: bool = option(
-        True, "Confirm Python by CPython and flags on C++ by g++; otherwise Tree-sitter alone decides"
-    )
-    check_compiles: bool = option(True, "Ask g++ about every kept C++ program whether it compiles")
-
-    @field_validator("think_tags", mode="before")
-    @classmethod
-    def _is_a_pair(cls, tags: Sequence[str] | None) -> Sequence[str] | None:
-        if tags is not None and (len(tags) != 2 or not all(tags)):  # noqa: PLR2004 - a pair
-            message = f"think_tags must be an opening and a closing tag, got {list(tags)}"
-            raise ValueError(message)
-        return tags
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from ocr_pipeline import samples
 from ocr_pipeline.counts import StageCounts
 from ocr_pipeline.engine.services import ENGINE
 from ocr_pipeline.samples.named import NamedSelection
+from ocr_pipeline.samples.options import SampleConfig, SelectionConfig
 from ocr_pipeline.samples.selection import (
     COMPILES,
     OUTCOME_COLUMNS,
@@ -18,10 +19,9 @@ from ocr_pipeline.samples.selection import (
     SAMPLE_COLUMNS,
     WANTED_OF_RESPONSES,
     WANTED_OF_SAMPLES,
-    SelectionConfig,
     select,
 )
-from ocr_pipeline.samples.step import READ_COLUMNS, SampleConfig, separate
+from ocr_pipeline.samples.step import READ_COLUMNS, separate
 from ocr_pipeline.steps import Job, Read, Service, Step
 from ocr_pipeline.tables import CLEAN_PROBLEMS, EXECUTIONS, RESPONSES, SAMPLES, SFT_DATASET, Table
 

@@ -18,7 +18,7 @@ from ocr_pipeline.exports.options import RL_FORMATS, ExportOptions, Format
 from ocr_pipeline.exports.reading import lenient
 from ocr_pipeline.exports.rewards import Evidence, rewards
 from ocr_pipeline.exports.statements import Statements
-from ocr_pipeline.samples.selection import TextPolicy
+from ocr_pipeline.samples.options import TextPolicy
 from ocr_pipeline.tables import CLEAN_PROBLEMS, SFT_DATASET, Table
 from tests.exports.test_conversations import read
 

@@ -8,7 +8,7 @@ import pytest
 
 from ocr_pipeline.errors import InputError
 from ocr_pipeline.samples.named import read_selections
-from ocr_pipeline.samples.selection import Execution, SelectionConfig
+from ocr_pipeline.samples.options import Execution, SelectionConfig
 from ocr_pipeline.tables import SFT_DATASET, table_named
 
 
