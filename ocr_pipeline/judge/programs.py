@@ -11,14 +11,13 @@ import json
 import math
 import os
 import re
-import struct
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Final, Self
 
+from ocr_pipeline.judge.executables import ProgramCache, contents, static_image
 from ocr_pipeline.judge.functions import COMMENTS, calling_program, names_function, plain_program
 from ocr_pipeline.judge.grading import Grader, hidden_removed, last_word, sealed
 from ocr_pipeline.judge.newer import newer_syntax
@@ -41,7 +40,6 @@ from ocr_pipeline.judge.sandbox import (
 )
 from ocr_pipeline.judge.sandbox.probing import choose_plan
 from ocr_pipeline.judge.sandbox.protocol import JailKind, Stop
-from ocr_pipeline.store import atomic_write
 from ocr_pipeline.tables import CPP_DIALECTS, PYPY, PYTHONS
 
 __all__ = ["CompileResult", "Limits", "Program", "RunResult", "RunStatus", "Runner", "Tiers", "plan_for", "run_program"]
@@ -54,11 +52,9 @@ COMPILE_CPU_S: Final = 30.0
 SOLUTION: Final = re.compile(r"^class[ \t]+Solution\b", re.MULTILINE)
 WALL_FACTOR: Final = 3.0
 WALL_EXTRA_S: Final = 2.0
-CACHE_BYTES: Final = 2 << 30
 SIGXCPU: Final = 24
 SIGXFSZ: Final = 25
 SIGKILL: Final = 9
-DIGEST_BYTES: Final = 32
 # g++ turns `1 / x` into comparisons, so that a division by zero goes on; the flag that keeps the trap costs 11 % of CPU time
 # (12 accepted submissions), so only programs that have such a division get it.
 ONE_DIVIDED: Final = re.compile(r"(?<![\w.)\]])1[uUlL]{0,3}\s*/\s*[A-Za-z_(]")
@@ -223,7 +219,7 @@ class Program:
 
     def _is_too_large(self) -> bool:
         """Whether an executable's static data alone is beyond the limits of its processes."""
-        return static_image(_contents(self._program)).memory_bytes > self._walls.address_space_bytes
+        return static_image(contents(self._program)).memory_bytes > self._walls.address_space_bytes
 
     def begin(self, files: TestFiles, limits: Limits) -> Jail:
         """Begin a run with files of the caller's; :meth:`Jail.finish` waits for it."""
@@ -457,7 +453,7 @@ class Runner:
         # the only files that a command gets are its standard ones: the output of this one is unused, and holds the object
         arguments = [*LINKED, *self._parts, "-x", "assembler", "-", "-x", "none", BESIDE]
         try:
-            return self._command(arguments, secret, _executable, _contents(compiled.program))
+            return self._command(arguments, secret, _executable, contents(compiled.program))
         finally:
             os.close(compiled.program)
 
@@ -475,12 +471,12 @@ class Runner:
             return CompileResult(None, RunStatus.NOT_RUN, "there is no g++; install it (Debian: apt install g++)")
         built = f"{compiler[1]}\0{building.build().folder.name}\0{' '.join([*_cpp_flags(code), *only])}"
         key = hashlib.sha256(f"{built}\0{code}".encode("utf-8", "surrogatepass"))
-        cached = _ProgramCache().get(key.hexdigest())
+        cached = ProgramCache().get(key.hexdigest())
         if cached is not None:
             return CompileResult(cached)
         result = self._first_dialect(code, only, checked)
         if result.program is not None:
-            _ProgramCache().put(key.hexdigest(), result.program)
+            ProgramCache().put(key.hexdigest(), result.program)
         return result
 
     def _first_dialect(self, code: str, only: tuple[str, ...], checked: Callable[[bytes], bool]) -> CompileResult:
@@ -517,7 +513,7 @@ class Runner:
                 os.pwrite(files.stdout, beside, 0)
                 raw = jail.run(files.all, cpu_s=limits.cpu_s, wall_s=limits.wall)
                 done = read_result(raw, files, limits)
-                output = _contents(files.result)
+                output = contents(files.result)
                 if done.status is RunStatus.OK and checked(output):
                     return CompileResult(memory_file(output, name="program"))
         finally:
@@ -562,81 +558,10 @@ def _compile_python(sandbox: Sandbox, code: str, job: dict[str, object], limits:
     return CompileResult(memory_file(json.dumps(job).encode() + b"\n" + done.result, name="program"))
 
 
-@dataclass(frozen=True, slots=True)
-class StaticImage:
-    """What the header of an executable says."""
-
-    is_plain: bool
-    """It is loaded by the kernel alone: nothing runs before its entry point, which is the fork server's."""
-    memory_bytes: int
-
-
-ELF_HEADER: Final = struct.Struct("<16sHHIQQQIHHHHHH")
-ELF_SEGMENT: Final = struct.Struct("<IIQQQQQQ")
-EXECUTABLE, LOADED, DYNAMIC, INTERPRETER = 2, 1, 2, 3
-
-
-def static_image(content: bytes) -> StaticImage:
-    """Read the header of an executable; a source can make its compiler write anything."""
-    try:
-        magic, kind, _, _, _, start, _, _, _, size, count, *_ = ELF_HEADER.unpack_from(content)
-        if magic[:6] != b"\x7fELF\x02\x01" or size != ELF_SEGMENT.size:
-            return StaticImage(is_plain=False, memory_bytes=0)
-        segments = [ELF_SEGMENT.unpack_from(content, start + size * number) for number in range(count)]
-    except (struct.error, OverflowError):  # a table that is beyond the file, or beyond any file
-        return StaticImage(is_plain=False, memory_bytes=0)
-    foreign = any(segment[0] in {DYNAMIC, INTERPRETER} for segment in segments)
-    return StaticImage(kind == EXECUTABLE and not foreign, sum(each[6] for each in segments if each[0] == LOADED))
-
-
 def _cpp_flags(code: str) -> tuple[str, ...]:
     """Return what a program is compiled with."""
     traps = ONE_DIVIDED.search(COMMENTS.sub(" ", code)) is not None
     return (*building.CPP_FLAGS, KEEP_TRAPS) if traps else building.CPP_FLAGS
-
-
-def _contents(descriptor: int) -> bytes:
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-
-
-def _digest(content: bytes | memoryview) -> bytes:
-    return hashlib.sha256(content).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class _ProgramCache:
-    """Executables by the hash of their source, oldest removed first when they exceed two gibibytes."""
-
-    folder: Path = field(default_factory=lambda: building.cache_folder() / "programs")
-
-    def get(self, key: str) -> int | None:
-        """Return a sealed copy of the executable."""
-        path = self.folder / key
-        with suppress(OSError):
-            os.utime(path)
-            content = path.read_bytes()
-            if content[:DIGEST_BYTES] == _digest(memoryview(content)[DIGEST_BYTES:]):
-                return memory_file(memoryview(content)[DIGEST_BYTES:], name="program")
-            path.unlink()  # cut short, by a full disk or a crash
-        return None
-
-    def put(self, key: str, program: int) -> None:
-        """Keep an executable; a full disk only costs the cache."""
-        with suppress(OSError):
-            self.folder.mkdir(exist_ok=True, mode=0o700)
-            with atomic_write(self.folder / key) as file:
-                content = _contents(program)
-                file.write(_digest(content) + content)
-            self._shrink()
-
-    def _shrink(self) -> None:
-        entries = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self.folder.iterdir())
-        total = sum(size for _, size, _ in entries)
-        for _, size, path in entries:
-            if total <= CACHE_BYTES:
-                return
-            path.unlink(missing_ok=True)
-            total -= size
 
 
 def run_program(

@@ -29,9 +29,10 @@ from ocr_pipeline.judge.comparing import (
     same_text,
     same_value,
 )
+from ocr_pipeline.judge.executables import ELF_HEADER, ELF_SEGMENT, static_image
 from ocr_pipeline.judge.functions import calling_program, names_function
 from ocr_pipeline.judge.newer import newer_syntax
-from ocr_pipeline.judge.programs import ELF_HEADER, ELF_SEGMENT, RunResult, RunStatus, static_image
+from ocr_pipeline.judge.programs import RunResult, RunStatus
 from ocr_pipeline.judge.sandbox.jails import Jail
 from ocr_pipeline.judge.sandbox.protocol import REPLY, Reply
 from ocr_pipeline.judge.verdicts import MISSING_MODULE, ProblemSpec

@@ -106,7 +106,7 @@ def test_a_program_that_is_always_killed_is_not_run(runner: Runner, gate: Gate) 
 @needs_gxx
 def test_a_killed_compiler_is_tried_again(runner: Runner, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not a compile error."""
-    monkeypatch.setattr("ocr_pipeline.judge.programs._ProgramCache.get", lambda *_: None)
+    monkeypatch.setattr("ocr_pipeline.judge.programs.ProgramCache.get", lambda *_: None)
     with killing(runner, 1, lambda process: process.name() == "cc1plus") as killed:
         execution = judge_candidate(
             runner, ProblemSpec("p"), [Test("0", "", "1")], Candidate("cpp", SLOW_COMPILE), JudgeConfig(), gate
@@ -178,7 +178,7 @@ def test_a_cut_executable_in_the_cache_is_made_anew(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     """Never a run-time error of its program; afterwards it is whole."""
-    monkeypatch.setattr(programs, "_ProgramCache", partial(programs._ProgramCache, tmp_path / "programs"))
+    monkeypatch.setattr(programs, "ProgramCache", partial(programs.ProgramCache, tmp_path / "programs"))
     code = '#include <cstdio>\nint main() { std::puts("6"); }\n'
     for _ in range(2):
         program = runner.open(code, "cpp", Limits())
