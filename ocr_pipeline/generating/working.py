@@ -462,14 +462,16 @@ class _Work:
         return sorted(chosen, key=lambda case: case.cost)
 
     def _varied(self, taken: Collection[str]) -> list[Case]:
-        """Return further inputs, those first whose outputs are rare among what is taken: programs fail by the case."""
+        """Return further inputs, those first whose outputs are rare among what is taken, of each way of making them in turn."""
         outputs = Counter(_answer(self._agreed[text].expected) for text in taken)
-        order: list[tuple[int, str, Case]] = []
+        turns: Counter[str] = Counter()
+        order: list[tuple[int, int, str, Case]] = []
         for case in sorted(self._agreed.values(), key=lambda case: _test_id(case.text)):
             if case.text not in taken:
-                order.append((outputs[_answer(case.expected)], _test_id(case.text), case))
+                order.append((outputs[_answer(case.expected)], turns[case.made_by], _test_id(case.text), case))
                 outputs[_answer(case.expected)] += 1
-        return [case for _, _, case in sorted(order, key=lambda each: each[:2])[: self._config.varied]]
+                turns[case.made_by] += 1
+        return [case for *_, case in sorted(order, key=lambda each: each[:3])[: self._config.varied]]
 
     def _passed(self, program: Program, chosen: Sequence[Case]) -> list[Case]:
         """Return the tests that another right program passes too; all of them where it fails a known test it is shown."""
