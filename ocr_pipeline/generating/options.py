@@ -23,9 +23,9 @@ class GeneratingConfig(JudgeConfig):
     )
     largest: int = option(6, "Largest inputs that are kept whatever they catch: they tell slow programs", ge=0)
     varied: int = option(
-        40, "Tests kept for variety: right programs answer them differently, whatever they catch", ge=0
+        80, "Tests kept for variety: right programs answer them differently, whatever they catch", ge=0
     )
-    most_tests: int = option(80, "Most tests that are kept of a problem", ge=1)
+    most_tests: int = option(120, "Most tests that are kept of a problem", ge=1)
     max_test_kib: float = option(256.0, "Largest input", unit="KiB", gt=0)
     max_problem_kib: float = option(2048.0, "Most bytes of all tests of a problem", unit="KiB", gt=0)
     budget_runs: int = option(60_000, "Runs of programs for one problem, after which no further round begins", ge=1)
