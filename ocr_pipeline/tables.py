@@ -84,9 +84,9 @@ class CheckerProtocol(StrEnum):
     TESTLIB = "testlib"
     """Arguments: input, output, answer; exit status 0 accepts, 1 and 2 reject."""
     OPEN_R1 = "open_r1"
+    """Arguments: input, answer, output; prints 1 to accept and 0 to reject."""
     MADE = "made"
     """A model's, called like open_r1's; where it says neither yes nor no, nothing is decided."""
-    """Arguments: input, answer, output; prints 1 to accept and 0 to reject."""
 
 
 class TestKind(StrEnum):

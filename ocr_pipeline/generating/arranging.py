@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ocr_pipeline.generating.grammar import Arranged, Block, Field, Item, Kind, Series, Tree
+from ocr_pipeline.generating.promises import BRACKETS, is_balanced
 
 __all__ = [
     "Balanced",
@@ -22,9 +24,9 @@ __all__ = [
     "Inside",
     "Palindrome",
     "Residues",
+    "Single",
     "Spread",
     "Things",
-    "Values",
     "Varied",
     "cells",
     "values_of",
@@ -33,8 +35,7 @@ __all__ = [
 NEAR: Final = 0.7
 """Share of inputs whose things are near each other along all axes but one."""
 TRIES: Final = 40
-MOST_PAIRS: Final = 1 << 20
-BRACKETS: Final = {"(": ")", "[": "]", "{": "}", "<": ">"}
+MOST_PAIRS: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Spread(Arranged):
     """Along one axis, two things that follow each other are farther apart than all their sizes together."""
 
     things: tuple[Things, ...]
-    known: frozenset[Values] = frozenset()
+    known: frozenset[tuple[Any, ...]] = frozenset()
     """All coordinates and sizes of each known input, which may be nearer."""
 
     @property
@@ -141,10 +142,7 @@ class Spread(Arranged):
                 _put_number(coordinates[place], min(high, max(low, int(Decimal(middle.value)) + step)))
 
 
-Values = tuple[Any, ...]
-
-
-def values_of(items: Sequence[Item], tree: Tree, numbers: AbstractSet[int]) -> Values:
+def values_of(items: Sequence[Item], tree: Tree, numbers: AbstractSet[int]) -> tuple[Any, ...]:
     """Return all values of some fields, in the order of the input."""
     return tuple(cell.value for cell in cells(items, tree, sorted(numbers)))
 
@@ -165,7 +163,7 @@ def _shrunk(found: Sequence[_Thing], room: int, rng: random.Random) -> bool:
         if _measured(coordinates, sizes)[1] < room:
             continue
         for cell in sizes:
-            low = max(0, cell.spec.bounds({})[0] or 0)
+            low = max(int(cell.spec.kind is Kind.DECIMAL), cell.spec.bounds({})[0] or 0)
             most = room // len(sizes) - 1
             if most < low:
                 return False
@@ -205,7 +203,7 @@ class Inside(Arranged):
 
     inner: Things
     outer: Things
-    known: frozenset[Values] = frozenset()
+    known: frozenset[tuple[Any, ...]] = frozenset()
     """All coordinates and sizes of each known input."""
 
     @property
@@ -221,10 +219,8 @@ class Inside(Arranged):
         if len(outer) * len(inner) > MOST_PAIRS:
             return False
         rooms = [([Decimal(cell.value) for cell in middle], _least(sizes)) for middle, sizes in outer]
-        return all(
-            any(_distance(_measured(*each)[0], middle) + _measured(*each)[1] < room for middle, room in rooms)
-            for each in inner
-        )
+        places = (_measured(*each) for each in inner)
+        return all(any(_distance(place, middle) + size < room for middle, room in rooms) for place, size in places)
 
     def arrange(self, items: Sequence[Item], tree: Tree, rng: random.Random) -> bool:
         """Put each thing somewhere inside another one, with smaller sizes where there is no room."""
@@ -325,6 +321,32 @@ class Varied(Arranged):
 
 
 @dataclass(frozen=True, slots=True)
+class Single(Arranged):
+    """Some characters are in the texts of a field exactly once: the start and the end in a grid."""
+
+    field: int
+    characters: str
+
+    def holds(self, items: Sequence[Item], tree: Tree) -> bool:
+        """Say whether each is there once."""
+        found = Counter("".join(str(cell.value) for cell in cells(items, tree, [self.field])))
+        return all(found[each] == 1 for each in self.characters)
+
+    def arrange(self, items: Sequence[Item], tree: Tree, rng: random.Random) -> bool:
+        """Put others where they are, and each once somewhere."""
+        texts = list(cells(items, tree, [self.field]))
+        places = [(cell, at) for cell in texts for at in range(len(str(cell.value)))]
+        others = [each for cell in texts[:1] for each in cell.spec.alphabet if each not in self.characters]
+        if len(places) < len(self.characters) or not others:
+            return False
+        for cell in texts:
+            cell.put("".join(rng.choice(others) if each in self.characters else each for each in str(cell.value)))
+        for character, (cell, at) in zip(self.characters, rng.sample(places, len(self.characters)), strict=True):
+            cell.put(cell.value[:at] + character + cell.value[at + 1 :])
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class Residues(Arranged):
     """The remainders of numbers by a divisor are together those of a known input."""
 
@@ -382,7 +404,7 @@ class Balanced(Arranged):
 
     def holds(self, items: Sequence[Item], tree: Tree) -> bool:
         """Say whether it is."""
-        return all(_is_balanced(cell.value) for cell in cells(items, tree, [self.field]))
+        return all(is_balanced(cell.value) for cell in cells(items, tree, [self.field]))
 
     def arrange(self, items: Sequence[Item], tree: Tree, rng: random.Random) -> bool:
         """Write brackets anew: deep, side by side, or by chance."""
@@ -400,15 +422,3 @@ class Balanced(Arranged):
                     text, stack = text + each, stack + BRACKETS[each]
             cell.put(text)
         return True
-
-
-def _is_balanced(text: str) -> bool:
-    stack = ""
-    for each in text:
-        if each in BRACKETS:
-            stack += BRACKETS[each]
-        elif not stack or each != stack[-1]:
-            return False
-        else:
-            stack = stack[:-1]
-    return not stack

@@ -141,7 +141,9 @@ def _bounds_of(
         low, high = -said.largest, said.largest
     now = spec
     if low is not None:
-        now = replace(now, lows=(*now.lows, Linear(low)))
+        is_open = any(each.low is not None and each.low.is_open and each.low.plus == low for each in intervals)
+        is_above = spec.kind is Kind.DECIMAL and is_open
+        now = replace(now, lows=(*now.lows, Linear(low)), is_above=is_above)
         yield now
     if high is not None:
         now = replace(now, highs=(*now.highs, Linear(high)))

@@ -119,7 +119,7 @@ UNLIKELY: Final = 4.0
 """Equal pairs that chance would have made where known inputs have none: e^-4 is 2 %."""
 PARITY: Final = re.compile(r"\b(?:even|odd|multiple of|divisible|divides|coprime|powers? of)\b")
 HARMLESS: Final = re.compile(
-    r"\bfits?\b|\bno (?:more|greater|larger)|\bexceed|separated|\bnumbered\b|trailing|whitespace|\bcase[- ]|output|at least one (?:integer|line|character)|"
+    r"\bfits?\b|\bno (?:more|greater|larger)|\bexceed|separated|\bnumbered\b|trailing|whitespace|\bcase[- ]|output|at least one (?:integer|line|character)(?! of)|"
     r"\bnon-?(?:empty|negative)|\bnot necessarily|\bmay (?:not )?be\b"
 )
 HELD: Final = (
@@ -142,6 +142,8 @@ NUMBERS: Final = re.compile(
     r"\b(?:numbers|integers|values|elements|array|sequence|list|items|neighbou?rs|entries|permutation|consecutive)\b"
 )
 TEXTS: Final = re.compile(r"\b(?:strings?|words?|texts?|characters?|letters?|brackets?|parenthes[ei]s|digits?)\b")
+MANY: Final = re.compile(r"\b(?:them|they|these|those|graph|path|cycle)\b")
+"""A sentence that names single values may be about what they count."""
 OVER_CASES: Final = re.compile(r"\b(?:over|across|among|of) all (?:the )?(?:test|data|queries)")
 
 
@@ -182,12 +184,16 @@ def restricted(grammar: Grammar, about: Sentence) -> set[int]:
     if TEXTS.search(about.low):
         found |= {each.number for each in fields if each.kind in {Kind.WORD, Kind.TEXT}}
     counts = {count.field for _, count in counts_in(grammar.items)}
+    single = bool(found) and not found & {each.number for each in about.listed}
+    if single and (about.of_edges or MANY.search(about.low)):
+        return {each.number for each in fields}
     is_of_a_name = any(re.match(rf"\W*(?:\w+ ){{0,2}}{re.escape(name)}\b", about.text) for name in about.by_name)
     if found <= counts and not is_of_a_name and not OVER_CASES.search(about.low):
-        if about.things:
-            return set(about.things)
-        return {each.number for each in fields}  # `the graph of n nodes has no cycle`
-    return found
+        found = set(about.things) & {each.number for each in about.listed}
+        if not found:
+            return {each.number for each in fields}  # `the graph of n nodes has no cycle`
+    bounding = {end.field for each in fields if each.number in found for end in (*each.lows, *each.highs)}
+    return found | {number for number in bounding if number is not None}
 
 
 def unenforced(grammar: Grammar, by_name: Mapping[str, int], said: Said) -> Iterator[int]:

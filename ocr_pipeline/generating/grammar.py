@@ -106,6 +106,8 @@ class Field:
     unlike: tuple[int, ...] = ()
     """Fields before it whose values it does not have."""
     is_prime: bool = False
+    is_above: bool = False
+    """A decimal is never its lower bound itself."""
     seen: tuple[int, int] = (0, 0)
     """The smallest and the largest number, or length, of the known inputs."""
     alphabet: str = ""
@@ -218,6 +220,8 @@ class Grammar:
     """Known inputs have single spaces and nothing else between values."""
     is_ordered: bool = False
     """The statement speaks of the order of lines in a way that nobody here understands: rounds of frozen blocks are not shuffled."""
+    may_be_joined: bool = False
+    """Whatever is promised of known graphs holds of several beside each other."""
     frozen: frozenset[int] = field(default_factory=frozenset)
     """Fields of which the statement says something that nobody here understands: their values stay as they are known."""
 
@@ -304,7 +308,9 @@ def _value(spec: Field, token: str, known: dict[int, int]) -> int | str:
 
 def _check_bounds(spec: Field, number: int | Decimal, known: Mapping[int, int]) -> None:
     low, high = spec.bounds(known)
-    if (low is not None and number < low) or (high is not None and number > high):
+    if (low is not None and (number < low or (spec.is_above and number == low))) or (
+        high is not None and number > high
+    ):
         raise RefusedError(Refusal.BOUNDS, f"{spec.name or 'a value'} = {str(number)[:30]} is not in [{low}, {high}]")
     if any(known.get(other) == number for other in spec.unlike):
         raise RefusedError(Refusal.CONSTRAINT, f"{spec.name or 'a value'} = {str(number)[:30]} is taken already")

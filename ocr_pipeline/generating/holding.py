@@ -7,6 +7,7 @@ sentence that says more than what is kept is not kept at all. The kinds are in `
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -17,13 +18,14 @@ from ocr_pipeline.generating.arranging import (
     Inside,
     Palindrome,
     Residues,
+    Single,
     Spread,
     Things,
     Varied,
     cells,
     values_of,
 )
-from ocr_pipeline.generating.fields import listed_in, tree_of
+from ocr_pipeline.generating.fields import counts_in, listed_in, tree_of
 from ocr_pipeline.generating.grammar import (
     Apart,
     Block,
@@ -42,47 +44,90 @@ from ocr_pipeline.generating.grammar import (
 from ocr_pipeline.generating.promises import restricts
 from ocr_pipeline.generating.relating import Sentence
 
-__all__ = ["held_safely", "promises_surely"]
+__all__ = ["held_safely", "promises_surely", "single_characters"]
 
-NEVER: Final = re.compile(r"\b(?:no|not|none|never|neither|n't|disjoint|non-?\w+ing)\b|n't\b")
-MEET: Final = re.compile(
-    r"\b(?:overlap\w*|touch\w*|intersect\w*|coincid\w*|collid\w*|disjoint|same (?:spot|place|point|position|location|coordinates?|cell)|at the same)\b"
+WORD: Final = (
+    r"(?!(?:no|not|none|never|first|last|next|other|others|same|any|some|smallest|largest|longest|shortest|adjacent|neighbou?ring|consecutive|"
+    r"polygons?|roads?|sides?|segments?|edges?|lines?|intervals?|itself|if|when|or|and|of|with|without|in|on|at|from|to|by|than|where|which|that)\b)[a-z][a-z'-]*"
 )
-MORE: Final = re.compile(
-    r"\b(?:insid\w*|within|enclos\w*|collinear|simple|parallel|distance|exactly|at most|only|once|twice|times|no other|except|but|unless|ends? with|starts? with|begins? with|adjacent|sorted|order|more than half)\b"
+THINGS: Final = rf"(?:the |all |any |all the |all of the )?(?:{WORD} ){{0,2}}{WORD}"
+"""A noun with words that single out none of what it names."""
+NAME: Final = r"[a-z](?:_\w{1,2}|\[\w\])?"
+LEAD: Final = re.compile(
+    r"^(?:(?:also|furthermore|moreover|in addition|in particular|note that|it is (?:also |always )?guaranteed that|(?:you|we) (?:may|can) (?:also |safely )?assume(?: that)?),?\s+)+"
 )
-"""What a sentence may promise besides."""
-HARMLESS: Final = re.compile(r"\b(?:non-?zero|two|pair|of the|of them|initially|each other|one another)\b")
-SAME_PLACE: Final = re.compile(r"\b(?:same|coincid\w+)\b")
+MEETS: Final = r"(?:overlap|touch|intersect|collide)(?:s|es)?"
+EACH_OTHER: Final = r"(?: (?:each other|one another))?(?: in an? (?:non-?zero |positive )?area)?"
+APART: Final = tuple(
+    re.compile(each)
+    for each in (
+        rf"no two {THINGS} {MEETS}(?: or {MEETS})*{EACH_OTHER}",
+        rf"none of {THINGS} {MEETS}(?: or {MEETS})*{EACH_OTHER}",
+        rf"(?:{THINGS} [a-z ]{{0,60}} and )?(?:{THINGS} )?(?:do not|don't|never|will not|won't) (?:initially |ever )?{MEETS}(?: or {MEETS})*{EACH_OTHER}",
+        rf"{THINGS} are (?:all )?(?:pairwise |mutually )?(?:disjoint|non-?overlapping|non-?intersecting)",
+    )
+)
+SAME_PLACE: Final = re.compile(
+    rf"no two {THINGS} (?:are|grow|stand|lie|live|have|share)(?: located| placed)? (?:(?:in|at|on) )?the same (?:spot|place|point|position|location|coordinates)"
+)
+MEETING: Final = re.compile(
+    r"\b(?:no|not|none|never|neither)\b.*\b(?:overlap\w*|touch\w*|intersect\w*|coincid\w*|collid\w*|same (?:spot|place|point|position|location|coordinates?|cell|line)|disjoint)\b|"
+    r"n't (?:\w+ )?(?:overlap|touch|intersect|coincide|collide)|\bare (?:\w+ )?(?:disjoint|non-?overlapping)\b"
+)
+MAY: Final = re.compile(
+    r"\b(?:may|might|can|could|need not|not necessarily|called|defined|if|when|whether|how many|find|print|output|count|determine|task|number of|some)\b"
+)
+SIZE: Final = re.compile(r"\b(?:radi(?:us|i)|diameters?|sides?|widths?|heights?|lengths?|sizes?)\b")
 INSIDE: Final = re.compile(
-    r"\b(?:each|every|all)\b[^.]*?\b(?:lies?|is|are|grows?|stands?|located|placed) (?:strictly |completely |entirely )?(?:inside|within|in the interior of|contained in)\b"
+    rf"(?P<inner>(?:each|every) (?:{WORD} ){{0,2}}{WORD}) (?:lies|is|grows|stands)(?: located| placed)? (?:strictly |completely |entirely )?(?:inside|within)(?: of)? "
+    rf"(?P<outer>(?:an?|one of the|some) (?:{WORD} ){{0,1}}{WORD})"
 )
-REPEATED: Final = re.compile(
-    r"\bno [a-z ]{1,30}?(?:appears?|occurs?|is|are) (?:listed |given )?(?:more than once|twice|repeated)|"
-    r"\bno two [a-z ]{1,40}?(?:are (?:the same|equal|identical|alike)|(?:have|share) the same)|\b(?:appears?|occurs?) (?:at most|exactly|only) once|"
-    r"\b(?:are|is|all) (?:all |pairwise )?(?:distinct|different|unique)\b"
+DIFFER: Final = tuple(
+    re.compile(each)
+    for each in (
+        rf"(?:the (?:values|numbers|integers) )?{THINGS} are (?:all |pairwise )?(?:distinct|different|unique)",
+        rf"(?:all |the |all the )?(?:values |numbers |integers |elements )?(?:of )?{NAME} are (?:all |pairwise )?(?:distinct|different|unique)",
+        rf"no (?:(?:{WORD} ){{0,2}}{NAME}|(?:{WORD} ){{0,1}}{WORD}) (?:appears|occurs|is listed|is given) (?:more than once|twice)(?: in the input)?",
+        rf"no two (?:{WORD} ){{0,2}}{WORD} are (?:the same|equal|identical|alike)(?: in (?:an?|the|each|any) (?:[a-z'-]+ ){{0,2}}(?:list|line|row))?",
+    )
 )
-CONDITION: Final = re.compile(r"\b(?:if|when|whether)\b")
-COORDINATE: Final = re.compile(r"(?P<axis>[xyz])(?:\[\]|_?\w)?")
 TRANSITIVE: Final = re.compile(
-    r"\btransitiv\w*|\bif (?:\w+ ){0,3}?(?P<a>\w)\b.*?\b(?P<b>\w)\b.*\band (?P=b) and (?P<c>\w)\b.*\bthen (?P=a) and (?P=c)\b|\bequivalence relation\b"
+    r"if (?P<a>\w), (?P<b>\w),? and (?P<c>\w) are (?:three )?(?:distinct |different )?[a-z]+,? and (?P=a) and (?P=b) are [a-z]+,? and (?P=b) and (?P=c) are [a-z]+, "
+    r"then (?P=a) and (?P=c) are (?:also )?[a-z]+"
 )
-ALL_KINDS: Final = re.compile(
-    r"\bnot (?:the case that )?(?:every|all)\b|\b(?:of )?(?:all|both) (?:two |three |four |five |six |of the )?(?:\w+ )?(?:types?|kinds?|letters|characters|colou?rs|digits|symbols|values)\b|"
-    r"\beach (?:\w+ )?(?:type|kind|letter|character|colou?r|digit|symbol) (?:\w+ )?(?:occurs?|appears?|is used) at least once\b|\bnot (?:the same|identical|equal)\b"
+NOT_ALL: Final = re.compile(
+    rf"(?:it is )?not (?:the case that )?(?:every|all) (?:{WORD} )?{WORD} (?:is|are) (?:the same|equal|identical|alike|{WORD} with (?:their|its|his|her) (?:{WORD} ){{1,2}}in the beginning|{WORD} (?:in the beginning|at first|initially))"
 )
-NOT_ALL: Final = re.compile(r"\bnot (?:the case that )?(?:every|all)\b.*\b(?:same|equal|identical|alike)\b")
-MULTIPLE: Final = re.compile(r"\b(?:multiples? of|divisible by) (?P<number>\d{1,6})\b")
-PARITY: Final = re.compile(r"\b(?:even|odd|parity)\b")
-SUMMED: Final = re.compile(
-    r"\b(?:sums?|number of|total|product|difference|count|index\w*|positions?|place\w*|length)\b"
+ALL_OCCUR: Final = re.compile(
+    r"(?:both|all (?:two|three|four|five|six)) (?:letters|characters|types|kinds|colou?rs|symbols|digits) (?:occur|appear|are (?:used|present))|"
+    rf"(?:it|{NAME}|{THINGS}) (?:has|have|contains?) (?:[a-z]+ of )?(?:both|all (?:two|three|four|five|six)) (?:letters|characters|types|kinds|colou?rs|symbols|digits)"
 )
-PALINDROME: Final = re.compile(r"\bpalindrom\w*\b")
-BALANCED: Final = re.compile(r"\b(?:balanced|correct|regular|valid|well-?formed) (?:\w+ )?(?:bracket|parenthes\w+)")
+REMAINDER: Final = r"(?:even|odd|an? (?:even|odd) (?:number|integer)|(?:a )?multiples? of (?P<multiple>\d{1,6})|divisible by (?P<divisor>\d{1,6}))"
+EACH_REMAINDER: Final = re.compile(
+    rf"(?:each|every|all)(?: of)?(?: the)?(?: values?| numbers?| integers?)? (?P<name>[a-z]_[ijk]) (?:is|are) {REMAINDER}"
+)
+OF_SINGLES: Final = re.compile(
+    rf"(?:at least one of |both |either |one of )?(?P<names>[a-z](?:(?:,| and| or) [a-z])*) (?:is |are )?(?:both )?{REMAINDER}"
+)
+IN_BRACKETS: Final = re.compile(
+    r"\((?:[^()]*,\s*)?(?P<promise>(?:at least one of |both )?[a-z] (?:or|and) [a-z] (?:is |are )?(?:even|odd))\)"
+)
+PALINDROME: Final = re.compile(
+    rf"(?:the )?(?:string|word|text|{NAME})(?: {NAME})? is (?:always )?a (?:non-?empty )?palindrome"
+)
+BALANCED: Final = re.compile(
+    rf"(?:the )?(?:string|sequence|{NAME})(?: {NAME})? is (?:always )?an? (?:correct|balanced|valid|regular|well-?formed) (?:bracket|parenthes[ie]s) (?:sequence|string|expression)"
+)
+LARGE_GRID: Final = 4
+FEW_SIGNS: Final = 8
+"""Signs of a grid; more are letters of words."""
+COORDINATE: Final = re.compile(r"(?P<axis>[xyz])(?:\[\]|_?\w)?")
 
 
 def held_safely(grammar: Grammar, sentence: Sentence) -> Grammar | None:
     """Return the grammar whose made inputs keep a promise however it is read; ``None`` where nothing here can.
+
+    A sentence must be of a known form as a whole: one that says anything else besides is not kept.
 
     Parameters
     ----------
@@ -91,40 +136,42 @@ def held_safely(grammar: Grammar, sentence: Sentence) -> Grammar | None:
     sentence
         The promise.
     """
-    low = sentence.low
-    if _is_of_meeting(low) and not CONDITION.search(low):
-        return None if _says_more(low, MEET, NEVER, HARMLESS) else _kept(grammar, _spread(grammar, sentence))
-    families: tuple[tuple[tuple[re.Pattern[str], ...], Callable[[Grammar, Sentence], Sequence[Constraint]]], ...] = (
+    bracketed = IN_BRACKETS.search(sentence.low)
+    if bracketed and not restricts(sentence.low.replace(bracketed["promise"], " "), has_texts=True):
+        sentence = replace(sentence, text=bracketed["promise"])
+    text = _plain(sentence.text)
+    if TRANSITIVE.fullmatch(text):
+        return _transitive(grammar, sentence)
+    families: tuple[tuple[Sequence[re.Pattern[str]], Callable[[Grammar, Sentence], Sequence[Constraint]]], ...] = (
+        (APART, _spread),
+        ((SAME_PLACE,), _at_other_places),
         ((INSIDE,), _inside),
-        ((REPEATED,), _distinct),
+        (DIFFER, _distinct),
         ((PALINDROME,), _palindromes),
         ((BALANCED,), _balanced),
-        ((ALL_KINDS,), _varied),
-        ((MULTIPLE, PARITY), _residues),
+        ((NOT_ALL,), _not_equal),
+        ((ALL_OCCUR,), _varied),
+        ((EACH_REMAINDER, OF_SINGLES), _residues),
     )
     for patterns, found in families:
-        if any(each.search(low) for each in patterns) and not _says_more(low, *patterns):
+        if any(each.fullmatch(text) for each in patterns):
             kept = _kept(grammar, found(grammar, sentence))
             if kept is not None:
                 return kept
-    return _transitive(grammar, sentence) if TRANSITIVE.search(low) else None
+    return None
 
 
-def _says_more(low: str, *held: re.Pattern[str]) -> bool:
-    """Say whether something restricts values in a sentence beside what is held."""
-    for pattern in held:
-        low = pattern.sub(" ", low)
-    return MORE.search(low) is not None or restricts(low, has_texts=True)
+def _plain(sentence: str) -> str:
+    """Return a sentence without brackets, what leads it in, and its end."""
+    text = re.sub(r"\s+", " ", re.sub(r"\([^()]*\)", " ", sentence.lower())).strip(" .!")
+    return LEAD.sub("", text)
 
 
 def promises_surely(sentence: str) -> bool:
-    """Say whether a sentence promises that things do not meet, or are not all the same."""
-    low = sentence.lower()
-    return CONDITION.search(low) is None and (_is_of_meeting(low) or NOT_ALL.search(low) is not None)
-
-
-def _is_of_meeting(low: str) -> bool:
-    return MEET.search(low) is not None and NEVER.search(low) is not None
+    """Say whether a sentence promises something of things that do not meet, or are not all alike."""
+    text = _plain(sentence)
+    is_of_meeting = MEETING.search(text) is not None and MAY.search(text) is None
+    return is_of_meeting or any(each.fullmatch(text) for each in (*APART, SAME_PLACE, INSIDE, NOT_ALL))
 
 
 def _kept(grammar: Grammar, constraints: Sequence[Constraint]) -> Grammar | None:
@@ -158,13 +205,27 @@ def _things(grammar: Grammar) -> list[Things]:
     return things
 
 
-def _spread(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
-    """Return that the things of a sentence are far apart, or only at different places where it says no more."""
+def _own_things(grammar: Grammar, sentence: Sentence) -> list[Things]:
+    """Return the things that a sentence is about: those in whose own line a noun of it is; none where others may be."""
     things = _things(grammar)
-    own = [each for each in things if sentence.things & {*each.coordinates, *each.sizes}] or things
-    if SAME_PLACE.search(sentence.low):
-        return [Apart(each.coordinates) for each in own]
+    own = [each for each in things if sentence.things & {*each.numbers}]
+    is_sized_elsewhere = not all(each.sizes for each in own) and SIZE.search(" ".join(sentence.lines.values()).lower())
+    return [] if is_sized_elsewhere else own
+
+
+def _spread(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
+    """Return that the things of a sentence are far apart."""
+    own = _own_things(grammar, sentence)
     return [_with_known(grammar, sentence, Spread(tuple(own)))] if own else []
+
+
+def _at_other_places(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
+    """Return that the things of a repeated line are at different places; none where several kinds, or decimals, are."""
+    own = _own_things(grammar, sentence)
+    kinds = {each.number: each.kind for each in fields_of(grammar.items)}
+    listed = set(listed_in(grammar.items))
+    is_plain = len(own) == 1 and all(kinds[each] is Kind.INTEGER and each in listed for each in own[0].coordinates)
+    return [Apart(own[0].coordinates)] if is_plain and len(own[0].sizes) <= 1 else []
 
 
 def _with_known(grammar: Grammar, sentence: Sentence, each: Spread | Inside) -> Spread | Inside:
@@ -175,18 +236,15 @@ def _with_known(grammar: Grammar, sentence: Sentence, each: Spread | Inside) -> 
 
 def _inside(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
     """Return that each thing which a sentence says first is inside one of those it says last."""
-    match = INSIDE.search(sentence.low)
-    before, after = (sentence.low[: match.end()], sentence.low[match.end() :]) if match else ("", "")
+    match = INSIDE.fullmatch(_plain(sentence.text))
+    texts = (match["inner"], match["outer"]) if match else ("", "")
     inner, outer = (
         [each for each in _things(grammar) if replace(sentence, text=text).things & {*each.coordinates}]
-        for text in (before, after)
+        for text in texts
     )
-    inner = [each for each in inner if each not in outer]
-    return (
-        [_with_known(grammar, sentence, Inside(inner[0], outer[0]))]
-        if len(inner) == len(outer) == 1 and outer[0].sizes
-        else []
-    )
+    if len(inner) != 1 or len(outer) != 1 or inner == outer or not outer[0].sizes:
+        return []
+    return [_with_known(grammar, sentence, Inside(inner[0], outer[0]))]
 
 
 def _distinct(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
@@ -207,49 +265,73 @@ def _distinct(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
     return [Distinct(number) if is_nested else Order(number, is_distinct=True) for number in chosen]
 
 
-def _varied(grammar: Grammar, sentence: Sentence) -> list[Varied]:
-    """Return that every character occurs; none where an input has numbers in lists, or many cases."""
+def _not_equal(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
+    """Return that every character occurs and texts differ; none where a text is one of many."""
+    listed = set(listed_in(grammar.items))
+    return [] if any(each.number in listed for each in fields_of(grammar.items)) else _varied(grammar, sentence)
+
+
+def _varied(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
+    """Return that every character occurs that does in all known inputs; none where that is one, or where numbers are listed."""
     listed = set(listed_in(grammar.items))
     texts = [each for each in fields_of(grammar.items) if each.kind is Kind.WORD]
-    if (
-        not texts
-        or any(each.number in listed for each in fields_of(grammar.items) if each not in texts)
-        or _depth(grammar.items) > 1
-    ):
+    has_numbers = any(each.number in listed for each in fields_of(grammar.items) if each not in texts)
+    if not texts or has_numbers or _depth(grammar.items) > 1:
         return []
     trees = [tree_of(grammar, text) for text in sentence.inputs]
-    needed = [
+    found = [
         set("".join(str(cell.value) for cell in cells(grammar.items, tree, [each.number])))
         for tree in trees
         for each in texts
     ]
-    return [Varied(tuple(each.number for each in texts), "".join(sorted(set.intersection(*needed))))]
+    needed = "".join(sorted(set.intersection(*found)))
+    return [Varied(tuple(each.number for each in texts), needed)] if needed[1:] else []
+
+
+def single_characters(grammar: Grammar, inputs: Sequence[str]) -> Iterator[Single]:
+    """Yield the letters that are exactly once in the grid of every known input: they mark something."""
+    listed = set(listed_in(grammar.items))
+    if _depth(grammar.items) != 1:
+        return
+    trees = [tree_of(grammar, text) for text in inputs]
+    for spec in fields_of(grammar.items):
+        if spec.kind is not Kind.WORD or spec.number not in listed or spec.number in grammar.frozen:
+            continue
+        texts = [
+            "".join(str(cell.value) for cell in cells(grammar.items, tree, [spec.number])) for tree in trees if tree
+        ]
+        counts = [Counter(text) for text in texts if len(text) >= LARGE_GRID]
+        found = [{each for each, count in each_count.items() if each.isalpha() and count == 1} for each_count in counts]
+        once = "".join(sorted(set.intersection(*found))) if found and len(found) == len(texts) else ""
+        if once and len(once) < len(spec.alphabet) and len(spec.alphabet) <= FEW_SIGNS:
+            yield Single(spec.number, once)
 
 
 def _depth(items: Sequence[Item]) -> int:
     return max((1 + _depth(item.items) for item in items if isinstance(item, Block)), default=0)
 
 
-def _residues(grammar: Grammar, sentence: Sentence) -> list[Residues]:
-    if SUMMED.search(sentence.low):
+def _residues(grammar: Grammar, sentence: Sentence) -> list[Constraint]:
+    """Return that numbers have known remainders: all of one list, or single ones together; none where any would do."""
+    text = _plain(sentence.text)
+    each, singles = EACH_REMAINDER.fullmatch(text), OF_SINGLES.fullmatch(text)
+    match = each or singles
+    if match is None:
         return []
-    counts = {item.count.field for item in grammar.items if isinstance(item, Block)}
-    counts |= {part.count.field for line, _ in _lines(grammar.items) for part in line.parts if isinstance(part, Series)}
-    named = [each for each in fields_of(grammar.items) if each.number in sentence.named]
-    if not named or any(each.kind is not Kind.INTEGER or each.number in counts for each in named):
-        return []
-    match = MULTIPLE.search(sentence.low)
-    divisor = int(match["number"]) if match else 2
     listed = set(listed_in(grammar.items))
-    groups = [[each] for each in named] if any(each.number in listed for each in named) else [named]
-    found = []
-    for group in groups:
-        numbers = tuple(each.number for each in group)
-        empty = Residues(numbers, max(1, divisor), frozenset())
-        trees = [tree_of(grammar, text) for text in sentence.inputs]
-        allowed = {each for tree in trees for each in empty.remainders(grammar.items, tree)}
-        found.append(Residues(numbers, empty.divisor, frozenset(allowed)))
-    return found
+    counts = {count.field for _, count in counts_in(grammar.items)}
+    names = [f"{each['name'][0]}[]"] if each else re.findall(r"\b[a-z]\b", singles["names"]) if singles else []
+    names = [name for name in names if name not in {"and", "or"}]
+    numbers = [number for name, number in sentence.by_name.items() if name.lower() in names]
+    kinds = {spec.number: spec.kind for spec in fields_of(grammar.items)}
+    is_fit = all(kinds[n] is Kind.INTEGER and n not in counts and (n in listed) is (each is not None) for n in numbers)
+    if len(numbers) != len(names) or not numbers or not is_fit:
+        return []
+    divisor = int(match["multiple"] or match["divisor"] or 2)
+    empty = Residues(tuple(sorted(numbers)), max(1, divisor), frozenset())
+    trees = [tree_of(grammar, shown) for shown in sentence.inputs]
+    allowed = frozenset(row for tree in trees for row in empty.remainders(grammar.items, tree))
+    return [replace(empty, allowed=allowed)] if 0 < len(allowed) < divisor ** len(numbers) else []
 
 
 def _palindromes(grammar: Grammar, sentence: Sentence) -> list[Constraint]:

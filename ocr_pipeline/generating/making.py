@@ -256,7 +256,7 @@ def _joined(grammar: Grammar) -> _Joined | None:
     """Return how graphs of a grammar are put side by side; ``None`` where an input is not one graph with frozen ends."""
     blocks = [(at, item) for at, item in enumerate(grammar.items) if isinstance(item, Block)]
     pairs = [each for each in grammar.constraints if isinstance(each, Rows)]
-    if len(blocks) != 1 or not pairs or any(each.nodes for each in pairs):
+    if len(blocks) != 1 or not pairs or any(each.nodes for each in pairs) or not grammar.may_be_joined:
         return None
     (at, block), ends = blocks[0], {pairs[0].left, pairs[0].right}
     single = {
@@ -283,7 +283,8 @@ def _joined(grammar: Grammar) -> _Joined | None:
         if high.field is not None
     }
     edges = block.count.field
-    if len(spots) != 2 or len(sizes) != 1 or block.count.plus or not grammar.frozen <= ends or edges not in single:  # noqa: PLR2004
+    is_one_graph = len(spots) == len(ends) and len(sizes) == 1 and not block.count.plus
+    if not is_one_graph or not grammar.frozen <= ends | sizes or edges not in single:
         return None
     nodes = sizes.pop()
     most = [single[number][2].bounds({})[1] for number in (nodes, edges) if number in single]

@@ -18,6 +18,8 @@ from ocr_pipeline.generating.statement import Said, key_of
 
 __all__ = ["Outline", "outline_of"]
 
+LONGEST_SENTENCE: Final = 1_000
+"""Longer ones say no layout."""
 MOST_LINES: Final = 10
 """Lines that a statement counts in words, ``the next two lines``."""
 NUMERALS: Final = {
@@ -27,9 +29,9 @@ NUMERALS: Final = {
 SHORT_NAME: Final = r"(?:\|?[A-Za-z]\w{0,2}'?(?:_\{?\w{1,6}\}?)?\|?)"
 COUNT: Final = rf"(?:(?P<times>\d{{1,2}})\s?\*?\s?)?(?P<name>{SHORT_NAME})(?:\s?(?P<sign>[+-])\s?(?P<plus>\d))?"
 NUMBER_OF: Final = rf"\b(?:(?P<numeral>{'|'.join(NUMERALS)}|\d{{1,2}})|{COUNT})"
-NAMES: Final = rf"{SHORT_NAME}(?:\s*(?:,\s*(?:and\s+)?|\band\b\s*)(?!an?\s+[a-z]{{2}}){SHORT_NAME})*"
+NAMES: Final = rf"{SHORT_NAME}(?:\s*(?:,\s*(?:and\s+)?|\band\b\s*)(?!an?\s+[a-z]{{2}}){SHORT_NAME}){{0,11}}"
 REPEATED: Final = re.compile(
-    rf"\b(?:(?:next|following|other|remaining|last|of|the|then|follows?|by|comes?|are|is)\s+)*{NUMBER_OF}\s+"
+    rf"\b(?:(?:next|following|other|remaining|last|of|the|then|follows?|by|comes?|are|is)\s+){{0,6}}{NUMBER_OF}\s+"
     r"(?:\w+\s+){0,1}(?:lines|rows)\b(?:,?\s+each\b(?!\s+(?:of\s+which\s+)?line))?",
     re.IGNORECASE,
 )
@@ -107,13 +109,14 @@ NUMBER_OF_THINGS: Final = re.compile(
     r"\b(?:the|an?)\s+(?:number|height|width|length|size|amount)\s+of\b|\bone of the\b", re.IGNORECASE
 )
 BOUND: Final = re.compile(
-    rf"(?:{NUMBER}\s*[≤<]\s*)?(?<![\w'])(?P<name>{SHORT_NAME}(?:\s*,\s*{SHORT_NAME})*)\s*[≤<]\s*{NUMBER}"
+    rf"(?:{NUMBER}\s*[≤<]\s*)?(?<![\w'])(?P<name>{SHORT_NAME}(?:\s*,\s*{SHORT_NAME}){{0,9}})\s*[≤<]\s*{NUMBER}"
 )
 IN_BRACKETS: Final = re.compile(r"\((?:[^()]|\([^()]*\))*\)")
 PARTS_OF_A_VALUE: Final = re.compile(
     r"\b(?:(?:string|word|text|sequence|row)s?\s+(?:of|with|having)\s+(?:length\s+|exactly\s+)?|at most\s+|up to\s+|least\s+|than\s+|between\s+\d+ and\s+)$",
     re.IGNORECASE,
 )
+OPERATOR: Final = re.compile(r"[-+*/^]\s*$")
 OVERVIEW: Final = re.compile(r"\b(?:consists? of|contains?|are|has|in)\s+(?:exactly\s+)?$", re.IGNORECASE)
 CASES: Final = re.compile(r"(?:test|case|data)", re.IGNORECASE)
 NEXT_VALUE: Final = re.compile(
@@ -143,6 +146,8 @@ class _Value:
     name: str | None
     count: _Count | None = None
     is_text: bool = False
+    length: _Count | None = None
+    """How many characters a text has."""
 
 
 @dataclass(slots=True)
@@ -174,6 +179,8 @@ class Outline:
     """Names of the fields that have one."""
     said: Mapping[int, str]
     """By field: the sentences that say the line that it is in."""
+    lengths: Mapping[int, Linear]
+    """How many characters texts have, where it is said."""
 
 
 def outline_of(said: Said, *, is_spaced: bool = False) -> Outline | None:
@@ -191,7 +198,8 @@ def outline_of(said: Said, *, is_spaced: bool = False) -> Outline | None:
         frozenset(each.name for each in said.mentions),
     )
     for sentence in said.sentences:
-        reader.read(sentence)
+        if len(sentence) <= LONGEST_SENTENCE:
+            reader.read(sentence)
     if not reader.entries or any(each.values is None for each in reader.entries):
         return None
     return _Builder(is_spaced).built(reader.entries)
@@ -290,7 +298,10 @@ class _Reader:
         values: list[_Value] = []
         for match in PHRASE.finditer(said):
             count = _count(match, self.scalars)
-            if count is not None and not PARTS_OF_A_VALUE.search(said[: match.start()]):
+            before = said[: match.start()]
+            if count is not None and count.name is not None and OPERATOR.search(before):  # `n+m integers`
+                return []
+            if count is not None and not PARTS_OF_A_VALUE.search(before):
                 values += self._of_phrase(match, count)
         if not values:
             only = ONLY_NAMES.search(said)
@@ -305,7 +316,7 @@ class _Reader:
         names, is_text = self._names(match["names"]), match["text"] is not None
         if count.name is not None:
             is_one = is_text and MANY_TEXTS.fullmatch(match["text"]) is None
-            return [_Value(names[0] if names else None, None if is_one else count, is_one)]
+            return [_Value(names[0] if names else None, None if is_one else count, is_one, count if is_one else None)]
         if match["other"]:
             return []
         if (match["numeral"] or "the").lower() == "the":
@@ -350,6 +361,7 @@ class _Builder:
     """Texts may hold spaces."""
     names: dict[int, str] = field(default_factory=dict)
     said: dict[int, str] = field(default_factory=dict)
+    lengths: dict[int, Linear] = field(default_factory=dict)
     fields: dict[str, int] = field(default_factory=dict)
     number: int = 0
 
@@ -367,12 +379,12 @@ class _Builder:
                 if (
                     number is not None and self.fields.get(number.name or "") == self.number - 1
                 ):  # `each of the t lines`
-                    return Outline((*items, *self._items(cases)), self.names, self.said)
+                    return Outline((*items, *self._items(cases)), self.names, self.said, self.lengths)
                 count = Linear(0, self.number - 1) if group is None else self._linear(group)
                 items = (*items, Block(count, tuple(self._items(cases))))
         except KeyError:
             return None
-        return Outline(items, self.names, self.said)
+        return Outline(items, self.names, self.said, self.lengths)
 
     def _items(self, entries: Sequence[_Entry]) -> Iterator[Item]:
         for each in entries:
@@ -389,6 +401,8 @@ class _Builder:
 
     def _part(self, value: _Value, kind: Kind) -> Field | Series:
         count = None if value.count is None else self._linear(value.count)
+        if value.length is not None:
+            self.lengths[self.number] = self._linear(value.length)
         spec = Field(self.number, kind)
         if value.name is not None:
             self.names[self.number] = value.name

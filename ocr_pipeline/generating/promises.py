@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ocr_pipeline.generating.grammar import Field, Kind
 
-__all__ = ["Habit", "List", "bounds_sum", "habits_of", "promises_in", "restricts"]
+__all__ = ["BRACKETS", "Habit", "List", "bounds_sum", "habits_of", "is_balanced", "promises_in", "restricts"]
 
 RESTRICTS: Final = re.compile(
     r"\b(?:palindrom\w*|brackets?|parenthes[ei]s|balanced|well-?formed|correct|valid|regular|consistent|even|odd|parity|"
@@ -27,16 +27,20 @@ RESTRICTS: Final = re.compile(
     r"descending|alphabetical\w*|lexicographic\w*|permutation|primes?|sums?|product of|average|median|connected|acyclic|bipartite|(?:a|the|this|given|rooted|binary|undirected|weighted|spanning|labell?ed|connected|forms?) trees?|"
     r"no two|no pair|none of|neither|both [a-z']+ (?:and|letters|digits|characters)|(?:exactly|at least|at most) (?:once|twice|half|(?:one|two|three|\d+) of)|"
     r"anagrams?|rotation|each other|revers\w+|alternat\w+|non-?zero|repeat\w*|perfect squares?|fibonacci|neighbou?r\w*|consecutive|"
-    r"(?:exactly|at least|at most|more than) \w+ times|contains? both|always|never|possible|solutions? exists?|answers? exists?|forming|forms? an?|whose (?!lengths?\b|numbers?\b|absolute)\w+ (?:is|are))\b"
+    r"(?:exactly|at least|at most|more than) \w+ times|contains? both|no three|same line|inside|adjacent|(?:first|last|top|bottom) row|between [a-z] and [a-z]|one of the [a-z]_\w|every second|pairwise|borders?|triangles?|common divisor|mean of|twin|degree (?:of )?at (?:most|least)|self-?loops?|multiple edges|removing any|distance between|different from|differs? from|same (?:last|first|length|digit|letter)|hh:mm|always|never|possible|solutions? exists?|answers? exists?|forming|forms? an?|whose (?!lengths?\b|numbers?\b|absolute)\w+ (?:is|are))\b"
 )
 """Words that restrict values even where a sentence says a format, a bound or a meaning."""
+OF_INDEXES: Final = re.compile(
+    r"[a-z]_\{?[ijk]\w*\}?\s*[≤<≥>=\u2260]\s*[ijk]\b|\|\s?[a-z]_\{?[ijk]|[a-z]_\{?[ijk]{2}\}?\s*[=\u2260≤]\s*[a-z]_|\b[a-z]_\{?[1-9n]\}?\s*=\s*-?\d"
+)
+"""Formulas that compare values with their index or their neighbours."""
 ENDS: Final = re.compile(r"\b(?:start|begin|end)s? (?:and end )?with\b")
 PARTS: Final = re.compile(r"\b(?:lines?|inputs?|cases?|descriptions?|data|files?|rows?|menu|newline|blank)\b")
 """What starts and ends with something where a sentence is about the format."""
 IMMATERIAL: Final = re.compile(
     r"(?:distinct|unique|different) (?:[a-z]+ )?(?:identif\w+|ids?|numbers?|labels?|index\w*) (?:between|from|in the range)|"
     r"number of (?:different|distinct|unique|even|odd|consecutive|connected|[a-z]+)\b|not necessarily (?:all )?\w+|"
-    r"\b(?:may|might|need) (?:not )?(?:be )?\w+|\bat least one (?:integer|line|character)|\bdifferent (?:test|line|input)\w*"
+    r"\b(?:may|might|need) (?:not )?(?:be )?\w+|\bat least one (?:integer|line|character)(?! of)|\bdifferent (?:test|line|input)\w*"
 )
 FORMAT: Final = re.compile(
     r"\b(?:lines?|rows?|inputs?|follow\w*|separated|single|(?:starts?|begins?) with|consist\w*|"
@@ -72,7 +76,7 @@ DRAWS: Final = 100
 LONGEST_DRAWN: Final = 10
 MOST_LISTS: Final = 40
 MOST_SUMMED: Final = 50
-PAIRS: Final = {")": "(", "]": "[", "}": "{", ">": "<"}
+BRACKETS: Final = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 List = Sequence[Any]
 """The values of a list, the characters of a text, or one number."""
@@ -83,7 +87,11 @@ def restricts(sentence: str, *, has_texts: bool) -> bool:
     low = IMMATERIAL.sub(" ", sentence.lower())
     if not has_texts:  # integers are read without leading zeros anyway
         low = re.sub(r"leading zero\w*", " ", low)
-    return RESTRICTS.search(low) is not None or (ENDS.search(low) is not None and PARTS.search(low) is None)
+    return (
+        RESTRICTS.search(low) is not None
+        or OF_INDEXES.search(low) is not None
+        or (ENDS.search(low) is not None and PARTS.search(low) is None)
+    )
 
 
 def promises_in(sentence: str, *, is_of_input: bool, has_texts: bool) -> bool:
@@ -182,12 +190,13 @@ def _is_unlikely(habit: Habit, by_input: Sequence[Sequence[List]], draw: _Draw) 
     return False
 
 
-def _is_balanced(text: List) -> bool:
+def is_balanced(text: List) -> bool:
+    """Say whether a text is of brackets that are all closed."""
     stack: list[str] = []
     for character in text:
-        if character in PAIRS.values():
-            stack.append(character)
-        elif not stack or stack.pop() != PAIRS.get(character):
+        if character in BRACKETS:
+            stack.append(BRACKETS[character])
+        elif not stack or stack.pop() != character:
             return False
     return not stack
 
@@ -213,7 +222,7 @@ HABITS: Final = (
     Habit(RISES, TIDY, lambda values: list(values) == sorted(values)),
     Habit(FALLS, TIDY, lambda values: list(values) == sorted(values, reverse=True)),
     Habit(ALL_DIFFER, TIDY, lambda values: len(set(values)) == len(values), for_texts=True),
-    Habit("balanced", UNLIKELY, _is_balanced, for_texts=True, for_numbers=False),
+    Habit("balanced", UNLIKELY, is_balanced, for_texts=True, for_numbers=False),
     Habit("palindrome", UNLIKELY, lambda values: list(values[::-1]) == list(values), for_texts=True),
     Habit(
         "no leading zero", UNLIKELY, lambda text: text[0] != "0" or len(text) == 1, for_texts=True, for_numbers=False

@@ -29,6 +29,10 @@ from ocr_pipeline.generating.grammar import (
 )
 from ocr_pipeline.generating.statement import PLAIN_NAME
 
+OF_ANOTHER: Final = re.compile(
+    r"\b(?:distinct|different|differ|differs) from (?!each other|one another|all others)|\bsame (?:last|first|length|size|sum|parity|number of|digit|letter|colou?r|end)|\bshares? (?:an?|the)\b"
+)
+"""Things differ in something else than their values, or from something else than each other."""
 DISTINCT: Final = re.compile(
     r"\b(?:distinct|different|unique|pairwise|permutation|no two|no pair|more than once|twice|(?:at most|exactly|only) once)\b"
 )
@@ -136,6 +140,8 @@ def held_by(grammar: Grammar, sentence: Sentence) -> Grammar:
 
 def _apart(grammar: Grammar, sentence: Sentence) -> Grammar:
     """Return the grammar whose values differ: those of lists, pairs of ends, and named single ones."""
+    if OF_ANOTHER.search(sentence.low):
+        return grammar
     ends = {field.number for _, *both in sentence.pairs for field in both} if sentence.of_edges else set()
     for each in sentence.speaks_of:
         if each.number not in ends and _varies(grammar, each, sentence.inputs):
@@ -196,7 +202,7 @@ def says(sentence: str, name: str) -> bool:
     """Say whether a sentence holds a name, with or without a subscript."""
     base = re.escape(name.removesuffix("[]"))
     article = r"(?!\s+(?!(?:and|or|is|are|has|to|in|from)\b)[a-z]{2})" if base.lower() in {"a", "i"} else ""
-    return re.search(rf"(?<![\w]){base}(?:_\w+)?(?![\w']){article}", sentence) is not None
+    return re.search(rf"(?<![\w]){base}(?:_\w+)?(?![\w']|-axis|-coordinate){article}", sentence) is not None
 
 
 def pairs_in(items: Sequence[Item]) -> list[tuple[Block, Field, Field]]:

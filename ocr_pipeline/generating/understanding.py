@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ocr_pipeline.generating.bounding import bound
-from ocr_pipeline.generating.fields import if_read, listed_in, unlike
+from ocr_pipeline.generating.fields import if_read, listed_in, unlike, with_fields
 from ocr_pipeline.generating.freezing import habits_of_blocks, is_promise, own_habits, restricted, unenforced
-from ocr_pipeline.generating.grammar import Grammar, Order, Rows, fields_of, refusal, with_constraint
-from ocr_pipeline.generating.holding import held_safely, promises_surely
+from ocr_pipeline.generating.grammar import Grammar, Kind, Order, Rows, fields_of, refusal, with_constraint
+from ocr_pipeline.generating.holding import held_safely, promises_surely, single_characters
 from ocr_pipeline.generating.inferring import Inferred, infer, typed
 from ocr_pipeline.generating.naming import LINES_OF, VALUES_OF, aligned, counted
 from ocr_pipeline.generating.outline import outline_of
@@ -26,6 +26,10 @@ from ocr_pipeline.generating.statement import Mention, Said, read_statement
 ORDERED: Final = re.compile(
     r"\b(?:order\w*|first|last|next|previous|before|after|earlier|later|follow\w*|consecutive|adjacent|chronolog\w*|sorted|i-?th|interval)\b|_i\b"
 )
+JOINED: Final = re.compile(
+    r"\b(?:planar|bipartite|acyclic|forest|no (?:odd |even )?cycles?|triangles?|cliques?|if\b.*\bthen)\b"
+)
+"""What holds of several graphs beside each other where it holds of each."""
 BLOCK_OF_ONE, LIST_OF_ONE = 1.3, 0.6
 """What a block or a list costs more than what it repeats, where every known input has one of it."""
 
@@ -78,6 +82,11 @@ def _laid_out(
     way = None if outline is None else typed(outline.items, inputs, texts=texts)
     if outline is None or way is None:
         return None
+    for number, length in outline.lengths.items():
+        spec = next(each for each in fields_of(way.grammar.items) if each.number == number)
+        if spec.kind in {Kind.WORD, Kind.TEXT}:
+            sized = with_fields(way.grammar, {number: replace(spec, lows=(length,), highs=(length,))})
+            way = replace(way, grammar=if_read(way.grammar, sized, way.inputs))
     mentions = {each.name: each for each in said.mentions}
     laid = {number: mentions[name] for number, name in outline.names.items()}
     taken = {mention.name for mention in laid.values()}
@@ -147,7 +156,8 @@ class _Holder:
         is_again = (bool(named) or about.of_edges) and held_by(start, about) != start
         is_held = self.grammar != before or is_again
         if is_sure or is_promise(about, self.said, is_held=is_held, grammar=self.grammar):
-            self._keep(about, restricted(self.grammar, about))
+            everything = {each.number for each in fields_of(self.grammar.items)}
+            self._keep(about, everything if is_sure else restricted(self.grammar, about))
 
     def hear_elsewhere(self, sentence: str) -> None:
         """Keep what a sentence outside of the input part promises of several lists."""
@@ -170,8 +180,14 @@ class _Holder:
         done = replace(
             self.grammar,
             frozen=frozenset(self.frozen | unheld),
-            habits=(*self.grammar.habits, *habits_of_blocks(self.grammar, self.inputs), *orders),
+            habits=(
+                *self.grammar.habits,
+                *habits_of_blocks(self.grammar, self.inputs),
+                *single_characters(self.grammar, self.inputs),
+                *orders,
+            ),
             is_ordered=any(ORDERED.search(each.lower()) for each in self.promises),
+            may_be_joined=all(JOINED.search(each.lower()) for each in self.promises),
         )
         return Understood(done, tuple(self.promises))
 

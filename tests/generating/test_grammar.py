@@ -271,7 +271,7 @@ CLIQUES = """Input
 
 The first line contains n and m (1 ≤ n ≤ 50, 0 ≤ m ≤ 60), the number of students and of pairs.
 Each of the next m lines contains p, q and c (1 ≤ p, q ≤ n, 0 ≤ c ≤ 99), two distinct students that are friends, and a cost.
-Each pair of friends is listed exactly once. The friends form a graph that is planar.
+Each pair of friends is listed exactly once. The pairs p and q form a graph that is planar.
 
 Output
 
@@ -286,7 +286,7 @@ TRANSITIVE = f"""If p, q and r are three students, and p and q are friends, and 
 def test_graphs_of_friends_of_friends_are_made(statement: str, is_frozen: bool) -> None:  # noqa: FBT001 - a case
     """A promise that is understood makes such graphs; known graphs side by side keep one that is not."""
     known = ["5 4\n3 1 7\n2 5 8\n1 4 1\n3 4 9\n", "4 1\n1 2 5\n"]
-    statement = statement if is_frozen else statement.replace(" The friends form a graph that is planar.", "")
+    statement = statement if is_frozen else statement.replace(" The pairs p and q form a graph that is planar.", "")
     understood = understand(statement, known)
     assert understood is not None
     assert bool(understood.grammar.frozen) is is_frozen
