@@ -40,7 +40,7 @@ PARTS: Final = re.compile(r"\b(?:lines?|inputs?|cases?|descriptions?|data|files?
 IMMATERIAL: Final = re.compile(
     r"(?:distinct|unique|different) (?:[a-z]+ )?(?:identif\w+|ids?|numbers?|labels?|index\w*) (?:between|from|in the range)|"
     r"number of (?:different|distinct|unique|even|odd|consecutive|connected|[a-z]+)\b|not necessarily (?:all )?\w+|"
-    r"\b(?:may|might|need) (?:not )?(?:be )?\w+|\bat least one (?:integer|line|character)(?! of)|\bdifferent (?:test|line|input)\w*"
+    r"\b(?:may|might|need) (?:not )?(?:be )?\w+(?: (?:each other|one another))?|\bat least one (?:integer|line|character)(?! of)|\bdifferent (?:test|line|input)\w*"
 )
 FORMAT: Final = re.compile(
     r"\b(?:lines?|rows?|inputs?|follow\w*|separated|single|(?:starts?|begins?) with|consist\w*|"

@@ -27,6 +27,7 @@ CONSTRAINTS_PART: Final = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 VERB: Final = re.compile(r"\\(?:verb|lstinline)\*?(?P<sign>[^\sA-Za-z0-9*])(?P<text>[^\n]*?)(?P=sign)")
+LONG_WORD: Final = re.compile(r"\S{400,}")
 MOST_POWER: Final = 4_000
 """Digits of the largest number that is read or made."""
 
@@ -57,7 +58,7 @@ NAME_LIST: Final = rf"{PLAIN_NAME}(?:\s*(?:,\s*(?:and\s+)?|\band\b\s*){PLAIN_NAM
 FACTOR: Final = rf"(?:\d{{1,9}}\s?\*?\s?)?{PLAIN_NAME}(?:\s?[+-]\s?\d{{1,9}})?(?![\w(*^/])"
 OPERAND: Final = rf"(?:{NUMBER}(?![\w^*]|\.\d)|{FACTOR}(?!\s*,)|{NAME_LIST})"
 SIGN: Final = r"\s*(?:[≤≥<>])\s*"
-CHAIN: Final = re.compile(rf"(?<![\w.])(?:{OPERAND})(?:{SIGN}(?:{OPERAND}))+")
+CHAIN: Final = re.compile(rf"(?<![\w.])(?:{OPERAND})(?:{SIGN}(?:{OPERAND})){{1,9}}")
 SIGNS: Final = re.compile(rf"({SIGN})")
 BETWEEN: Final = re.compile(
     rf"(?P<names>{NAME_LIST})[^.\n≤<]{{0,60}}?\b(?:between|in the range|from|range)\s*\[?\(?\s*(?P<low>{NUMBER})\s*(?:and|to|,|\u2026|\.\.+|-)\s*(?P<high>{NUMBER})"
@@ -217,7 +218,7 @@ class Said:
 
 def read_statement(statement: str) -> Said:
     """Read what a statement says of its input."""
-    shown = VERB.sub(lambda match: f'"{match["text"]}"', statement)
+    shown = VERB.sub(lambda match: f'"{match["text"]}"', LONG_WORD.sub(" ", statement))
     for pattern, meaning in LATEX_NOISE:
         shown = pattern.sub(meaning, shown)
     part = _part(shown)

@@ -30,6 +30,8 @@ JOINED: Final = re.compile(
     r"\b(?:planar|bipartite|acyclic|forest|no (?:odd |even )?cycles?|triangles?|cliques?|if\b.*\bthen)\b"
 )
 """What holds of several graphs beside each other where it holds of each."""
+LONGEST_SENTENCE: Final = 5_000
+"""What is longer is not read: it may promise anything."""
 BLOCK_OF_ONE, LIST_OF_ONE = 1.3, 0.6
 """What a block or a list costs more than what it repeats, where every known input has one of it."""
 
@@ -143,6 +145,10 @@ class _Holder:
 
     def hear(self, sentence: str) -> None:
         """Hold what a sentence says, or keep what it promises; what neither can freezes fields."""
+        if len(sentence) > LONGEST_SENTENCE:
+            self.promises.append(sentence)
+            self.frozen |= {each.number for each in fields_of(self.grammar.items)}
+            return
         line = frozenset(number for number, told in self.lines.items() if sentence in told)
         self._last = line or self._last
         named = [number for name, number in self.by_name.items() if says(sentence, name) and not self._is_bare(name)]

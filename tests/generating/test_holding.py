@@ -128,17 +128,81 @@ def test_texts_keep_what_is_promised_of_them(promise: str, known: list[str], hol
     [
         "No two discs touch, and their middles are collinear.",
         "No two discs touch and exactly one of them is at (0, 0).",
+        "No two discs touch and all of them have the same radius.",
+        "The discs do not touch, and they are given from left to right.",
         "Each disc is inside the next one.",
-        "Each disc touches another one.",
-        "If two discs do not touch, they are far apart.",
+        "No two sides of the polygon touch.",
+        "No disc touches the house.",
     ],
 )
 def test_a_promise_that_says_more_is_not_kept_in_half(promise: str) -> None:
-    """What is left of the sentence restricts values, too."""
+    """Places and sizes stay as they are known where anything is left of the sentence."""
     understood = understand(THINGS.format(promise), DISCS)
     assert understood is not None
     assert understood.promises
-    assert understood.grammar.frozen
+    assert understood.grammar.frozen >= {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("promise", "field"),
+    [
+        ("Some $c_i$ is even.", 3),
+        ("At least one $c_i$ is odd.", 3),
+        ("$c_1$ is even.", 3),
+        ("$a$ and each $c_i$ have the same parity.", 3),
+        ("Each $c_i$ is a multiple of 5 or of 7.", 3),
+        ("Each $c_i$ is a multiple of 5 and greater than $a$.", 3),
+        ("All $c_i$ are different from $a$.", 3),
+        ("No two $c_i$ have the same last digit.", 3),
+        ("$a$ is even and smaller than $b$.", 1),
+    ],
+)
+def test_a_promise_of_some_numbers_or_of_more_freezes(promise: str, field: int) -> None:
+    """Known remainders of all numbers say nothing about one of them."""
+    understood = understand(NUMBERS.format(promise), KNOWN)
+    assert understood is not None
+    assert field in understood.grammar.frozen
+
+
+@pytest.mark.parametrize(
+    ("promise", "known"),
+    [
+        ("Not every string is a balanced bracket sequence.", ["4\n(())\n", "2\n()\n"]),
+        ("The string is a palindrome with an a in the middle.", ["3\nbab\n", "5\nbbabb\n"]),
+        ("$s$ is a balanced bracket sequence of depth 1.", ["4\n()()\n", "2\n()\n"]),
+        ("Both letters occur equally often.", ["4\nabab\n", "2\nba\n"]),
+        ("Not all characters are the same.", ["3\nabc\n", "2\nxy\n"]),
+    ],
+)
+def test_a_promise_about_text_that_says_more_or_less_freezes(promise: str, known: list[str]) -> None:
+    """Tails and negations are part of a promise, and what known inputs do not share cannot be kept."""
+    assert not made(WORDS.format(promise), known)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "Note that the discs are not necessarily disjoint.",
+        "Discs may touch each other.",
+    ],
+)
+def test_what_is_no_promise_changes_nothing(harmless: str) -> None:
+    """Discs that touch are made, too."""
+    found = made(THINGS.format(harmless), DISCS)
+    assert not all(are_apart(each[1:]) for each in found)
+
+
+def test_letters_that_mark_one_place_of_a_grid_stay_single() -> None:
+    """A start and an end, wherever they are."""
+    statement = (
+        "Input\n\nThe first line contains $h$ and $w$ ($2 \\le h, w \\le 9$). Each of the next $h$ lines contains $w$ characters: "
+        "'.', '#', the start 'S' and the target 'T'.\n\nOutput\n\nThe answer."
+    )
+    found = made(statement, ["2 3\nS.#\n..T\n", "3 2\n#T\n..\nS#\n"])
+    grids = ["".join(row[0] for row in each[1:]) for each in found]
+    assert len(grids) > 20
+    assert {(grid.count("S"), grid.count("T")) for grid in grids} == {(1, 1)}
+    assert len({grid.index("S") for grid in grids}) > 3
 
 
 def test_a_known_layout_stays_where_other_values_change() -> None:

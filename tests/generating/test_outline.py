@@ -91,9 +91,8 @@ def laid_out(text: str, shown: str) -> Grammar | None:
 @pytest.mark.parametrize(("text", "shown"), LAYOUTS)
 def test_a_layout_in_words_reads_the_input_that_it_describes(text: str, shown: str) -> None:
     """Whatever the phrase for lines, counts and values."""
-    grammar = laid_out(text, shown)
-    assert grammar is not None
-    assert refusal(grammar, shown) is None
+    assert laid_out(text, shown) is not None
+    assert laid_out(text, shown + "1\n") is None
 
 
 @pytest.mark.parametrize(
@@ -127,3 +126,25 @@ def test_counts_that_coincide_in_the_only_example_are_told_apart_by_the_words() 
     assert refusal(understood.grammar, "3 1\n1 5\n1 7\n1 7\n1 7\n") is None
     assert refusal(understood.grammar, "1 3\n1 7\n1 5\n1 5\n1 5\n") is not None
     assert [each.name for each in fields_of(understood.grammar.items)] == ["n", "m", "x", "h", "x", "r"]
+
+
+def test_a_text_is_as_long_as_the_words_say() -> None:
+    """In a square example both sides are alike."""
+    statement = "Input\n\nThe first line contains $w$ and $h$ ($1 \\le w, h \\le 9$). Each of the next $h$ lines contains $w$ characters.\n\nOutput\n\nIt."
+    understood = understand(statement, ["2 2\n.#\n##\n"])
+    assert understood is not None
+    assert refusal(understood.grammar, "3 1\n.##\n") is None
+    assert refusal(understood.grammar, "3 1\n.\n") is not None
+
+
+@pytest.mark.parametrize(
+    "word", ["the ", "the next ", "a, ", "a \\le ", "n lines ", "not all ", "no two things ", "(", "7"]
+)
+def test_a_long_statement_of_one_word_is_read_at_once(word: str) -> None:
+    """What is repeated is not looked at from each place anew: twice the length takes hardly more steps."""
+    statement = (
+        f"Input\n\nThe first line contains $n$ ($1 \\le n \\le 9$). {word * (20_000 // len(word))}\n\nOutput\n\nIt."
+    )
+    understood = understand(statement, ["3\n"])
+    assert understood is not None
+    assert refusal(understood.grammar, "5\n") is None
