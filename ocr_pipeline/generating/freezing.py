@@ -120,7 +120,7 @@ UNLIKELY: Final = 4.0
 PARITY: Final = re.compile(r"\b(?:even|odd|multiple of|divisible|divides|coprime|powers? of)\b")
 HARMLESS: Final = re.compile(
     r"\bfits?\b|\bno (?:more|greater|larger)|\bexceed|separated|\bnumbered\b|trailing|whitespace|\bcase[- ]|output|at least one (?:integer|line|character)(?! of)|"
-    r"\bnon-?(?:empty|negative)|\bnot necessarily|\bmay (?:not )?be\b"
+    r"\bnon-?(?:empty|negative)|\bnot necessarily|\bmay (?!(?:also |safely )?assume)(?:not )?\w+"
 )
 HELD: Final = (
     DISTINCT,

@@ -34,7 +34,7 @@ OF_ANOTHER: Final = re.compile(
 )
 """Things differ in something else than their values, or from something else than each other."""
 DISTINCT: Final = re.compile(
-    r"\b(?:distinct|different|unique|pairwise|permutation|no two|no pair|more than once|twice|(?:at most|exactly|only) once)\b"
+    r"\b(?:distinct|different|unique|pairwise (?:distinct|different)|permutation|no two|no pair|more than once|twice|(?:at most|exactly|only) once)\b"
 )
 RISING: Final = re.compile(r"\b(?:sorted|increasing|ascending|non-?decreasing)")
 FALLING: Final = re.compile(r"\b(?:(?<!non-)decreasing|descending|non-?increasing)")
