@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ocr_pipeline.generating.fields import if_read, reads, unlike, with_fields
+from ocr_pipeline.generating.fields import counts_in, if_read, reads, unlike, with_fields
 from ocr_pipeline.generating.grammar import Block, Field, Grammar, Item, Kind, Linear, Series, fields_of
 from ocr_pipeline.generating.statement import End, Interval, Mention, Said, Sort
 
@@ -27,6 +27,7 @@ def bound(grammar: Grammar, names: Mapping[int, Mention], said: Said, usable: Se
     order = [each.number for each in fields_of(grammar.items)]
     by_name = {mention.name: number for number, mention in names.items()}
     visible = _visible(grammar.items, ())
+    counts = {count.field for _, count in counts_in(grammar.items)}
     fields: dict[int, Field] = {}
     for spec in fields_of(grammar.items):
         named = _named(spec, names.get(spec.number), said)
@@ -36,7 +37,7 @@ def bound(grammar: Grammar, names: Mapping[int, Mention], said: Said, usable: Se
             tried = with_fields(grammar, fields | {spec.number: more})
             if reads(tried, usable):
                 named = more
-        numbered = _numbered(named, said, by_name, visible[spec.number])
+        numbered = None if spec.number in counts else _numbered(named, said, by_name, visible[spec.number])
         if numbered is not None and reads(with_fields(grammar, fields | {spec.number: numbered}), usable):
             named = numbered
         fields[spec.number] = named
@@ -59,7 +60,7 @@ def _numbered(spec: Field, said: Said, by_name: Mapping[str, int], visible: Sequ
     if number is None or spec.seen[0] < int(match["low"]):
         return None
     low, plus = Linear(int(match["low"])), int((match["minus"] or "0").replace(" ", ""))
-    return replace(spec, lows=(*spec.lows, low), highs=(Linear(plus, number),))
+    return replace(spec, lows=(low,), highs=(Linear(plus, number),))
 
 
 def _visible(items: Sequence[Item], before: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
