@@ -252,7 +252,7 @@ class Draw:
         is_new = (
             given is None
             or len(given) != rounds
-            or (block.count.field not in self.frame.frozen | self.style.kept and self.rng.random() < 0.5)  # noqa: PLR2004
+            or (block.count.field not in self.frame.frozen and self.rng.random() < 0.5)  # noqa: PLR2004
         )
         rows = self._rows(block, known, rounds) if is_new else None
         if given and block.count.field in self.frame.frozen and self._may_shuffle(block) and self.rng.random() < 0.5:  # noqa: PLR2004

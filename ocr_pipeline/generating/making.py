@@ -108,7 +108,6 @@ class Maker:
             ways += [self._extremes(rng, number), self._side_by_side(rng, number)]
         else:
             ways += [self._by_chance(rng, number), self._extremes(rng, number), self._largest(rng)]
-            ways += [self._side_by_side(rng, number)]
             ways += [self._small_ones(number)] if round_number == 0 else []
         seen: set[str] = set()
         for made in itertools.chain.from_iterable(itertools.zip_longest(*ways)):
@@ -183,7 +182,7 @@ class Maker:
             pool = [rng.choice(self._known)] if turn % 2 else self._known
             tree = joined.tree([rng.choice(pool) for _ in range(most)])
             style = Style(
-                self._most, rng.choice(PLAIN_VALUES), changed=1.0, kept=joined.ends | {joined.nodes, joined.edges}
+                self._most, rng.choice(PLAIN_VALUES), changed=1.0, kept=frozenset({joined.nodes, joined.edges})
             )
             drawn = None if tree is None else self._drawn(style, rng, source=tree)
             if drawn is not None:
@@ -228,7 +227,6 @@ class _Joined:
     edges_at: tuple[int, int]
     block_at: int
     ends_at: tuple[int, int]
-    ends: frozenset[int]
     most_nodes: int
     most_edges: int
 
@@ -293,13 +291,5 @@ def _joined(grammar: Grammar) -> _Joined | None:
     if len(most) != 2 or None in most or nodes == edges:  # noqa: PLR2004 - of both
         return None
     return _Joined(
-        nodes,
-        edges,
-        single[nodes][:2],
-        single[edges][:2],
-        at,
-        (spots[0], spots[1]),
-        frozenset(ends),
-        most[0] or 0,
-        most[1] or 0,
+        nodes, edges, single[nodes][:2], single[edges][:2], at, (spots[0], spots[1]), most[0] or 0, most[1] or 0
     )
