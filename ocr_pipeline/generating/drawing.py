@@ -33,7 +33,7 @@ from ocr_pipeline.generating.grammar import (
     is_prime,
     places_of,
 )
-from ocr_pipeline.generating.graphs import drawn_edges, drawn_parts, edges_of, joined_parts, nodes_of
+from ocr_pipeline.generating.graphs import drawn_edges, drawn_parts, edges_of, joined_parts, nodes_of, paired_counts
 
 __all__ = [
     "CHANGED",
@@ -60,6 +60,7 @@ MULTIPLE: Final = 5_040
 """A number with many divisors."""
 CHANGED: Final = (0.15, 0.5, 1.0)
 """Shares of a known input's values that are drawn anew."""
+PAIRED: Final = 0.8
 MOST_KNOWN: Final = 100
 MOST_COMBINATIONS: Final = 4_096
 
@@ -157,6 +158,8 @@ class Frame:
     """Counts of rows and of what is in each, so that their product is the size; with the bytes of a value."""
     known: Mapping[int, Sequence[int]]
     """Numbers that known inputs have in a field."""
+    paired: frozenset[int]
+    """Counts of nodes that are mostly even."""
 
     @classmethod
     def of(cls, grammar: Grammar, known: Sequence[Tree], *, most: int, trims: bool) -> Self:
@@ -168,7 +171,9 @@ class Frame:
                     found[number][value] = None
         numbers = {number: tuple(values) for number, values in found.items()}
         sides = dict(_sides(grammar.items))
-        return cls(grammar, most, trims, _counted(grammar.items), _frozen(grammar), sides, numbers)
+        return cls(
+            grammar, most, trims, _counted(grammar.items), _frozen(grammar), sides, numbers, paired_counts(grammar)
+        )
 
 
 def _counted(items: Sequence[Item]) -> dict[int, list[Series | Block | Field]]:
@@ -410,6 +415,8 @@ class Draw:
             return edges
         for _ in range(TRIES):
             value = self._one_integer(spec, source, low, high, is_count=is_count)
+            if spec.number in self.frame.paired and value > low and not self.chooser and self.rng.random() < PAIRED:
+                value -= value % 2
             if spec.is_prime:
                 value = _prime_near(value, low, high)
             if all(known.get(other) != value for other in spec.unlike):

@@ -10,7 +10,7 @@ from typing import Final
 
 from ocr_pipeline.generating.grammar import Block, Grammar, Rows, fields_of
 
-__all__ = ["drawn_edges", "drawn_parts", "edges_of", "joined_parts", "nodes_of"]
+__all__ = ["drawn_edges", "drawn_parts", "edges_of", "joined_parts", "nodes_of", "paired_counts"]
 
 Pairs = list[tuple[int, int]]
 SHUFFLED: Final = 0.7
@@ -66,9 +66,23 @@ def _spanning(nodes: int, rng: random.Random) -> Pairs:
     return [(numbers[parent(node)], numbers[node]) for node in range(1, nodes)]
 
 
+def paired_counts(grammar: Grammar) -> frozenset[int]:
+    """Return the counts of nodes of graphs whose parts join all their nodes: odd ones cannot be paired."""
+    ends = {
+        end
+        for each in grammar.constraints
+        if isinstance(each, Rows) and each.is_transitive
+        for end in (each.left, each.right)
+    }
+    highs = (high.field for each in fields_of(grammar.items) if each.number in ends for high in each.highs)
+    return frozenset(number for number in highs if number is not None)
+
+
 def drawn_parts(nodes: int, most_edges: int, rng: random.Random) -> list[int]:
     """Return sizes of parts whose nodes are all joined: even ones, pairs, of any size, or as large as the edges allow."""
-    options = rng.choice(((2, 4, 6), (2,), (1, 2, 3, 4, 5), (2, 2, 3), (nodes, nodes // 2, 2), ()))
+    options = rng.choice(
+        ((2, 4, 6), (2,), (2, 4), (4, 6), (4, 6, 8), (1, 2, 3, 4, 5), (2, 2, 3), (nodes, nodes // 2, 2), ())
+    )
     sizes: list[int] = []
     while nodes:
         most = min(nodes, (1 + math.isqrt(1 + 8 * most_edges)) // 2)

@@ -326,3 +326,13 @@ def test_the_largest_grid_has_a_bounded_product() -> None:
     made = Maker(grammar, ["1\n5\n"], "seed", 24_000).inputs(0, 3)
     sizes = {int(each.text.split("\n")[0]) for each in made}
     assert 40 <= max(sizes) <= 60
+
+
+def test_graphs_of_friends_can_mostly_be_paired() -> None:
+    """What asks for pairs has an answer only where every part is even."""
+    statement = TRANSITIVE.replace(" The pairs p and q form a graph that is planar.", "")
+    known = ["5 4\n3 1 7\n2 5 8\n1 4 1\n3 4 9\n", "4 1\n1 2 5\n"]
+    understood = understand(statement, known)
+    assert understood is not None
+    counts = [int(each.text.split()[0]) for each in Maker(understood.grammar, known, "seed", 4_000).inputs(1, 40)]
+    assert sum(count % 2 == 0 for count in counts) > 0.6 * len(counts)
