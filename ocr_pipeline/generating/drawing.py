@@ -548,9 +548,8 @@ class Draw:
             seen = Counter(tuple(holder[at] for holder, at, _ in places) for places in rounds)
             left = None if seen.total() == len(seen) else _combinations([specs[number] for _, _, number in rounds[0]])
             if left is not None:
-                left = self.rng.sample(
-                    sorted(set(left) - set(seen)), max(0, min(len(left), len(set(left) - set(seen))))
-                )
+                options = sorted(set(left) - set(seen))
+                left = self.rng.sample(options, len(options))
             for places in rounds:
                 now = tuple(holder[at] for holder, at, _ in places)
                 if seen[now] == 1:

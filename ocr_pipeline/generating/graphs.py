@@ -35,6 +35,8 @@ def nodes_of(constraint: Rows, block: Block, known: Mapping[int, int]) -> int:
 
 def drawn_edges(constraint: Rows, nodes: int, number: int, rng: random.Random) -> Pairs:
     """Return so many edges between nodes from 0 on; fewer where there is no room for them."""
+    if constraint.is_distinct and number > nodes * (nodes - 1) // 2:
+        return []
     pairs = _spanning(nodes, rng) if constraint.nodes else []
     if len(pairs) > number or (constraint.is_tree and len(pairs) != number):
         return []

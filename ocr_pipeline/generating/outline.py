@@ -14,7 +14,7 @@ from typing import Final
 
 from ocr_pipeline.bounds import NUMBER
 from ocr_pipeline.generating.grammar import Block, Field, Item, Kind, Line, Linear, Series
-from ocr_pipeline.generating.statement import Said, key_of
+from ocr_pipeline.generating.statement import NUMERALS, Said, key_of
 
 __all__ = ["Outline", "outline_of"]
 
@@ -22,13 +22,11 @@ LONGEST_SENTENCE: Final = 1_000
 """Longer ones say no layout."""
 MOST_LINES: Final = 10
 """Lines that a statement counts in words, ``the next two lines``."""
-NUMERALS: Final = {
-    **dict.fromkeys(("a", "an", "one", "single", "the", "another"), 1),
-    **{word: place for place, word in enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine"], 2)},
-}
+ARTICLES: Final = dict.fromkeys(("a", "an", "single", "the", "another"), 1)
+COUNTS: Final = ARTICLES | NUMERALS
 SHORT_NAME: Final = r"(?:\|?[A-Za-z]\w{0,2}'?(?:_\{?\w{1,6}\}?)?\|?)"
 COUNT: Final = rf"(?:(?P<times>\d{{1,2}})\s?\*?\s?)?(?P<name>{SHORT_NAME})(?:\s?(?P<sign>[+-])\s?(?P<plus>\d))?"
-NUMBER_OF: Final = rf"\b(?:(?P<numeral>{'|'.join(NUMERALS)}|\d{{1,2}})|{COUNT})"
+NUMBER_OF: Final = rf"\b(?:(?P<numeral>{'|'.join(COUNTS)}|\d{{1,2}})|{COUNT})"
 NAMES: Final = rf"{SHORT_NAME}(?:\s*(?:,\s*(?:and\s+)?|\band\b\s*)(?!an?\s+[a-z]{{2}}){SHORT_NAME}){{0,11}}"
 REPEATED: Final = re.compile(
     rf"\b(?:(?:next|following|other|remaining|last|of|the|then|follows?|by|comes?|are|is)\s+){{0,6}}{NUMBER_OF}\s+"
@@ -92,7 +90,7 @@ PAIRS_OF: Final = re.compile(
 )
 ONE_OF: Final = re.compile(r"\bone of (?:the )?(?=(?:letter|character|word|string|number|integer)s)", re.IGNORECASE)
 STOP: Final = (
-    rf"(?!(?:and|or|of|where|to|is|in|lines?|rows?|with|as|for|between|from|on|at|number\s+of|{'|'.join(NUMERALS)})\b)"
+    rf"(?!(?:and|or|of|where|to|is|in|lines?|rows?|with|as|for|between|from|on|at|number\s+of|{'|'.join(COUNTS)})\b)"
 )
 PHRASE: Final = re.compile(
     rf"(?:{NUMBER_OF}\s+)?(?:{STOP}[a-z][a-z-]*,?\s+){{0,3}}?(?:(?P<scalar>(?:{SCALARS})\b(?!\s+of\s))|(?P<text>{TEXTS})|(?P<other>[a-z]{{3,}}s))\b"
@@ -345,7 +343,7 @@ def _count(match: re.Match[str], scalars: frozenset[str]) -> _Count | None:
     """Return the number that a phrase says; ``None`` where it is a word that is no name."""
     low = (match["numeral"] or "the").lower()
     if match["name"] is None:
-        return _Count(NUMERALS[low] if low in NUMERALS else int(low))
+        return _Count(COUNTS[low] if low in COUNTS else int(low))
     name = key_of(match["name"])
     if name not in scalars:
         return None
